@@ -1,0 +1,70 @@
+# The commands a user types; `make help` lists them. Every recipe line is one simple command wherever a service or a
+# test runs, so that make itself is its parent, and Ctrl-C or a kill of make reaches it.
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-unit test-patterns test-e2e lint up down bench lock parts-sums clean
+.SUFFIXES:
+SHELL := /bin/sh
+
+BIN := .venv/bin
+STAMP := .venv/.complete
+PYTHON ?=
+
+# pip brings its own list of authorities; behind a TLS proxy only the system's list knows the proxy's.
+SYSTEM_BUNDLE := $(firstword $(wildcard $(SSL_CERT_FILE) /etc/ssl/certs/ca-certificates.crt \
+	/etc/pki/tls/certs/ca-bundle.crt /etc/ssl/ca-bundle.pem /etc/ssl/cert.pem))
+ifneq ($(SYSTEM_BUNDLE),)
+export PIP_CERT ?= $(SYSTEM_BUNDLE)
+endif
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PIP_NO_INPUT := 1
+
+help: ## list these commands
+	@sed -n 's/^\([a-z0-9-]*\):.*## /\1|/p' Makefile | awk -F'|' '{ printf "  make %-13s %s\n", $$1, $$2 }'
+
+setup: $(STAMP) ## make .venv with the locked requirements (PYTHON=python3.12 chooses another Python)
+
+$(STAMP): requirements-dev.lock pyproject.toml
+	@sh .ci/venv $(PYTHON)
+	$(BIN)/python -m pip install --require-hashes -r requirements-dev.lock
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: $(STAMP) ## from an empty machine to ad_metrics in cqlsh
+	@$(BIN)/adstream demo
+
+test: lint test-quick test-patterns test-e2e ## all tests, on real services
+
+test-unit: lint test-quick ## the checks and tests that need no service
+
+.PHONY: test-quick
+test-quick: $(STAMP)
+	$(BIN)/pytest $(wildcard tests/unit tests/property)
+
+test-patterns: $(STAMP) ## every pattern as batch, stream, shuffled and with a crash; no service either
+	$(BIN)/pytest tests/patterns
+
+test-e2e: $(STAMP) ## the tests on real services alone
+	$(BIN)/pytest $(wildcard tests/e2e)
+
+lint: $(STAMP) ## ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+up: $(STAMP) ## start Kafka, the schema registry and Cassandra
+	@$(BIN)/adstream up
+
+down: $(STAMP) ## stop them; their data are kept
+	@$(BIN)/adstream down
+
+bench: $(STAMP) ## measure
+	@$(BIN)/python -m benchmarks
+
+lock: ## resolve the requirements anew (UPGRADE=--upgrade takes the newest that pyproject.toml allows)
+	@sh .ci/lock $(UPGRADE)
+
+parts-sums: $(STAMP) ## list the JVM parts that stack/ivy.xml comes to, with their sums
+	$(BIN)/python -m stack.parts_list
+
+clean: down ## remove the environment and the data of the local stack
+	rm -rf .venv .adstream
