@@ -1,0 +1,1 @@
+"""The real services without containers: JVM parts, Kafka, the schema registry, Cassandra."""

@@ -1,0 +1,125 @@
+"""Cassandra: one node on the loopback address, without its start script."""
+
+import json
+from importlib.resources import files
+from pathlib import Path
+
+from stack.service import HOST, Place, Service
+
+_HERE = Path(str(files("stack")))
+TIMEOUT_SECONDS = 2.0
+
+# What Cassandra 5.0's own start script passes to Java 17 (conf/jvm17-server.options).
+_EXPORTS = (
+    "java.base/jdk.internal.misc",
+    "java.base/jdk.internal.ref",
+    "java.base/sun.nio.ch",
+    "java.base/java.lang.ref",
+    "java.management.rmi/com.sun.jmx.remote.internal.rmi",
+    "java.rmi/sun.rmi.registry",
+    "java.rmi/sun.rmi.server",
+    "java.sql/java.sql",
+    "jdk.unsupported/sun.misc",
+)
+_OPENS = (
+    "java.base/java.io",
+    "java.base/java.lang",
+    "java.base/java.lang.module",
+    "java.base/java.lang.reflect",
+    "java.base/java.math",
+    "java.base/java.net",
+    "java.base/java.nio",
+    "java.base/java.util",
+    "java.base/java.util.concurrent",
+    "java.base/java.util.concurrent.atomic",
+    "java.base/jdk.internal.loader",
+    "java.base/jdk.internal.math",
+    "java.base/jdk.internal.module",
+    "java.base/jdk.internal.ref",
+    "java.base/jdk.internal.reflect",
+    "java.base/jdk.internal.util.jar",
+    "java.base/sun.nio.ch",
+    "jdk.management/com.sun.management.internal",
+)
+
+
+def prepare(place: Place) -> list[str]:
+    """Write the configuration and return the command. JMX stays off: nothing here asks for it."""
+    place.data.mkdir(parents=True, exist_ok=True)
+    configuration = place.data / "cassandra.yaml"
+    storage = place.ports["cassandra-storage"]
+    own = {
+        "native_transport_port": place.ports["cassandra"],
+        "storage_port": storage,
+        "ssl_storage_port": storage,
+        "data_file_directories": [str(place.data / "data")],
+        "commitlog_directory": str(place.data / "commitlog"),
+        "saved_caches_directory": str(place.data / "saved_caches"),
+        "hints_directory": str(place.data / "hints"),
+        "cdc_raw_directory": str(place.data / "cdc_raw"),
+        "seed_provider": [
+            {
+                "class_name": "org.apache.cassandra.locator.SimpleSeedProvider",
+                "parameters": [{"seeds": f"{HOST}:{storage}"}],
+            }
+        ],
+    }
+    # JSON is YAML, and needs no thought about quoting a path.
+    lines = "".join(f"{key}: {json.dumps(value)}\n" for key, value in own.items())
+    configuration.write_text((_HERE / "cassandra.yaml").read_text(encoding="ascii") + "\n" + lines, encoding="ascii")
+    return [
+        *(str(place.java), *place.heap(), "-Xms256m", "-Xss512k", "-XX:+UseG1GC", "-XX:MaxDirectMemorySize=256m"),
+        *(f"--add-exports={package}=ALL-UNNAMED" for package in _EXPORTS),
+        *(f"--add-opens={package}=ALL-UNNAMED" for package in _OPENS),
+        "-Djdk.attach.allowAttachSelf=true",
+        f"-javaagent:{place.parts / 'cassandra' / 'jamm-0.4.0.jar'}",
+        f"-Dcassandra.config={configuration.as_uri()}",
+        f"-Dcassandra.storagedir={place.data}",
+        f"-Dcassandra.logdir={place.data}",
+        f"-Dlogback.configurationFile={_HERE / 'cassandra-logback.xml'}",
+        # There is nobody to gossip with.
+        *("-Dcassandra.skip_wait_for_gossip_to_settle=0", "-Dcassandra.ring_delay_ms=0"),
+        *("-Djava.io.tmpdir=" + str(_folder(place.data / "tmp")), "-Dcassandra-foreground=yes"),
+        *("-cp", place.classpath("cassandra"), "org.apache.cassandra.service.CassandraDaemon"),
+    ]
+
+
+def _folder(path: Path) -> Path:
+    path.mkdir(exist_ok=True)
+    return path
+
+
+def ask(port: int) -> str | None:
+    """A CQL query by the driver. It opens its port only when it can answer."""
+    from cassandra import DriverException
+    from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, ExecutionProfile, NoHostAvailable
+    from cassandra.policies import WhiteListRoundRobinPolicy
+
+    profile = ExecutionProfile(WhiteListRoundRobinPolicy([HOST]), request_timeout=TIMEOUT_SECONDS)
+    cluster = Cluster(
+        [HOST],
+        port=port,
+        protocol_version=5,
+        execution_profiles={EXEC_PROFILE_DEFAULT: profile},
+        connect_timeout=TIMEOUT_SECONDS,
+        control_connection_timeout=TIMEOUT_SECONDS,
+        schema_metadata_enabled=False,
+        token_metadata_enabled=False,
+    )
+    try:
+        cluster.connect(wait_for_all_pools=True).execute("SELECT release_version FROM system.local").one()
+    except NoHostAvailable as error:
+        return "; ".join(str(reason) for reason in error.errors.values()) or str(error)
+    except (DriverException, OSError) as error:
+        return str(error)
+    finally:
+        cluster.shutdown()
+    return None
+
+
+def address(port: int) -> dict[str, object]:
+    """As the settings' section wants it."""
+    return {"hosts": [HOST], "port": port}
+
+
+CASSANDRA = Service("cassandra", "Cassandra", ("cassandra-storage",), prepare, ask, address)

@@ -1,0 +1,183 @@
+"""Checks of a machine before trying. Each check answers with findings; a list of them is all there is to it.
+
+Other parts add theirs: append a `Check` to `CHECKS`.
+"""
+
+import json
+import os
+import platform
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Literal
+
+from adstream import kafka
+from adstream.errors import AdstreamError, ServiceUnavailable, TopicNotFound
+from adstream.settings import Settings
+from stack import parts, ports, state
+from stack.java import find_java, system_bundle
+from stack.local import SERVICES
+from stack.machine import DISK_NEEDED, MEMORY_NEEDED, available_memory, free_disk, gigabytes
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line: what was looked at, how it is, and what to do when it is not well."""
+
+    verdict: Literal["OK", "WARN", "FAIL"]
+    subject: str
+    detail: str
+    remedy: str = ""
+
+
+Check = Callable[[Settings], list[Finding]]
+
+
+def examine(settings: Settings) -> Iterator[Finding]:
+    """Every check's findings as they come; an AdstreamError that a check raises is a FAIL."""
+    for check in CHECKS:
+        try:
+            yield from check(settings)
+        except AdstreamError as error:
+            yield Finding("FAIL", check.__name__.replace("_", " "), error.problem, error.remedy)
+
+
+def python(_settings: Settings) -> list[Finding]:
+    """The interpreter that runs this."""
+    version = platform.python_version()
+    if (3, 11) <= sys.version_info[:2] <= (3, 12):
+        return [Finding("OK", "Python", f"{version} at {sys.executable}")]
+    return [Finding("FAIL", "Python", f"{version}, and 3.11 or 3.12 is needed", "make setup PYTHON=python3.11")]
+
+
+def spark_interpreter(_settings: Settings) -> list[Finding]:
+    """Spark's workers must run the same Python, or they miss its packages."""
+    configured = os.environ.get("PYSPARK_PYTHON")
+    if configured is None:
+        return [Finding("OK", "Spark's Python", "this one")]
+    found = shutil.which(configured)
+    if found and Path(found).resolve() == Path(sys.executable).resolve():
+        return [Finding("OK", "Spark's Python", configured)]
+    detail = f"PYSPARK_PYTHON={configured} is not this environment's {sys.executable}"
+    return [Finding("WARN", "Spark's Python", detail, "unset PYSPARK_PYTHON")]
+
+
+def java(settings: Settings) -> list[Finding]:
+    """The one that the services and Spark would run on."""
+    found = find_java(settings.stack.java_home)
+    return [Finding("OK", "Java", f"{found.version} from {found.origin} at {found.home}")]
+
+
+def trusted_authorities(_settings: Settings) -> list[Finding]:
+    """Whom downloads by Java would trust."""
+    bundle = system_bundle()
+    if bundle:
+        return [Finding("OK", "trust store", f"the system's authorities, {bundle}")]
+    remedy = "behind a TLS proxy set SSL_CERT_FILE to a PEM file with its authority"
+    return [Finding("WARN", "trust store", "no bundle of the system's was found; Java's own is used", remedy)]
+
+
+def jvm_parts(settings: Settings) -> list[Finding]:
+    """Whether they are in the cache, and still what they were."""
+    home = parts.home(settings.stack)
+    if not home.is_dir():
+        return [Finding("WARN", "JVM parts", f"not fetched yet: {home}", "`adstream up` fetches them (225 MB)")]
+    if wrong := parts.wrong_files(home, parts.read_sums()):
+        detail = f"{len(wrong)} files in {home} are not what they should be, the first is {wrong[0]}"
+        return [Finding("FAIL", "JVM parts", detail, f"delete {home}; the next `adstream up` fetches it again")]
+    return [Finding("OK", "JVM parts", f"complete, and every sum is right: {home}")]
+
+
+def service_ports(settings: Settings) -> list[Finding]:
+    """Whether each service could listen where it would."""
+    current = state.read(settings.data_dir.absolute())
+    findings = []
+    for service in SERVICES:
+        subject = f"port for {service.title}"
+        entry = current.services.get(service.name)
+        if entry and entry.running.process():
+            findings.append(Finding("OK", subject, f"{entry.ports[service.name]}, where it runs now"))
+            continue
+        port = ports.asked_for(service.name, settings.stack, current.ports) or current.ports.get(service.name)
+        if not port or ports.is_free(port):
+            findings.append(Finding("OK", subject, f"{port} is free" if port else "any free one"))
+            continue
+        holder = ports.who_listens(port) or "another program"
+        remedy = f"stop that, or `adstream up --{service.name}-port N` or `--free-ports`"
+        findings.append(Finding("FAIL", subject, f"{port} is taken by {holder}", remedy))
+    return findings
+
+
+def memory(settings: Settings) -> list[Finding]:
+    """Room for the stack and one job."""
+    free = available_memory()
+    detail = f"{gigabytes(free)} available"
+    if free >= MEMORY_NEEDED:
+        return [Finding("OK", "memory", detail)]
+    if any(entry.running.process() for entry in state.read(settings.data_dir.absolute()).services.values()):
+        return [Finding("WARN", "memory", f"{detail} beside the running stack", "close other programs")]
+    return [Finding("FAIL", "memory", f"{detail}, and {gigabytes(MEMORY_NEEDED)} are needed", "close other programs")]
+
+
+def disk(settings: Settings) -> list[Finding]:
+    """Room for the data and for the cache."""
+    findings = []
+    for subject, path in (("data", settings.data_dir.absolute()), ("cache", parts.cache_root(settings.stack))):
+        free = free_disk(path)
+        detail = f"{gigabytes(free)} free at {path}"
+        if free >= DISK_NEEDED:
+            findings.append(Finding("OK", f"disk for {subject}", detail))
+        else:
+            findings.append(
+                Finding(
+                    "FAIL", f"disk for {subject}", f"{detail}, and {gigabytes(DISK_NEEDED)} are needed", "free some"
+                )
+            )
+    return findings
+
+
+def cassandra_driver(_settings: Settings) -> list[Finding]:
+    """Its event loop in C."""
+    if find_spec("cassandra.io.libevwrapper"):
+        return [Finding("OK", "Cassandra driver", "with libev")]
+    detail = "without libev: it falls back to a slower event loop, or none on Python 3.12"
+    return [Finding("WARN", "Cassandra driver", detail, "install the locked wheel again: `make setup`")]
+
+
+def checkpoints(settings: Settings) -> list[Finding]:
+    """Whether each checkpoint's topic is still the one that it was made with."""
+    findings = []
+    for made in sorted(settings.checkpoints.glob("*/adstream.json")):
+        subject = f"checkpoint {made.parent.name}"
+        try:
+            claim = json.loads(made.read_text(encoding="utf-8"))
+            same = kafka.topic_id(settings, claim["topic"]) == claim["topic_id"]
+        except ServiceUnavailable:
+            findings.append(Finding("OK", subject, "not compared with its topic, as Kafka does not run"))
+            continue
+        except (TopicNotFound, KeyError, ValueError):
+            same = False
+        if same:
+            findings.append(Finding("OK", subject, f"belongs to the topic {claim['topic']} that there is"))
+        else:
+            findings.append(
+                Finding("FAIL", subject, "was made for a topic that is no more", f"move {made.parent} away")
+            )
+    return findings
+
+
+CHECKS: list[Check] = [
+    python,
+    spark_interpreter,
+    java,
+    trusted_authorities,
+    jvm_parts,
+    service_ports,
+    memory,
+    disk,
+    cassandra_driver,
+    checkpoints,
+]

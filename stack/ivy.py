@@ -1,0 +1,168 @@
+"""Running Ivy: one Java process that fetches what a list names and puts the files where they are wanted."""
+
+import queue
+import subprocess
+import threading
+import time
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+from typing import IO
+
+from adstream.errors import StackError
+from adstream.settings import StackSettings
+from stack.java import find_java, network_options
+
+CONFIGURATIONS = ("spark", "lakehouse", "kafka", "registry", "cassandra")
+ATTEMPTS = 4
+STALLED_SECONDS = 180.0
+TELL_EVERY_SECONDS = 2.0
+_HERE = Path(__file__).parent
+WANTED = _HERE / "ivy.xml"
+LISTED = _HERE / "parts.xml"
+# What Ivy says, among a hundred other lines, about why it failed; the most telling first.
+_REASONS = ("PKIX path", "UnknownHostException", "Connection refused", "timed out", "unreachable", "No space left")
+_FAILURES = ("download failed", "unresolved dependency", "not found", "access error", "Exception", "error")
+
+Report = Callable[[str], None]
+
+
+def retrieve(
+    settings: StackSettings, names: Path, *, into: Path, downloads: Path, expected: int | None, report: Report
+) -> None:
+    """Put every file of `names`, WANTED or LISTED, under `into/<configuration>/`. Raises StackError in one line.
+
+    `downloads` is Ivy's own cache. A try that got further is followed by another: a single file that failed among a
+    hundred and fifty is usual on a bad line.
+    """
+    reason = ""
+    for _attempt in range(ATTEMPTS):
+        before = _bytes_under(downloads)
+        reason = _run(_command(settings, names, into, downloads), downloads, expected, report)
+        if not reason:
+            return
+        if _bytes_under(downloads) <= before:
+            break
+        report(f"not complete ({reason}); trying again with what is still missing")
+    raise StackError(f"the JVM parts cannot be fetched: {reason}", _remedy(reason))
+
+
+def _remedy(reason: str) -> str:
+    if "PKIX" in reason:
+        return "set SSL_CERT_FILE to a PEM file with your proxy's certificate authority"
+    if "No space" in reason:
+        return "free some disk, or set ADSTREAM_STACK_CACHE_DIR to a folder elsewhere"
+    return "check the network (HTTPS_PROXY is honoured) and run it again; what is fetched already is kept"
+
+
+def _command(settings: StackSettings, names: Path, into: Path, downloads: Path) -> list[str]:
+    java = find_java(settings.java_home)
+    return [
+        str(java.executable),
+        "-Xmx256m",
+        f"-Dadstream.resolver={'listed' if names == LISTED else 'resolving'}",
+        *network_options(downloads.parent),
+        *("-cp", str(_ivy_jar()), "org.apache.ivy.Main"),
+        *("-settings", str(_HERE / "ivysettings.xml"), "-ivy", str(names), "-cache", str(downloads)),
+        *("-confs", *CONFIGURATIONS),
+        *("-retrieve", f"{into}/[conf]/[artifact]-[revision](-[classifier]).[ext]"),
+        *("-types", "jar", "bundle", "tar.gz"),
+    ]
+
+
+def _ivy_jar() -> Path:
+    pyspark = find_spec("pyspark")
+    found = sorted(Path(pyspark.origin).parent.glob("jars/ivy-*.jar")) if pyspark and pyspark.origin else []
+    if not found:
+        raise StackError("PySpark's own ivy-*.jar is missing", "install the locked requirements again: `make setup`")
+    return found[-1]
+
+
+def _run(command: list[str], downloads: Path, expected: int | None, report: Report) -> str:
+    """Empty when Ivy succeeded, else the line that tells why not. Ivy never outlives this call."""
+    lines: list[str] = []
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
+    assert process.stdout is not None  # noqa: S101 - for the type checker: a pipe was asked for
+    try:
+        arriving: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        threading.Thread(target=_read, args=(process.stdout, arriving), daemon=True).start()
+        _follow(arriving, lines, _Progress(downloads, expected, report))
+        return "" if process.wait(timeout=30) == 0 else _why(lines)
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+def _read(stream: IO[str], into: "queue.SimpleQueue[str | None]") -> None:
+    try:
+        for line in stream:
+            into.put(line)
+    except ValueError:
+        pass  # closed by the other side: nobody wants the rest
+    into.put(None)
+
+
+def _follow(arriving: "queue.SimpleQueue[str | None]", lines: list[str], progress: "_Progress") -> None:
+    while True:
+        try:
+            line = arriving.get(timeout=TELL_EVERY_SECONDS)
+        except queue.Empty:
+            progress.tell()
+            continue
+        if line is None:
+            return
+        lines.append(line)
+        progress.count(line)
+        progress.tell()
+
+
+class _Progress:
+    """Says how far it is every two seconds, and gives up when neither a line nor a byte arrives for minutes."""
+
+    def __init__(self, downloads: Path, expected: int | None, report: Report) -> None:
+        self._downloads, self._expected, self._report = downloads, expected, report
+        self._resolved = self._fetched = self._bytes = 0
+        self._told = self._moved = time.monotonic()
+
+    def count(self, line: str) -> None:
+        self._moved = time.monotonic()
+        self._resolved += "\tfound " in line
+        self._fetched += "[SUCCESSFUL ]" in line
+
+    def tell(self) -> None:
+        now = time.monotonic()
+        if now - self._told < TELL_EVERY_SECONDS:
+            return
+        self._told = now
+        size = _bytes_under(self._downloads)
+        if size != self._bytes:
+            self._bytes, self._moved = size, now
+        if now - self._moved > STALLED_SECONDS:
+            raise StackError(
+                f"nothing has arrived for {STALLED_SECONDS:.0f} s while fetching the JVM parts", _remedy("")
+            )
+        of = f" of {self._expected}" if self._expected else ""
+        if self._fetched:
+            self._report(f"fetching the JVM parts: {self._fetched}{of} files, {size / 1e6:.0f} MB")
+        else:
+            self._report(f"fetching the JVM parts: looked up {self._resolved}{of}")
+
+
+def _bytes_under(folder: Path) -> int:
+    total = 0
+    for path in folder.rglob("*"):
+        try:
+            total += path.stat().st_size
+        except FileNotFoundError:
+            continue  # a `.part` file that has just got its final name
+    return total
+
+
+def _why(lines: list[str]) -> str:
+    """The known reasons first; else the first line that sounds like a failure; else the last one."""
+    for sign in (*_REASONS, *_FAILURES):
+        for line in lines:
+            if sign in line:
+                return line.strip().strip(":").strip()
+    return lines[-1].strip() if lines else "Ivy said nothing"

@@ -1,0 +1,69 @@
+"""Kafka: one broker that is its own controller (KRaft), on the loopback address."""
+
+import subprocess
+import uuid
+from base64 import urlsafe_b64encode
+from importlib.resources import files
+from pathlib import Path
+
+from adstream.errors import StackError
+from stack.service import HOST, Place, Service, properties
+
+_HERE = Path(str(files("stack")))
+FORMAT_SECONDS = 60.0
+
+
+def prepare(place: Place) -> list[str]:
+    """Write the configuration, format the folder the first time, and return the command."""
+    logs = place.data / "logs"
+    configuration = place.data / "kafka.properties"
+    place.data.mkdir(parents=True, exist_ok=True)
+    broker, controller = place.ports["kafka"], place.ports["kafka-controller"]
+    own = {
+        "log.dirs": logs,
+        "listeners": f"PLAINTEXT://{HOST}:{broker},CONTROLLER://{HOST}:{controller}",
+        "advertised.listeners": f"PLAINTEXT://{HOST}:{broker}",
+        "controller.quorum.voters": f"1@{HOST}:{controller}",
+    }
+    configuration.write_text(
+        (_HERE / "kafka.properties").read_text(encoding="ascii") + properties(own), encoding="ascii"
+    )
+    java = [str(place.java), f"-Dlog4j2.configurationFile={_HERE / 'kafka-log4j2.properties'}"]
+    if not (logs / "meta.properties").exists():
+        _format([*java, "-cp", place.classpath("kafka")], configuration)
+    return [*java, *place.heap(), "-Xms128m", "-cp", place.classpath("kafka"), "kafka.Kafka", str(configuration)]
+
+
+def _format(java: list[str], configuration: Path) -> None:
+    cluster = urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
+    command = [*java, "kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(configuration)]
+    try:
+        subprocess.run(command, capture_output=True, text=True, timeout=FORMAT_SECONDS, check=True)
+    except subprocess.TimeoutExpired:
+        problem = f"formatting Kafka's folder took more than {FORMAT_SECONDS:.0f} s"
+        raise StackError(problem, "try again when the machine is less busy") from None
+    except subprocess.CalledProcessError as failed:
+        said = [line for line in (failed.stdout + failed.stderr).splitlines() if line.strip()] or ["no reason given"]
+        raise StackError(f"Kafka's folder could not be formatted: {said[-1]}", f"see {configuration}") from None
+
+
+def ask(port: int) -> str | None:
+    """A metadata request, as every client makes first."""
+    from confluent_kafka import KafkaException
+    from confluent_kafka.admin import AdminClient
+
+    # Its own lines about every refused connection are of no use to anybody here.
+    client = AdminClient({"bootstrap.servers": f"{HOST}:{port}", "log_level": 0, "socket.timeout.ms": 2000})
+    try:
+        client.list_topics(timeout=2.0)
+    except KafkaException as error:
+        return str(error)
+    return None
+
+
+def address(port: int) -> dict[str, object]:
+    """As the settings' section wants it."""
+    return {"bootstrap_servers": f"{HOST}:{port}"}
+
+
+KAFKA = Service("kafka", "Kafka", ("kafka-controller",), prepare, ask, address)

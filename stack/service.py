@@ -1,0 +1,56 @@
+"""What the three services have in common: a place to run in, files to write first, and a way to ask how they are."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+HOST = "127.0.0.1"
+Ports = Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where one service runs. `data` is its own folder; `ports` has its public port by its name, and its inner ones."""
+
+    java: Path
+    parts: Path
+    data: Path
+    ports: Ports
+    memory: str
+
+    def classpath(self, configuration: str) -> str:
+        """A wildcard: the JVM expands it, and the process list stays readable."""
+        return f"{self.parts / configuration}/*"
+
+    def heap(self) -> list[str]:
+        """Fixed limits, and a JVM that ends rather than lingers without memory. Crash files stay in the data folder."""
+        return [f"-Xmx{self.memory}", "-XX:+ExitOnOutOfMemoryError", f"-XX:ErrorFile={self.data}/hs_err_%p.log"]
+
+
+@dataclass(frozen=True)
+class Service:
+    """`prepare` writes the configuration into the place and returns the command; `ask` is None when all is well.
+
+    `ask` makes a real request with a timeout of a second or two, and otherwise returns what went wrong, in words.
+    """
+
+    name: str
+    title: str
+    inner_ports: tuple[str, ...]
+    prepare: Callable[[Place], list[str]]
+    ask: Callable[[int], str | None]
+    address: Callable[[int], dict[str, object]]
+
+
+def properties(values: Mapping[str, object]) -> str:
+    """Lines of a Java properties file, which is Latin-1 with `\\uXXXX` for the rest and for backslashes."""
+    return "".join(f"{key}={_escaped(str(value))}\n" for key, value in values.items())
+
+
+def _escaped(value: str) -> str:
+    return "".join(char if " " <= char <= "~" and char != "\\" else _unicode_escapes(char) for char in value)
+
+
+def _unicode_escapes(char: str) -> str:
+    units = char.encode("utf-16-be")
+    return "".join(f"\\u{units[at : at + 2].hex()}" for at in range(0, len(units), 2))

@@ -1,0 +1,54 @@
+"""Ctrl-C and SIGTERM while processes are being started: nothing may be left behind, and no moment may be missed."""
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+_ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_Handler = Callable[[int, FrameType | None], None]
+
+
+@contextmanager
+def _handled_by(handler: _Handler) -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread may set handlers; there the caller's own are in force
+        return
+    previous = {ending: signal.signal(ending, handler) for ending in _ENDINGS}
+    try:
+        yield
+    finally:
+        for ending, old in previous.items():
+            signal.signal(ending, old)
+
+
+@contextmanager
+def ending_raises() -> Iterator[None]:
+    """Within, SIGTERM and SIGHUP raise KeyboardInterrupt as Ctrl-C does, so that every `finally` runs."""
+
+    def interrupt(_signal: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    with _handled_by(interrupt):
+        yield
+
+
+@contextmanager
+def ending_deferred() -> Iterator[Callable[[], None]]:
+    """Within, those signals take effect only where the yielded function is called: it raises KeyboardInterrupt.
+
+    Between starting a process and writing down its id there must be no interruption, and the clean-up after the first
+    Ctrl-C must survive a second.
+    """
+    received = threading.Event()
+
+    def remember(_signal: int, _frame: FrameType | None) -> None:
+        received.set()
+
+    def raise_if_received() -> None:
+        if received.is_set():
+            raise KeyboardInterrupt
+
+    with _handled_by(remember):
+        yield raise_if_received

@@ -1,0 +1,140 @@
+"""Starting services together, and taking all of it back when one fails or the user changes their mind."""
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from adstream.errors import StackError
+from adstream.settings import Settings
+from stack import ports, processes, state
+from stack.java import find_java
+from stack.service import Place, Service
+from stack.signals import ending_deferred
+from stack.state import Entry, State
+
+START_SECONDS = 180.0
+POLL_SECONDS = 0.2
+_TELLING = ("Caused by", "ERROR", "FATAL", "Exception", "rror:")
+
+
+class Start:
+    """One `up`: what it found running, and what it started itself and would stop again."""
+
+    def __init__(self, settings: Settings, data: Path, found: State, report: Callable[[str], None]) -> None:
+        self.state = found
+        self._settings, self._data, self._report = settings, data, report
+        self._started: list[Service] = []
+
+    def missing(self, services: Sequence[Service]) -> list[Service]:
+        """Those that do not run."""
+        return [service for service in services if not self._runs(service)]
+
+    def choose_ports(self, services: Sequence[Service]) -> None:
+        """For what is to be started. Raises StackError for a taken port, and for one wanted elsewhere than it runs."""
+        last = dict(self.state.ports)
+        taken: set[int] = set()
+        for service in services:
+            if self._runs(service):
+                running_on = self.state.services[service.name].ports
+                taken.update(running_on.values())
+                asked = ports.asked_for(service.name, self._settings.stack, last)
+                if asked and asked != running_on[service.name]:
+                    problem = f"{service.title} already runs on port {running_on[service.name]}, not on {asked}"
+                    raise StackError(problem, "run `adstream down` first")
+        for service in self.missing(services):
+            for name in (service.name, *service.inner_ports):
+                inner = name in service.inner_ports
+                asked = None if inner else ports.asked_for(name, self._settings.stack, last)
+                port = ports.choose(name, asked, last, taken)
+                if not inner:
+                    ports.require_free(service.title, name, port)
+                taken.add(port)
+                self.state.ports[name] = port
+
+    def run(self, services: Sequence[Service], parts: Path | None) -> None:
+        """Start what is missing, and return when all answer. `parts` may be None when nothing is missing.
+
+        Raises StackError, or KeyboardInterrupt on Ctrl-C and SIGTERM; what was started is stopped before that.
+        """
+        with ending_deferred() as raise_if_ended:
+            try:
+                for service in self.missing(services):
+                    raise_if_ended()
+                    assert parts is not None  # noqa: S101 - for the type checker: something is missing
+                    self._start(service, parts)
+                self._await_health(services, raise_if_ended)
+            except BaseException:
+                self._take_back()
+                raise
+
+    def _runs(self, service: Service) -> bool:
+        entry = self.state.services.get(service.name)
+        return entry is not None and entry.running.process() is not None
+
+    def _start(self, service: Service, parts: Path) -> None:
+        place = Place(
+            java=find_java(self._settings.stack.java_home).executable,
+            parts=parts,
+            data=self._data / service.name,
+            ports=self.state.ports,
+            memory=str(getattr(self._settings.stack, f"{service.name}_memory")),
+        )
+        command = service.prepare(place)
+        log = self._data / "logs" / f"{service.name}.log"
+        running = processes.start(command, log=log, folder=place.data)
+        self._started.append(service)
+        own = {name: self.state.ports[name] for name in (service.name, *service.inner_ports)}
+        self.state.services[service.name] = Entry(running.pid, running.create_time, own, str(log))
+        state.write(self._data, self.state)
+        self._report(f"{service.title} is starting on port {own[service.name]}")
+
+    def _await_health(self, services: Sequence[Service], raise_if_ended: Callable[[], None]) -> None:
+        began = time.monotonic()
+        waiting = {service.name: (service, "its port is closed") for service in services}
+        while waiting:
+            raise_if_ended()
+            for service, _answer in list(waiting.values()):
+                answer = self._ask(service)
+                if answer is not None:
+                    waiting[service.name] = (service, answer)
+                    continue
+                del waiting[service.name]
+                port = self.state.services[service.name].ports[service.name]
+                self.state.addresses[service.name] = service.address(port)
+                state.write(self._data, self.state)
+                self._report(f"{service.title} answers on port {port} ({time.monotonic() - began:.0f} s)")
+            if waiting and time.monotonic() - began > START_SECONDS:
+                service, answer = next(iter(waiting.values()))
+                problem = f"{service.title} did not answer within {START_SECONDS:.0f} s: {answer}"
+                raise StackError(problem, f"see {self.state.services[service.name].log}; `adstream down` stops it")
+            time.sleep(POLL_SECONDS if waiting else 0)
+
+    def _ask(self, service: Service) -> str | None:
+        entry = self.state.services[service.name]
+        if entry.running.process() is None:
+            problem = f"{service.title} ended while starting: {last_words(Path(entry.log))}"
+            raise StackError(problem, f"see {entry.log}")
+        port = entry.ports[service.name]
+        return service.ask(port) if ports.is_open(port) else "its port is closed"
+
+    def _take_back(self) -> None:
+        if self._started:
+            self._report("stopping what was started")
+        processes.stop(self.state.services[service.name].running for service in self._started)
+        for service in self._started:
+            self.state.services.pop(service.name, None)
+            self.state.addresses.pop(service.name, None)
+        state.write(self._data, self.state)
+
+
+def last_words(log: Path) -> str:
+    """The line of a log that tells most about an end: the last one that names an error, else the last one."""
+    try:
+        lines = [line.strip() for line in log.read_text(encoding="utf-8", errors="replace").splitlines()]
+    except OSError:
+        return "no log"
+    spoken = [line for line in lines if line and not line.startswith(("at ", "...", "}"))]
+    telling = [
+        line for line in spoken if any(sign in line for sign in ("Caused by", "ERROR", "FATAL", "Exception", "rror:"))
+    ]
+    return (telling or spoken or ["it said nothing"])[-1][:300]

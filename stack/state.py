@@ -1,0 +1,54 @@
+"""`stack.json` in the data folder: what runs where. The settings read the addresses from it."""
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from adstream.errors import StackError
+from adstream.settings import STACK_FILE
+from stack.processes import Running
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One started service: its process, its ports by name, and its log."""
+
+    pid: int
+    create_time: float
+    ports: dict[str, int]
+    log: str
+
+    @property
+    def running(self) -> Running:
+        return Running(self.pid, self.create_time)
+
+
+@dataclass
+class State:
+    """`addresses` hold the services that were seen healthy; `ports` outlive a stop, so that the same come back."""
+
+    addresses: dict[str, dict[str, object]] = field(default_factory=dict)
+    services: dict[str, Entry] = field(default_factory=dict)
+    ports: dict[str, int] = field(default_factory=dict)
+
+
+def read(data: Path) -> State:
+    """An empty state when there is no file; StackError when there is one that cannot be understood."""
+    path = data / STACK_FILE
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        services = {name: Entry(**entry) for name, entry in content.get("services", {}).items()}
+        return State(content.get("addresses", {}), services, content.get("ports", {}))
+    except FileNotFoundError:
+        return State()
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise StackError(f"{path} cannot be read: {error}", "stop the services named in it, and delete it") from None
+
+
+def write(data: Path, state: State) -> None:
+    """By renaming, so that no reader ever meets half a file."""
+    data.mkdir(parents=True, exist_ok=True)
+    path = data / STACK_FILE
+    draft = path.with_suffix(".tmp")
+    draft.write_text(json.dumps(asdict(state), indent=2) + "\n", encoding="utf-8")
+    draft.replace(path)
