@@ -1,0 +1,1 @@
+"""The Avro contracts, one file per subject and version."""
