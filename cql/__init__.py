@@ -1,0 +1,1 @@
+"""Numbered migrations: NNN_name.cql, applied in order by `adstream migrate`."""
