@@ -1,0 +1,1 @@
+"""The command line, and what every part shares: settings, errors, clients."""

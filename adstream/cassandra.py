@@ -1,0 +1,160 @@
+"""Connections to Cassandra: one place for timeouts, consistency, routing, and what an error means to a user.
+
+Contact points, credentials, local data centre and consistency level come from the settings. Requests go to a replica
+of the row in the local data centre, and none waits longer than `timeout_seconds`.
+"""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from cassandra import (
+    AuthenticationFailed,
+    ConsistencyLevel,
+    DriverException,
+    OperationTimedOut,
+    RequestExecutionException,
+    RequestValidationException,
+    Unauthorized,
+    UnresolvableContactPoints,
+)
+from cassandra.auth import PlainTextAuthProvider
+from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, ExecutionProfile, NoHostAvailable, Session
+from cassandra.connection import ConnectionException
+from cassandra.io.libevreactor import LibevConnection
+from cassandra.policies import ConstantReconnectionPolicy, DCAwareRoundRobinPolicy, TokenAwarePolicy
+from cassandra.protocol import ErrorMessage, OverloadedErrorMessage, ServerError
+from cassandra.protocol import RequestValidationException as RejectedRequest
+
+from adstream import retries
+from adstream.errors import AccessDenied, AdstreamError, ConfigError, ServiceUnavailable
+from adstream.settings import CassandraSettings
+
+# What Cassandra 4.0 and later speak. Fixed, as the driver would otherwise try newer versions first and log each.
+PROTOCOL_VERSION = 5
+RECONNECT_SECONDS = 1.0
+
+# What may be over in a moment; only repeatable statements are tried again.
+TRANSIENT = (
+    NoHostAvailable,
+    OperationTimedOut,
+    ConnectionException,
+    RequestExecutionException,
+    OverloadedErrorMessage,
+    ServerError,
+)
+# A statement that the server read and refused; the driver has two families of these.
+REFUSED = (RequestValidationException, RejectedRequest)
+# Everything that the driver raises for a request.
+DRIVER_ERRORS = (*TRANSIENT, DriverException, ErrorMessage)
+
+# How Cassandra words a keyspace, table or column that is not there.
+_MISSING = ("does not exist", "unconfigured table", "Undefined column", "No keyspace", "unknown table")
+
+# The driver logs every refused connection with its trace; the one line that a user needs is raised here instead.
+logging.getLogger("cassandra").setLevel(logging.CRITICAL)
+
+
+@contextmanager
+def connect(settings: CassandraSettings, *, keyspace: str | None = None) -> Iterator[Session]:
+    """A session that is closed together with all it started. Raises as `open_session` does."""
+    session = open_session(settings, keyspace=keyspace)
+    try:
+        yield session
+    finally:
+        session.cluster.shutdown()
+
+
+def open_session(settings: CassandraSettings, *, keyspace: str | None = None) -> Session:
+    """A session for the life of a process; whoever opens it may close it with `session.cluster.shutdown()`.
+
+    Raises ServiceUnavailable when no node answers, AccessDenied for wrong credentials, ConfigError for a data centre
+    or keyspace that the cluster does not have.
+    """
+
+    def attempt() -> Session:
+        # A cluster object cannot be used again after a failed connect, hence a new one for each attempt.
+        try:
+            cluster = _cluster(settings)
+        except UnresolvableContactPoints as error:
+            raise ConfigError(
+                f"no address is known for {', '.join(settings.hosts)}", "set ADSTREAM_CASSANDRA_HOSTS"
+            ) from error
+        try:
+            session = cluster.connect()
+            if keyspace is not None:
+                session.set_keyspace(keyspace)  # by itself, as `connect` hides a keyspace that is not there
+            return session
+        except BaseException as error:
+            known = {str(host.datacenter) for host in cluster.metadata.all_hosts() if host.datacenter}
+            cluster.shutdown()
+            if not isinstance(error, (*DRIVER_ERRORS, OSError)):
+                raise
+            if known and settings.local_datacenter not in known:
+                raise ConfigError(
+                    f"the cluster has no data centre {settings.local_datacenter!r}, only {', '.join(sorted(known))}",
+                    "set ADSTREAM_CASSANDRA_LOCAL_DATACENTER to the one nearest to this machine",
+                ) from error
+            raise explain(error, settings) from error
+
+    return retries.call(attempt, on=ServiceUnavailable)
+
+
+def explain(error: Exception, settings: CassandraSettings) -> AdstreamError:
+    """What a driver's error means to the user, as one line with a remedy."""
+    by_host = error.errors if isinstance(error, NoHostAvailable) else None
+    causes = list(by_host.values()) if isinstance(by_host, dict) else [error]
+    user = f"user {settings.username!r}" if settings.username else "a connection without credentials"
+    if any(isinstance(cause, AuthenticationFailed) for cause in causes):
+        return AccessDenied(
+            f"Cassandra refused {user}", "set ADSTREAM_CASSANDRA_USERNAME and ADSTREAM_CASSANDRA_PASSWORD"
+        )
+    if isinstance(error, Unauthorized):
+        return AccessDenied(f"Cassandra does not let {user} do this: {error}", "grant the missing permission")
+    if isinstance(error, REFUSED):
+        said = server_message(error)
+        missing = any(words in said for words in _MISSING)
+        return ConfigError(
+            f"Cassandra says: {said}", "create what is missing with `adstream migrate`" if missing else ""
+        )
+    address = ",".join(f"{host}:{settings.port}" for host in settings.hosts)
+    if isinstance(error, (RequestExecutionException, ErrorMessage)):
+        return ServiceUnavailable(
+            f"Cassandra at {address} could not do it: {server_message(error)}", "look at its log and `nodetool status`"
+        )
+    if isinstance(error, OperationTimedOut):
+        return ServiceUnavailable(
+            f"Cassandra at {address} did not answer within {settings.timeout_seconds:g} s",
+            "look at its load, or raise ADSTREAM_CASSANDRA_TIMEOUT_SECONDS",
+        )
+    return ServiceUnavailable(f"no Cassandra node answers at {address}", "start one with `adstream up`")
+
+
+def server_message(error: Exception) -> str:
+    """The part of a driver's error that the server wrote, without codes."""
+    text = str(error)
+    quoted = text.partition('message="')[2]
+    return quoted.rpartition('"')[0] or text
+
+
+def _cluster(settings: CassandraSettings) -> Cluster:
+    credentials = None
+    if settings.username:
+        credentials = PlainTextAuthProvider(settings.username, settings.password.get_secret_value())
+    profile = ExecutionProfile(
+        load_balancing_policy=TokenAwarePolicy(DCAwareRoundRobinPolicy(local_dc=settings.local_datacenter)),
+        consistency_level=ConsistencyLevel.name_to_value[settings.consistency],
+        request_timeout=settings.timeout_seconds,
+    )
+    return Cluster(
+        contact_points=settings.hosts,
+        port=settings.port,
+        auth_provider=credentials,
+        execution_profiles={EXEC_PROFILE_DEFAULT: profile},
+        connection_class=LibevConnection,
+        protocol_version=PROTOCOL_VERSION,
+        connect_timeout=settings.timeout_seconds,
+        control_connection_timeout=settings.timeout_seconds,
+        reconnection_policy=ConstantReconnectionPolicy(RECONNECT_SECONDS, max_attempts=None),
+        application_name="adstream",
+    )

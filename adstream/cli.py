@@ -1,0 +1,59 @@
+"""The `adstream` program: its commands, and how an error becomes one line."""
+
+import logging
+import sys
+
+import typer
+
+from adstream.commands import dead_letters, schema, stack
+from adstream.commands.batch import batch
+from adstream.commands.consume import consume
+from adstream.commands.cql import cql
+from adstream.commands.demo import demo
+from adstream.commands.migrate import migrate
+from adstream.commands.produce import produce
+from adstream.commands.show import show
+from adstream.commands.sql import sql
+from adstream.commands.stream import jobs, stream
+from adstream.commands.validate import validate
+from adstream.commands.verify import verify
+from adstream.errors import AdstreamError
+
+app = typer.Typer(
+    name="adstream",
+    help="Ad analytics on Kafka, Avro, Spark Structured Streaming and Cassandra.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+
+stack.register(app)
+app.command()(produce)
+app.command()(consume)
+app.add_typer(schema.app, name="schema")
+app.command()(migrate)
+app.command()(show)
+app.command()(cql)
+app.command()(jobs)
+app.command()(stream)
+app.command()(batch)
+app.command()(validate)
+app.command()(sql)
+app.command()(verify)
+app.add_typer(dead_letters.app, name="dead-letters")
+app.command()(demo)
+
+
+def main() -> None:
+    """Run one command. Exit codes: 0 done, 1 a user's or service's error in one line, 2 usage, 130 Ctrl-C."""
+    # The program says in its own lines what a user needs; what libraries log is not for the terminal.
+    logging.getLogger().addHandler(logging.NullHandler())
+    try:
+        app()
+    except AdstreamError as error:
+        sys.stderr.write(f"error: {error}\n")
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,45 @@
+"""`adstream batch JOB`: compute one day's summaries, or all days', and replace them."""
+
+from datetime import date
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from adstream.errors import ConfigError
+from adstream.settings import Settings
+
+
+def batch(
+    job: Annotated[str, typer.Argument(help="The batch job: daily-sales.")],
+    day: Annotated[
+        str | None, typer.Option("--date", help="The day, like 2025-01-15; every day that has rows unless given.")
+    ] = None,
+    master: Annotated[str | None, typer.Option(help="Spark master; the setting's, local[2], unless given.")] = None,
+) -> None:
+    """Summarise raw rows by day. Run twice, or for an old day, it replaces that day's summaries and no others.
+
+    The result is validated before it is written; when something is wrong with it, the previous summaries stay.
+
+    Example: `adstream batch daily-sales --date 2025-01-15`
+    """
+    from streaming.batch_jobs import find, run
+    from streaming.session import spark_session
+
+    settings = Settings()
+    chosen, wanted = find(job), parse_date(day)
+    out = Console(highlight=False, soft_wrap=True)
+    with spark_session(settings, job, master=master, lakehouse=True) as spark, out.status("computing"):
+        found = run(spark, settings.lakehouse, chosen, wanted)
+    out.print(
+        f"{found.raw_rows:,} raw rows -> {found.summary_rows:,} summaries ({found.reduction:,.0f}x fewer),"
+        f" revenue {found.summary_revenue:,} in both: validated and written to {chosen.result}"
+    )
+
+
+def parse_date(text: str | None) -> date | None:
+    """Raises ConfigError."""
+    try:
+        return None if text is None else date.fromisoformat(text)
+    except ValueError:
+        raise ConfigError(f"--date {text} is not a date", "give it like 2025-01-15") from None

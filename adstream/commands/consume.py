@@ -1,0 +1,73 @@
+"""`adstream consume TOPIC`: show what is on a topic."""
+
+import os
+import sys
+from contextlib import closing
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from adstream.errors import ConfigError
+from adstream.settings import Settings
+from adstream.stopping import stop_requested
+
+
+class OffsetReset(StrEnum):
+    """Where to start when the group has committed nothing."""
+
+    earliest = "earliest"
+    latest = "latest"
+
+
+def consume(
+    topic: Annotated[str, typer.Argument(help="The topic to read.")],
+    group: Annotated[
+        str | None, typer.Option(help="Read as a member of this consumer group, from where it committed.")
+    ] = None,
+    offset_reset: Annotated[
+        OffsetReset, typer.Option(help="Where to start without a group, or when it committed nothing.")
+    ] = OffsetReset.earliest,
+    count: Annotated[int | None, typer.Option(min=1, help="Stop after so many messages; else wait for more.")] = None,
+    to_end: Annotated[bool, typer.Option("--to-end", help="Stop at the end of the topic.")] = False,
+    commit: Annotated[bool, typer.Option("--commit", help="Commit what was shown to --group.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One strict JSON object per line.")] = False,
+) -> None:
+    """Show key, decoded value, partition, offset and schema id of every message, the broken ones with their bytes.
+
+    Nothing is committed unless asked for. Ctrl-C ends it.
+
+    Example: `adstream consume ads_data --count 10`
+
+    Example: `adstream consume ads_data --to-end --json | jq .value.cost`
+    """
+    from adstream.registry import RegistryClient
+    from consumer import display
+    from consumer.debug import DebugConsumer
+    from consumer.decoding import Decoder
+
+    if commit and group is None:
+        raise ConfigError("--commit needs --group", "say which consumer group the offsets belong to")
+    settings = Settings()
+    decode = Decoder(RegistryClient(settings.registry))
+    consumer = DebugConsumer(settings, topic, group=group, from_start=offset_reset is OffsetReset.earliest)
+    line_of = display.as_json if as_json else display.as_text
+    with stop_requested() as stop, closing(consumer):
+        try:
+            left = count
+            for batch in consumer.batches(stop, to_end=to_end):
+                for message in batch[:left]:
+                    typer.echo(line_of(message, decode(message.value())))
+                    consumer.shown(message)
+                sys.stdout.flush()
+                if commit:
+                    consumer.commit()
+                if left is not None:
+                    left -= len(batch[:left])
+                if left == 0:
+                    break
+            if commit:
+                consumer.commit(now=True)
+        except BrokenPipeError:
+            # The reader has enough (`| head`). What Python would still flush at exit goes nowhere.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

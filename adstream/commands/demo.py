@@ -1,0 +1,18 @@
+"""`adstream demo`: the whole pipeline once, on real services."""
+
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+
+def demo(
+    events: Annotated[int, typer.Option(min=1, max=10_000_000, help="How many events to produce.")] = 20_000,
+) -> None:
+    """From nothing to ad_metrics in cqlsh: start the services, produce, stream, show, verify. The services stay up.
+
+    Example: `adstream demo --events 20000`
+    """
+    from adstream.demo import Demo
+
+    Demo(Console(highlight=False, soft_wrap=True), events).run()

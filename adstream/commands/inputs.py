@@ -1,0 +1,74 @@
+"""Which input the options of `adstream stream` and `adstream sql` choose, and where its checkpoint lies."""
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from adstream.errors import ConfigError, TopicNotFound
+from adstream.kafka import topic_names
+from adstream.moments import iso_utc
+from adstream.provision import topic_of
+from adstream.settings import Settings
+
+if TYPE_CHECKING:
+    from streaming.job import Job
+    from streaming.sources import Source
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The options that name an input, as they were given; without any it is the job's own topic."""
+
+    sample: bool = False
+    topic: str | None = None
+    files: Path | None = None
+    socket: str | None = None
+    files_per_batch: int = 100
+    start: str = "earliest"
+
+    def source(self, settings: Settings, job: "Job") -> "Source":
+        """Raises ConfigError for two inputs at once or one that cannot be used, TopicNotFound without a sample."""
+        from streaming.sources import Folder, Socket, Topic
+
+        given = [name for name in ("sample", "topic", "files", "socket") if getattr(self, name)]
+        if len(given) > 1:
+            raise ConfigError(f"--{given[0]} and --{given[1]} are two inputs", "give one of them")
+        if self.files is not None:
+            return Folder(self.files, self.files_per_batch)
+        if self.socket is not None:
+            host, _, port = self.socket.rpartition(":")
+            if not host or not port.isdigit():
+                raise ConfigError(f"--socket {self.socket} is not an address", "give HOST:PORT")
+            return Socket(host, int(port))
+        if self.sample:
+            return Topic(settings, newest_sample(settings, job.name), _start(self.start))
+        return Topic(settings, self.topic or topic_of(settings, job.contract), _start(self.start))
+
+    def checkpoint(self, settings: Settings, job: "Job", source: "Source") -> Path:
+        """One folder for each job and input, so that none goes on with another's offsets."""
+        if source.name == topic_of(settings, job.contract):
+            return settings.checkpoints / job.name
+        if self.sample:
+            return settings.checkpoints / source.name
+        return settings.checkpoints / f"{job.name}@{re.sub(r'[^A-Za-z0-9._-]+', '-', source.name).strip('-')}"
+
+
+def newest_sample(settings: Settings, job: str) -> str:
+    """The newest topic that `adstream produce JOB --sample` made; their names sort by time. Raises TopicNotFound."""
+    found = [name for name in topic_names(settings) if name.startswith(f"{job}-sample-")]
+    if not found:
+        raise TopicNotFound(f"there is no sample of {job}", f"send one with `adstream produce {job} --sample`")
+    return max(found)
+
+
+def _start(text: str) -> str | datetime:
+    if text in ("earliest", "latest"):
+        return text
+    try:
+        return iso_utc(text)
+    except ValueError:
+        raise ConfigError(
+            f"--from {text} is not a place to start", "give earliest, latest or 2026-01-31T10:00:00Z"
+        ) from None

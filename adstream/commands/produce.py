@@ -1,0 +1,238 @@
+"""`adstream produce NAME`: send events to Kafka or into files: made up from a seed, a documented sample, or a CSV."""
+
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from enum import StrEnum
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from adstream.commands import raw_sales
+from adstream.errors import AdstreamError
+from adstream.settings import Settings
+from adstream.stopping import stop_requested
+
+if TYPE_CHECKING:
+    from producer.files import JsonFiles
+    from producer.publisher import Publisher
+    from producer.records import Record
+    from producer.source import Source
+
+
+class OnBadRow(StrEnum):
+    """What a row that cannot be sent does to the run."""
+
+    stop = "stop"
+    skip = "skip"
+
+
+class Format(StrEnum):
+    """How an event is written into a message."""
+
+    avro = "avro"
+    json = "json"
+
+
+def produce(
+    name: Annotated[
+        str,
+        typer.Argument(
+            help="What to produce: ads, sensors, trx, transactions, clickstream, fruit, sales, logins, orders, mobile"
+            " or racks; or the job that reads it, as `adstream jobs` lists it; daily-sales goes into the lakehouse."
+        ),
+    ],
+    sample: Annotated[
+        bool, typer.Option("--sample", help="Send the job's documented sample, to a new topic of its own.")
+    ] = False,
+    count: Annotated[
+        int | None, typer.Option(min=1, help="Stop after so many events; else go on until Ctrl-C.")
+    ] = None,
+    rate: Annotated[
+        float | None,
+        typer.Option(
+            min=0, help="Events a second; 0 is as fast as it goes. Default 100; with --csv, --over or --sample 0."
+        ),
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="The same seed and --count send the same bytes. Drawn and printed unless given.")
+    ] = None,
+    start: Annotated[
+        str | None,
+        typer.Option(
+            help="Time of the first event: now, -5m, or 2025-01-31T10:00:00Z. Default now, or with --seed and"
+            " --count 2025-01-01T00:00:00Z."
+        ),
+    ] = None,
+    over: Annotated[
+        str | None, typer.Option(help="Spread --count events over this time, ending now, and send them at full speed.")
+    ] = None,
+    keys: Annotated[
+        int | None, typer.Option("--keys", "--ads", min=1, help="How many different ads, users, racks, ... (ads: 100).")
+    ] = None,
+    skew: Annotated[float | None, typer.Option(min=0, help="Zipf exponent: 0 is even, 1 (default) uneven.")] = None,
+    late: Annotated[float | None, typer.Option(min=0, max=1, help="Share of events 11 to 30 minutes late.")] = None,
+    out_of_order: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Share of events up to 2 minutes out of order.")
+    ] = None,
+    duplicates: Annotated[float | None, typer.Option(min=0, max=1, help="Share of events sent again.")] = None,
+    broken: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Share of messages that a reader must refuse, of every kind.")
+    ] = None,
+    csv: Annotated[
+        Path | None, typer.Option(help="Send the rows of this file: ad_id,timestamp,clicks,views,cost. For ads.")
+    ] = None,
+    keep_timestamps: Annotated[
+        bool, typer.Option("--keep-timestamps", help="Leave the times of a CSV; else its newest row is moved to now.")
+    ] = False,
+    on_bad_row: Annotated[OnBadRow | None, typer.Option(help="What a bad row of a CSV does. Default stop.")] = None,
+    topic: Annotated[str | None, typer.Option(help="Send to this topic instead of the usual one.")] = None,
+    format: Annotated[  # noqa: A002 - the option's name
+        Format | None, typer.Option(help="How messages are written. Default avro; json for jobs that read it.")
+    ] = None,
+    files: Annotated[
+        Path | None, typer.Option(help="Write files of JSON lines into this folder instead; no Kafka is needed.")
+    ] = None,
+    date: Annotated[str | None, typer.Option(help="The day of daily-sales. Default today.")] = None,
+    max_queued: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Most events that wait for the broker (100,000); a full queue slows the producer down."
+        ),
+    ] = None,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Print where each record was delivered.")] = False,
+) -> None:
+    """Produce events. Ctrl-C waits for what is under way, prints the counts, and exits with 0, or with 130 when there
+    was a --count, a sample or a CSV still to be finished.
+
+    Example: `adstream produce ads --rate 500 --late 0.02 --duplicates 0.01 --broken 0.01`
+
+    Example: `adstream produce ads --csv mock_data.csv`
+
+    Example: `adstream produce user-clicks --sample`
+
+    Example: `adstream produce rack-alerts --files inbox --rate 5`
+    """
+    from producer.events import find, job_of
+    from producer.options import check
+
+    settings = Settings()
+    options = {
+        "sample": sample, "count": count, "rate": rate, "seed": seed, "start": start, "over": over, "keys": keys,
+        "skew": skew, "late": late, "out_of_order": out_of_order, "duplicates": duplicates, "broken": broken,
+        "csv": csv, "keep_timestamps": keep_timestamps, "on_bad_row": on_bad_row, "topic": topic, "format": format,
+        "files": files, "max_queued": max_queued, "verbose": verbose, "date": date,
+    }  # fmt: skip
+    given = {option: value for option, value in options.items() if value is not None and value is not False}
+    if name == raw_sales.JOB:
+        raw_sales.load_raw_sales(settings, given)
+        return
+    source = find(name)
+    check(source, given)
+    if sample:
+        job = job_of(name)
+        steps, pace = source.sample_steps(job, _now_millis()), rate or 0.0
+        _send(_outlet(settings, source, given, job), steps, pace, sum(map(len, steps)), given)
+        typer.echo(f"next: adstream stream {job} {_where(given)}")
+        return
+    records, pace = (_from_csv(csv, given), rate or 0.0) if csv is not None else _made_up(source, given)
+    _send(_outlet(settings, source, given), [islice(records, count)], pace, count, given)
+
+
+def _where(given: dict[str, Any]) -> str:
+    """The option with which `adstream stream` finds the sample."""
+    named = next((option for option in ("files", "topic") if option in given), None)
+    return f"--{named} {given[named]}" if named else "--sample"
+
+
+def _send(
+    outlet: "Publisher | JsonFiles",
+    steps: Iterable[Iterable["Record"]],
+    rate: float,
+    count: int | None,
+    given: dict[str, Any],
+) -> None:
+    from producer.progress import RunProgress
+    from producer.run import run
+
+    with stop_requested() as stop, RunProgress(count, quiet="verbose" in given) as progress:
+        for step in steps:
+            if not stop.is_set():
+                run(outlet, step, rate, stop, progress)
+        stopped = stop.is_set()
+    typer.echo(_summary(outlet, progress.seconds))
+    if stopped and (count is not None or "csv" in given):
+        raise typer.Exit(130)
+
+
+def _outlet(
+    settings: Settings, source: "Source", given: dict[str, Any], sample_of: str | None = None
+) -> "Publisher | JsonFiles":
+    """Where the events go; a sample's topic is made first."""
+    from producer.files import JsonFiles
+    from producer.json_encoding import JsonEncoder
+
+    if "files" in given:
+        return JsonFiles(given["files"], sample_of or source.name, JsonEncoder(source.contract(source.name)))
+    from adstream.provision import prepare, prepare_topic, sample_topic
+    from producer.publisher import QUEUE_MESSAGES, AvroPublisher, JsonPublisher
+    from producer.run import counted
+
+    topic = given.get("topic") or source.topic(settings)
+    if sample_of is not None:
+        topic = given.get("topic") or sample_topic(sample_of, datetime.now(UTC))
+    publisher = JsonPublisher if given.get("format") == Format.json else AvroPublisher
+    try:
+        if sample_of is not None:
+            prepare(settings)
+            prepare_topic(settings, topic, source.contract_name)
+        return publisher(
+            settings,
+            topic,
+            source.contract(topic),
+            on_delivery=partial(_say_delivered, topic) if "verbose" in given else None,
+            queue_messages=given.get("max_queued", QUEUE_MESSAGES),
+        )
+    except AdstreamError as error:
+        raise counted(error, 0, 0) from None
+
+
+def _made_up(source: "Source", given: dict[str, Any]) -> tuple["Iterator[Record]", float]:
+    from producer.options import MIX, TIMING
+    from producer.plan import Wish, plan
+    from producer.traffic import Mix
+
+    mix = Mix(**{option: given[option] for option in MIX if option in given})
+    wish = {option: given[option] for option in (*TIMING, "count", "rate") if option in given}
+    decided = plan(Wish(**wish), lambda: datetime.now(UTC))
+    for note in decided.notes:
+        typer.echo(note, err=True)
+    return source.records(decided.seed, mix, decided.timeline), decided.rate
+
+
+def _from_csv(path: Path, given: dict[str, Any]) -> "Iterator[Record]":
+    from producer.csv_replay import BadRow, CsvReplay
+
+    def skip(row: BadRow) -> None:
+        typer.echo(f"{path} line {row.line} skipped: {row.reason}", err=True)
+
+    now_ms = None if "keep_timestamps" in given else _now_millis()
+    return iter(CsvReplay(path, now_ms, skip if given.get("on_bad_row") is OnBadRow.skip else None))
+
+
+def _now_millis() -> int:
+    from producer.timeline import to_millis
+
+    return to_millis(datetime.now(UTC))
+
+
+def _say_delivered(topic: str, number: int, partition: int, offset: int) -> None:
+    typer.echo(f"record {number} delivered to {topic} [{partition}] at offset {offset}")
+
+
+def _summary(outlet: "Publisher | JsonFiles", seconds: float) -> str:
+    kinds = ", ".join(f"{count:,} {kind}" for kind, count in outlet.kinds.most_common())
+    rate = outlet.acknowledged / seconds if seconds else 0.0
+    return f"{outlet.sent:,} events {outlet.done} in {seconds:.1f} s ({rate:,.0f}/s){': ' if kinds else ''}{kinds}"

@@ -1,0 +1,94 @@
+"""`adstream schema register | check`: the contracts of `schemas/` and the registry."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from adstream.errors import BadInput, ConfigError, SchemaIncompatible
+from adstream.settings import Settings
+
+_REMEDY = "give added fields a default, and keep the names and types of the others"
+
+app = typer.Typer(help="The contracts in schemas/ and the schema registry.", no_args_is_help=True)
+
+
+@app.command()
+def register() -> None:
+    """Register every version in schemas/, oldest first, and make the topics that are missing. Safe to repeat.
+
+    Example: `adstream schema register`
+    """
+    from adstream.provision import prepare
+
+    prepared = prepare(Settings())
+    for topic in prepared.new_topics:
+        typer.echo(f"topic {topic} created")
+    for contract, schema_id in prepared.schemas:
+        typer.echo(f"{contract.subject} version {contract.version} has id {schema_id}")
+
+
+@app.command()
+def check(
+    name: Annotated[
+        str | None, typer.Argument(help="The contract, like ads_data; with --offline all unless named.")
+    ] = None,
+    file: Annotated[
+        Path | None, typer.Option(help="Check this .avsc as the next version, instead of the newest in schemas/.")
+    ] = None,
+    offline: Annotated[
+        bool, typer.Option("--offline", help="Ask no registry: compare every version in schemas/ with all before it.")
+    ] = False,
+) -> None:
+    """Say whether the newest version of a contract may be registered; exit with 1 if not.
+
+    Example: `adstream schema check ads_data --file my-draft.avsc`
+
+    Example, for CI: `adstream schema check --offline`
+    """
+    from adstream import contracts
+    from adstream.contracts import Contract
+    from adstream.provision import topic_of
+    from adstream.registry import RegistryClient
+
+    if name is None and (file is not None or not offline):
+        raise ConfigError("which contract is not clear", "name it, like ads_data; or check all with --offline")
+    draft = None if file is None else _text(file)
+    if offline:
+        _check_offline(contracts.names() if name is None else [name], draft)
+        return
+    settings = Settings()
+    subject = f"{topic_of(settings, name or '')}-value"
+    text = contracts.latest(name or "").text if draft is None else draft
+    problems = RegistryClient(settings.registry).compatible(Contract(subject, 0, text))
+    if problems:
+        raise SchemaIncompatible(f"{subject}: {'; '.join(problems)}", _REMEDY)
+    typer.echo(f"{subject}: may be registered")
+
+
+def _check_offline(names: list[str], draft: str | None) -> None:
+    from adstream import contracts
+    from adstream.contracts import Contract
+    from adstream.schema_history import problems
+
+    failed = []
+    for name in names:
+        history = contracts.history(name)
+        if draft is not None:
+            history.append(Contract(history[-1].subject, history[-1].version + 1, draft))
+        found = problems(history)
+        versions = f"{len(history)} version{'s' if len(history) > 1 else ''}"
+        typer.echo(f"{name}: {versions}, {'each can read all before it' if not found else 'not compatible'}")
+        failed += [f"{name}: {problem}" for problem in found]
+    for problem in failed:
+        typer.echo(f"  {problem}")
+    if failed:
+        more = f", and {len(failed) - 1} more" if len(failed) > 1 else ""
+        raise SchemaIncompatible(f"{failed[0]}{more}", _REMEDY)
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        raise BadInput(f"{file} cannot be read", "check the path given to --file") from None

@@ -1,0 +1,110 @@
+"""`adstream show JOB`: what a job has written, as a table to read."""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from adstream.errors import ConfigError
+from adstream.nearest import did_you_mean
+from adstream.settings import Settings
+
+if TYPE_CHECKING:
+    from adstream.ad_metrics_tables import Sums
+
+_ADS = ("ad-metrics", "ads")
+
+
+def show(
+    job: Annotated[str, typer.Argument(help="The job, as `adstream jobs` lists it; ads is ad-metrics.")],
+    key: Annotated[
+        str | None, typer.Option("--key", "--ad", help="One ad, user, sensor, ...: only its rows, newest first.")
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, max=1_000, help="How many rows at most.")] = 10,
+) -> None:
+    """Show what a job has written, newest first; of ad-metrics the ads that cost most. Times are UTC.
+
+    Example: `adstream show ad-metrics --ad ad-00001`
+
+    Example: `adstream show user-sessions --key user-001`
+    """
+    settings = Settings()
+    out = Console(highlight=False)
+    if job in _ADS:
+        _show_ads(settings, key, limit, out)
+        return
+    from streaming.batch_jobs import BATCH_JOBS
+    from streaming.jobs import JOBS
+    from streaming.sinks.iceberg import IcebergTable
+
+    if job in BATCH_JOBS:
+        _show_lakehouse(settings, BATCH_JOBS[job].result, limit, out)
+        return
+    chosen = JOBS.get(job)
+    if chosen is None:
+        known = [*JOBS, *BATCH_JOBS]
+        raise ConfigError(f"there is no job {job} to show", did_you_mean(job, known, "`adstream jobs` lists them"))
+    if not chosen.sinks:
+        raise ConfigError(f"{job} writes no table", f"watch it with `adstream stream {job}`")
+    main = chosen.sinks[0]
+    if isinstance(main, IcebergTable):
+        _show_lakehouse(settings, main.name, limit, out)
+    else:
+        _show_table(settings, main.names[0], key, limit, out)  # type: ignore[attr-defined]  # of Tables, TopProducts
+
+
+def _show_table(settings: Settings, name: str, key: str | None, limit: int, out: Console) -> None:
+    from adstream.result_tables import MOST_ROWS, read
+    from streaming.sinks.console import table
+
+    found = read(settings.cassandra, name, key, limit)
+    if not found.rows:
+        out.print(f"{name} holds nothing{'' if key is None else f' of {key}'} yet")
+        return
+    out.print(table(name, found.columns, found.rows))
+    if not found.complete:
+        out.print(f"[yellow]only the first {MOST_ROWS:,} rows were read[/yellow]")
+
+
+def _show_lakehouse(settings: Settings, name: str, limit: int, out: Console) -> None:
+    from streaming.lakehouse import newest_rows
+    from streaming.session import spark_session
+    from streaming.sinks.console import table
+
+    with out.status("starting Spark, which reads Iceberg"), spark_session(settings, "show", lakehouse=True) as spark:
+        columns, rows = newest_rows(spark, settings.lakehouse, name, limit)
+    out.print(table(name, columns, rows) if rows else f"{name} holds nothing yet")
+
+
+def _show_ads(settings: Settings, ad: str | None, limit: int, out: Console) -> None:
+    from adstream import ad_metrics_tables
+
+    if ad is None:
+        top, complete = ad_metrics_tables.top_ads(settings.cassandra, limit)
+        out.print(_ads("ads by cost", top))
+        if not complete:
+            out.print(f"[yellow]only the first {ad_metrics_tables.MOST_ADS} ads were read[/yellow]")
+        return
+    total, windows = ad_metrics_tables.one_ad(settings.cassandra, ad, limit)
+    if total is None:
+        raise ConfigError(f"nothing is stored for ad {ad}", "`adstream show ad-metrics` lists ads that there are")
+    out.print(_ads(f"{ad} in all", [total]))
+    out.print(_ads(f"{ad} by window, newest first", windows))
+
+
+def _ads(title: str, rows: "list[Sums]") -> Table:
+    windows = any(row.start for row in rows)
+    table = Table(title=title, title_justify="left")
+    for name in ("from", "to") if windows else ("ad",):
+        table.add_column(name)
+    for name in ("clicks", "views", "cost", "cost per view"):
+        table.add_column(name, justify="right")
+    if not windows:
+        table.add_column("updated")
+    for row in rows:
+        first: list[Any] = [f"{row.start:%Y-%m-%d %H:%M:%S}", f"{row.end:%H:%M:%S}"] if row.start else [row.ad_id]
+        average = "" if row.cost_per_view is None else str(row.cost_per_view)
+        last = [] if windows else [f"{row.updated:%Y-%m-%d %H:%M:%S}"]
+        table.add_row(*first, f"{row.clicks:,}", f"{row.views:,}", f"{row.cost:,}", average, *last)
+    return table

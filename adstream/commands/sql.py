@@ -1,0 +1,58 @@
+"""`adstream sql JOB "select ..."`: compute a job over its input once, in memory, and query the result."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from adstream.commands.inputs import Inputs
+from adstream.errors import BadInput
+from adstream.settings import Settings
+from adstream.stopping import stop_requested
+
+_MOST_ROWS = 1_000
+
+
+def sql(
+    job: Annotated[str, typer.Argument(help="The job, as `adstream jobs` lists it.")],
+    query: Annotated[
+        str, typer.Argument(help="SQL over a table named like the job, with _ for -; as Spark writes it.")
+    ],
+    sample: Annotated[
+        bool, typer.Option("--sample", help="Over the newest topic of `adstream produce JOB --sample`.")
+    ] = False,
+    topic: Annotated[str | None, typer.Option(help="Over this topic instead of the job's own.")] = None,
+    files: Annotated[Path | None, typer.Option(help="Over the JSON files of this folder instead of Kafka.")] = None,
+    start: Annotated[str, typer.Option("--from", help="earliest, or a time like 2026-01-31T10:00:00Z.")] = "earliest",
+) -> None:
+    """Take all there is of a job's input, compute its rows in memory, and query them. Nothing is written or kept.
+
+    Example: `adstream sql user-clicks "select user_id, sum(clicks) from user_clicks group by user_id"`
+    """
+    from pyspark.errors import PySparkException
+
+    from streaming.jobs import find
+    from streaming.lakehouse import first_line
+    from streaming.launch import computed
+    from streaming.runner import Listener, Options
+    from streaming.sinks.console import table
+
+    settings = Settings()
+    chosen = find(job)
+    source = Inputs(sample, topic, files, start=start).source(settings, chosen)
+    out = Console(highlight=False, soft_wrap=True)
+    said = Console(stderr=True, highlight=False, soft_wrap=True)
+    listener = Listener(
+        batch=lambda report: said.print(str(report), style="dim", markup=False),
+        notice=lambda line: said.print(line, style="yellow", markup=False),
+    )
+    view = chosen.name.replace("-", "_")
+    options = Options(trigger=chosen.trigger, once=True, source=source)
+    with stop_requested() as stopping, computed(settings, chosen, options, listener, stopping, view) as spark:
+        try:
+            found = spark.sql(query)
+            rows = found.limit(_MOST_ROWS).collect()
+        except PySparkException as error:
+            raise BadInput(f"the query does not run: {first_line(error)}", f"the table is {view}") from None
+        out.print(table(view, found.columns, rows, most=_MOST_ROWS) if rows else "no rows")

@@ -1,0 +1,158 @@
+"""`adstream up | down | status | doctor`: the local services."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from adstream.settings import Settings
+    from stack.doctor import Finding
+    from stack.local import Status
+
+DataDir = Annotated[
+    Path | None,
+    typer.Option("--data-dir", help="Where the stack keeps its data (ADSTREAM_DATA_DIR; default .adstream)."),
+]
+Port = Annotated[int | None, typer.Option(min=0, max=65_535, help="0 means any free port, the same again next time.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the program."""
+    app.command()(up)
+    app.command()(down)
+    app.command()(status)
+    app.command()(doctor)
+
+
+def up(
+    data_dir: DataDir = None,
+    kafka_port: Port = None,
+    registry_port: Port = None,
+    cassandra_port: Port = None,
+    free_ports: Annotated[bool, typer.Option("--free-ports", help="Any free port for each service.")] = False,
+) -> None:
+    """Start Kafka, the schema registry and Cassandra; those that run already are left as they are.
+
+    Example: adstream up --free-ports
+    """
+    from rich.console import Console
+
+    from stack import local
+
+    settings = _settings(data_dir)
+    for name, port in {"kafka": kafka_port, "registry": registry_port, "cassandra": cassandra_port}.items():
+        if port is not None or free_ports:
+            setattr(settings.stack, f"{name}_port", port or 0)
+    console = Console(highlight=False, soft_wrap=True)
+    found = local.up(settings, report=console.print)
+    console.print(f"Kafka            {found.bootstrap_servers}")
+    console.print(f"Schema registry  {found.registry_url}")
+    console.print(f"Cassandra        127.0.0.1:{found.cassandra_port}")
+    if data_dir is not None:
+        console.print(f"For the other commands to find them: export ADSTREAM_DATA_DIR={data_dir.absolute()}")
+    console.print(f"Stop them with: adstream down{_data_dir_option(data_dir)}")
+
+
+def down(data_dir: DataDir = None) -> None:
+    """Stop the local services; their data are kept for the next `up`.
+
+    Example: adstream down
+    """
+    from stack import local
+
+    stopped = local.down(_settings(data_dir), report=typer.echo)
+    typer.echo(f"stopped {', '.join(stopped)}; the data are kept" if stopped else "nothing was running")
+
+
+def status(
+    data_dir: DataDir = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON list, for scripts.")] = False,
+) -> None:
+    """Show what runs where, and how it is. Exits with 1 when a service is down.
+
+    Example: adstream status --json
+    """
+    from stack import local
+
+    found = local.status(_settings(data_dir))
+    if as_json:
+        typer.echo(json.dumps([_as_dict(one) for one in found], indent=2))
+    else:
+        _show(found)
+    if any(one.problem for one in found):
+        raise typer.Exit(1)
+
+
+def doctor(data_dir: DataDir = None) -> None:
+    """Check this machine before trying: Java, Python, ports, memory, disk and more. Exits with 1 on a FAIL.
+
+    Example: adstream doctor
+    """
+    from rich.console import Console
+
+    from stack.doctor import examine
+
+    console = Console(highlight=False, soft_wrap=True)
+    failed = False
+    for finding in examine(_settings(data_dir)):
+        failed |= finding.verdict == "FAIL"
+        console.print(_finding_line(finding))
+    if failed:
+        raise typer.Exit(1)
+
+
+def _settings(data_dir: Path | None) -> "Settings":
+    from adstream.settings import Settings
+
+    settings = Settings()
+    if data_dir is not None:
+        settings.data_dir = data_dir
+    return settings
+
+
+def _data_dir_option(data_dir: Path | None) -> str:
+    return f" --data-dir {data_dir}" if data_dir else ""
+
+
+def _as_dict(one: "Status") -> dict[str, object]:
+    return {
+        "service": one.name,
+        "address": one.address or None,
+        "pid": one.pid,
+        "healthy": one.problem is None,
+        "problem": one.problem,
+        "memory_bytes": one.memory,
+        "log": str(one.log),
+    }
+
+
+def _show(found: "list[Status]") -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in ("service", "address", "pid", "health", "memory", "log"):
+        table.add_column(column, overflow="fold")
+    for one in found:
+        health = "[green]ok[/green]" if one.problem is None else f"[red]{one.problem}[/red]"
+        memory = f"{one.memory / 1024**2:.0f} MB" if one.memory else "-"
+        table.add_row(one.name, one.address or "-", str(one.pid or "-"), health, memory, _short(one.log))
+    Console(highlight=False).print(table)
+
+
+def _short(path: Path) -> str:
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
+
+
+_COLOURS = {"OK": "green", "WARN": "yellow", "FAIL": "red"}
+
+
+def _finding_line(finding: "Finding") -> str:
+    from rich.markup import escape
+
+    colour = _COLOURS[finding.verdict]
+    remedy = f"; {finding.remedy}" if finding.remedy else ""
+    return f"[{colour}]{finding.verdict:<4}[/{colour}] {finding.subject}: {escape(finding.detail + remedy)}"

@@ -1,0 +1,116 @@
+"""`adstream stream JOB` and `adstream jobs`: run a streaming job until it is stopped, or until its input ends."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from adstream.commands.inputs import Inputs
+from adstream.durations import parse_duration
+from adstream.settings import Settings
+from adstream.stopping import stop_requested
+
+
+def stream(
+    job: Annotated[str, typer.Argument(help="The job, as `adstream jobs` lists it.")],
+    trigger: Annotated[str | None, typer.Option(help="Time between two batches; 0 is as fast as it goes.")] = None,
+    once: Annotated[bool, typer.Option("--once", help="Take all there is, then stop.")] = False,
+    start: Annotated[
+        str,
+        typer.Option(
+            "--from", help="Where a new checkpoint starts: earliest, latest, or a time like 2026-01-31T10:00:00Z."
+        ),
+    ] = "earliest",
+    sample: Annotated[
+        bool,
+        typer.Option("--sample", help="Run once over the newest topic of `adstream produce JOB --sample`."),
+    ] = False,
+    topic: Annotated[str | None, typer.Option(help="Read this topic instead of the job's own.")] = None,
+    files: Annotated[
+        Path | None, typer.Option(help="Read the JSON files of this folder, new ones as they come, instead of Kafka.")
+    ] = None,
+    files_per_batch: Annotated[int, typer.Option(min=1, help="Most files in one batch, with --files.")] = 100,
+    socket: Annotated[
+        str | None, typer.Option(help="Read JSON lines from HOST:PORT instead of Kafka; what was read is not kept.")
+    ] = None,
+    master: Annotated[str | None, typer.Option(help="Spark master; the setting's, local[2], unless given.")] = None,
+    checkpoint: Annotated[str | None, typer.Option(help="Checkpoint folder; else <data dir>/checkpoints/JOB.")] = None,
+    console: Annotated[
+        bool, typer.Option("--console", help="Print the rows instead of writing them; keeps no checkpoint.")
+    ] = False,
+    mode: Annotated[str | None, typer.Option(help="Output mode: append, update or complete. Fixed likewise.")] = None,
+    lookup: Annotated[Path | None, typer.Option(help="CSV to join with, where a job has a static table.")] = None,
+    window: Annotated[str | None, typer.Option(help="Length of a window. Fixed when the checkpoint is made.")] = None,
+    slide: Annotated[str | None, typer.Option(help="Time between two windows. Fixed likewise.")] = None,
+    watermark: Annotated[str | None, typer.Option(help="How long windows and state wait for events. Likewise.")] = None,
+    lateness: Annotated[str | None, typer.Option(help="How late an event may arrive and count. Likewise.")] = None,
+    gap: Annotated[str | None, typer.Option(help="Quiet time that ends a session. Fixed likewise.")] = None,
+    timeout: Annotated[str | None, typer.Option(help="Quiet time after which a total starts again. Likewise.")] = None,
+    threshold: Annotated[int | None, typer.Option(help="Limit above which an alert is raised. Fixed likewise.")] = None,
+    readings: Annotated[int | None, typer.Option(help="Readings in a row for an alert. Fixed likewise.")] = None,
+    dedupe: Annotated[
+        bool | None, typer.Option(help="Count a repeated event_id once. Fixed when the checkpoint is made.")
+    ] = None,
+) -> None:
+    """Run a streaming job. Ctrl-C and SIGTERM stop it after the running batch; started again it goes on.
+
+    Example: `adstream stream ad-metrics --trigger 3s`
+
+    Example: `adstream stream user-sessions --gap 30m`
+
+    Example: `adstream stream mobile-actions --files inbox --console`
+    """
+    from streaming.jobs import find
+    from streaming.launch import launch
+    from streaming.runner import Listener, Options
+    from streaming.sinks.console import Console as ConsoleSink
+
+    settings = Settings()
+    chosen = find(job)
+    durations = {
+        "window": window, "slide": slide, "watermark": watermark,
+        "lateness": lateness, "gap": gap, "timeout": timeout,
+    }  # fmt: skip
+    chosen = chosen.with_parameters(
+        **{name: parse_duration(text) for name, text in durations.items() if text is not None},
+        **_given(threshold=threshold, readings=readings, dedupe=dedupe),
+    )
+    if mode is not None:
+        chosen = chosen.in_mode(mode)
+    inputs = Inputs(sample, topic, files, socket, files_per_batch, start)
+    source = inputs.source(settings, chosen)
+    options = Options(
+        trigger=chosen.trigger if trigger is None else parse_duration(trigger),
+        once=once or sample,
+        checkpoint=checkpoint or str(inputs.checkpoint(settings, chosen, source)),
+        source=source,
+        sinks=(ConsoleSink(),) if console or not chosen.sinks else None,
+        lookup=None if lookup is None else str(lookup),
+    )
+    out = Console(highlight=False, soft_wrap=True)
+    listener = Listener(
+        batch=lambda report: out.print(str(report), markup=False),
+        notice=lambda line: out.print(line, style="yellow", markup=False),
+    )
+    with stop_requested() as stopping:
+        launch(settings, chosen, options, master=master, listener=listener, stopping=stopping)
+
+
+def jobs() -> None:
+    """List the jobs: those that stream, then those that run as a batch.
+
+    Example: `adstream jobs`
+    """
+    from streaming.batch_jobs import BATCH_JOBS
+    from streaming.jobs import JOBS
+
+    width = max(map(len, [*JOBS, *BATCH_JOBS]))
+    for job in JOBS.values():
+        typer.echo(f"{job.name:{width}}  {job.summary}")
+    for batch_job in BATCH_JOBS.values():
+        typer.echo(f"{batch_job.name:{width}}  {batch_job.summary} (batch)")
+
+
+def _given(**options: Any) -> dict[str, Any]:  # noqa: ANN401
+    return {name: value for name, value in options.items() if value is not None}

@@ -1,0 +1,38 @@
+"""`adstream validate JOB`: check a job's tables in the lakehouse, and remove them after a trial."""
+
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from adstream.errors import Mismatch
+from adstream.settings import Settings
+
+
+def validate(
+    job: Annotated[str, typer.Argument(help="sensor-averages, sensor-moving-averages or daily-sales.")],
+    clean_up: Annotated[
+        bool, typer.Option("--clean-up", help="Remove the tables afterwards, whatever the checks say.")
+    ] = False,
+) -> None:
+    """Check the Iceberg tables that a job has written: not empty, within bounds, adding up. Exits with 1 where not.
+
+    Example: `adstream validate sensor-averages --clean-up`
+    """
+    from streaming.session import spark_session
+    from streaming.validation import find
+
+    settings, chosen = Settings(), find(job)
+    out = Console(highlight=False, soft_wrap=True)
+    with spark_session(settings, "validate", lakehouse=True) as spark:
+        with out.status("checking"):
+            checks = chosen.run(spark, settings.lakehouse)
+        for check in checks:
+            mark = "[green]ok    [/green]" if check.holds else "[red]FAILED[/red]"
+            out.print(f"{mark} {check.what}: {check.found}")
+        if clean_up:
+            for name in chosen.clean_up(spark, settings.lakehouse):
+                out.print(f"removed {name}")
+    failed = [check for check in checks if not check.holds]
+    if failed:
+        raise Mismatch(f"{len(failed)} of {len(checks)} checks failed: {failed[0].what}: {failed[0].found}")

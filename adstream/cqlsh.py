@@ -1,0 +1,89 @@
+"""Cassandra's own shell, cqlsh, pointed at the cluster of the settings.
+
+It runs in this Python environment. The password goes through a file that only this user can read, and never through
+the arguments, which every user of the machine can see.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from adstream.errors import AccessDenied, AdstreamError, BadInput, ConfigError, ServiceUnavailable
+from adstream.settings import CassandraSettings
+
+# Seconds of whole statements; microseconds and offsets of an hour make rows wider than most terminals.
+_LOOK = "[ui]\ntime_format = %Y-%m-%d %H:%M:%S\n"
+# It says so to every patch release that is not its own, and nothing follows from it.
+_VERSION_NOTE = "WARNING: cqlsh was built against"
+_MORE_THAN_A_REQUEST = 15.0
+
+
+def query(settings: CassandraSettings, statement: str, *, color: bool = False) -> str:
+    """What cqlsh prints for `statement`, with times in UTC. Raises BadInput for what Cassandra refuses."""
+    with _arguments(settings) as arguments, tempfile.TemporaryDirectory(prefix="cqlsh-") as folder:
+        look = Path(folder, "cqlshrc")
+        look.write_text(_LOOK, encoding="utf-8")
+        own = ["--cqlshrc", str(look), "--color" if color else "--no-color", "--execute", statement]
+        # Without this it would make ~/.cassandra for a history that nobody types.
+        environment = {**os.environ, "CQL_HISTORY": str(Path(folder, "history"))}
+        try:
+            done = subprocess.run(
+                [*arguments[:-2], *own, *arguments[-2:]],
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=2 * settings.timeout_seconds + _MORE_THAN_A_REQUEST,
+            )
+        except subprocess.TimeoutExpired as error:
+            raise ServiceUnavailable(
+                f"cqlsh did not end within {error.timeout:.0f} s", "see `adstream status`"
+            ) from None
+    if done.returncode == 0:
+        return "".join(line for line in done.stdout.splitlines(keepends=True) if not line.startswith(_VERSION_NOTE))
+    raise _explain((done.stderr or done.stdout).strip(), settings)
+
+
+def interactive(settings: CassandraSettings) -> int:
+    """Hand the terminal to cqlsh until its user leaves it; returns its exit code."""
+    # Ctrl-C belongs to the shell. A handler, unlike ignoring, is not inherited by it.
+    before = signal.signal(signal.SIGINT, lambda _signal, _frame: None)
+    try:
+        with _arguments(settings) as arguments:
+            return subprocess.run(arguments, check=False).returncode
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _explain(said: str, settings: CassandraSettings) -> AdstreamError:
+    if "AuthenticationFailed" in said:
+        remedy = "set ADSTREAM_CASSANDRA_USERNAME and ADSTREAM_CASSANDRA_PASSWORD"
+        return AccessDenied(f"Cassandra refused user {settings.username!r}", remedy)
+    if f"using keyspace '{settings.keyspace}'" in said:
+        return ConfigError(f"there is no keyspace {settings.keyspace}", "make it with `adstream migrate`")
+    if "Connection error" in said:
+        address = f"{settings.hosts[0]}:{settings.port}"
+        return ServiceUnavailable(f"no Cassandra node answers at {address}", "start one with `adstream up`")
+    return BadInput(f"cqlsh says: {said.splitlines()[-1] if said else 'nothing, and failed'}")
+
+
+@contextmanager
+def _arguments(settings: CassandraSettings) -> Iterator[list[str]]:
+    """The command line, host and port last, and for its life the file with the credentials."""
+    with tempfile.NamedTemporaryFile("w", prefix="cqlsh-", encoding="utf-8") as credentials:  # made with mode 600
+        command = [sys.executable, "-m", "cqlshlib"]
+        command += ["--connect-timeout", f"{settings.timeout_seconds:.0f}"]
+        command += ["--request-timeout", f"{settings.timeout_seconds:.0f}"]
+        command += ["--encoding", "utf-8", "--keyspace", settings.keyspace]
+        if settings.username:
+            password = settings.password.get_secret_value()
+            credentials.write(f"[plain_text_auth]\nusername = {settings.username}\npassword = {password}\n")
+            credentials.flush()
+            command += ["--credentials", credentials.name]
+        yield [*command, settings.hosts[0], str(settings.port)]

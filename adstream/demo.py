@@ -1,0 +1,133 @@
+"""The demo: from nothing to `ad_metrics` in cqlsh, on real services, checked by an independent computation.
+
+Each step is one call of what the command of the same name runs. If a step fails, or on Ctrl-C, the services are
+stopped again unless they ran before; their data are kept.
+"""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from itertools import islice
+from time import monotonic
+
+from rich.console import Console
+
+from adstream import cqlsh
+from adstream.commands import verify
+from adstream.migrations import migrate
+from adstream.provision import prepare
+from adstream.settings import Settings
+from producer.events import SOURCES
+from producer.plan import Wish, plan
+from producer.progress import RunProgress
+from producer.publisher import AvroPublisher
+from producer.run import run
+from producer.traffic import Mix
+from stack import local
+from stack.signals import ending_raises
+from streaming.jobs import JOBS
+from streaming.launch import launch
+from streaming.runner import Listener, Options
+
+JOB = "ad-metrics"
+MIX = Mix(keys=20, late=0.01, out_of_order=0.05, duplicates=0.02, broken=0.005)
+SPAN = "5m"
+
+TOP = "SELECT * FROM ad_metrics LIMIT 10"
+ONE_AD = "SELECT * FROM ad_metrics_by_window WHERE ad_id = 'ad-001' AND day = '{day}' LIMIT 10"
+
+
+class Demo:
+    """One run of the demo; `out` shows what happens."""
+
+    def __init__(self, out: Console, events: int) -> None:
+        self._out = out
+        self._events = events
+        self._step = 0
+
+    def run(self) -> None:
+        """Go through all steps. Raises the error of the step that failed."""
+        with ending_raises():
+            ran_before = [one for one in local.status(Settings()) if one.pid]
+            try:
+                self._run()
+            except BaseException:
+                if not ran_before:
+                    local.down(Settings(), report=self._out.print)
+                raise
+
+    def _run(self) -> None:
+        with self._named("Starting Kafka, the schema registry and Cassandra"):
+            local.up(Settings(), report=self._out.print)
+        settings = Settings()
+        with self._named("Making topics, schemas, keyspace and tables"):
+            self._prepare(settings)
+        with self._named(f"Producing {self._events:,} ad events of the last 5 minutes"):
+            self._produce(settings)
+        with self._named("Running the ad-metrics job until all of them are in Cassandra"):
+            self._stream(settings)
+        with self._named("Reading the tables with cqlsh"):
+            self._read(settings)
+        with self._named("Comparing the tables with an independent computation over the raw topic"):
+            verify.report(settings, settings.checkpoints / JOB, self._out)
+        self._what_next()
+
+    @contextmanager
+    def _named(self, title: str) -> Iterator[None]:
+        self._step += 1
+        self._out.print(f"\n[bold]{self._step}/6 {title}[/bold]")
+        start = monotonic()
+        yield
+        self._out.print(f"[dim]{monotonic() - start:.1f} s[/dim]")
+
+    def _prepare(self, settings: Settings) -> None:
+        prepared = prepare(settings)
+        for topic in prepared.new_topics:
+            self._out.print(f"topic {topic} made")
+        for contract, schema_id in prepared.schemas:
+            self._out.print(f"schema {contract.subject} version {contract.version} has id {schema_id}")
+        for applied in migrate(settings, report=self._out.print):
+            self._out.print(
+                f"migration {applied.version:03d} {applied.name} {'applied' if applied.new else 'is there'}"
+            )
+
+    def _produce(self, settings: Settings) -> None:
+        source = SOURCES["ads"]
+        decided = plan(Wish(count=self._events, over=SPAN), lambda: datetime.now(UTC))
+        topic = source.topic(settings)
+        publisher = AvroPublisher(settings, topic, source.contract(topic))
+        records = islice(source.records(decided.seed, MIX, decided.timeline), self._events)
+        with RunProgress(self._events) as progress:
+            run(publisher, records, decided.rate, threading.Event(), progress)
+        kinds = ", ".join(f"{count:,} {kind}" for kind, count in publisher.kinds.most_common())
+        self._out.print(f"{publisher.acknowledged:,} acknowledged by Kafka (seed {decided.seed}): {kinds}")
+
+    def _stream(self, settings: Settings) -> None:
+        job = JOBS[JOB]
+        launch(
+            settings,
+            job,
+            Options(trigger=job.trigger, once=True),
+            listener=Listener(
+                batch=lambda report: self._out.print(str(report)), notice=lambda line: self._out.print(line)
+            ),
+            stopping=threading.Event(),
+        )
+
+    def _read(self, settings: Settings) -> None:
+        # Events of the last minutes may be yesterday's.
+        windows = ONE_AD.format(day=datetime.now(UTC).date())
+        for statement in (TOP, windows):
+            self._out.print(f"cqlsh> {statement};", markup=False)
+            self._out.print(cqlsh.query(settings.cassandra, statement, color=self._out.is_terminal), markup=False)
+
+    def _what_next(self) -> None:
+        self._out.print(
+            "\nThe services go on running. Next, in two terminals, then in a third:\n"
+            "  .venv/bin/adstream produce ads --rate 500\n"
+            "  .venv/bin/adstream stream ad-metrics\n"
+            "  .venv/bin/adstream consume ads_data --count 5\n"
+            "Stop everything with: make down",
+            markup=False,
+        )

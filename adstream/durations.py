@@ -1,0 +1,33 @@
+"""Durations as people write them: `30s`, `1 minute`, `10 min`, `2h`, `7 days`, `500ms`."""
+
+import re
+from datetime import timedelta
+
+from adstream.errors import ConfigError
+
+_UNITS = {
+    "ms": timedelta(milliseconds=1),
+    "s": timedelta(seconds=1),
+    "m": timedelta(minutes=1),
+    "h": timedelta(hours=1),
+    "d": timedelta(days=1),
+}
+_SPELLINGS = {
+    "millisecond": "ms", "milliseconds": "ms", "ms": "ms",
+    "second": "s", "seconds": "s", "sec": "s", "s": "s",
+    "minute": "m", "minutes": "m", "min": "m", "m": "m",
+    "hour": "h", "hours": "h", "h": "h",
+    "day": "d", "days": "d", "d": "d",
+}  # fmt: skip
+_DURATION = re.compile(r"(?P<number>\d+(\.\d+)?)\s*(?P<unit>[a-z]+)")
+
+
+def parse_duration(text: str) -> timedelta:
+    """The duration that `text` says. Raises ConfigError; `0` needs no unit."""
+    if text.strip() == "0":
+        return timedelta(0)
+    match = _DURATION.fullmatch(text.strip().lower())
+    unit = _SPELLINGS.get(match["unit"]) if match else None
+    if match is None or unit is None:
+        raise ConfigError(f"{text!r} is not a duration", "write it like 30s, 1 minute or 2h")
+    return float(match["number"]) * _UNITS[unit]

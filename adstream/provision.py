@@ -1,0 +1,74 @@
+"""What must exist before the first event: the topics, and the contracts in the registry. Safe to run at any time."""
+
+import secrets
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from adstream import contracts
+from adstream.contracts import Contract
+from adstream.kafka import LARGEST_LETTER_BYTES, TopicSpec, create_topics, topic_spec
+from adstream.registry import RegistryClient
+from adstream.settings import Settings
+
+ADS_CONTRACT = "ads_data"
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """The topics that were missing and are made now, and every contract with the id it has in the registry."""
+
+    new_topics: list[str]
+    schemas: list[tuple[Contract, int]]
+
+
+def prepare(settings: Settings) -> Prepared:
+    """Make the topics of contracts, dead letters and replay marks, where missing, and register the contracts."""
+    topics = {topic_of(settings, name) for name in contracts.names()}
+    specs = [topic_spec(settings, topic) for topic in sorted(topics)]
+    made = create_topics(settings, [*specs, _dead_letters(settings), marks_spec(settings)])
+    return Prepared(made, register_contracts(settings))
+
+
+def marks_spec(settings: Settings) -> TopicSpec:
+    """The topic that remembers which dead letters were sent back (adstream.dead_letters), for as long as it exists."""
+    spec = topic_spec(settings, f"{settings.topic.dead_letters}.replayed")
+    return replace(spec, partitions=1, compacted=True)
+
+
+def prepare_topic(settings: Settings, topic: str, contract_name: str) -> Prepared:
+    """Make this one topic, where missing, and register the contract for it: every version, oldest first."""
+    made = create_topics(settings, [topic_spec(settings, topic)])
+    return Prepared(made, _register(settings, _versions(contract_name, topic)))
+
+
+def register_contracts(settings: Settings) -> list[tuple[Contract, int]]:
+    """Register every version in `schemas/`, oldest first, under the topic names of the settings; return their ids.
+
+    Raises SchemaIncompatible where the registry holds something that the next version could not read.
+    """
+    named = contracts.names()
+    return _register(settings, [each for name in named for each in _versions(name, topic_of(settings, name))])
+
+
+def topic_of(settings: Settings, name: str) -> str:
+    """The topic that carries the contract `name`: of the same name, unless a setting renames it."""
+    return settings.topic.ads if name == ADS_CONTRACT else name
+
+
+def sample_topic(job: str, now: datetime) -> str:
+    """A topic for one run of the job's sample: new each time, so that its figures depend on nothing else."""
+    return f"{job}-sample-{now.astimezone(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(2)}"
+
+
+def _dead_letters(settings: Settings) -> TopicSpec:
+    """A dead letter is larger than its message: it has headers that say why, and is not compressed."""
+    return replace(topic_spec(settings, settings.topic.dead_letters), max_message_bytes=LARGEST_LETTER_BYTES)
+
+
+def _versions(name: str, topic: str) -> list[Contract]:
+    return [replace(contract, subject=f"{topic}-value") for contract in contracts.history(name)]
+
+
+def _register(settings: Settings, versions: list[Contract]) -> list[tuple[Contract, int]]:
+    registry = RegistryClient(settings.registry)
+    return [(contract, registry.register(contract)) for contract in versions]

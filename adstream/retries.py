@@ -1,0 +1,30 @@
+"""One bounded retry policy for every remote call.
+
+Remote calls fail for a moment all the time: a leader moves, a node restarts, a connection is reset. Each is tried a
+few times with a growing, jittered pause, and never for ever: a caller that waits without end hides the fault from the
+one person who could repair it. What the call itself may take is bounded by its own timeout, set where it is made.
+"""
+
+import logging
+from collections.abc import Callable
+from typing import TypeVar
+
+import stamina
+
+ATTEMPTS = 4
+LONGEST_SECONDS = 30.0
+
+# A retry is reported to whoever configures logging, and not to a user who waits for one clear line.
+logging.getLogger("stamina").addHandler(logging.NullHandler())
+
+T = TypeVar("T")
+
+
+def call(action: Callable[[], T], *, on: type[Exception] | tuple[type[Exception], ...]) -> T:
+    """Return `action()`, trying again after an error in `on`; the last error is raised as it is."""
+    for attempt in stamina.retry_context(
+        on=on, attempts=ATTEMPTS, timeout=LONGEST_SECONDS, wait_initial=0.2, wait_max=3.0, wait_jitter=0.2
+    ):
+        with attempt:
+            return action()
+    raise AssertionError("stamina either returns or raises")

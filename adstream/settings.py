@@ -1,0 +1,260 @@
+"""Settings, typed: from the environment, `.env`, the running local stack, then defaults; the first value found wins.
+
+Every option is `ADSTREAM_<SECTION>_<NAME>` and stands in `.env.example` with one line of explanation. Secrets are
+`SecretStr`: they print as `**********`, so a settings object may be logged.
+
+A stack started with `adstream up` leaves its addresses in `<data dir>/stack.json`; they stand in for the defaults, so
+that a stack on other ports is found without any setting.
+"""
+
+import json
+import os
+from datetime import timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
+
+from dotenv import dotenv_values
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+
+from adstream.errors import ConfigError
+from adstream.nearest import did_you_mean
+
+ENV_FILE = Path(".env")
+DEFAULT_DATA_DIR = Path(".adstream")
+STACK_FILE = "stack.json"
+
+
+def data_dir() -> Path:
+    """Where the local stack and the jobs keep their data: ADSTREAM_DATA_DIR, else `.adstream` in this folder."""
+    configured = os.environ.get("ADSTREAM_DATA_DIR") or dotenv_values(ENV_FILE).get("ADSTREAM_DATA_DIR")
+    return Path(configured) if configured else DEFAULT_DATA_DIR
+
+
+class _RunningStack(PydanticBaseSettingsSource):
+    """The addresses that `adstream up` left behind, as the last source before the defaults."""
+
+    def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:  # noqa: ANN401, ARG002
+        return self().get(field_name), field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        section = getattr(self.settings_cls, "section", "")
+        try:
+            addresses = json.loads((data_dir() / STACK_FILE).read_text(encoding="utf-8")).get("addresses", {})
+        except (OSError, ValueError):
+            return {}
+        known: dict[str, Any] = addresses.get(section, {})
+        return known
+
+
+class _Section(BaseSettings):
+    section: ClassVar[str] = ""
+    model_config = SettingsConfigDict(env_file=ENV_FILE, extra="ignore", env_ignore_empty=True)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, env_settings, dotenv_settings, _RunningStack(settings_cls)
+
+
+_S = TypeVar("_S", bound=_Section)
+
+
+class KafkaSettings(_Section):
+    section = "kafka"
+    model_config = SettingsConfigDict(env_prefix="ADSTREAM_KAFKA_")
+
+    bootstrap_servers: str = "127.0.0.1:9092"
+    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
+    sasl_username: str = ""
+    sasl_password: SecretStr = SecretStr("")
+    ssl_ca_file: Path | None = None
+    timeout_seconds: float = Field(default=10.0, gt=0, le=300)
+
+
+class TopicSettings(_Section):
+    section = "topic"
+    model_config = SettingsConfigDict(env_prefix="ADSTREAM_TOPIC_")
+
+    ads: str = "ads_data"
+    dead_letters: str = "ads_data.dead-letters"
+    partitions: int = Field(default=2, ge=1, le=10_000)
+    replication_factor: int = Field(default=1, ge=1, le=10)
+    retention_hours: int = Field(default=168, ge=1)
+    max_message_bytes: int = Field(default=1_048_588, ge=1_024)
+
+
+class RegistrySettings(_Section):
+    section = "registry"
+    model_config = SettingsConfigDict(env_prefix="ADSTREAM_REGISTRY_")
+
+    url: str = "http://127.0.0.1:8081/apis/ccompat/v7"
+    username: str = ""
+    password: SecretStr = SecretStr("")
+    ssl_ca_file: Path | None = None
+    timeout_seconds: float = Field(default=5.0, gt=0, le=300)
+
+
+class CassandraSettings(_Section):
+    section = "cassandra"
+    model_config = SettingsConfigDict(env_prefix="ADSTREAM_CASSANDRA_")
+
+    hosts: Annotated[tuple[str, ...], NoDecode] = ("127.0.0.1",)
+    port: int = Field(default=9042, ge=1, le=65_535)
+    username: str = ""
+    password: SecretStr = SecretStr("")
+    keyspace: str = Field(default="ads", pattern=r"^[a-z][a-z0-9_]{0,47}$")
+    replication: str = "{'class': 'SimpleStrategy', 'replication_factor': 1}"
+    local_datacenter: str = "datacenter1"
+    consistency: Literal["ONE", "LOCAL_ONE", "QUORUM", "LOCAL_QUORUM", "ALL"] = "LOCAL_QUORUM"
+    window_ttl_days: int = Field(default=30, ge=1, le=7_300)
+    timeout_seconds: float = Field(default=10.0, gt=0, le=300)
+
+    @field_validator("hosts", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+
+class SparkSettings(_Section):
+    section = "spark"
+    model_config = SettingsConfigDict(env_prefix="ADSTREAM_SPARK_")
+
+    master: str = "local[2]"
+    driver_memory: str = Field(default="1g", pattern=r"^\d+[mg]$")
+    shuffle_partitions: int = Field(default=2, ge=1, le=10_000)
+    state_store: Literal["rocksdb", "memory"] = "rocksdb"
+    max_events_per_batch: int = Field(default=500_000, ge=1)
+    ui: bool = True
+
+
+class LakehouseSettings(_Section):
+    section = "lakehouse"
+    model_config = SettingsConfigDict(env_prefix="ADSTREAM_LAKEHOUSE_")
+
+    catalog: str = Field(default="lakehouse", pattern=r"^[a-z][a-z0-9_]*$")
+    namespace: str = Field(default="demo", pattern=r"^[a-z][a-z0-9_]*$")
+    type: Literal["hadoop", "jdbc", "rest", "hive", "glue", "nessie"] = "hadoop"
+    uri: str = ""
+    warehouse: str = ""
+    username: str = ""
+    password: SecretStr = SecretStr("")
+    properties: Annotated[dict[str, str], NoDecode] = {}
+
+    @field_validator("properties", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        pairs = (part.partition("=") for part in value.split(",") if part.strip())
+        return {name.strip(): setting.strip() for name, _, setting in pairs}
+
+
+class StackSettings(_Section):
+    section = "stack"
+    model_config = SettingsConfigDict(env_prefix="ADSTREAM_STACK_")
+
+    kafka_port: int = Field(default=9092, ge=0, le=65_535)
+    registry_port: int = Field(default=8081, ge=0, le=65_535)
+    cassandra_port: int = Field(default=9042, ge=0, le=65_535)
+    kafka_memory: str = Field(default="512m", pattern=r"^\d+[mg]$")
+    registry_memory: str = Field(default="384m", pattern=r"^\d+[mg]$")
+    cassandra_memory: str = Field(default="1g", pattern=r"^\d+[mg]$")
+    java_home: Path | None = None
+    cache_dir: Path | None = None
+
+
+_SECTIONS: dict[str, type[_Section]] = {
+    "kafka": KafkaSettings,
+    "topic": TopicSettings,
+    "registry": RegistrySettings,
+    "cassandra": CassandraSettings,
+    "spark": SparkSettings,
+    "lakehouse": LakehouseSettings,
+    "stack": StackSettings,
+}
+
+
+class Settings:
+    """All sections, each read when it is first asked for. Raises ConfigError for a value that cannot be used."""
+
+    def __init__(self) -> None:
+        _refuse_unknown_names()
+        self.data_dir = data_dir()
+
+    @cached_property
+    def kafka(self) -> KafkaSettings:
+        return _load(KafkaSettings)
+
+    @cached_property
+    def topic(self) -> TopicSettings:
+        return _load(TopicSettings)
+
+    @cached_property
+    def registry(self) -> RegistrySettings:
+        return _load(RegistrySettings)
+
+    @cached_property
+    def cassandra(self) -> CassandraSettings:
+        return _load(CassandraSettings)
+
+    @cached_property
+    def spark(self) -> SparkSettings:
+        return _load(SparkSettings)
+
+    @cached_property
+    def lakehouse(self) -> LakehouseSettings:
+        return _load(LakehouseSettings)
+
+    @cached_property
+    def stack(self) -> StackSettings:
+        return _load(StackSettings)
+
+    @property
+    def checkpoints(self) -> Path:
+        """The folder of the jobs' checkpoints, one by the name of each job unless told otherwise."""
+        return self.data_dir / "checkpoints"
+
+    @property
+    def warehouse(self) -> Path:
+        """Where Iceberg tables lie unless the settings name another warehouse."""
+        return self.data_dir.absolute() / "warehouse"
+
+    @property
+    def window_ttl(self) -> timedelta:
+        return timedelta(days=self.cassandra.window_ttl_days)
+
+
+def option_names() -> list[str]:
+    """Every name that the environment or `.env` may set, in the order of the sections."""
+    names = ["ADSTREAM_DATA_DIR"]
+    for section in _SECTIONS.values():
+        prefix = section.model_config.get("env_prefix", "")
+        names += [f"{prefix}{field}".upper() for field in section.model_fields]
+    return names
+
+
+def _load(section: type[_S]) -> _S:
+    try:
+        return section()
+    except ValidationError as invalid:
+        first = invalid.errors(include_input=False, include_url=False)[0]
+        prefix = section.model_config.get("env_prefix", "")
+        name = f"{prefix}{'_'.join(str(part) for part in first['loc'])}".upper()
+        raise ConfigError(f"{name} cannot be used: {first['msg']}", "see .env.example") from None
+
+
+def _refuse_unknown_names() -> None:
+    known = option_names()
+    for name in {**dotenv_values(ENV_FILE), **os.environ}:
+        if name.startswith("ADSTREAM_") and name not in known:
+            remedy = did_you_mean(name, known, "see .env.example for the names there are")
+            raise ConfigError(f"{name} is not a setting", remedy)
