@@ -1,0 +1,1 @@
+"""Events out: seeded generators, CSV replay, and the Avro publisher."""

@@ -1,0 +1,17 @@
+"""A steady rate, kept by the clock: what was lost to a slow moment is caught up, so the average holds."""
+
+import time
+
+
+class Pace:
+    """`rate` events a second from now on; 0 is as fast as it goes."""
+
+    def __init__(self, rate: float) -> None:
+        self._rate = rate
+        self._start = time.monotonic()
+
+    def ahead(self, position: int) -> float:
+        """Seconds until event number `position` is due; negative when it is overdue."""
+        if not self._rate:
+            return 0.0
+        return self._start + position / self._rate - time.monotonic()

@@ -1,0 +1,70 @@
+"""From the options of `adstream produce` to when events happen and how fast they are sent."""
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from adstream.durations import parse_duration
+from adstream.errors import ConfigError
+from producer.timeline import MILLISECOND, Timeline, parse_start, to_millis
+
+DEFAULT_RATE = 100.0
+REPEATABLE_START = datetime(2025, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How to run a generator; `notes` are what the user should know before the first event."""
+
+    seed: int
+    timeline: Timeline
+    rate: float
+    notes: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Wish:
+    """The options as they were given; None where one was not."""
+
+    seed: int | None = None
+    count: int | None = None
+    rate: float | None = None
+    start: str | None = None
+    over: str | None = None
+
+
+def plan(wish: Wish, clock: Callable[[], datetime]) -> Plan:
+    """Decide what was left open.
+
+    With a seed and a count the run is repeatable byte for byte, so its events start at a fixed time; otherwise they
+    happen now. `over` spreads the events evenly over that much time, ending now, and sends them at full speed.
+    """
+    now = clock()
+    notes = []
+    seed = wish.seed
+    if seed is None:
+        seed = secrets.randbits(32)
+        notes.append(f"seed {seed}")
+    if wish.over is not None:
+        return Plan(seed, _spread(wish, now), wish.rate or 0.0, notes)
+    rate = DEFAULT_RATE if wish.rate is None else wish.rate
+    step_ms = 1000 / rate if rate else 1.0
+    if wish.start is None and wish.seed is not None and wish.count is not None:
+        notes.append(
+            f"events start at {REPEATABLE_START:%Y-%m-%dT%H:%M:%SZ}, so that this seed and count always send the same"
+            " bytes; give --start now for events that happen now"
+        )
+        return Plan(seed, Timeline(to_millis(REPEATABLE_START), step_ms), rate, notes)
+    start_ms = to_millis(parse_start(wish.start or "now", now))
+    if not rate and wish.start in (None, "now"):
+        return Plan(seed, Timeline(start_ms, 0.0, lambda: to_millis(clock())), rate, notes)
+    return Plan(seed, Timeline(start_ms, step_ms), rate, notes)
+
+
+def _spread(wish: Wish, now: datetime) -> Timeline:
+    if not wish.count:
+        raise ConfigError("--over needs --count", "say how many events to spread over that time")
+    span = parse_duration(wish.over or "0")
+    start = parse_start(wish.start, now) if wish.start else now - span
+    return Timeline(to_millis(start), span / MILLISECOND / wish.count)

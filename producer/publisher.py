@@ -1,0 +1,171 @@
+"""Records to Kafka: keyed, idempotent, acknowledged by all replicas, and counted.
+
+The queue to the broker is bounded. When it is full the publisher waits; it never drops. What Kafka does not
+acknowledge within the delivery timeout ends the run with an error.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Callable
+from functools import partial
+from typing import TypedDict, Unpack
+
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
+
+from adstream.contracts import Contract
+from adstream.errors import AdstreamError, ConfigError, DeliveryFailed
+from adstream.kafka import ClientErrors, client_config, kafka_error, require_topic
+from adstream.registry import RegistryClient
+from adstream.settings import Settings
+from producer.encoding import Encoder
+from producer.json_encoding import JsonEncoder
+from producer.records import Record
+from producer.samples import Event
+
+QUEUE_MESSAGES = 100_000
+QUEUE_KIBIBYTES = 128 * 1024
+DELIVERY_TIMEOUTS = 3  # in units of the Kafka timeout: time for a broker to restart
+POLL_EVERY = 500
+FULL_QUEUE_WAIT_SECONDS = 0.1
+FLUSH_SLICE_SECONDS = 0.5
+
+# record number, partition, offset
+DeliveryReport = Callable[[int, int, int], None]
+
+
+class Delivery(TypedDict, total=False):
+    """How records are delivered, whatever they are written as: the options of `Publisher`."""
+
+    on_delivery: DeliveryReport | None
+    queue_messages: int
+
+
+class Publisher:
+    """Sends records to `topic`, as `encode` writes them.
+
+    Opening it raises ConfigError for Kafka settings that cannot be used; sending raises DeliveryFailed once the broker
+    has refused or outwaited a record. `on_delivery` hears of every record.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        topic: str,
+        encode: Callable[[Event], bytes],
+        *,
+        on_delivery: DeliveryReport | None = None,
+        queue_messages: int = QUEUE_MESSAGES,
+    ) -> None:
+        self.topic = topic
+        self.encode = encode
+        self.sent = 0
+        self.acknowledged = 0
+        self.kinds: Counter[str] = Counter()
+        self._settings = settings.kafka
+        self._errors = ClientErrors(settings.kafka)
+        self._on_delivery = on_delivery
+        self._failure: KafkaError | None = None
+        timeout_ms = int(settings.kafka.timeout_seconds * 1000)
+        self._delivery_seconds = DELIVERY_TIMEOUTS * settings.kafka.timeout_seconds
+        config = client_config(settings.kafka, self._errors) | {
+            "enable.idempotence": True,
+            "acks": "all",
+            "partitioner": "murmur2_random",  # the Java client's: the same key is in the same partition everywhere
+            "linger.ms": 20,
+            "batch.size": 262_144,
+            "compression.type": "lz4",
+            "message.max.bytes": settings.topic.max_message_bytes,
+            "queue.buffering.max.messages": queue_messages,
+            "queue.buffering.max.kbytes": QUEUE_KIBIBYTES,
+            "request.timeout.ms": timeout_ms,
+            "message.timeout.ms": DELIVERY_TIMEOUTS * timeout_ms,
+        }
+        try:
+            self._producer = Producer(config)
+        except KafkaException as error:
+            raise ConfigError(
+                f"the Kafka settings cannot be used: {kafka_error(error).str()}", "see .env.example"
+            ) from None
+
+    @property
+    def done(self) -> str:
+        """What became of the records, to be read after their number."""
+        return f"sent to {self.topic}, {self.acknowledged:,} acknowledged"
+
+    def send(self, record: Record) -> None:
+        """Queue one record; wait while the queue is full. Raises DeliveryFailed, SchemaIncompatible."""
+        value = self.encode(record.event)
+        if record.spoil is not None:
+            value = record.spoil(value)
+        report = self._acknowledge if self._on_delivery is None else partial(self._report, self.sent)
+        while True:
+            try:
+                self._producer.produce(self.topic, value, record.key, on_delivery=report)
+                break
+            except BufferError:
+                self.serve(FULL_QUEUE_WAIT_SECONDS)
+            except KafkaException as error:
+                self._failure = kafka_error(error)
+                raise self._failed() from None
+        self.sent += 1
+        self.kinds[record.kind] += 1
+        if self.sent % POLL_EVERY == 0:
+            self.serve(0)
+
+    def serve(self, seconds: float) -> None:
+        """Take delivery reports, waiting up to `seconds` for one. Raises DeliveryFailed."""
+        self._producer.poll(seconds)
+        if self._failure is not None:
+            raise self._failed()
+
+    def flush(self) -> None:
+        """Wait until every record is acknowledged, as long as the delivery timeout lasts. Raises DeliveryFailed."""
+        end = time.monotonic() + self._delivery_seconds + self._settings.timeout_seconds
+        while self._producer.flush(FLUSH_SLICE_SECONDS) and self._failure is None:
+            if time.monotonic() > end:
+                raise self._failed()
+        if self._failure is not None:
+            raise self._failed()
+
+    def abandon(self) -> None:
+        """Drop what is still queued, so that a failed run ends at once."""
+        self._producer.purge()
+        self._producer.flush(FLUSH_SLICE_SECONDS)
+
+    def _acknowledge(self, error: KafkaError | None, _message: Message) -> None:
+        if error is None:
+            self.acknowledged += 1
+        elif error.code() != KafkaError._PURGE_QUEUE:
+            self._failure = self._failure or error
+
+    def _report(self, number: int, error: KafkaError | None, message: Message) -> None:
+        self._acknowledge(error, message)
+        if error is None and self._on_delivery is not None:
+            self._on_delivery(number, message.partition() or 0, message.offset() or 0)
+
+    def _failed(self) -> AdstreamError:
+        cause = self._errors.explain(self._failure or KafkaError(KafkaError._TIMED_OUT))
+        return DeliveryFailed(f"Kafka did not take an event: {cause.problem}", cause.remedy)
+
+
+class AvroPublisher(Publisher):
+    """Sends records in the newest schema that the registry has for the subject of `contract`.
+
+    Opening it raises TopicNotFound, SchemaNotFound, SchemaIncompatible, ServiceUnavailable or AccessDenied.
+    """
+
+    def __init__(self, settings: Settings, topic: str, contract: Contract, **how: Unpack[Delivery]) -> None:
+        require_topic(settings, topic)
+        registered = RegistryClient(settings.registry).latest(contract.subject)
+        super().__init__(settings, topic, Encoder(registered, contract), **how)
+
+
+class JsonPublisher(Publisher):
+    """Sends records as JSON objects with the fields of `contract`; the registry is not asked.
+
+    Opening it raises TopicNotFound, ServiceUnavailable or AccessDenied.
+    """
+
+    def __init__(self, settings: Settings, topic: str, contract: Contract, **how: Unpack[Delivery]) -> None:
+        require_topic(settings, topic)
+        super().__init__(settings, topic, JsonEncoder(contract), **how)

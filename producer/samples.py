@@ -1,0 +1,40 @@
+"""Documented data: a few events whose result a person can work out, and a page can print."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Any
+
+MINUTE_MILLIS = 60_000
+
+Event = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Events in the order of their times, in the steps in which they are sent; event times in milliseconds.
+
+    The events of a `recent` sample are for a job that refuses what is older than its arrival by a few minutes: before
+    they are sent, they are moved to the last minutes.
+    """
+
+    steps: list[list[Event]]
+    recent: bool = False
+
+    @property
+    def events(self) -> list[Event]:
+        """The events of all steps."""
+        return [event for step in self.steps for event in step]
+
+    def at(self, now_ms: int, time_field: str) -> "Sample":
+        """The sample as it is sent at `now_ms`: a recent one is moved by whole minutes, so that its windows stay."""
+        if not self.recent:
+            return self
+        newest = max(event[time_field] for event in self.events)
+        shift = (now_ms - newest) // MINUTE_MILLIS * MINUTE_MILLIS
+        moved = [[{**event, time_field: event[time_field] + shift} for event in step] for step in self.steps]
+        return replace(self, steps=moved)
+
+
+def one_step(events: Iterable[Event]) -> Sample:
+    """A sample that is sent at once."""
+    return Sample([list(events)])

@@ -1,0 +1,58 @@
+"""What a source of events is: one line of the catalogue (producer.events)."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
+
+from adstream import contracts
+from adstream.contracts import Contract
+from adstream.provision import topic_of
+from adstream.settings import Settings
+from producer import broken
+from producer.records import Record
+from producer.samples import Sample
+from producer.timeline import Timeline
+from producer.traffic import EventMaker, Keys, Mix, Traffic
+
+
+@dataclass(frozen=True)
+class Source:
+    """One kind of events: their contract (whose name is the topic's, too), and how they are made up.
+
+    `key` is the field whose text is the message key; without `keys` every event has one of its own. `jobs` are those
+    that read the topic, each with its documented sample. `impossible` are ways to make an event untrue, beyond those
+    that go for every source. Events of a source with `json` may also be sent as JSON.
+    """
+
+    name: str
+    contract_name: str
+    key: str
+    make: EventMaker
+    keys: Keys | None
+    jobs: Mapping[str, Sample]
+    json: bool = False
+    impossible: Mapping[str, broken.ValueSpoiler] = field(default_factory=dict)
+
+    @cached_property
+    def time_field(self) -> str:
+        return contracts.latest(self.contract_name).time_field
+
+    @property
+    def broken_values(self) -> dict[str, broken.ValueSpoiler]:
+        """Kind -> what makes an event untrue in that way."""
+        return {**self.impossible, broken.AHEAD: partial(broken.ahead, self.time_field)}
+
+    def topic(self, settings: Settings) -> str:
+        return topic_of(settings, self.contract_name)
+
+    def contract(self, topic: str) -> Contract:
+        return replace(contracts.latest(self.contract_name), subject=f"{topic}-value")
+
+    def records(self, seed: int, mix: Mix, timeline: Timeline) -> Iterator[Record]:
+        """Live events without end."""
+        return iter(Traffic(self, seed, mix, timeline))
+
+    def sample_steps(self, job: str, now_ms: int) -> list[list[Record]]:
+        """The documented data of `job`, step by step."""
+        sample = self.jobs[job].at(now_ms, self.time_field)
+        return [[Record(str(event[self.key]), event, "sample") for event in step] for step in sample.steps]

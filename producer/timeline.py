@@ -1,0 +1,48 @@
+"""When each event of a run happened, in milliseconds UTC."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from adstream.durations import parse_duration
+from adstream.errors import ConfigError
+from adstream.moments import iso_utc
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MILLISECOND = timedelta(milliseconds=1)
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """Event number i happens at `start_ms + i * step_ms`; or now, where there is a clock instead of a step."""
+
+    start_ms: int
+    step_ms: float
+    clock_ms: Callable[[], int] | None = None
+
+    def at(self, position: int) -> int:
+        if self.clock_ms is not None:
+            return self.clock_ms()
+        return self.start_ms + int(position * self.step_ms)
+
+
+def to_millis(moment: datetime) -> int:
+    """Milliseconds since 1970 of an aware datetime, rounded down."""
+    return (moment - EPOCH) // MILLISECOND
+
+
+def millis(text: str) -> int:
+    """Milliseconds since 1970 of a time that a programmer wrote: ISO 8601, UTC unless it says otherwise."""
+    return to_millis(iso_utc(text))
+
+
+def parse_start(text: str, now: datetime) -> datetime:
+    """`now`, `-5m` (that long before now) or ISO 8601 (UTC unless it says otherwise). Raises ConfigError."""
+    if text == "now":
+        return now
+    if text.startswith("-"):
+        return now - parse_duration(text[1:])
+    try:
+        return iso_utc(text)
+    except ValueError:
+        raise ConfigError(f"--start {text} is not a time", "give now, -5m, or 2025-01-31T10:00:00Z") from None
