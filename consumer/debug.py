@@ -1,0 +1,103 @@
+"""The debug consumer: everything that is on a topic, as it is. It looks, and leaves no trace unless asked to."""
+
+import secrets
+import threading
+import time
+from collections.abc import Iterator
+
+from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+from adstream.errors import ConfigError
+from adstream.kafka import ClientErrors, client_config, kafka_error, require_topic
+from adstream.settings import Settings
+
+BATCH = 500
+POLL_SECONDS = 0.2
+COMMIT_SECONDS = 5.0
+_PASSING = {KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._TIMED_OUT, KafkaError._RESOLVE}
+
+
+class DebugConsumer:
+    """Reads `topic` in batches.
+
+    Without a group it takes all partitions by itself, from the start or the end, and the broker keeps nothing about
+    it. With one it shares them with the group's other members, from what the group committed. Raises TopicNotFound,
+    ServiceUnavailable, AccessDenied.
+    """
+
+    def __init__(self, settings: Settings, topic: str, *, group: str | None, from_start: bool) -> None:
+        self._settings = settings
+        self._topic = topic
+        self._errors = ClientErrors(settings.kafka)
+        self._seen: dict[int, int] = {}
+        self._committed_at = time.monotonic()
+        partitions = require_topic(settings, topic).partitions
+        config = client_config(settings.kafka, self._errors) | {
+            "group.id": group or f"adstream-consume-{secrets.token_hex(4)}",
+            "auto.offset.reset": "earliest" if from_start else "latest",
+            "enable.auto.commit": False,
+            "enable.partition.eof": True,
+        }
+        try:
+            self._consumer = Consumer(config)
+        except KafkaException as error:
+            raise ConfigError(
+                f"the Kafka settings cannot be used: {kafka_error(error).str()}", "see .env.example"
+            ) from None
+        if group is None:
+            start = OFFSET_BEGINNING if from_start else OFFSET_END
+            self._consumer.assign([TopicPartition(topic, partition, start) for partition in partitions])
+        else:
+            self._consumer.subscribe([topic])
+
+    def batches(self, stop: threading.Event, *, to_end: bool = False) -> Iterator[list[Message]]:
+        """Batches, until `stop` is set, or until every partition was read to its end."""
+        ended: set[int] = set()
+        while not stop.is_set():
+            found = self._poll()
+            good = []
+            for message in found:
+                partition = message.partition() or 0
+                error = message.error()
+                if error is None:
+                    good.append(message)
+                    ended.discard(partition)
+                elif error.code() == KafkaError._PARTITION_EOF:
+                    ended.add(partition)
+                elif error.code() not in _PASSING:
+                    raise self._errors.explain(error)
+            yield good
+            if not found and self._errors.any():
+                self._look_again()
+            if to_end and ended and ended >= {place.partition for place in self._consumer.assignment()}:
+                return
+
+    def shown(self, message: Message) -> None:
+        """Remember that everything up to `message` has been shown."""
+        self._seen[message.partition() or 0] = (message.offset() or 0) + 1
+
+    def commit(self, *, now: bool = False) -> None:
+        """Commit what was shown, every few seconds or `now`. Raises ServiceUnavailable."""
+        if not self._seen or not (now or time.monotonic() - self._committed_at > COMMIT_SECONDS):
+            return
+        offsets = [TopicPartition(self._topic, partition, offset) for partition, offset in self._seen.items()]
+        try:
+            self._consumer.commit(offsets=offsets, asynchronous=False)
+        except KafkaException as error:
+            raise self._errors.explain(kafka_error(error)) from None
+        self._seen.clear()
+        self._committed_at = time.monotonic()
+
+    def close(self) -> None:
+        self._consumer.close()
+
+    def _poll(self) -> list[Message]:
+        try:
+            return self._consumer.consume(BATCH, timeout=POLL_SECONDS)
+        except KafkaException as error:
+            raise self._errors.explain(kafka_error(error)) from None
+
+    def _look_again(self) -> None:
+        """A connection failed and nothing comes: raise if the broker or the topic is gone, else go on."""
+        require_topic(self._settings, self._topic)
+        self._errors.clear()
