@@ -1,0 +1,1 @@
+"""The Spark side: sources, decode, patterns, sinks and the runner."""

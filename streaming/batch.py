@@ -1,0 +1,98 @@
+"""What happens to one micro-batch before it may be committed.
+
+Rows go to the sinks; if any of its messages cannot be counted, the batch is read again and those go to the dead-letter
+topic. Only then does the function return and Spark commit. Whatever raises here leaves the batch uncommitted: it comes
+again, with the same messages.
+"""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from adstream.reasons import UNKNOWN_SCHEMA_ID
+from streaming.judge import only_dead_letters
+from streaming.observed import Observed
+from streaming.sinks.dead_letters import schema_id
+from streaming.sinks.sink import Stamp, Write
+
+
+class StopRequested(Exception):
+    """The user asked to stop; the batch that was about to begin has written nothing."""
+
+
+class NewWriterSchema(Exception):
+    """Messages written with schemas registered after the plan was made; the plan must be made anew."""
+
+
+@dataclass(frozen=True)
+class Written:
+    """What a batch left behind: rows in the sinks, and how many of its messages were late or dead."""
+
+    rows: int
+    late: int
+    dead: int
+
+
+class BatchWriter:
+    """The function given to foreachBatch. After a failure `error` holds the Python exception that caused it."""
+
+    def __init__(
+        self,
+        *,
+        write: Write,
+        observed: Callable[[], Observed],
+        reread: Callable[[int], DataFrame | None],
+        publish: Callable[[DataFrame], None],
+        registered: Callable[[], set[int]],
+        timestamps: Callable[[], int],
+        stopping: threading.Event,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        """`observed()`: what the running batch counted; `reread(batch_id)`: its judged messages; `registered()`: the
+        schema ids that the registry has; `timestamps()`: the one for the next batch's writes."""
+        self._sink = write
+        self._observed = observed
+        self._reread = reread
+        self._publish = publish
+        self._registered = registered
+        self._timestamps = timestamps
+        self._stopping = stopping
+        self._clock = clock
+        self.error: Exception | None = None
+        self.written: dict[int, Written] = {}
+
+    def __call__(self, rows: DataFrame, batch_id: int) -> None:
+        """Write one batch completely, or raise."""
+        try:
+            self._write(rows, batch_id)
+        except Exception as error:
+            self.error = error
+            raise
+
+    def _write(self, rows: DataFrame, batch_id: int) -> None:
+        if self._stopping.is_set():
+            raise StopRequested
+        written = self._sink(rows, Stamp(self._clock(), self._timestamps()))
+        seen = self._observed()
+        if seen.dead:
+            self._dead_letter(batch_id, some_unknown=seen.unknown > 0)
+        self.written = {batch_id: Written(written, seen.late, seen.dead)}
+
+    def _dead_letter(self, batch_id: int, *, some_unknown: bool) -> None:
+        messages = self._reread(batch_id)
+        if messages is None:
+            return
+        dead = only_dead_letters(messages)
+        if some_unknown:
+            self._refuse_if_registered_since(dead)
+        self._publish(dead)
+
+    def _refuse_if_registered_since(self, dead: DataFrame) -> None:
+        unknown = dead.where(F.col("outcome") == UNKNOWN_SCHEMA_ID).select(schema_id(F.col("value")).alias("id"))
+        found = {int(row["id"]) for row in unknown.distinct().collect()} & self._registered()
+        if found:
+            raise NewWriterSchema(f"schema ids {sorted(found)}")

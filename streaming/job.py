@@ -1,0 +1,116 @@
+"""What a job is: one line of the catalogue (streaming.jobs), with the parameters it runs with.
+
+A pattern's keyword arguments are the job's parameters: their names are the command's options, and their defaults the
+documented ones. They are fixed when a checkpoint is made, because its state is only good for them.
+"""
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Literal
+
+from pyspark.sql import DataFrame
+
+from adstream.errors import ConfigError
+from adstream.nearest import did_you_mean
+from streaming.sinks.sink import Sink
+
+Mode = Literal["append", "update", "complete"]
+Parameter = timedelta | int | bool
+
+
+@dataclass(frozen=True)
+class Lookup:
+    """A static table that a job joins with its events: a CSV with a header, and its columns as Spark's DDL."""
+
+    path: Path
+    columns: str
+
+
+@dataclass(frozen=True)
+class Job:
+    """One streaming job: events of a topic -> `pattern` -> `sinks`; without sinks it prints.
+
+    `contract` names the topic's contract, `key` the columns that tell its rows apart, and `modes` the output modes
+    that it can run in, the default first. A job with state of its own (transformWithState) has `arbitrary_state`.
+    """
+
+    name: str
+    summary: str
+    contract: str
+    pattern: Callable[..., DataFrame]
+    key: tuple[str, ...] = ()
+    sinks: tuple[Sink, ...] = ()
+    modes: tuple[Mode, ...] = ("update",)
+    trigger: timedelta = timedelta(seconds=3)
+    json: bool = False
+    arbitrary_state: bool = False
+    lookup: Lookup | None = None
+    changed: Mapping[str, Parameter] = field(default_factory=dict)
+
+    @property
+    def output_mode(self) -> Mode:
+        return self.modes[0]
+
+    @property
+    def parameters(self) -> dict[str, Parameter]:
+        """Name -> value, in the order of the pattern's arguments."""
+        defaults = {
+            name: argument.default
+            for name, argument in inspect.signature(self.pattern).parameters.items()
+            if argument.kind is argument.KEYWORD_ONLY
+        }
+        return defaults | dict(self.changed)
+
+    @property
+    def lateness(self) -> timedelta | None:
+        """How late an event may arrive and count, where the job decides that for each event (streaming.judge)."""
+        found = self.parameters.get("lateness")
+        return found if isinstance(found, timedelta) else None
+
+    def with_parameters(self, **given: Parameter) -> "Job":
+        """The same job with other parameters. Raises ConfigError for one it does not have, or that cannot be used."""
+        known = self.parameters
+        for name, value in given.items():
+            option = f"--{name.replace('_', '-')}"
+            if name not in known:
+                options = [f"--{each.replace('_', '-')}" for each in known]
+                has = f"it has {', '.join(options)}" if options else "it has no options of its own"
+                raise ConfigError(f"{self.name} has no {option}", did_you_mean(option, options, has))
+            if isinstance(value, timedelta) and value <= timedelta(0):
+                raise ConfigError(f"{option} must be longer than nothing", "give for example 30s or 5m")
+            if isinstance(value, int) and not isinstance(value, bool) and value < 1:
+                raise ConfigError(f"{option} {value} cannot be used", "give 1 or more")
+        changed = replace(self, changed={**self.changed, **given})
+        changed._check_windows()
+        return changed
+
+    def in_mode(self, mode: str) -> "Job":
+        """The same job in another output mode. Raises ConfigError where it cannot run in it."""
+        chosen = [each for each in self.modes if each == mode]
+        if not chosen:
+            raise ConfigError(f"{self.name} does not run in {mode} mode", f"it runs in {' or '.join(self.modes)}")
+        return replace(self, modes=(chosen[0],))
+
+    def compute(self, *frames: DataFrame) -> DataFrame:
+        """The pattern's rows for the events (and the lookup table, where there is one)."""
+        return self.pattern(*frames, **self.parameters)
+
+    def described(self) -> dict[str, Any]:
+        """What is written beside a checkpoint, so that nothing else continues it."""
+        values = {
+            f"{name}_seconds" if isinstance(value, timedelta) else name: (
+                value.total_seconds() if isinstance(value, timedelta) else value
+            )
+            for name, value in self.parameters.items()
+        }
+        return {"job": self.name, "mode": self.output_mode, **values}
+
+    def _check_windows(self) -> None:
+        window, slide = self.parameters.get("window"), self.parameters.get("slide")
+        if isinstance(window, timedelta) and isinstance(slide, timedelta) and (slide > window or window % slide):
+            raise ConfigError(
+                f"--window {window} is not a multiple of --slide {slide}", "give a window of 1, 2, 3, ... slides"
+            )

@@ -1,0 +1,91 @@
+"""The Iceberg catalog of the settings: Spark's configuration for it, and the tables in its namespace."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from pyspark.errors import PySparkException
+from pyspark.sql import DataFrame, Row, SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql.types import StructType
+
+from adstream.errors import ConfigError
+from adstream.settings import LakehouseSettings
+
+_EXTENSIONS = "org.apache.iceberg.spark.extensions.IcebergSparkSessionExtensions"
+
+
+def spark_options(settings: LakehouseSettings, warehouse: str) -> dict[str, str]:
+    """What a session needs to know the catalog; `warehouse` is used where the settings name none. May hold secrets."""
+    catalog = f"spark.sql.catalog.{settings.catalog}"
+    options = {
+        "spark.sql.extensions": _EXTENSIONS,
+        catalog: "org.apache.iceberg.spark.SparkCatalog",
+        f"{catalog}.type": settings.type,
+        # A query runs in a session of its own: what it commits would stay unseen here until the cached table expires.
+        f"{catalog}.cache-enabled": "false",
+        f"{catalog}.warehouse": settings.warehouse or warehouse,
+    }
+    if settings.type == "jdbc":
+        # The older layout of its tables knows no views, and asking for a table that is not there then fails.
+        options[f"{catalog}.jdbc.schema-version"] = "V1"
+    if settings.uri:
+        options[f"{catalog}.uri"] = settings.uri
+    if settings.username:
+        options[f"{catalog}.jdbc.user"] = settings.username
+        options[f"{catalog}.jdbc.password"] = settings.password.get_secret_value()
+    for name, value in settings.properties.items():
+        options[f"{catalog}.{name}"] = value
+    return options
+
+
+def table_name(settings: LakehouseSettings, name: str) -> str:
+    """The full name of a table, for SQL."""
+    return f"{settings.catalog}.{settings.namespace}.{name}"
+
+
+def ensure_table(
+    spark: SparkSession, settings: LakehouseSettings, name: str, schema: StructType, partitioned_by: str
+) -> str:
+    """Make the namespace and the table where they are missing; return the table's full name.
+
+    Raises ConfigError where the catalog cannot be used.
+    """
+    where = table_name(settings, name)
+    columns = ", ".join(f"{field.name} {field.dataType.simpleString()}" for field in schema)
+    with _explained(settings):
+        spark.sql(f"CREATE NAMESPACE IF NOT EXISTS {settings.catalog}.{settings.namespace}")
+        spark.sql(f"CREATE TABLE IF NOT EXISTS {where} ({columns}) USING iceberg PARTITIONED BY ({partitioned_by})")
+    return where
+
+
+def existing_table(spark: SparkSession, settings: LakehouseSettings, name: str) -> DataFrame | None:
+    """The table, or None where it is missing. Raises ConfigError where the catalog cannot be used."""
+    where = table_name(settings, name)
+    with _explained(settings):
+        return spark.table(where) if spark.catalog.tableExists(where) else None
+
+
+@contextmanager
+def _explained(settings: LakehouseSettings) -> Iterator[None]:
+    try:
+        yield
+    except PySparkException as error:
+        raise ConfigError(
+            f"the Iceberg catalog {settings.catalog} cannot be used: {first_line(error)}",
+            "check the ADSTREAM_LAKEHOUSE settings",
+        ) from error
+
+
+def newest_rows(spark: SparkSession, settings: LakehouseSettings, name: str, limit: int) -> tuple[list[str], list[Row]]:
+    """Column names and rows of a table, newest first by its first time column; nothing where it is missing."""
+    table = existing_table(spark, settings, name)
+    if table is None:
+        return [], []
+    times = [field.name for field in table.schema if field.dataType.typeName() in ("timestamp", "date")]
+    return table.columns, table.orderBy(F.desc(times[0]), *table.columns).limit(limit).collect()
+
+
+def first_line(error: Exception) -> str:
+    """What went wrong, without the Java behind it."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return (lines or [type(error).__name__])[0][:300]

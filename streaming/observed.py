@@ -1,0 +1,53 @@
+"""What the running batch has counted on its way, before it is committed.
+
+Spark's progress tells observed metrics only after the commit, and dead letters must be published before it. The
+execution of the batch that is under way holds the same numbers as soon as its rows have been computed once.
+"""
+
+import json
+import threading
+from dataclasses import dataclass
+from typing import Any
+
+from pyspark.sql.streaming.query import StreamingQuery
+
+_START_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Observed:
+    """Messages of the batch: late ones, dead ones, and the dead ones with a schema id unknown to the plan."""
+
+    late: int = 0
+    dead: int = 0
+    unknown: int = 0
+
+
+class RunningBatch:
+    """The batch that a query works on; `started` tells which query, which is only known once it runs."""
+
+    def __init__(self) -> None:
+        self._query: StreamingQuery | None = None
+        self._known = threading.Event()
+
+    def started(self, query: StreamingQuery) -> None:
+        self._query = query
+        self._known.set()
+
+    def __call__(self) -> Observed:
+        """The counts so far. To be called from foreachBatch, after the rows were computed."""
+        self._known.wait(_START_SECONDS)
+        if self._query is None:
+            raise AssertionError("foreachBatch ran without a query")
+        # PySpark has no door of its own to a running batch's metrics.
+        execution: Any = self._query._jsq.streamingQuery().lastExecution()
+        metrics = execution.observedMetrics()
+        judged, late = _metric(metrics, "judged"), _metric(metrics, "late")
+        return Observed(
+            judged.get("late", 0) + (late.get("late") or 0), judged.get("dead", 0), judged.get("unknown", 0)
+        )
+
+
+def _metric(metrics: Any, name: str) -> dict[str, int]:  # noqa: ANN401 - a Scala map of rows
+    found = metrics.get(name)
+    return json.loads(found.get().json()) if found.isDefined() else {}

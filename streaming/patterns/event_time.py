@@ -1,0 +1,11 @@
+"""Durations as Spark wants them."""
+
+from datetime import timedelta
+
+
+def interval(duration: timedelta) -> str:
+    """The duration as the text of a Spark interval. Raises ValueError unless it is whole milliseconds above zero."""
+    millis, rest = divmod(duration, timedelta(milliseconds=1))
+    if millis <= 0 or rest:
+        raise ValueError(f"{duration} is not a duration of whole milliseconds above zero")
+    return f"{millis} milliseconds"

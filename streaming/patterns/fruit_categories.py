@@ -1,0 +1,29 @@
+"""Events enriched from a small table that does not stream: the classic lookup, for output mode append."""
+
+from datetime import timedelta
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from streaming.patterns.event_time import interval
+
+WATERMARK = timedelta(minutes=10)
+
+
+def fruit_categories(events: DataFrame, categories: DataFrame, *, watermark: timedelta = WATERMARK) -> DataFrame:
+    """Give each fruit its category; a fruit whose id has no category does not come out.
+
+    In: `events` with `id` (int), `value` (string, the fruit's name), `timestamp` (UTC); `categories` with `id` (int),
+    `category` (string). Of an id that stands there twice the alphabetically first category is taken, so that no event
+    comes out twice.
+
+    Out: `id`, `value`, `category`, `timestamp`. The join keeps no state, so the watermark drops nothing here: it is for
+    aggregates that follow.
+    """
+    one_each = categories.where(F.col("category").isNotNull()).groupBy("id").agg(F.min("category").alias("category"))
+    # Broadcast: the small table goes to the events, not the events through a shuffle to the small table.
+    return (
+        events.withWatermark("timestamp", interval(watermark))
+        .join(F.broadcast(one_each), "id")
+        .select("id", "value", "category", "timestamp")
+    )

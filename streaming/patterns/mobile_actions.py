@@ -1,0 +1,29 @@
+"""How often an app was opened and closed in each 10 minutes."""
+
+from datetime import timedelta
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from streaming.patterns.event_time import interval
+
+WINDOW = timedelta(minutes=10)
+WATERMARK = timedelta(minutes=10)
+
+
+def mobile_actions(events: DataFrame, *, window: timedelta = WINDOW, watermark: timedelta = WATERMARK) -> DataFrame:
+    """Count each action per tumbling window, for output mode complete or update.
+
+    In: `action`, `ts` (UTC). Events carry no id of their own (`id` is the device): one that is sent twice counts twice.
+
+    Out: `action`, `window_start`, `window_end` (UTC), `actions` (bigint). In mode complete the watermark does nothing:
+    every window stays in the state and no event is late. In mode update it removes old windows and drops late events.
+    """
+    return (
+        events.withWatermark("ts", interval(watermark))
+        .groupBy("action", F.window("ts", interval(window)).alias("window"))
+        .agg(F.count("*").alias("actions"))
+        .select(
+            "action", F.col("window.start").alias("window_start"), F.col("window.end").alias("window_end"), "actions"
+        )
+    )

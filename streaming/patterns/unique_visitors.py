@@ -1,0 +1,34 @@
+"""How many different users came in each hour, a new hour beginning every 30 minutes: an estimate.
+
+Distinct users cannot be added up: whoever came in two windows would count twice. And an exact count must remember every
+user of every open window. The sketch (HyperLogLog++) that `approx_count_distinct` keeps instead has some hundred bytes
+per window, however many users there are. It is off by 5 % as a standard deviation: mostly less, seldom twice that.
+"""
+
+from datetime import timedelta
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from streaming.patterns.event_time import interval
+
+WINDOW = timedelta(hours=1)
+SLIDE = timedelta(minutes=30)
+WATERMARK = timedelta(minutes=10)
+
+
+def unique_visitors(
+    clicks: DataFrame, *, window: timedelta = WINDOW, slide: timedelta = SLIDE, watermark: timedelta = WATERMARK
+) -> DataFrame:
+    """Estimate the number of different users per sliding window, for output mode update.
+
+    In: `user_id`, `eventtimestamp` (UTC). An event that is sent twice changes nothing.
+
+    Out: `window_start`, `window_end` (UTC), `visitors` (bigint).
+    """
+    return (
+        clicks.withWatermark("eventtimestamp", interval(watermark))
+        .groupBy(F.window("eventtimestamp", interval(window), interval(slide)).alias("window"))
+        .agg(F.approx_count_distinct("user_id").alias("visitors"))
+        .select(F.col("window.start").alias("window_start"), F.col("window.end").alias("window_end"), "visitors")
+    )

@@ -1,0 +1,43 @@
+"""From messages to a job's rows: decode, judge, count, compute; for a stream, and for a batch that is read again."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from adstream import contracts
+from adstream.contracts import Contract
+from streaming.decode import decode
+from streaming.job import Job
+from streaming.judge import counted, judge
+from streaming.patterns.keyed_state import LATE_ROWS
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """One job's plan for the writer schemas that are known now; `lookup` is the static table that some jobs join."""
+
+    job: Job
+    writers: Mapping[int, Contract]
+    json: bool
+    lookup: DataFrame | None = None
+
+    def judged(self, messages: DataFrame) -> DataFrame:
+        """Messages with their `event` and `outcome` (streaming.judge)."""
+        reader = contracts.latest(self.job.contract)
+        decoded = decode(messages, self.writers, reader, json=self.json)
+        return judge(decoded, reader, lateness=self.job.lateness)
+
+    def rows(self, messages: DataFrame) -> DataFrame:
+        """What the job computes, as its sinks take it; observes `judged`, and `late` where a pattern tells it.
+
+        A pattern with state of its own says in `late_rows` how many rows of a key were older than what the key has
+        seen; those rows are counted here and go no further.
+        """
+        events = counted(self.judged(messages))
+        rows = self.job.compute(events) if self.lookup is None else self.job.compute(events, self.lookup)
+        if LATE_ROWS not in rows.columns:
+            return rows
+        late = F.coalesce(F.sum(LATE_ROWS), F.lit(0)).alias("late")
+        return rows.observe("late", late).where(F.col(LATE_ROWS).isNull()).drop(LATE_ROWS)

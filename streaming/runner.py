@@ -1,0 +1,291 @@
+"""Runs one job: builds the plan, keeps it going through passing faults, and stops it between two batches.
+
+A failed batch is tried again from its checkpoint, after a growing pause, a bounded number of times in a row; a batch
+that commits resets the count. A schema version registered while the job runs is not a failure: the plan is made again
+with it and goes on from the same checkpoint.
+"""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from pyspark.errors import StreamingQueryException
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql.streaming.query import StreamingQuery
+
+from adstream import kafka, leases
+from adstream.contracts import Contract
+from adstream.errors import (
+    AccessDenied,
+    AdstreamError,
+    BadInput,
+    CheckpointError,
+    ConfigError,
+    JobFailed,
+    MigrationError,
+    SchemaNotFound,
+    TopicNotFound,
+)
+from adstream.provision import topic_of
+from adstream.registry import RegistryClient
+from adstream.settings import Settings
+from streaming.batch import BatchWriter, NewWriterSchema, StopRequested
+from streaming.checkpoint import Checkpoint
+from streaming.job import Job
+from streaming.judge import counted
+from streaming.late import count_late
+from streaming.observed import RunningBatch
+from streaming.pipeline import Pipeline
+from streaming.progress import BatchReport, replayed, reports
+from streaming.sinks import dead_letters
+from streaming.sinks.ranking import TopProducts
+from streaming.sinks.sink import Sink, into_all
+from streaming.sinks.tables import Tables
+from streaming.sources import Source, Topic
+
+# A batch that fails this often in a row stops the job: 1 + 2 + 4 + 8 seconds of pauses.
+ATTEMPTS = 5
+_FIRST_PAUSE = timedelta(seconds=1)
+_POLL_SECONDS = 0.2
+_BAD_LINES_SHOWN = 3
+_BAD_LINE_BYTES = 100
+
+# Trying again does not help against these.
+_FINAL = (AccessDenied, BadInput, CheckpointError, ConfigError, MigrationError, SchemaNotFound, TopicNotFound)
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a job runs, as against what it computes (streaming.job.Job).
+
+    `source` is read instead of the job's own topic, and `sinks` are written instead of the job's own; a run into other
+    sinks publishes no dead letters either.
+    """
+
+    trigger: timedelta
+    once: bool = False
+    checkpoint: str = ""
+    source: Source | None = None
+    sinks: tuple[Sink, ...] | None = None
+    lookup: str | None = None
+
+
+@dataclass(frozen=True)
+class Listener:
+    """Whom the runner tells: `batch` after each committed batch, `notice` when something else happens."""
+
+    batch: Callable[[BatchReport], None]
+    notice: Callable[[str], None]
+
+
+class Runner:
+    """One job on one session, until `stopping` is set, its input ends (`once`), or it fails for good."""
+
+    def __init__(
+        self,
+        spark: SparkSession,
+        settings: Settings,
+        job: Job,
+        options: Options,
+        *,
+        listener: Listener,
+        stopping: threading.Event,
+    ) -> None:
+        self._spark = spark
+        self._settings = settings
+        self._job = job
+        self._options = options
+        self._listener = listener
+        self._stopping = stopping
+        self._source: Source = options.source or Topic(settings, topic_of(settings, job.contract))
+        self._registry = RegistryClient(settings.registry)
+        self._checkpoint = Checkpoint(spark, options.checkpoint)
+        self._pipeline = Pipeline(job, {}, json=True)
+        self._timestamps: Callable[[], int] = leases.now_micros
+
+    def run(self) -> None:
+        """Run the job. Raises JobFailed after the last attempt, or at once what no further attempt can mend."""
+        self._claim()
+        if any(isinstance(sink, Tables | TopProducts) for sink in self._sinks):
+            self._timestamps = leases.Lease(partial(leases.take, self._settings.cassandra, self._job.name)).next
+        self._listener.notice(f"reading from {self._source.name}, checkpoint {self._options.checkpoint}")
+        failures = 0
+        while not self._stopping.is_set():
+            writer, query = self._start()
+            committed = self._follow(writer, query)
+            error = _failure(writer, query)
+            if error is None or isinstance(error, StopRequested):
+                return
+            if not committed and self._replayed(writer):
+                continue
+            if isinstance(error, NewWriterSchema):
+                self._listener.notice(f"new schema version on {self._source.name}: going on with it ({error})")
+                continue
+            failures = 1 if committed else failures + 1
+            if isinstance(error, _FINAL):
+                raise error
+            if failures >= ATTEMPTS:
+                raise JobFailed(
+                    f"{self._job.name} failed {failures} times on the same batch: {_line(error)}",
+                    "start it again when that is mended: it goes on from its checkpoint and nothing is lost",
+                ) from error
+            pause = _FIRST_PAUSE * 2 ** (failures - 1)
+            self._listener.notice(
+                f"batch failed ({failures} of {ATTEMPTS}): {_line(error)}; trying again in {pause.seconds} s"
+            )
+            self._stopping.wait(pause.total_seconds())
+
+    def _claim(self) -> None:
+        store = self._settings.spark.state_store
+        if self._job.arbitrary_state and store != "rocksdb":
+            raise ConfigError(
+                f"{self._job.name} keeps its state in RocksDB", "set ADSTREAM_SPARK_STATE_STORE=rocksdb for it"
+            )
+        identity = self._source.identity()
+        if self._publishes_dead_letters:
+            kafka.require_topic(self._settings, self._settings.topic.dead_letters)
+        self._checkpoint.claim({**identity, "state_store": store, **self._job.described()})
+        if isinstance(self._source, Topic):
+            self._source = self._source.pinned()
+
+    @property
+    def _sinks(self) -> tuple[Sink, ...]:
+        return self._job.sinks if self._options.sinks is None else self._options.sinks
+
+    @property
+    def _publishes_dead_letters(self) -> bool:
+        return not self._source.json_only and self._options.sinks is None
+
+    def _writers(self) -> dict[int, Contract]:
+        if self._source.json_only:
+            return {}
+        subject = f"{self._source.name}-value"
+        versions = self._registry.versions(subject)
+        return {found.id: Contract(subject, found.version, found.text) for found in versions}
+
+    def _start(self) -> tuple[BatchWriter, StreamingQuery]:
+        spark, job, options = self._spark, self._job, self._options
+        takes_json = job.json or self._source.json_only
+        self._pipeline = Pipeline(job, self._writers(), takes_json, self._lookup())
+        # A batch without data emits what append mode holds back, and lets timers fire; elsewhere it is not worth one.
+        idle_batches = job.output_mode == "append" or job.arbitrary_state
+        spark.conf.set("spark.sql.streaming.noDataMicroBatches.enabled", idle_batches)
+        rows = self._pipeline.rows(self._source.stream(spark))
+        running = RunningBatch()
+        writer = BatchWriter(
+            write=into_all([sink.open(spark, self._settings, rows.schema) for sink in self._sinks]),
+            observed=running,
+            reread=self._judged_again,
+            publish=self._publish,
+            registered=lambda: set(self._writers()),
+            timestamps=self._timestamps,
+            stopping=self._stopping,
+        )
+        query = (
+            rows.writeStream.queryName(job.name)
+            .outputMode(job.output_mode)
+            .option("checkpointLocation", options.checkpoint)
+            .trigger(**_trigger(options))
+            .foreachBatch(writer)
+            .start()
+        )
+        running.started(query)
+        return writer, query
+
+    def _lookup(self) -> DataFrame | None:
+        lookup = self._job.lookup
+        if lookup is None:
+            return None
+        path = self._options.lookup or str(lookup.path)
+        if not Path(path).is_file():
+            raise BadInput(f"there is no file {path}", "correct the path given to --lookup")
+        return self._spark.read.csv(path, schema=lookup.columns, header=True, enforceSchema=False, mode="FAILFAST")
+
+    def _judged_again(self, batch_id: int) -> DataFrame | None:
+        messages = self._source.batch_again(self._spark, self._checkpoint, batch_id)
+        return None if messages is None else self._pipeline.judged(messages)
+
+    def _publish(self, dead: DataFrame) -> None:
+        if self._publishes_dead_letters:
+            dead_letters.publish(dead, self._settings.kafka, self._settings.topic.dead_letters, self._job.name)
+        elif self._source.json_only:
+            for row in dead.limit(_BAD_LINES_SHOWN).collect():
+                line = bytes(row["value"])[:_BAD_LINE_BYTES].decode(errors="replace")
+                self._listener.notice(f"{row['topic']} line {row['offset']} not used: {row['outcome']}: {line}")
+
+    def _replayed(self, writer: BatchWriter) -> bool:
+        """Whether the query ended *after* it had committed a batch, and report that batch.
+
+        Spark 4.1.1 stumbles over its own report of the first batch after a restart, when that batch is a replay: the
+        Kafka source has not asked for the newest offsets yet (a NullPointerException in KafkaMicroBatchStream.metrics,
+        SPARK-55271).
+        The batch is written and committed by then; all there is to do is to start the query again.
+        """
+        for batch_id in writer.written:
+            if writer.error is None and self._checkpoint.is_committed(batch_id):
+                offsets = self._checkpoint.batch_offsets(self._source.name, batch_id).values()
+                self._listener.batch(replayed(batch_id, sum(end - start for start, end in offsets), writer))
+                return True
+        return False
+
+    def _follow(self, writer: BatchWriter, query: StreamingQuery) -> int:
+        """Report batches until the query ends; returns how many were committed."""
+        committed = 0
+        last = -1
+        ended = told = False
+        while not ended:
+            try:
+                ended = bool(query.awaitTermination(_POLL_SECONDS))  # type: ignore[arg-type]  # takes fractions
+            except StreamingQueryException:
+                ended = True
+            for report in reports(query, after=last, writer=writer):
+                self._listener.batch(self._with_late(report))
+                last = report.batch_id
+                committed += 1
+            if self._stopping.is_set() and not ended:
+                if not told:
+                    self._listener.notice("stopping after the running batch")
+                    told = True
+                # A running batch is let finish, and the next one refuses to begin (BatchWriter).
+                if not query.status["isTriggerActive"]:
+                    query.stop()
+        return committed
+
+    def _with_late(self, report: BatchReport) -> BatchReport:
+        """The report with what Spark's watermark dropped, in events."""
+        dropped = report.dropped_by_watermark
+        if not dropped or self._job.lateness is not None:
+            return replace(report, alarm=dropped > 0)
+        if self._job.arbitrary_state:
+            return replace(report, late=report.late + dropped)
+        messages = self._judged_again(report.batch_id)
+        if messages is None:
+            return replace(report, late=report.late + dropped)
+        late = count_late(counted(messages), self._job, self._checkpoint.late_before(report.batch_id))
+        return replace(report, late=report.late + late.events, late_by_window=late.by_window)
+
+
+def _trigger(options: Options) -> dict[str, Any]:
+    if options.once:
+        return {"availableNow": True}
+    return {"processingTime": f"{options.trigger // timedelta(milliseconds=1)} milliseconds"}
+
+
+def _failure(writer: BatchWriter, query: StreamingQuery) -> Exception | None:
+    ended_by = query.exception()
+    if ended_by is None:
+        return None
+    return writer.error or ended_by
+
+
+def _line(error: Exception) -> str:
+    """What went wrong, in one line: ours as it is, Spark's by the innermost cause."""
+    if isinstance(error, AdstreamError):
+        return str(error)
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    causes = [line.removeprefix("Caused by:").strip() for line in lines if line.startswith("Caused by:")]
+    return (causes or lines or [type(error).__name__])[-1 if causes else 0][:300]

@@ -1,0 +1,159 @@
+"""The Spark session of one job: this environment's Python, the fetched JVM parts, bounded memory, a log file."""
+
+import contextlib
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterable, Iterator
+from importlib import resources
+from pathlib import Path
+
+import psutil
+from pyspark import SparkContext
+from pyspark.errors import PySparkRuntimeError
+from pyspark.sql import SparkSession
+
+from adstream.errors import JobFailed
+from adstream.settings import Settings
+from stack import java, parts
+from streaming import lakehouse as iceberg
+
+# It logs an exception in foreachBatch with its trace; the runner reports it in one line.
+logging.getLogger("py4j").setLevel(logging.CRITICAL)
+
+# A message may claim a string of 2 GB; without a limit Avro allocates it and the JVM dies, again after each restart.
+_AVRO_LIMIT = 1_048_576
+_AVRO_LIMITS = " ".join(
+    f"-Dorg.apache.avro.limits.{what}={_AVRO_LIMIT}"
+    for what in ("string.maxLength", "bytes.maxLength", "collectionItems.maxLength")
+)
+# Python's transformWithState overflows the stream thread's stack with the default of 1 MB.
+# Spark makes one long method of decoding and judging; beyond 8 kB of bytecode HotSpot would only interpret it.
+_JAVA_OPTIONS = f"-Duser.timezone=UTC -Xss16m -XX:-DontCompileHugeMethods {_AVRO_LIMITS}"
+
+_STATE_STORES = {
+    "rocksdb": "org.apache.spark.sql.execution.streaming.state.RocksDBStateStoreProvider",
+    "memory": "org.apache.spark.sql.execution.streaming.state.HDFSBackedStateStoreProvider",
+}
+
+
+@contextlib.contextmanager
+def spark_session(
+    settings: Settings, name: str, *, master: str | None = None, lakehouse: bool = False
+) -> Iterator[SparkSession]:
+    """A session as `open_session` makes it; at the end, however that comes, its JVM and workers are gone.
+
+    PySpark leaves it to the JVM to notice that Python has ended, and one interrupted while it starts does not.
+    """
+    before = set(_children())
+    try:
+        session = open_session(settings, name, master=master, lakehouse=lakehouse)
+        yield session
+        session.stop()
+    finally:
+        _end(set(_children()) - before)
+
+
+def _end(processes: Iterable[psutil.Process]) -> None:
+    """End Spark's processes, and let PySpark forget them: a next session starts a JVM of its own."""
+    interrupted = SparkContext._active_spark_context
+    if interrupted is not None and interrupted._accumulatorServer is not None:
+        interrupted._accumulatorServer.shutdown()  # it would print a trace about the end of the JVM
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+    SparkContext._gateway = SparkContext._jvm = SparkContext._active_spark_context = None
+
+
+def _children() -> list[psutil.Process]:
+    """Processes of ours in this terminal session; the local stack's services have sessions of their own."""
+    ours = os.getsid(0)
+    return [child for child in psutil.Process().children(recursive=True) if _session_of(child) == ours]
+
+
+def _session_of(process: psutil.Process) -> int | None:
+    try:
+        return os.getsid(process.pid)
+    except ProcessLookupError:
+        return None
+
+
+def open_session(settings: Settings, name: str, *, master: str | None = None, lakehouse: bool = False) -> SparkSession:
+    """Start Spark for the job `name`, with the Iceberg catalog of the settings if it is for the `lakehouse`.
+
+    Raises JobFailed when the JVM does not start; its log says why.
+    """
+    spark = settings.spark
+    log = (settings.data_dir / "logs" / f"{name}.log").absolute()
+    log.parent.mkdir(parents=True, exist_ok=True)
+    parts.ensure(settings.stack)
+    # Workers run the system's Python unless told otherwise.
+    os.environ["PYSPARK_PYTHON"] = sys.executable
+    os.environ["JAVA_HOME"] = str(java.find_java(settings.stack.java_home).home)
+    where = master or spark.master
+    if where.startswith("local"):
+        os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"
+    jars = [*parts.jars("spark"), *(parts.jars("lakehouse") if lakehouse else ())]
+    options = {
+        "spark.jars": ",".join(str(jar) for jar in jars),
+        "spark.driver.memory": spark.driver_memory,
+        "spark.driver.extraJavaOptions": f"{_JAVA_OPTIONS} -Dadstream.log={log} {_log_configuration()}",
+        "spark.executor.extraJavaOptions": _JAVA_OPTIONS,
+        "spark.ui.enabled": str(spark.ui).lower(),
+        "spark.ui.showConsoleProgress": "false",
+        "spark.sql.session.timeZone": "UTC",
+        "spark.sql.shuffle.partitions": str(spark.shuffle_partitions),
+        "spark.sql.streaming.stateStore.providerClass": _STATE_STORES[spark.state_store],
+        "spark.sql.streaming.stateStore.rocksdb.changelogCheckpointing.enabled": "true",
+        "spark.sql.adaptive.enabled": "false",
+        "spark.sql.execution.arrow.maxRecordsPerBatch": "10000",
+    }
+    if lakehouse:
+        options |= iceberg.spark_options(settings.lakehouse, str(settings.warehouse))
+    builder = SparkSession.builder.master(where).appName(f"adstream {name}")
+    for key, value in options.items():
+        builder = builder.config(key, value)
+    try:
+        with _jvm_output_to(log), _jvm_deaf_to_termination():
+            return builder.getOrCreate()
+    except PySparkRuntimeError as error:
+        raise JobFailed(f"Spark did not start: {error}", f"its log is {log}") from None
+
+
+def _log_configuration() -> str:
+    return f"-Dlog4j2.configurationFile={resources.files('streaming') / 'log4j2.properties'}"
+
+
+@contextlib.contextmanager
+def _jvm_deaf_to_termination() -> Iterator[None]:
+    """Let a JVM started meanwhile ignore SIGTERM, and keep our own handlers for SIGINT and SIGTERM.
+
+    A SIGTERM to the whole process group must let the running batch finish; PySpark already shields the JVM from Ctrl-C,
+    but puts in a handler of its own that would cancel the batch. The JVM ends with this process, when its input closes.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    interrupted = signal.getsignal(signal.SIGINT)
+    terminated = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, interrupted)
+        signal.signal(signal.SIGTERM, terminated)
+
+
+@contextlib.contextmanager
+def _jvm_output_to(log: Path) -> Iterator[None]:
+    """Let a JVM started meanwhile inherit the log as its standard error: it prints before it reads its settings."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    try:
+        with log.open("ab") as file:
+            os.dup2(file.fileno(), 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)

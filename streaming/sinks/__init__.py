@@ -1,0 +1,1 @@
+"""Where results go. Every sink writes absolute values by primary key: a replayed batch rewrites the same rows."""

@@ -1,0 +1,60 @@
+"""Rows that are alerts -> the alert topic, in Avro, by the contract `alerts`.
+
+An alert's id is made of its job, its subject and its event time, so a replayed batch sends the same message with the
+same id and key, and readers see each once. Contract: the function returns when Kafka has acknowledged every alert.
+"""
+
+from dataclasses import dataclass
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql.avro.functions import to_avro
+from pyspark.sql.types import StructType
+
+from adstream import kafka, wire
+from adstream.provision import topic_of
+from adstream.registry import RegistryClient
+from adstream.settings import Settings
+from streaming.sinks.dead_letters import producer_options
+from streaming.sinks.sink import Stamp, Write
+
+CONTRACT = "alerts"
+
+
+@dataclass(frozen=True)
+class Alerts:
+    """SQL expressions over the job's rows for what an alert says; `at` is a timestamp."""
+
+    job: str
+    subject: str
+    status: str
+    at: str
+
+    def open(self, _spark: SparkSession, settings: Settings, _schema: StructType) -> Write:
+        """Raises TopicNotFound, and SchemaNotFound where the contract is not registered."""
+        topic = topic_of(settings, CONTRACT)
+        kafka.require_topic(settings, topic)
+        registered = RegistryClient(settings.registry).latest(f"{topic}-value")
+        options = producer_options(settings.kafka, topic)
+
+        def write(rows: DataFrame, _stamp: Stamp) -> int:
+            alerts = self._alerts(rows)
+            header = F.lit(wire.header(registered.id))
+            value = F.concat(header, to_avro(F.struct("*"), registered.text))
+            alerts.select(F.col("alert_id").alias("key"), value.alias("value")).write.format("kafka").options(
+                **options
+            ).save()
+            return 0
+
+        return write
+
+    def _alerts(self, rows: DataFrame) -> DataFrame:
+        subject, at = F.expr(self.subject), F.expr(self.at)
+        moment = F.date_format(at, "yyyy-MM-dd'T'HH:mm:ss.SSSX")
+        return rows.select(
+            F.concat_ws(":", F.lit(self.job), subject, moment).alias("alert_id"),
+            F.lit(self.job).alias("job"),
+            subject.alias("subject"),
+            F.expr(self.status).alias("status"),
+            at.alias("at"),
+        )

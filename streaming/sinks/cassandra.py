@@ -1,0 +1,194 @@
+"""Rows -> Cassandra, by upsert.
+
+Contract: `RowWriter.finish` returns when Cassandra, at the consistency level of the settings, has acknowledged every
+row that was added. If a write fails after its retries, `add` or `finish` raises SinkError, and the caller must not
+commit the batch that the rows belong to. Rows carry absolute values and go by primary key, so every write may be
+repeated: a batch that comes again rewrites the same rows. None leaves a column as it is (UNSET), as a null would be a
+tombstone.
+
+Rows with the same replicas travel together in unlogged batches, bounded in rows and bytes. A bounded number of batches
+is in flight; when it is full, the oldest is waited for. Nothing is atomic across rows, and nothing needs to be.
+"""
+
+import os
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from cassandra.cluster import ResponseFuture, Session
+from cassandra.query import UNSET_VALUE, BatchStatement, BatchType, BoundStatement, Statement
+from cassandra.timestamps import MonotonicTimestampGenerator
+
+from adstream import retries
+from adstream.cassandra import DRIVER_ERRORS, PROTOCOL_VERSION, TRANSIENT, explain, open_session
+from adstream.errors import AdstreamError, ServiceUnavailable, SinkError
+from adstream.settings import CassandraSettings
+from streaming.sinks.batching import Batching
+from streaming.sinks.cql_values import encoder
+from streaming.sinks.replica_sets import ReplicaSets
+
+BATCH_ROWS = 100
+# Cassandra refuses a batch over 50 KiB (`batch_size_fail_threshold`), and counts more than the values: 19 to 24 bytes
+# on top of each, as measured. From 5 KiB on it logs a warning; docs/performance.md says why that is accepted.
+BATCH_BYTES = 32 * 1024
+BYTES_PER_VALUE = 24
+BATCHES_IN_FLIGHT = 32
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table and the columns that are written, in the order in which rows give their values."""
+
+    name: str
+    columns: tuple[str, ...]
+
+
+class RowWriter:
+    """Writes rows of any number of tables, over this process's one session. One thread uses it.
+
+    Values are str, int, date, Decimal and aware datetime as the columns ask, or None to leave a column as it is.
+    """
+
+    def __init__(
+        self,
+        settings: CassandraSettings,
+        *,
+        batch_rows: int = BATCH_ROWS,
+        batch_bytes: int = BATCH_BYTES,
+        in_flight: int = BATCHES_IN_FLIGHT,
+        timestamp: int | None = None,
+    ) -> None:
+        """`timestamp` is that of every write (adstream.leases); None is the clock's."""
+        self._settings = settings
+        self._limit = in_flight
+        self._inserts: dict[Table, _Insert] = {}
+        self._batches: Batching[tuple[_Insert, int], list[Any]] = Batching(batch_rows, batch_bytes)
+        self._in_flight: deque[tuple[_Insert, Statement, ResponseFuture]] = deque()
+        self._rows = 0
+        try:
+            self._session = _process_session(settings)
+            write_at(self._session, timestamp)
+            self._replica_sets = ReplicaSets(self._session.cluster.metadata, settings.keyspace)
+        except AdstreamError as error:
+            raise SinkError(error.problem, error.remedy) from error
+
+    def add(self, table: Table, row: tuple[Any, ...]) -> None:
+        """Queue a row, and send the batches that are full."""
+        insert = self._inserts.get(table) or self._prepare(table)
+        values = insert.encode(row)
+        place = (insert, self._replica_sets.number([values[index] for index in insert.partition_key]))
+        size = sum(len(value) + BYTES_PER_VALUE for value in values if value is not UNSET_VALUE)
+        self._rows += 1
+        for rows in self._batches.add(place, values, size):
+            self._send(insert, rows)
+
+    def finish(self) -> int:
+        """Send what is left, wait for every write, and return the number of rows written."""
+        for (insert, _), rows in self._batches.rest():
+            self._send(insert, rows)
+        while self._in_flight:
+            self._await_oldest()
+        written, self._rows = self._rows, 0
+        return written
+
+    def _send(self, insert: "_Insert", rows: list[list[Any]]) -> None:
+        while len(self._in_flight) >= self._limit:
+            self._await_oldest()
+        statement = insert.statement(rows)
+        self._in_flight.append((insert, statement, self._session.execute_async(statement)))
+
+    def _await_oldest(self) -> None:
+        insert, statement, future = self._in_flight.popleft()
+        try:
+            future.result()
+        except TRANSIENT:
+            self._again(insert.table, statement)
+        except DRIVER_ERRORS as error:
+            raise self._failed(insert.table, error) from error
+
+    def _again(self, table: Table, statement: Statement) -> None:
+        try:
+            retries.call(lambda: self._session.execute(statement), on=TRANSIENT)
+        except DRIVER_ERRORS as error:
+            raise self._failed(table, error) from error
+
+    def _prepare(self, table: Table) -> "_Insert":
+        columns, marks = ", ".join(table.columns), ", ".join("?" * len(table.columns))
+        query = f"INSERT INTO {self._settings.keyspace}.{table.name} ({columns}) VALUES ({marks})"  # noqa: S608
+        try:
+            prepared = retries.call(lambda: self._session.prepare(query), on=TRANSIENT)
+        except DRIVER_ERRORS as error:
+            raise self._failed(table, error) from error
+        insert = self._inserts[table] = _Insert(table, prepared)
+        return insert
+
+    def _failed(self, table: Table, error: Exception) -> SinkError:
+        cause = explain(error, self._settings)
+        if isinstance(cause, ServiceUnavailable):
+            _close_session()  # whoever tries next connects anew, to nodes that may have come back elsewhere
+        rows = f"rows for {self._settings.keyspace}.{table.name} were not written"
+        return SinkError(f"{rows}: {cause.problem}", cause.remedy)
+
+
+def write_at(session: Session, timestamp: int | None) -> None:
+    """Let every write over the session's connections from now on carry `timestamp`; None is the clock's."""
+    session.cluster.timestamp_generator = MonotonicTimestampGenerator() if timestamp is None else lambda: timestamp
+
+
+def write_rows(settings: CassandraSettings, table: Table, rows: Iterable[tuple[Any, ...]]) -> int:
+    """Write rows of one table and return how many; the contract is the module's."""
+    writer = RowWriter(settings)
+    for row in rows:
+        writer.add(table, row)
+    return writer.finish()
+
+
+class _Insert:
+    """A prepared INSERT with its own, faster encoding of values."""
+
+    def __init__(self, table: Table, prepared: Any) -> None:  # noqa: ANN401 - the driver has no types
+        prepared.is_idempotent = True
+        self.table = table
+        self._prepared = prepared
+        self._encoders = [encoder(column.type, PROTOCOL_VERSION) for column in prepared.column_metadata]
+        self.partition_key: list[int] = prepared.routing_key_indexes
+
+    def encode(self, row: tuple[Any, ...]) -> list[Any]:
+        return [
+            UNSET_VALUE if value is None else encode(value) for encode, value in zip(self._encoders, row, strict=True)
+        ]
+
+    def statement(self, rows: list[list[Any]]) -> Statement:
+        if len(rows) == 1:
+            return self._bound(rows[0])
+        batch = BatchStatement(BatchType.UNLOGGED)
+        batch.is_idempotent = True
+        for values in rows:
+            batch.add(self._bound(values))
+        return batch
+
+    def _bound(self, values: list[Any]) -> BoundStatement:
+        bound = BoundStatement(self._prepared)
+        bound.values = values
+        return bound
+
+
+_open: tuple[int, CassandraSettings, Session] | None = None
+
+
+def _process_session(settings: CassandraSettings) -> Session:
+    """This process's session; a fork opens its own, as sockets and threads do not survive one."""
+    global _open
+    if _open is not None and _open[:2] != (os.getpid(), settings):
+        _close_session()
+    if _open is None:
+        _open = (os.getpid(), settings, open_session(settings))
+    return _open[2]
+
+
+def _close_session() -> None:
+    global _open
+    if _open is not None and _open[0] == os.getpid():
+        _open[2].cluster.shutdown()
+    _open = None

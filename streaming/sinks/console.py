@@ -1,0 +1,84 @@
+"""The console: each batch's rows as a table, and nothing anywhere else."""
+
+from collections.abc import Iterable
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any
+
+from pyspark.sql import DataFrame, Row, SparkSession
+from pyspark.sql.types import StructType
+from rich.console import Console as Terminal
+from rich.table import Table
+
+from adstream.settings import Settings
+from streaming.sinks.sink import Write
+
+ROWS_SHOWN = 20
+_WIDTH_OF_A_FILE = 240
+_KIND = "kind"
+
+
+class Console:
+    """Prints the rows of a batch, those of each `kind` apart; each table cut to the first `ROWS_SHOWN` rows."""
+
+    def open(self, _spark: SparkSession, _settings: Settings, _schema: StructType) -> Write:
+        return lambda rows, _stamp: show(rows)
+
+
+def show(rows: DataFrame) -> int:
+    """Print the rows, newest or largest first."""
+    changed = rows.collect()
+    kinds = sorted({row[_KIND] for row in changed}, reverse=True) if _KIND in rows.columns else [None]
+    for kind in kinds:
+        chosen = [row for row in changed if kind is None or row[_KIND] == kind]
+        columns = [name for name in rows.columns if name != _KIND and any(row[name] is not None for row in chosen)]
+        if chosen:
+            ordered = _in_order(columns, chosen)
+            _print(table(f"{kind}s" if kind else "rows", columns, ordered, most=ROWS_SHOWN))
+    return len(changed)
+
+
+def _print(found: Table) -> None:
+    terminal = Terminal(highlight=False)
+    # A file or a pipe has no width that a row would have to fit into.
+    terminal.width = terminal.width if terminal.is_terminal else _WIDTH_OF_A_FILE
+    terminal.print(found)
+
+
+def table(title: str, columns: list[str], rows: list[Any], *, most: int = 1_000) -> Table:
+    """The first rows (by name) to read: times in UTC, numbers to the right."""
+    more = f", the first {most} of {len(rows):,}" if len(rows) > most else ""
+    found = Table(title=f"{title}{more}", title_justify="left", box=None, pad_edge=False, header_style="bold")
+    for name in columns:
+        numeric = any(isinstance(row[name], int | float | Decimal) for row in rows)
+        found.add_column(name, justify="right" if numeric else "left", no_wrap=True)
+    for row in rows[:most]:
+        found.add_row(*(text(row[name]) for name in columns))
+    return found
+
+
+def text(value: object) -> str:
+    """A cell: null is empty, times are UTC, numbers have thousands."""
+    match value:
+        case None:
+            return ""
+        case bool():
+            return str(value).lower()
+        case datetime():
+            moment = value.astimezone(UTC) if value.tzinfo else value
+            return f"{moment:%Y-%m-%d %H:%M:%S}" + (f".{moment.microsecond // 1000:03}" if moment.microsecond else "")
+        case date():
+            return value.isoformat()
+        case int() | Decimal():
+            return f"{value:,}"
+        case float():
+            return f"{value:,.6g}"
+        case _:
+            return str(value)
+
+
+def _in_order(columns: list[str], rows: Iterable[Row]) -> list[Row]:
+    """By time, newest first; within a time by the other columns."""
+    times = [name for name in columns if name.endswith(("_start", "_at")) or name in ("timestamp", "ts")]
+    ordered = sorted(rows, key=lambda row: tuple(str(row[name]) for name in columns))
+    return sorted(ordered, key=lambda row: tuple(row[name] for name in times[:1]), reverse=True)

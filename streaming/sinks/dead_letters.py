@@ -1,0 +1,66 @@
+"""The dead-letter topic: every message that can neither be counted nor was late, whole, with its place and the reason.
+
+Value, key and headers are the original's, byte for byte; what is known of it is added as headers:
+`adstream.reason`, `adstream.topic`, `adstream.partition`, `adstream.offset`, `adstream.timestamp` (broker time, ISO
+8601, UTC), `adstream.schema_id` (where it has one) and `adstream.job`.
+
+Contract: `publish` returns when Kafka has acknowledged every message, or raises, and then the batch is not committed.
+A replayed batch publishes again: topic, partition and offset say which are the same.
+The other side of this, which reads them, is adstream.dead_letters.
+"""
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from adstream import kafka, wire
+from adstream.dead_letters import JOB, OFFSET, PARTITION, REASON, SCHEMA_ID, TIMESTAMP, TOPIC
+from adstream.settings import KafkaSettings
+
+
+def publish(dead: DataFrame, settings: KafkaSettings, topic: str, job: str) -> None:
+    """Send messages with their `outcome` (and `key`, `value`, `headers` and place) to the dead-letter `topic`."""
+    options = producer_options(settings, topic)
+    dead.select("key", "value", _headers(job).alias("headers")).write.format("kafka").options(**options).save()
+
+
+def producer_options(settings: KafkaSettings, topic: str) -> dict[str, str]:
+    """Options of Spark's Kafka sink: every message acknowledged by all replicas, every wait bounded."""
+    limit = int(settings.timeout_seconds * 1_000)
+    return {
+        **kafka.spark_options(settings),
+        "topic": topic,
+        # The client's own limit would be 1 MB.
+        "kafka.max.request.size": str(kafka.LARGEST_LETTER_BYTES),
+        "kafka.buffer.memory": str(kafka.LARGEST_LETTER_BYTES),
+        # One message a batch. One of several that the broker finds too large is split by the client and sent on in
+        # pieces, and a job was seen to commit while the topic's limit was below the size of any letter.
+        "kafka.batch.size": "0",
+        "kafka.acks": "all",
+        "kafka.max.block.ms": str(limit),
+        "kafka.request.timeout.ms": str(limit),
+        "kafka.delivery.timeout.ms": str(3 * limit),
+    }
+
+
+def schema_id(value: Column) -> Column:
+    """The schema id in a message's header, null where the message is too short to have one."""
+    return F.when(F.length(value) >= wire.HEADER_BYTES, F.conv(F.hex(F.substring(value, 2, 4)), 16, 10))
+
+
+def _headers(job: str) -> Column:
+    ours = {
+        REASON: F.col("outcome"),
+        TOPIC: F.col("topic"),
+        PARTITION: F.col("partition").cast("string"),
+        OFFSET: F.col("offset").cast("string"),
+        TIMESTAMP: F.date_format("timestamp", "yyyy-MM-dd'T'HH:mm:ss.SSSX"),
+        SCHEMA_ID: schema_id(F.col("value")),
+        JOB: F.lit(job),
+    }
+    known = F.array(*(_header(name, value) for name, value in ours.items()))
+    kept = F.coalesce(F.col("headers"), F.array().cast("array<struct<key:string,value:binary>>"))
+    return F.concat(kept, F.filter(known, lambda header: header["value"].isNotNull()))
+
+
+def _header(name: str, value: Column) -> Column:
+    return F.struct(F.lit(name).alias("key"), F.encode(value, "UTF-8").alias("value"))

@@ -1,0 +1,56 @@
+"""A job's rows -> an Iceberg table, by MERGE.
+
+An append would write a replayed batch a second time; a merge by key rewrites the same rows, in one atomic commit.
+`processing_time` is the batch's time. Contract: the function returns when the commit is in the catalog, or raises.
+"""
+
+from dataclasses import dataclass
+
+from pyspark.errors import PySparkException
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql.types import StructType, TimestampType
+
+from adstream.errors import SinkError
+from adstream.settings import Settings
+from streaming import lakehouse
+from streaming.sinks.sink import Stamp, Write
+
+_UPDATES = "adstream_updates"
+
+
+@dataclass(frozen=True)
+class IcebergTable:
+    """`name` in the namespace of the settings; rows with the same `key` are the same row.
+
+    `partitioned_by` is a partition transform as Iceberg's SQL has it, like `days(window_start)`.
+    """
+
+    name: str
+    key: tuple[str, ...]
+    partitioned_by: str
+
+    def open(self, spark: SparkSession, settings: Settings, schema: StructType) -> Write:
+        """Make the table where it is missing. Raises ConfigError where the catalog cannot be used."""
+        stored = StructType([*schema.fields]).add("processing_time", TimestampType())
+        where = lakehouse.ensure_table(spark, settings.lakehouse, self.name, stored, self.partitioned_by)
+        on = " AND ".join(f"stored.{column} = changed.{column}" for column in self.key)
+        merge = (
+            f"MERGE INTO {where} AS stored USING {_UPDATES} AS changed ON {on}"
+            " WHEN MATCHED THEN UPDATE SET * WHEN NOT MATCHED THEN INSERT *"
+        )
+
+        def write(rows: DataFrame, stamp: Stamp) -> int:
+            stamped = rows.withColumn("processing_time", F.lit(stamp.time)).persist()
+            try:
+                count = stamped.count()
+                if count:
+                    stamped.createOrReplaceTempView(_UPDATES)
+                    stamped.sparkSession.sql(merge)
+                return count
+            except PySparkException as error:
+                raise SinkError(f"{where} was not written: {lakehouse.first_line(error)}") from error
+            finally:
+                stamped.unpersist()
+
+        return write

@@ -1,0 +1,38 @@
+"""A job's rows kept in memory by key, to be queried with SQL: for questions, not for production."""
+
+from typing import Any
+
+from pyspark.sql import DataFrame, Row, SparkSession
+from pyspark.sql.types import StructType
+
+from adstream.errors import SinkError
+from adstream.settings import Settings
+from streaming.sinks.sink import Stamp, Write
+
+MOST_ROWS = 1_000_000
+
+
+class Memory:
+    """The rows as a table with this key would hold them; without a key every row stays. Bounded: SinkError beyond."""
+
+    def __init__(self, key: tuple[str, ...]) -> None:
+        self._key = key
+        self._rows: dict[Any, Row] = {}
+        self._schema = StructType()
+
+    def open(self, _spark: SparkSession, _settings: Settings, schema: StructType) -> Write:
+        self._schema = schema
+        return self._write
+
+    def view(self, spark: SparkSession, name: str) -> None:
+        """Make the rows a temporary view."""
+        spark.createDataFrame(list(self._rows.values()), self._schema).createOrReplaceTempView(name)
+
+    def _write(self, rows: DataFrame, _stamp: Stamp) -> int:
+        found = rows.collect()
+        for row in found:
+            key = tuple(row[name] for name in self._key) if self._key else len(self._rows)
+            self._rows[key] = row
+        if len(self._rows) > MOST_ROWS:
+            raise SinkError(f"more than {MOST_ROWS:,} rows do not go into memory", "stream the job to its tables")
+        return len(found)

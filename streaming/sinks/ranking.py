@@ -1,0 +1,76 @@
+"""The best of each window, by rank, kept from the window's stored totals.
+
+A batch holds only the totals that changed, so it cannot rank: the best of a window may not be among them. The sink
+first upserts the totals, then reads each changed window back whole and rewrites its ranks, all of one window in one
+single-partition batch. Whoever falls out of the ranks is overwritten by the one who takes its place. A replay reads
+and writes the same.
+"""
+
+from datetime import datetime
+
+from cassandra.cluster import Session
+from cassandra.query import BatchStatement, BatchType, SimpleStatement
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql.types import StructType
+
+from adstream.cassandra import DRIVER_ERRORS, connect, explain
+from adstream.errors import SinkError
+from adstream.settings import Settings
+from streaming.patterns.top_products import ranked
+from streaming.sinks.cassandra import write_at
+from streaming.sinks.sink import Stamp, Write
+from streaming.sinks.tables import Tables
+
+_PAGE = 5_000
+
+
+class TopProducts:
+    """Totals into `product_totals`, ranks into `top_products`."""
+
+    names = ("top_products", "product_totals")
+
+    def open(self, spark: SparkSession, settings: Settings, schema: StructType) -> Write:
+        write_totals = Tables("product_totals").open(spark, settings, schema)
+
+        def write(rows: DataFrame, stamp: Stamp) -> int:
+            kept = rows.persist()
+            try:
+                written = write_totals(kept, stamp)
+                windows = [row["window_start"] for row in kept.select("window_start").distinct().collect()]
+            finally:
+                kept.unpersist()
+            if windows:
+                _rank(settings, windows, stamp)
+            return written
+
+        return write
+
+
+def _rank(settings: Settings, windows: list[datetime], stamp: Stamp) -> None:
+    try:
+        with connect(settings.cassandra, keyspace=settings.cassandra.keyspace) as session:
+            write_at(session, stamp.micros)
+            for start in windows:
+                _rank_window(session, start, stamp.time)
+    except DRIVER_ERRORS as error:
+        cause = explain(error, settings.cassandra)
+        raise SinkError(f"ranks were not written: {cause.problem}", cause.remedy) from error
+
+
+def _rank_window(session: Session, start: datetime, now: datetime) -> None:
+    query = SimpleStatement(
+        "SELECT product_id, total_sales, window_end FROM product_totals WHERE window_start = %s", fetch_size=_PAGE
+    )
+    end = None
+    totals = []
+    for row in session.execute(query, (start,)):
+        end = row.window_end
+        totals.append((row.product_id, row.total_sales))
+    insert = session.prepare(
+        "INSERT INTO top_products (window_start, rank, window_end, product_id, total_sales, last_updated)"
+        " VALUES (?, ?, ?, ?, ?, ?)"
+    )
+    batch = BatchStatement(BatchType.LOGGED)
+    for rank, product, total in ranked(totals):
+        batch.add(insert, (start, rank, end, product, total, now))
+    session.execute(batch)

@@ -1,0 +1,138 @@
+"""A job's rows -> its Cassandra tables, written by Spark's own workers.
+
+The table itself says what is written: a column takes the row's value of the same name, `last_updated` and
+`processing_time` take the batch's time, and `day`, which keeps partitions small, is the date of the first timestamp
+among the clustering columns. So a migration and a pattern are all that a new table needs.
+
+Contract: the function returns when Cassandra has acknowledged every row, or raises SinkError, and then the batch is not
+committed and comes again. Values are absolute and go by primary key: a replayed batch rewrites the same rows. One Spark
+action does it all: it computes the batch, writes its rows, and brings back their number or what went wrong.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql.types import StructType
+
+from adstream.cassandra import connect
+from adstream.errors import MigrationError, SinkError
+from adstream.settings import CassandraSettings, Settings
+from streaming.sinks.cassandra import RowWriter, Table
+from streaming.sinks.sink import Stamp, Write
+
+BATCH_TIMES = ("last_updated", "processing_time")
+_DAY = "day"
+_KIND = "kind"
+_RESULT = pa.schema([("rows", pa.int64()), ("error", pa.string())])
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How rows fill a table: for each of its columns the row's column it comes from, and None for the batch's time.
+
+    `kind` picks the rows that go there, by their column of that name; None takes all.
+    """
+
+    table: Table
+    sources: tuple[str | None, ...]
+    kind: str | None = None
+
+    @property
+    def day_of(self) -> int | None:
+        """The place of the column `day`, of which only the date is kept."""
+        return self.table.columns.index(_DAY) if _DAY in self.table.columns else None
+
+
+class Tables:
+    """All rows into one table, or by their `kind` into several: `Tables("logins")`, `Tables(window="a", total="b")`."""
+
+    def __init__(self, table: str | None = None, **by_kind: str) -> None:
+        self._tables: dict[str | None, str] = {None: table} if table is not None else dict(by_kind.items())
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The tables, the main one first."""
+        return tuple(self._tables.values())
+
+    def open(self, _spark: SparkSession, settings: Settings, schema: StructType) -> Write:
+        """Raises MigrationError where a table is missing, or its columns are not those that the job computes."""
+        layouts = _layouts(settings.cassandra, self._tables, schema.names)
+        return lambda rows, stamp: write(rows, layouts, settings.cassandra, stamp)
+
+
+def _layouts(settings: CassandraSettings, tables: Mapping[str | None, str], columns: list[str]) -> tuple[Layout, ...]:
+    with connect(settings) as session:
+        keyspace = session.cluster.metadata.keyspaces.get(settings.keyspace)
+        present = keyspace.tables if keyspace else {}
+        for name in tables.values():
+            if name not in present:
+                raise MigrationError(f"keyspace {settings.keyspace} has no table {name}", "run `adstream migrate`")
+        layouts = tuple(_layout(present[name], columns, kind) for kind, name in tables.items())
+    taken = {_KIND, *(name for layout in layouts for name in layout.sources)}
+    lost = [name for name in columns if name not in taken]
+    if lost:
+        names = " or ".join(tables.values())
+        raise MigrationError(f"{names} has no column {lost[0]}, which the job computes", "run `adstream migrate`")
+    return layouts
+
+
+def _layout(metadata: Any, columns: list[str], kind: str | None) -> Layout:  # noqa: ANN401 - the driver has no types
+    names = tuple(metadata.columns)
+    clustering = [column.name for column in metadata.clustering_key if column.cql_type == "timestamp"]
+
+    def source(name: str) -> str | None:
+        if name in columns:
+            return name
+        if name in BATCH_TIMES:
+            return None
+        if name == _DAY and clustering:
+            return str(clustering[0])
+        raise MigrationError(f"table {metadata.name} has a column {name}, which the job does not compute")
+
+    return Layout(Table(metadata.name, names), tuple(source(name) for name in names), kind)
+
+
+def write(rows: DataFrame, layouts: tuple[Layout, ...], settings: CassandraSettings, stamp: Stamp) -> int:
+    """Upsert the rows and return how many were written; the stamp's time becomes their batch time."""
+    results = rows.mapInArrow(_partition_writer(layouts, settings, stamp), "rows bigint, error string").collect()
+    failed = [result["error"] for result in results if result["error"] is not None]
+    if failed:
+        raise SinkError(failed[0])
+    return sum(result["rows"] for result in results)
+
+
+def _partition_writer(
+    layouts: tuple[Layout, ...], settings: CassandraSettings, stamp: Stamp
+) -> Callable[[Iterable[pa.RecordBatch]], Iterable[pa.RecordBatch]]:
+    def write_partition(batches: Iterable[pa.RecordBatch]) -> Iterable[pa.RecordBatch]:
+        try:
+            writer = RowWriter(settings, timestamp=stamp.micros)
+            for batch in batches:
+                for layout in layouts:
+                    for row in _values(batch, layout, stamp.time):
+                        writer.add(layout.table, row)
+            yield _result(writer.finish(), None)
+        except SinkError as error:
+            # As a row, not as an exception: that would reach the driver as a page of Java.
+            yield _result(0, str(error))
+
+    return write_partition
+
+
+def _values(batch: pa.RecordBatch, layout: Layout, now: datetime) -> Iterable[tuple[Any, ...]]:
+    if layout.kind is not None:
+        batch = batch.filter(pc.equal(batch.column(_KIND), layout.kind))
+    constant = [now] * batch.num_rows
+    columns = [constant if name is None else batch.column(name).to_pylist() for name in layout.sources]
+    if layout.day_of is not None:
+        columns[layout.day_of] = [time.date() for time in columns[layout.day_of]]
+    return zip(*columns, strict=True)
+
+
+def _result(rows: int, error: str | None) -> pa.RecordBatch:
+    return pa.RecordBatch.from_pylist([{"rows": rows, "error": error}], schema=_RESULT)

@@ -1,0 +1,191 @@
+"""Where messages come from: a Kafka topic, a folder of JSON files, or a socket.
+
+All give the same columns: `key`, `value` (binary), `topic`, `partition`, `offset` and `timestamp`, the arrival. A
+source can also read a batch again, from what the checkpoint says of it: for dead letters, and to count late events.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from adstream import kafka
+from adstream.errors import BadInput
+from adstream.settings import KafkaSettings, Settings
+from streaming.checkpoint import Checkpoint
+
+# Reading Kafka is what limits the job. With these three Spark's consumer fetches in large pieces: 325k events/s on two
+# cores against 222k/s with the client's defaults (docs/performance.md).
+_LARGE_FETCHES = {
+    "kafka.max.poll.records": "20000",
+    "kafka.max.partition.fetch.bytes": str(8 * 1024 * 1024),
+    "kafka.fetch.max.bytes": str(64 * 1024 * 1024),
+}
+FILES_PER_BATCH = 100
+
+
+class Source(Protocol):
+    """One input of a job. `json_only` has no schema ids, and its dead letters stay where they are."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def json_only(self) -> bool: ...
+
+    def identity(self) -> dict[str, str]:
+        """What a checkpoint must be continued with. Raises where the source is not there."""
+        ...
+
+    def stream(self, spark: SparkSession) -> DataFrame: ...
+
+    def batch_again(self, spark: SparkSession, checkpoint: Checkpoint, batch_id: int) -> DataFrame | None:
+        """The messages of a batch, or None where they cannot be read twice."""
+        ...
+
+
+@dataclass(frozen=True)
+class Topic:
+    """A Kafka topic; `start` (earliest, or a broker time) is used by a new checkpoint only."""
+
+    settings: Settings
+    name: str
+    start: str | datetime = "earliest"
+    json_only = False
+
+    def identity(self) -> dict[str, str]:
+        kafka.require_topic(self.settings, self.name)
+        return {"topic": self.name, "topic_id": kafka.topic_id(self.settings, self.name)}
+
+    def pinned(self) -> "Topic":
+        """The same with `latest` decided here, once: a first batch that is tried again must not move it."""
+        if self.start != "latest":
+            return self
+        ends = kafka.end_offsets(self.settings, self.name)
+        offsets = {self.name: {str(partition): offset for partition, offset in ends.items()}}
+        return Topic(self.settings, self.name, json.dumps(offsets))
+
+    def stream(self, spark: SparkSession) -> DataFrame:
+        """After an outage the backlog comes in batches of bounded size."""
+        options = {
+            **_options(self.settings.kafka),
+            **starting_at(self.start),
+            "subscribe": self.name,
+            "maxOffsetsPerTrigger": str(self.settings.spark.max_events_per_batch),
+            "groupIdPrefix": f"adstream-{self.name}",
+        }
+        return spark.readStream.format("kafka").options(**options).load()
+
+    def batch_again(self, spark: SparkSession, checkpoint: Checkpoint, batch_id: int) -> DataFrame:
+        return topic_range(spark, self.settings.kafka, self.name, checkpoint.batch_offsets(self.name, batch_id))
+
+
+@dataclass(frozen=True)
+class Folder:
+    """JSON lines in the files of a folder, those to come included. Each file is read whole, into memory."""
+
+    path: Path
+    files_per_batch: int = FILES_PER_BATCH
+    json_only = True
+
+    @property
+    def name(self) -> str:
+        return str(self.path)
+
+    def identity(self) -> dict[str, str]:
+        if not self.path.is_dir():
+            raise BadInput(f"there is no folder {self.path}", "make it, or correct the path given to --files")
+        return {"folder": str(self.path.absolute())}
+
+    def stream(self, spark: SparkSession) -> DataFrame:
+        reader = spark.readStream.format("text").option("maxFilesPerTrigger", self.files_per_batch)
+        return _lines(reader.option("wholetext", True).load(str(self.path)))
+
+    def batch_again(self, spark: SparkSession, checkpoint: Checkpoint, batch_id: int) -> DataFrame:
+        return _lines(spark.read.text(checkpoint.batch_files(batch_id), wholetext=True))
+
+
+@dataclass(frozen=True)
+class Socket:
+    """JSON lines from a TCP server, to play with: what was read is lost when the job fails."""
+
+    host: str
+    port: int
+    json_only = True
+
+    @property
+    def name(self) -> str:
+        return f"{self.host}:{self.port}"
+
+    def identity(self) -> dict[str, str]:
+        return {"socket": self.name}
+
+    def stream(self, spark: SparkSession) -> DataFrame:
+        lines = spark.readStream.format("socket").option("host", self.host).option("port", self.port).load()
+        # A socket numbers nothing: the same line twice in one run is the same place.
+        return _messages(lines, F.col("value"), F.lit(self.name), F.xxhash64("value"), F.current_timestamp())
+
+    def batch_again(self, _spark: SparkSession, _checkpoint: Checkpoint, _batch_id: int) -> None:
+        return None
+
+
+def starting_at(start: str | datetime) -> dict[str, str]:
+    """Kafka source options for `earliest`, offsets as JSON, or the first message at a broker time (UTC)."""
+    if isinstance(start, datetime):
+        # A partition without any message that young starts at its end.
+        return {
+            "startingTimestamp": str(int(start.timestamp() * 1_000)),
+            "startingOffsetsByTimestampStrategy": "latest",
+        }
+    return {"startingOffsets": start}
+
+
+def topic_range(
+    spark: SparkSession, settings: KafkaSettings, topic: str, ranges: Mapping[int, tuple[int, int]]
+) -> DataFrame:
+    """The messages of partition -> [first offset, end offset), with their `headers`."""
+    first = {topic: {str(partition): start for partition, (start, _) in ranges.items()}}
+    end = {topic: {str(partition): stop for partition, (_, stop) in ranges.items()}}
+    options: dict[str, Any] = {
+        **_options(settings),
+        "assign": json.dumps({topic: sorted(ranges)}),
+        "startingOffsets": json.dumps(first),
+        "endingOffsets": json.dumps(end),
+        "includeHeaders": "true",
+    }
+    return spark.read.format("kafka").options(**options).load()
+
+
+def _options(settings: KafkaSettings) -> dict[str, str]:
+    limit = str(int(settings.timeout_seconds * 1_000))
+    return {
+        **kafka.spark_options(settings),
+        **_LARGE_FETCHES,
+        "kafka.request.timeout.ms": limit,
+        "kafka.default.api.timeout.ms": limit,
+        # Offsets that are gone stop the job: going on would skip events silently.
+        "failOnDataLoss": "true",
+    }
+
+
+def _lines(files: DataFrame) -> DataFrame:
+    """Whole files as messages, one a line that is not blank; the line's number, from 1, is its offset."""
+    numbered = files.select("_metadata", F.posexplode(F.split("value", r"\r?\n")).alias("line", "text"))
+    place, written = F.col("_metadata.file_path"), F.col("_metadata.file_modification_time")
+    return _messages(numbered, F.col("text"), place, F.col("line") + 1, written)
+
+
+def _messages(rows: DataFrame, text: Column, place: Column, offset: Column, arrival: Column) -> DataFrame:
+    return rows.select(
+        F.lit(None).cast("binary").alias("key"),
+        F.encode(text, "UTF-8").alias("value"),
+        place.alias("topic"),
+        F.lit(0).alias("partition"),
+        offset.cast("bigint").alias("offset"),
+        arrival.alias("timestamp"),
+    ).where(F.length("value") > 0)
