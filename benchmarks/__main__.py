@@ -1,0 +1,6 @@
+"""`make bench`: all benchmarks, one after the other."""
+
+from benchmarks import daily_sales, sink
+
+sink.main(rows=30_000, rounds=5)
+daily_sales.main(rows=10_000_000, rounds=5)
