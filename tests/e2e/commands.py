@@ -1,0 +1,110 @@
+"""The program as a user runs it, and the topic as a plain client reads it."""
+
+import json
+import os
+import secrets
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from confluent_kafka import Consumer, Message, TopicPartition
+from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
+
+from adstream import contracts
+from adstream.kafka import create_topics, end_offsets, topic_spec
+from adstream.registry import RegistryClient
+from adstream.settings import Settings
+
+SECONDS = 300
+
+
+def adstream(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run to the end. The stack is found through ADSTREAM_DATA_DIR; `environment` overrides settings."""
+    return subprocess.run(
+        [sys.executable, "-m", "adstream.cli", *map(str, arguments)],
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=False,
+    )
+
+
+@contextmanager
+def started(*arguments: str, **environment: str) -> Iterator[subprocess.Popen[str]]:
+    """Runs beside the test, and is gone after it."""
+    running = subprocess.Popen(
+        [sys.executable, "-m", "adstream.cli", *arguments],
+        env=os.environ | environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with running:
+        try:
+            yield running
+        finally:
+            running.kill()
+
+
+def free_port() -> int:
+    """A port on which nothing listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def new_topic(settings: Settings, *, versions: int = 2) -> str:
+    """A topic of the test's own, with the first `versions` contracts of the ads registered for it."""
+    topic = f"ads-{secrets.token_hex(4)}"
+    create_topics(settings, [topic_spec(settings, topic)])
+    registry = RegistryClient(settings.registry)
+    for contract in contracts.history("ads_data")[:versions]:
+        registry.register(replace(contract, subject=f"{topic}-value"))
+    return topic
+
+
+def limit_messages(settings: Settings, topic: str, most_bytes: int) -> None:
+    """Let the broker refuse larger messages on `topic`."""
+    admin = AdminClient({"bootstrap.servers": settings.kafka.bootstrap_servers})
+    entry = ConfigEntry("max.message.bytes", str(most_bytes), incremental_operation=AlterConfigOpType.SET)
+    resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=[entry])
+    admin.incremental_alter_configs([resource])[resource].result(timeout=SECONDS)
+
+
+def changed_contract(topic: str, field: Mapping[str, object]) -> contracts.Contract:
+    """The newest contract with one more field, as a next version for `topic`."""
+    newest = contracts.latest("ads_data")
+    schema = newest.schema
+    schema["fields"].append(dict(field))
+    return replace(newest, subject=f"{topic}-value", version=3, text=json.dumps(schema))
+
+
+def everything_on(settings: Settings, topic: str) -> list[Message]:
+    """All records, ordered by partition and offset, read by a client that shares nothing with ours."""
+    ends = end_offsets(settings, topic)
+    consumer = Consumer({"bootstrap.servers": settings.kafka.bootstrap_servers, "group.id": "plain"})
+    consumer.assign([TopicPartition(topic, partition, 0) for partition in ends])
+    wanted = sum(ends.values())
+    found: list[Message] = []
+    deadline = time.monotonic() + SECONDS
+    while len(found) < wanted:
+        assert time.monotonic() < deadline, f"{len(found)} of {wanted} records"
+        found += [message for message in consumer.consume(1000, timeout=1.0) if message.error() is None]
+    consumer.close()
+    return sorted(found, key=lambda message: (message.partition(), message.offset()))
+
+
+def one_line(failed: subprocess.CompletedProcess[str], code: int = 1) -> str:
+    """The error's line, which must be the only thing that looks like one: no trace, no second line about it."""
+    assert failed.returncode == code, failed.stdout + failed.stderr
+    assert "Traceback" not in failed.stderr
+    lines = [line for line in failed.stderr.splitlines() if not line.startswith(("seed ", "events start at "))]
+    assert len(lines) == 1, failed.stderr
+    assert lines[0].startswith("error: ")
+    return lines[0]

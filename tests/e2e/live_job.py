@@ -1,0 +1,107 @@
+"""A job of the catalogue on real services, with a topic and a checkpoint of its own, in the test's own process."""
+
+import io
+import secrets
+import threading
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import fastavro
+from pyspark.sql import SparkSession
+
+from adstream import contracts, wire
+from adstream.cassandra import connect
+from adstream.provision import prepare_topic
+from adstream.settings import Settings
+from producer.events import find as find_source
+from producer.publisher import AvroPublisher
+from producer.records import Record
+from producer.run import run as send_all
+from producer.timeline import to_millis
+from streaming.job import Job
+from streaming.jobs import find
+from streaming.progress import BatchReport
+from streaming.runner import Listener, Options, Runner
+from streaming.sources import Source, Topic
+from tests.e2e.commands import everything_on
+
+Event = dict[str, Any]
+
+
+@dataclass
+class LiveJob:
+    """`topic` is the run's own; `checkpoint` too, until a test gives it another one."""
+
+    spark: SparkSession
+    settings: Settings
+    job: Job
+    checkpoint: Path
+    topic: str = ""
+    source: Source | None = None
+    notices: list[str] = field(default_factory=list)
+
+    @classmethod
+    def named(cls, spark: SparkSession, settings: Settings, name: str, folder: Path) -> "LiveJob":
+        job = find(name)
+        live = cls(
+            spark, settings, job, folder / f"checkpoint-{secrets.token_hex(2)}", f"{name}-{secrets.token_hex(4)}"
+        )
+        prepare_topic(settings, live.topic, job.contract)
+        return live
+
+    def sample(self) -> list[list[Record]]:
+        """The documented data, step by step."""
+        return find_source(self.job.name).sample_steps(self.job.name, to_millis(datetime.now(UTC)))
+
+    def send(self, records: Iterable[Record]) -> None:
+        source = find_source(self.job.name)
+        publisher = AvroPublisher(self.settings, self.topic, source.contract(self.topic))
+        send_all(publisher, records, 0, threading.Event(), lambda _sent, _acknowledged: None)
+
+    def send_events(self, *events: Event) -> None:
+        key = find_source(self.job.name).key
+        self.send(Record(str(event[key]), event) for event in events)
+
+    def run(self) -> list[BatchReport]:
+        """Take all there is; returns the reports of the batches."""
+        reports: list[BatchReport] = []
+        options = Options(
+            self.job.trigger,
+            once=True,
+            checkpoint=str(self.checkpoint),
+            source=self.source or Topic(self.settings, self.topic),
+        )
+        listener = Listener(batch=reports.append, notice=self.notices.append)
+        Runner(self.spark, self.settings, self.job, options, listener=listener, stopping=threading.Event()).run()
+        return reports
+
+    def messages(self) -> list[Event]:
+        """What lies in the topic, decoded by fastavro: times are aware datetimes."""
+        return decoded(self.settings, self.topic, self.job.contract)
+
+    def rows(self, table: str) -> list[Event]:
+        """All rows of a Cassandra table, times as aware datetimes."""
+        with connect(self.settings.cassandra, keyspace=self.settings.cassandra.keyspace) as session:
+            found = list(session.execute(f"SELECT * FROM {table}"))
+        return [{name: _aware(value) for name, value in row._asdict().items()} for row in found]
+
+    def lakehouse_rows(self, table: str) -> list[Event]:
+        """All rows of an Iceberg table."""
+        lakehouse = self.settings.lakehouse
+        found = self.spark.table(f"{lakehouse.catalog}.{lakehouse.namespace}.{table}").collect()
+        return [{name: _aware(value) for name, value in row.asDict().items()} for row in found]
+
+
+def decoded(settings: Settings, topic: str, contract: str) -> list[Event]:
+    schema = fastavro.parse_schema(contracts.latest(contract).schema)
+    values = [message.value() or b"" for message in everything_on(settings, topic)]
+    return [fastavro.schemaless_reader(io.BytesIO(value[wire.HEADER_BYTES :]), schema, None) for value in values]  # type: ignore[misc]
+
+
+def _aware(value: object) -> object:
+    if not isinstance(value, datetime):
+        return value
+    return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)

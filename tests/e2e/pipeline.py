@@ -1,0 +1,57 @@
+"""A pipeline of a test's own on the session's stack: topics, schemas, keyspace, tables and checkpoint."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from confluent_kafka import Message
+
+from adstream.cql_files import committed
+from adstream.migrations import migrate
+from adstream.settings import Settings
+from adstream.verify.ad_metrics import Verified, verify
+from tests.e2e.commands import adstream, everything_on
+
+# What ad-metrics writes; a keyspace for one job's test needs no other tables.
+AD_TABLES = ("ad_metrics", "ad_metrics_by_window", "writer_leases")
+
+
+def make_ad_tables(settings: Settings) -> None:
+    migrate(settings, migrations=[each for each in committed() if each.name in AD_TABLES])
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """`settings` and the environment name the pipeline's own topics and keyspace; the program finds them, too."""
+
+    settings: Settings
+    checkpoint: Path
+
+    def produce(self, *arguments: str) -> str:
+        """Send events; returns what the producer said."""
+        done = adstream("produce", "ads", *arguments)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    @property
+    def stream_command(self) -> tuple[str, ...]:
+        return "stream", "ad-metrics", "--checkpoint", str(self.checkpoint)
+
+    def stream_once(self, *arguments: str) -> str:
+        """Take all there is; returns what the job said."""
+        done = adstream(*self.stream_command, "--once", *arguments)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def verified(self) -> Verified:
+        """Compare tables and oracle; every cell must agree, and there must be some."""
+        found = verify(self.settings, self.checkpoint, now=datetime.now(UTC))
+        assert found.comparison.differences == [], found.comparison.differences
+        assert found.comparison.cells > 0
+        return found
+
+    def messages(self) -> list[Message]:
+        return everything_on(self.settings, self.settings.topic.ads)
+
+    def dead_letters(self) -> list[Message]:
+        return everything_on(self.settings, self.settings.topic.dead_letters)

@@ -1,0 +1,193 @@
+"""The whole flow on real services: producer, Kafka, Spark, Cassandra, compared cell by cell with the oracle."""
+
+import re
+import signal
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from adstream.cassandra import connect
+from adstream.registry import RegistryClient
+from producer.broken import KINDS
+from tests.e2e.commands import adstream, changed_contract, limit_messages, one_line, started
+from tests.e2e.pipeline import Pipeline
+
+SECONDS = 180
+MIX = ("--ads", "12", "--late", "0.05", "--out-of-order", "0.1", "--duplicates", "0.1", "--broken", "0.1")
+REASONS = {
+    "empty", "short", "wrong_magic_byte", "unknown_schema_id", "undecodable", "trailing_bytes", "ad_id_empty",
+    "clicks_negative", "views_negative", "cost_negative", "cost_not_finite", "timestamp_ahead",
+}  # fmt: skip
+
+
+def _await_line(job: subprocess.Popen[str], wanted: str) -> None:
+    """Read the job's lines until one has `wanted`."""
+    with _given_up_on(job):
+        for line in job.stdout or ():
+            if wanted in line:
+                return
+    raise AssertionError(f"the job ended without {wanted!r}")
+
+
+def _await_events(job: subprocess.Popen[str], count: int) -> None:
+    """Read the job's lines until its batches have taken `count` events."""
+    seen = 0
+    with _given_up_on(job):
+        for line in job.stdout or ():
+            if batch := re.match(r"batch \d+ · ([\d,]+) events", line):
+                seen += int(batch[1].replace(",", ""))
+            if seen >= count:
+                return
+    raise AssertionError(f"the job ended after {seen} of {count} events")
+
+
+@contextmanager
+def _given_up_on(job: subprocess.Popen[str]) -> Iterator[None]:
+    """A job that says nothing for too long is killed, so that reading its lines comes to an end."""
+    watch = threading.Timer(SECONDS, job.kill)
+    watch.start()
+    try:
+        yield
+    finally:
+        watch.cancel()
+
+
+def test_every_event_is_counted_once_or_late_or_a_dead_letter(pipeline: Pipeline) -> None:
+    said = pipeline.produce("--count", "8000", "--over", "4m", *MIX)
+    kinds = {kind: int(number.replace(",", "")) for number, kind in re.findall(r"([\d,]+) ([a-z_]+)(?:,|$)", said)}
+    pipeline.stream_once()
+    found = pipeline.verified()
+    # An event sent again may be a late one: then it is late again.
+    assert found.fates["late"] + found.fates["duplicate"] == kinds["late"] + kinds["duplicate"]
+    assert found.fates["duplicate"] > 0.5 * kinds["duplicate"]
+    assert found.fates["dead"] == sum(kinds.get(kind, 0) for kind in KINDS)
+    assert sum(found.fates.values()) == 8000
+    messages = {(m.partition(), m.offset()): m for m in pipeline.messages()}
+    letters = {}
+    for letter in pipeline.dead_letters():
+        headers = {name: value.decode() for name, value in letter.headers() or []}
+        place = int(headers["adstream.partition"]), int(headers["adstream.offset"])
+        assert headers["adstream.topic"] == pipeline.settings.topic.ads
+        original = messages[place]
+        assert (letter.value(), letter.key()) == (original.value(), original.key())
+        letters[place] = headers["adstream.reason"]
+    assert len(letters) == found.fates["dead"]
+    assert set(letters.values()) >= REASONS
+
+    again = pipeline.stream_once()
+    assert "8,000" not in again
+    assert pipeline.verified().fates == found.fates
+
+
+def test_the_sum_over_windows_is_twice_the_total(pipeline: Pipeline) -> None:
+    pipeline.produce("--count", "2000", "--over", "3m", "--ads", "5")
+    pipeline.stream_once()
+    pipeline.verified()
+    settings = pipeline.settings.cassandra
+    with connect(settings, keyspace=settings.keyspace) as session:
+        windows = session.execute("SELECT sum(total_views), sum(total_cost) FROM ad_metrics_by_window").one()
+        totals = session.execute("SELECT sum(total_views), sum(total_cost) FROM ad_metrics").one()
+    assert totals[0] > 0
+    assert tuple(windows) == (2 * totals[0], 2 * totals[1])
+
+
+def test_stopped_in_the_middle_and_started_again_it_equals_the_oracle(pipeline: Pipeline) -> None:
+    pipeline.produce("--count", "3000", "--over", "3m", *MIX)
+    with started("produce", "ads", "--rate", "400", *MIX) as producer:
+        with started(*pipeline.stream_command, "--trigger", "1s") as job:
+            _await_line(job, "batch 2 ")
+            job.send_signal(signal.SIGTERM)
+            rest, errors = job.communicate(timeout=SECONDS)
+            assert job.returncode == 0, errors
+            assert "stopping after the running batch" in rest
+            assert "Traceback" not in errors
+        producer.send_signal(signal.SIGINT)
+        assert producer.wait(timeout=SECONDS) == 0
+    before = pipeline.verified()
+    pipeline.stream_once()
+    after = pipeline.verified()
+    assert sum(after.fates.values()) == len(pipeline.messages())
+    assert sum(after.fates.values()) > sum(before.fates.values()) > 3000
+
+
+def test_a_schema_registered_while_the_job_runs_is_taken_up_without_loss(pipeline: Pipeline) -> None:
+    settings = pipeline.settings
+    subject_of = settings.topic.ads
+    pipeline.produce("--count", "500", "--over", "1m")
+    with started(*pipeline.stream_command, "--trigger", "1s") as job:
+        _await_line(job, "batch 0 ")
+        newer = changed_contract(subject_of, {"name": "country", "type": ["null", "string"], "default": None})
+        RegistryClient(settings.registry).register(newer)
+        pipeline.produce("--count", "500", "--over", "1m")
+        _await_line(job, "new schema version")
+        _await_events(job, 500)
+        job.send_signal(signal.SIGINT)
+        assert job.wait(timeout=SECONDS) == 0
+    assert pipeline.verified().fates == {"counted": 1000, "duplicate": 0, "late": 0, "dead": 0}
+    assert pipeline.dead_letters() == []
+
+
+def test_a_batch_that_cannot_be_written_is_retried_and_then_stops_the_job_in_one_line(pipeline: Pipeline) -> None:
+    pipeline.produce("--count", "300", "--over", "1m", "--ads", "3")
+    pipeline.stream_once()
+    pipeline.produce("--count", "300", "--over", "1m", "--ads", "3", "--broken", "0.5")
+    limit_messages(pipeline.settings, pipeline.settings.topic.dead_letters, 10)
+    failed = adstream(*pipeline.stream_command, "--once")
+    line = one_line(failed)
+    assert "failed 5 times on the same batch" in line
+    assert "larger than the max message size" in line
+    assert failed.stdout.count("trying again") == 4
+    assert pipeline.dead_letters() == []
+    limit_messages(pipeline.settings, pipeline.settings.topic.dead_letters, 1_000_000)
+    pipeline.stream_once()
+    found = pipeline.verified()
+    assert sum(found.fates.values()) == 600
+    assert len(pipeline.dead_letters()) == found.fates["dead"] > 100
+
+
+def test_the_console_shows_rows_and_leaves_no_trace(pipeline: Pipeline) -> None:
+    pipeline.produce("--count", "200", "--over", "1m", "--ads", "3")
+    said = pipeline.stream_once("--console")
+    assert "avg_cost_per_view" in said
+    assert re.search(r"ad-001  \d{4}-\d\d-\d\d \d\d:\d\d:[03]0  \d{4}-\d\d-\d\d \d\d:\d\d:[03]0  ", said)
+    assert "ad-002" in said
+    assert not pipeline.checkpoint.exists()
+    settings = pipeline.settings.cassandra
+    with connect(settings, keyspace=settings.keyspace) as session:
+        assert session.execute("SELECT * FROM ad_metrics").one() is None
+
+
+def test_a_checkpoint_made_with_other_options_is_refused(pipeline: Pipeline) -> None:
+    pipeline.produce("--count", "100", "--over", "1m")
+    pipeline.stream_once()
+    line = one_line(adstream(*pipeline.stream_command, "--once", "--no-dedupe"))
+    assert "dedupe=True, not False" in line
+    assert "--checkpoint" in line
+    line = one_line(adstream(*pipeline.stream_command, "--once", "--window", "2 minutes"))
+    assert "window_seconds" in line
+
+
+def test_a_job_without_its_tables_says_how_to_make_them(pipeline: Pipeline) -> None:
+    failed = adstream(*pipeline.stream_command, ADSTREAM_CASSANDRA_KEYSPACE="nothing_here")
+    assert "adstream migrate" in one_line(failed)
+    settings = pipeline.settings.cassandra
+    with connect(settings, keyspace=settings.keyspace) as session:
+        session.execute("ALTER TABLE ad_metrics ADD clics bigint")
+    assert "has a column clics, which the job does not compute" in one_line(adstream(*pipeline.stream_command))
+    failed = adstream(*pipeline.stream_command, ADSTREAM_TOPIC_ADS="no_such_topic")
+    assert "no_such_topic" in one_line(failed)
+
+
+def test_latest_takes_only_what_comes_after(pipeline: Pipeline) -> None:
+    pipeline.produce("--count", "200", "--over", "1m")
+    with started(*pipeline.stream_command, "--trigger", "1s", "--from", "latest") as job:
+        _await_line(job, "reading from")
+        pipeline.produce("--count", "50", "--over", "1m")
+        _await_events(job, 50)
+        job.send_signal(signal.SIGTERM)
+        assert job.wait(timeout=SECONDS) == 0
+    settings = pipeline.settings.cassandra
+    with connect(settings, keyspace=settings.keyspace) as session:
+        rows = session.execute("SELECT total_views FROM ad_metrics")
+        assert 0 < len(list(rows)) <= 50

@@ -1,0 +1,89 @@
+"""Runs a pattern as a batch, or as a stream of micro-batches over files: one list of events is one batch."""
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pyspark.errors import StreamingQueryException
+from pyspark.sql import DataFrame, Row, SparkSession
+from pyspark.sql.pandas.types import to_arrow_schema
+from pyspark.sql.types import StructType
+
+Pattern = Callable[[DataFrame], DataFrame]
+Event = tuple[Any, ...]
+
+
+class Crash(Exception):
+    """Raised in the sink: after the rows were written, before the batch is committed."""
+
+
+def as_batch(spark: SparkSession, events: Sequence[Event], schema: StructType, pattern: Pattern) -> list[Row]:
+    """The rows that the pattern gives over all events at once."""
+    return pattern(spark.createDataFrame(events, schema)).collect()
+
+
+def as_stream(
+    spark: SparkSession,
+    folder: Path,
+    batches: Sequence[Sequence[Event]],
+    schema: StructType,
+    pattern: Pattern,
+    *,
+    output_mode: str = "update",
+    crash_at: int | None = None,
+) -> list[Row]:
+    """Every row that was emitted, in order; an empty batch lets the watermark of the batch before come into force.
+
+    With `crash_at`, the sink fails once on that batch, after it has its rows, and the query starts again.
+    """
+    source = folder / "source"
+    source.mkdir(parents=True)
+    for number, batch in enumerate(batches):
+        _write(source / f"{number}.parquet", batch, schema, modified=1_000_000 + number)
+    emitted: list[Row] = []
+    crashes = [crash_at] if crash_at is not None else []
+
+    def sink(rows: DataFrame, batch_id: int) -> None:
+        emitted.extend(rows.collect())
+        if batch_id in crashes:
+            crashes.clear()
+            raise Crash
+
+    def run() -> None:
+        files = spark.readStream.schema(schema).option("maxFilesPerTrigger", 1).parquet(str(source))
+        query = (
+            pattern(files)
+            .writeStream.outputMode(output_mode)
+            .option("checkpointLocation", str(folder / "checkpoint"))
+            .trigger(availableNow=True)
+            .foreachBatch(sink)
+            .start()
+        )
+        query.awaitTermination()
+
+    if crash_at is not None:
+        try:
+            run()
+        except StreamingQueryException:
+            assert not crashes, "the query failed, but not by the crash"
+        else:
+            raise AssertionError("the crash did not happen")
+    run()
+    return emitted
+
+
+def by_key(rows: Iterable[Row], *key: str) -> dict[tuple[Any, ...], Row]:
+    """What a table with this primary key holds after all rows were upserted in order."""
+    return {tuple(row[name] for name in key): row for row in rows}
+
+
+def _write(file: Path, events: Sequence[Event], schema: StructType, *, modified: int) -> None:
+    arrow = to_arrow_schema(schema)
+    columns = [list(column) for column in zip(*events, strict=True)] or [[] for _ in schema]
+    arrays = [pa.array(column, type=field.type) for column, field in zip(columns, arrow, strict=True)]
+    pq.write_table(pa.Table.from_arrays(arrays, schema=arrow), file, coerce_timestamps="us")
+    # The file source goes by modification time.
+    os.utime(file, (modified, modified))

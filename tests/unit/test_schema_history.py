@@ -1,0 +1,109 @@
+"""`schema check --offline`: which next version of a contract can read what the ones before it wrote."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from adstream import contracts
+from adstream.cli import app
+from adstream.contracts import Contract
+from adstream.errors import ConfigError, SchemaIncompatible
+from adstream.schema_history import incompatibilities, problems
+
+MILLIS = {"type": "long", "logicalType": "timestamp-millis"}
+ID = {"name": "id", "type": "string"}
+TIME = {"name": "at", "type": MILLIS}
+
+
+def schema(*fields: dict[str, Any], name: str = "Event") -> str:
+    return json.dumps({"type": "record", "name": name, "fields": list(fields)})
+
+
+def history(*texts: str) -> list[Contract]:
+    return [Contract("events-value", number, text) for number, text in enumerate(texts, start=1)]
+
+
+GOOD = {
+    "the same": schema(ID, TIME),
+    "an added field with a default": schema(ID, TIME, {"name": "more", "type": ["null", "int"], "default": None}),
+    "a field left out": schema(ID),
+    "a field renamed by an alias": schema({"name": "key", "type": "string", "aliases": ["id"]}, TIME),
+    "a field that may be null now": schema({"name": "id", "type": ["null", "string"]}, TIME),
+}
+BAD = {
+    "an added field without a default": (schema(ID, TIME, {"name": "more", "type": "int"}), "more has no default"),
+    "another type": (schema({"name": "id", "type": "int"}, TIME), "int not compatible with writer type: string"),
+    "a renamed field": (schema({"name": "key", "type": "string"}, TIME), "key has no default"),
+    "a renamed record": (schema(ID, TIME, name="Other"), "the name changed"),
+    "microseconds": (
+        schema(ID, {"name": "at", "type": {"type": "long", "logicalType": "timestamp-micros"}}),
+        "/at changed its meaning from timestamp-millis to timestamp-micros",
+    ),
+    "a time that is only a number now": (schema(ID, {"name": "at", "type": "long"}), "from timestamp-millis to plain"),
+    "no JSON": ("{", "is no Avro schema"),
+    "no Avro": (schema({"name": "id", "type": "text"}), "is no Avro schema"),
+    "a default of another type": (
+        schema(ID, TIME, {"name": "more", "type": "int", "default": "none"}),
+        "is no Avro schema",
+    ),
+}
+
+
+@pytest.mark.parametrize("text", GOOD.values(), ids=GOOD.keys())
+def test_a_version_that_can_read_the_one_before_it_passes(text: str) -> None:
+    assert problems(history(schema(ID, TIME), text)) == []
+
+
+@pytest.mark.parametrize(("text", "wanted"), BAD.values(), ids=BAD.keys())
+def test_a_version_that_cannot_is_told_with_the_reason(text: str, wanted: str) -> None:
+    [problem] = problems(history(schema(ID, TIME), text))
+    assert wanted in problem
+
+
+def test_a_decimal_keeps_its_scale() -> None:
+    def money(scale: int) -> str:
+        kind = {"type": "bytes", "logicalType": "decimal", "precision": 12, "scale": scale}
+        return schema({"name": "amount", "type": ["null", kind]})
+
+    assert incompatibilities(money(2), money(2)) == []
+    assert incompatibilities(money(4), money(2)) == [
+        "/amount changed its meaning from decimal(12, 2) to decimal(12, 4)"
+    ]
+
+
+def test_every_version_is_compared_with_all_before_it() -> None:
+    # Each reads its neighbour; the third, which requires what the second left out, cannot read the second alone.
+    gone_and_back = history(schema(ID, TIME), schema(ID), schema(ID, TIME))
+    assert [problem[:46] for problem in problems(gone_and_back)] == ["version 3 cannot read what version 2 wrote: th"]
+    # The fourth reads the third, and no longer what was written at first.
+    default = {"name": "n", "type": "int", "default": 0}
+    other_type = {"name": "n", "type": "string", "default": ""}
+    found = problems(history(schema(ID, default), schema(ID), schema(ID, other_type)))
+    assert len(found) == 1
+    assert "version 3 cannot read what version 1 wrote" in found[0]
+
+
+def test_a_version_that_is_missing_is_told() -> None:
+    first, second = history(schema(ID), schema(ID))
+    assert problems([first, Contract(second.subject, 3, second.text)]) == ["events-value has no version 2"]
+
+
+def test_the_contracts_of_this_project_pass() -> None:
+    assert {name: problems(contracts.history(name)) for name in contracts.names()} == {
+        name: [] for name in contracts.names()
+    }
+
+
+def test_the_command_needs_no_registry(tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, ["schema", "check", "--offline"])
+    assert result.exit_code == 0, result.output
+    assert "ads_data: 2 versions, each can read all before it" in result.output
+    draft = tmp_path / "draft.avsc"
+    draft.write_text(json.dumps({**contracts.latest("ads_data").schema, "name": "Other"}), encoding="utf-8")
+    result = CliRunner().invoke(app, ["schema", "check", "ads_data", "--offline", "--file", str(draft)])
+    assert isinstance(result.exception, SchemaIncompatible)
+    assert "version 3 cannot read what version 1 wrote: the name changed" in str(result.exception)
+    assert isinstance(CliRunner().invoke(app, ["schema", "check"]).exception, ConfigError)

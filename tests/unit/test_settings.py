@@ -1,0 +1,83 @@
+"""Settings: what .env.example promises, what is refused, and that secrets stay secret."""
+
+import json
+import re
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from adstream.errors import ConfigError
+from adstream.settings import Settings, option_names
+
+EXAMPLE = Path(__file__).parents[2] / ".env.example"
+
+
+def options_in_example() -> dict[str, str]:
+    return dict(re.findall(r"^# (ADSTREAM_[A-Z_]+)=(.*)$", EXAMPLE.read_text(encoding="utf-8"), re.MULTILINE))
+
+
+def test_the_example_lists_every_option_and_no_other() -> None:
+    assert set(options_in_example()) == set(option_names())
+
+
+def test_each_option_in_the_example_is_explained_by_the_line_above() -> None:
+    lines = EXAMPLE.read_text(encoding="utf-8").splitlines()
+    for above, line in pairwise(lines):
+        if line.startswith("# ADSTREAM_"):
+            assert re.match(r"# [^A].*\.$|# A[^D].*\.$", above), f"{line} has no explanation above it"
+
+
+def test_the_values_in_the_example_are_the_defaults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    defaults = _dump(Settings())
+    (tmp_path / ".env").write_text("".join(f"{n}={v}\n" for n, v in options_in_example().items()), encoding="utf-8")
+    assert _dump(Settings()) == defaults
+
+
+def test_a_running_stacks_addresses_stand_in_for_the_defaults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    addresses = {"kafka": {"bootstrap_servers": "127.0.0.1:1234"}, "cassandra": {"hosts": ["127.0.0.1"], "port": 4321}}
+    (tmp_path / "stack.json").write_text(json.dumps({"addresses": addresses}), encoding="utf-8")
+    monkeypatch.setenv("ADSTREAM_DATA_DIR", str(tmp_path))
+    assert Settings().kafka.bootstrap_servers == "127.0.0.1:1234"
+    assert Settings().cassandra.port == 4321
+    monkeypatch.setenv("ADSTREAM_CASSANDRA_PORT", "9999")
+    assert Settings().cassandra.port == 9999
+
+
+def test_hosts_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ADSTREAM_CASSANDRA_HOSTS", "10.0.0.1, 10.0.0.2")
+    assert Settings().cassandra.hosts == ("10.0.0.1", "10.0.0.2")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("ADSTREAM_CASSANDRA_PORT", "many", "ADSTREAM_CASSANDRA_PORT cannot be used"),
+        ("ADSTREAM_CASSANDRA_KEYSPACE", "x; DROP", "ADSTREAM_CASSANDRA_KEYSPACE cannot be used"),
+        ("ADSTREAM_KAFKA_SECURITY_PROTOCOL", "TLS", "ADSTREAM_KAFKA_SECURITY_PROTOCOL cannot be used"),
+        ("ADSTREAM_KAFKA_BOOTSTRAP_SERVER", "x", "did you mean ADSTREAM_KAFKA_BOOTSTRAP_SERVERS"),
+    ],
+)
+def test_a_setting_that_cannot_be_used_is_named_in_one_line(
+    name: str, value: str, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(ConfigError, match=said) as refused:
+        Settings().cassandra, Settings().kafka
+    assert "\n" not in str(refused.value)
+
+
+def test_secrets_print_as_redacted_and_never_in_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("KAFKA_SASL_PASSWORD", "REGISTRY_PASSWORD", "CASSANDRA_PASSWORD"):
+        monkeypatch.setenv(f"ADSTREAM_{name}", "hunter2-canary")
+    settings = Settings()
+    assert "canary" not in repr((settings.kafka, settings.registry, settings.cassandra))
+    assert settings.kafka.sasl_password.get_secret_value() == "hunter2-canary"
+
+
+def _dump(settings: Settings) -> list[object]:
+    return [
+        getattr(settings, section).model_dump()
+        for section in ("kafka", "topic", "registry", "cassandra", "spark", "stack")
+    ]
