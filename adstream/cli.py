@@ -12,6 +12,7 @@ from adstream.commands.cql import cql
 from adstream.commands.demo import demo
 from adstream.commands.migrate import migrate
 from adstream.commands.produce import produce
+from adstream.commands.reset import reset
 from adstream.commands.show import show
 from adstream.commands.sql import sql
 from adstream.commands.stream import jobs, stream
@@ -40,6 +41,7 @@ app.command()(batch)
 app.command()(validate)
 app.command()(sql)
 app.command()(verify)
+app.command()(reset)
 app.add_typer(dead_letters.app, name="dead-letters")
 app.command()(demo)
 

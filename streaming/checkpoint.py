@@ -5,14 +5,54 @@ down beside the checkpoint when it is made, and compared on every start, so that
 something else. Files are reached through Hadoop's file system, so the folder may be local, on HDFS or in S3.
 """
 
+import fcntl
 import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
+from py4j.protocol import Py4JJavaError  # type: ignore[import-untyped]
 from pyspark.sql import SparkSession
 
 from adstream.errors import CheckpointError
 
 _FILE = "adstream.json"
+_LOCK = "adstream.lock"
+_ID = "id"
+
+
+@contextmanager
+def held(path: str) -> Iterator[None]:
+    """Keep other drivers of this machine away from a local checkpoint; elsewhere Spark notices them, a batch later.
+
+    Raises CheckpointError where another one has it.
+    """
+    if "://" in path:
+        yield
+        return
+    folder = Path(path)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / _LOCK).open("a+")
+    except OSError as refused:
+        raise CheckpointError(
+            f"checkpoint {path} cannot be written: {refused.strerror}", "correct its permissions, or give another one"
+        ) from None
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            raise CheckpointError(
+                f"another driver, process {lock.read().strip()}, runs on checkpoint {path}", "stop it first"
+            ) from None
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        yield
 
 
 class Checkpoint:
@@ -23,24 +63,54 @@ class Checkpoint:
         self._jvm: Any = spark.sparkContext._jvm  # PySpark's only door to Hadoop's file systems
         self._hadoop: Any = spark.sparkContext._jsc.hadoopConfiguration()
 
-    def claim(self, options: dict[str, Any]) -> None:
-        """Write `options` into a new checkpoint, or compare them with those it was made with.
+    def claim(self, fixed: dict[str, Any], kept: dict[str, Any]) -> dict[str, Any]:
+        """Write the options into a new checkpoint, or compare them with those it was made with.
 
-        Raises CheckpointError when one differs, or when the folder holds a checkpoint of unknown origin.
+        Returns those of the `kept` that differ, with the checkpoint's values, which hold. Raises CheckpointError when
+        one of the `fixed` differs, or when the folder holds a checkpoint of unknown origin or a damaged one.
         """
         found = self._read(_FILE)
         if found is None:
-            if self._exists("offsets"):
+            if self.batches():
                 raise CheckpointError(f"{self.path} is a checkpoint of unknown origin", "give another --checkpoint")
-            self._write(_FILE, json.dumps(options, indent=2))
-            return
-        made_with = json.loads(found)
-        for name, value in options.items():
+            self._write(_FILE, json.dumps({_ID: str(uuid4()), **fixed, **kept}, indent=2))
+            return {}
+        made_with = self._made_with(found)
+        for name, value in fixed.items():
             if made_with.get(name) != value:
                 raise CheckpointError(
                     f"checkpoint {self.path} was made with {name}={made_with.get(name)}, not {value}",
                     "keep what it was made with, or give another --checkpoint",
                 )
+        return {name: made_with[name] for name, value in kept.items() if made_with.get(name, value) != value}
+
+    @property
+    def id(self) -> str:
+        """The same for as long as the checkpoint exists, wherever it is moved; empty before it is claimed."""
+        made_with = self._made_with(self._read(_FILE) or "{}")
+        # One made before checkpoints had an id goes by Spark's.
+        return str(made_with.get(_ID) or json.loads(self._read("metadata") or "{}").get("id", ""))
+
+    def batches(self) -> list[int]:
+        """The batches that have begun, as far as the checkpoint still knows them."""
+        folder = self._path("offsets")
+        system = folder.getFileSystem(self._hadoop)
+        names = [file.getPath().getName() for file in system.listStatus(folder)] if system.exists(folder) else []
+        return sorted(int(name) for name in names if name.isdigit())
+
+    def _made_with(self, text: str) -> dict[str, Any]:
+        try:
+            found: dict[str, Any] = json.loads(text)
+        except ValueError:
+            raise self.damaged(f"{_FILE} is not JSON") from None
+        return found
+
+    def damaged(self, what: str) -> CheckpointError:
+        """The error for a checkpoint that cannot be trusted any more."""
+        return CheckpointError(
+            f"checkpoint {self.path} is damaged: {what}",
+            "restore it from a backup, or begin anew with `adstream reset JOB`",
+        )
 
     def batch_offsets(self, topic: str, batch_id: int) -> dict[int, tuple[int, int]]:
         """Partition -> [first offset, end offset) of a batch: Spark writes them down before the batch runs."""
@@ -49,6 +119,15 @@ class Checkpoint:
             raise CheckpointError(f"{self.path} does not hold the offsets of batch {batch_id}", "it may be damaged")
         before = self._offsets(f"offsets/{batch_id - 1}" if batch_id else "sources/0/0", topic) or {}
         return {partition: (before.get(partition, 0), stop) for partition, stop in end.items()}
+
+    def next_offsets(self, topic: str) -> dict[int, int]:
+        """Partition -> the first offset that is not counted yet; empty where no batch has begun."""
+        batches = self.batches()
+        if not batches:
+            return {}
+        offsets = self.batch_offsets(topic, batches[-1])
+        done = self.is_committed(batches[-1])
+        return {partition: end if done else begin for partition, (begin, end) in offsets.items()}
 
     def batch_files(self, batch_id: int) -> list[str]:
         """The files that a batch of a file source holds."""
@@ -71,8 +150,11 @@ class Checkpoint:
         if text is None:
             return None
         # A version line, a line of metadata where there is any, and last the offsets of the only source.
-        by_topic = json.loads(text.strip().splitlines()[-1])
-        return {int(partition): int(offset) for partition, offset in by_topic[topic].items()}
+        try:
+            by_topic = json.loads(text.strip().splitlines()[-1])
+            return {int(partition): int(offset) for partition, offset in by_topic[topic].items()}
+        except (ValueError, LookupError, TypeError, AttributeError):
+            raise self.damaged(f"{file} holds no offsets of {topic}") from None
 
     def _log_offset(self, batch_id: int) -> int:
         text = self._read(f"offsets/{batch_id}") if batch_id >= 0 else None
@@ -92,19 +174,38 @@ class Checkpoint:
         if not self._exists(file):
             return None
         path = self._path(file)
-        stream = path.getFileSystem(self._hadoop).open(path)
         try:
-            return bytes(self._jvm.org.apache.commons.io.IOUtils.toByteArray(stream)).decode()
-        finally:
-            stream.close()
+            stream = path.getFileSystem(self._hadoop).open(path)
+            try:
+                return bytes(self._jvm.org.apache.commons.io.IOUtils.toByteArray(stream)).decode()
+            finally:
+                stream.close()
+        except (Py4JJavaError, UnicodeDecodeError) as error:
+            # Hadoop keeps a checksum beside each local file.
+            raise self.damaged(f"{file} cannot be read: {first_cause(error)}") from None
 
     def _write(self, file: str, text: str) -> None:
-        path = self._path(file)
-        stream = path.getFileSystem(self._hadoop).create(path, False)
+        """Under another name first: a file that is there is whole."""
+        path, passing = self._path(file), self._path(f"{file}.{uuid4()}")
+        system = path.getFileSystem(self._hadoop)
+        stream = system.create(passing, False)
         try:
             stream.write(bytearray(text.encode()))
         finally:
             stream.close()
+        system.rename(passing, path)
 
     def _path(self, file: str) -> Any:  # noqa: ANN401 - a Java object
         return self._jvm.org.apache.hadoop.fs.Path(f"{self.path}/{file}")
+
+
+def first_cause(error: Exception) -> str:
+    """What went wrong in the JVM, by the innermost cause, in one line."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    causes = [line.removeprefix("Caused by:").strip() for line in lines if line.startswith("Caused by:")]
+    return (causes or lines or [type(error).__name__])[-1 if causes else 0][:300]
+
+
+def damage(error: Exception, checkpoint: str) -> str | None:
+    """What is wrong with the checkpoint's files, where that is why Spark's query ended."""
+    return None

@@ -6,7 +6,7 @@ with it and goes on from the same checkpoint.
 """
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
@@ -17,7 +17,7 @@ from pyspark.errors import StreamingQueryException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.streaming.query import StreamingQuery
 
-from adstream import kafka, leases
+from adstream import job_checkpoints, kafka, leases
 from adstream.contracts import Contract
 from adstream.errors import (
     AccessDenied,
@@ -28,13 +28,14 @@ from adstream.errors import (
     JobFailed,
     MigrationError,
     SchemaNotFound,
+    ServiceUnavailable,
     TopicNotFound,
 )
 from adstream.provision import topic_of
 from adstream.registry import RegistryClient
 from adstream.settings import Settings
 from streaming.batch import BatchWriter, NewWriterSchema, StopRequested
-from streaming.checkpoint import Checkpoint
+from streaming.checkpoint import Checkpoint, damage, first_cause, held
 from streaming.job import Job
 from streaming.judge import counted
 from streaming.late import count_late
@@ -106,12 +107,17 @@ class Runner:
         self._checkpoint = Checkpoint(spark, options.checkpoint)
         self._pipeline = Pipeline(job, {}, json=True)
         self._timestamps: Callable[[], int] = leases.now_micros
+        self._tables = tables_of(self._sinks)
+        self._before: str | None = None
+        self._counts = False
 
     def run(self) -> None:
         """Run the job. Raises JobFailed after the last attempt, or at once what no further attempt can mend."""
-        self._claim()
-        if any(isinstance(sink, Tables | TopProducts) for sink in self._sinks):
-            self._timestamps = leases.Lease(partial(leases.take, self._settings.cassandra, self._job.name)).next
+        with held(self._options.checkpoint):
+            self._claim()
+            self._run()
+
+    def _run(self) -> None:
         self._listener.notice(f"reading from {self._source.name}, checkpoint {self._options.checkpoint}")
         failures = 0
         while not self._stopping.is_set():
@@ -128,6 +134,7 @@ class Runner:
             failures = 1 if committed else failures + 1
             if isinstance(error, _FINAL):
                 raise error
+            self._refuse_what_cannot_go_on(error, last=failures >= ATTEMPTS)
             if failures >= ATTEMPTS:
                 raise JobFailed(
                     f"{self._job.name} failed {failures} times on the same batch: {_line(error)}",
@@ -148,9 +155,50 @@ class Runner:
         identity = self._source.identity()
         if self._publishes_dead_letters:
             kafka.require_topic(self._settings, self._settings.topic.dead_letters)
-        self._checkpoint.claim({**identity, "state_store": store, **self._job.described()})
+        kept = self._checkpoint.claim(
+            {**identity, "state_store": store, **self._job.described()},
+            {"shuffle_partitions": self._settings.spark.shuffle_partitions},
+        )
+        for name, value in kept.items():
+            self._listener.notice(f"{name}={value}, as the checkpoint was made with; the setting is for new ones")
+        if self._tables:
+            self._before = job_checkpoints.require(self._settings.cassandra, self._owner(), self._tables)
+            # Now and not with the first batch: a driver that hangs meanwhile must be older than the one after it.
+            self._timestamps = leases.Lease(partial(leases.take, self._settings.cassandra, self._job.name)).next
         if isinstance(self._source, Topic):
             self._source = self._source.pinned()
+            self._source.require_kept(self._checkpoint)
+
+    def _refuse_what_cannot_go_on(self, error: Exception, *, last: bool) -> None:
+        """Raises CheckpointError or TopicNotFound where no further attempt can mend what made the batch fail."""
+        if "CONCURRENT_STREAM_LOG_UPDATE" in str(error):
+            raise CheckpointError(
+                f"another driver runs on checkpoint {self._checkpoint.path}", "stop all but one"
+            ) from error
+        if what := damage(error, self._checkpoint.path):
+            raise self._checkpoint.damaged(what) from error
+        if isinstance(self._source, Topic):
+            try:
+                self._checkpoint.claim(self._source.identity(), {})
+                self._source.require_kept(self._checkpoint)
+            except (ServiceUnavailable, AccessDenied):
+                pass  # Kafka itself is why
+            except TopicNotFound:
+                if last:  # a broker that has just come back may not know its topics yet
+                    raise
+
+    def _owner(self) -> job_checkpoints.Claim:
+        checkpoint = self._checkpoint
+        return job_checkpoints.Claim(
+            self._job.name, self._source.name, checkpoint.id, checkpoint.path, fresh=not checkpoint.batches()
+        )
+
+    def _writers_timestamp(self) -> int:
+        """For the next batch. Before the first one, the checkpoint is written down as the one that counts."""
+        if self._tables and not self._counts:
+            job_checkpoints.take(self._settings.cassandra, self._owner(), self._before)
+            self._counts = True
+        return self._timestamps()
 
     @property
     def _sinks(self) -> tuple[Sink, ...]:
@@ -182,7 +230,7 @@ class Runner:
             reread=self._judged_again,
             publish=self._publish,
             registered=lambda: set(self._writers()),
-            timestamps=self._timestamps,
+            timestamps=self._writers_timestamp,
             stopping=self._stopping,
         )
         query = (
@@ -269,6 +317,11 @@ class Runner:
         return replace(report, late=report.late + late.events, late_by_window=late.by_window)
 
 
+def tables_of(sinks: Iterable[Sink]) -> tuple[str, ...]:
+    """The Cassandra tables that the sinks write."""
+    return tuple(name for sink in sinks if isinstance(sink, Tables | TopProducts) for name in sink.names)
+
+
 def _trigger(options: Options) -> dict[str, Any]:
     if options.once:
         return {"availableNow": True}
@@ -284,8 +337,4 @@ def _failure(writer: BatchWriter, query: StreamingQuery) -> Exception | None:
 
 def _line(error: Exception) -> str:
     """What went wrong, in one line: ours as it is, Spark's by the innermost cause."""
-    if isinstance(error, AdstreamError):
-        return str(error)
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    causes = [line.removeprefix("Caused by:").strip() for line in lines if line.startswith("Caused by:")]
-    return (causes or lines or [type(error).__name__])[-1 if causes else 0][:300]
+    return str(error) if isinstance(error, AdstreamError) else first_cause(error)

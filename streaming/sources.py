@@ -15,7 +15,7 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from adstream import kafka
-from adstream.errors import BadInput
+from adstream.errors import BadInput, CheckpointError
 from adstream.settings import KafkaSettings, Settings
 from streaming.checkpoint import Checkpoint
 
@@ -69,6 +69,24 @@ class Topic:
         ends = kafka.end_offsets(self.settings, self.name)
         offsets = {self.name: {str(partition): offset for partition, offset in ends.items()}}
         return Topic(self.settings, self.name, json.dumps(offsets))
+
+    def require_kept(self, checkpoint: Checkpoint) -> None:
+        """Raises CheckpointError where messages that are not counted yet are gone from the topic: never skip them."""
+        begins, ends = kafka.begin_offsets(self.settings, self.name), kafka.end_offsets(self.settings, self.name)
+        for partition, offset in sorted(checkpoint.next_offsets(self.name).items()):
+            begin, end = begins.get(partition, 0), ends.get(partition, 0)
+            if begin <= offset <= end:
+                continue
+            what = (
+                f"begins at {begin:,}: {begin - offset:,} messages were removed before they were counted"
+                if offset < begin
+                else f"ends at {end:,}: it is not the topic that was counted"
+            )
+            raise CheckpointError(
+                f"checkpoint {checkpoint.path} goes on at offset {offset:,} of {self.name}, partition {partition}, "
+                f"which {what}",
+                "`adstream reset JOB` begins anew with what is left",
+            )
 
     def stream(self, spark: SparkSession) -> DataFrame:
         """After an outage the backlog comes in batches of bounded size."""

@@ -1,0 +1,57 @@
+"""`adstream reset JOB`: begin a job anew, with a new checkpoint over empty tables."""
+
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from adstream.errors import ConfigError
+from adstream.settings import Settings
+
+
+def reset(
+    job: Annotated[str, typer.Argument(help="The job, as `adstream jobs` lists it.")],
+    checkpoint: Annotated[
+        Path | None, typer.Option(help="The job's checkpoint; else <data dir>/checkpoints/JOB.")
+    ] = None,
+    keep_tables: Annotated[
+        bool, typer.Option("--keep-tables", help="Leave the rows; each stays as it is until it is counted again.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> None:
+    """Let a job begin anew: move its checkpoint aside and empty its tables. Stop the job first.
+
+    The next `adstream stream JOB` counts everything that the topic still has. Rows of samples are in the same tables.
+
+    Example: `adstream reset ad-metrics`
+    """
+    from adstream import reset as resetting
+    from streaming.checkpoint import held
+    from streaming.jobs import find
+    from streaming.runner import tables_of
+
+    settings = Settings()
+    chosen = find(job)
+    tables = tables_of(chosen.sinks)
+    if not tables:
+        raise ConfigError(f"{job} writes no Cassandra table", "give `adstream stream` another --checkpoint")
+    folder = (checkpoint or settings.checkpoints / job).absolute()
+    plan = resetting.plan(job, folder, () if keep_tables else tables, datetime.now(UTC))
+    if plan.checkpoint is None:
+        typer.echo(f"there is no checkpoint {folder}")
+    else:
+        typer.echo(f"checkpoint {plan.checkpoint} is moved to {plan.aside}")
+    for table in plan.tables:
+        typer.echo(f"table {settings.cassandra.keyspace}.{table} is emptied, rows of samples included")
+    if not yes:
+        if not sys.stdin.isatty():
+            raise ConfigError("nobody is there to say yes", "add --yes")
+        typer.confirm("Do it?", abort=True)
+    if plan.checkpoint is None:
+        resetting.reset(settings, plan, typer.echo)
+    else:
+        with held(str(folder)):
+            resetting.reset(settings, plan, typer.echo)
+    typer.echo(f"done; `adstream stream {job}` begins anew")
