@@ -1,7 +1,7 @@
 """Begin a job anew: its checkpoint goes aside, its tables are emptied, and only a new checkpoint may fill them.
 
-The order matters to whoever is interrupted: with the checkpoint gone and the tables still full, the job refuses to start
-and the reset can be repeated; a job that went on over emptied tables would show totals of a few ads, and wrong ones.
+The order matters to whoever is interrupted: with the checkpoint gone and the tables full, the job refuses to start, and
+the reset can be repeated; a job that went on over emptied tables would show wrong totals, of a few ads.
 """
 
 from collections.abc import Callable
