@@ -1,7 +1,7 @@
 # The commands a user types; `make help` lists them. Every recipe line is one simple command wherever a service or a
 # test runs, so that make itself is its parent, and Ctrl-C or a kill of make reaches it.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-unit test-patterns test-e2e lint up down bench lock parts-sums clean
+.PHONY: help setup demo test test-unit test-patterns test-e2e test-faults lint up down bench lock parts-sums clean
 .SUFFIXES:
 SHELL := /bin/sh
 
@@ -43,8 +43,12 @@ test-quick: $(STAMP)
 test-patterns: $(STAMP) ## every pattern as batch, stream, shuffled and with a crash; no service either
 	$(BIN)/pytest tests/patterns
 
-test-e2e: $(STAMP) ## the tests on real services alone
-	$(BIN)/pytest $(wildcard tests/e2e)
+test-e2e: $(STAMP) ## the tests on real services alone, with the most telling faults
+	$(BIN)/pytest tests/e2e tests/faults -m "not thorough"
+
+SEEDS := 10
+test-faults: $(STAMP) ## every fault, ten times each (SEEDS=3 for fewer); hours
+	$(BIN)/pytest tests/faults --seeds $(SEEDS)
 
 lint: $(STAMP) ## ruff and mypy
 	$(BIN)/ruff check .

@@ -1,9 +1,9 @@
 """Who writes last, wins: a writer's lease is the number that its writes carry as their timestamp.
 
 Cassandra keeps, of two writes to a cell, the one with the larger timestamp. With the clock of whoever writes, a job
-that hangs, is replaced, and then wakes up again overwrites newer rows with its older ones. So each start of a job takes
-a lease, by a light-weight transaction: a number larger than all before it. Its writes carry that number, plus one for
-each batch, and whatever an earlier writer still sends is older, whenever it arrives.
+that hangs, is replaced, and then wakes up again overwrites newer rows with its older ones. So each start of a query
+takes a lease, by a light-weight transaction: a number larger than all before it. Its writes carry that number, plus
+one for each batch, and whatever an earlier writer still sends is older, whenever it arrives.
 
 Leases are microseconds since 1970, so that they are comparable with writes by the clock: rows from before there were
 leases are older, too. Two leases are at least a second apart, which leaves room for a million batches each.

@@ -13,6 +13,7 @@ RECURSIVE_SCHEMA = "recursive_schema"
 UNDECODABLE = "undecodable"
 TRAILING_BYTES = "trailing_bytes"
 NOT_JSON = "not_json"
+CRASHES_THE_JOB = "crashes_the_job"
 
 # Newer Confluent clients can put the schema's id here, and write the value as plain Avro.
 VALUE_SCHEMA_ID_HEADER = "__value_schema_id"
@@ -30,6 +31,8 @@ _REMEDIES = {
     "another schema.",
     UNDECODABLE: "The bytes do not fit the schema that wrote them: correct the producer, and send the event again.",
     TRAILING_BYTES: "The bytes go on behind the event: correct the producer, and send the event again.",
+    CRASHES_THE_JOB: "Its batch crashed twice, and without this message it did not: look into the job's log, correct "
+    "the job, then replay it.",
     NOT_JSON: "The source takes JSON objects only: correct the producer, and send the event again.",
 }
 

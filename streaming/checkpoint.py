@@ -8,7 +8,7 @@ something else. Files are reached through Hadoop's file system, so the folder ma
 import fcntl
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from adstream.errors import CheckpointError
 _FILE = "adstream.json"
 _LOCK = "adstream.lock"
 _ID = "id"
+_ASIDE = "set-aside"
 
 
 @contextmanager
@@ -93,10 +94,7 @@ class Checkpoint:
 
     def batches(self) -> list[int]:
         """The batches that have begun, as far as the checkpoint still knows them."""
-        folder = self._path("offsets")
-        system = folder.getFileSystem(self._hadoop)
-        names = [file.getPath().getName() for file in system.listStatus(folder)] if system.exists(folder) else []
-        return sorted(int(name) for name in names if name.isdigit())
+        return self._numbered("offsets")
 
     def _made_with(self, text: str) -> dict[str, Any]:
         try:
@@ -128,6 +126,15 @@ class Checkpoint:
         offsets = self.batch_offsets(topic, batches[-1])
         done = self.is_committed(batches[-1])
         return {partition: end if done else begin for partition, (begin, end) in offsets.items()}
+
+    def set_aside(self, places: Iterable[tuple[int, int]]) -> None:
+        """Remember (partition, offset) of messages that must not be read (streaming.quarantine)."""
+        self._write(f"{_ASIDE}/{len(self._numbered(_ASIDE))}", json.dumps(list(places)))
+
+    def places_set_aside(self) -> frozenset[tuple[int, int]]:
+        """All of them."""
+        texts = [self._read(f"{_ASIDE}/{number}") or "[]" for number in self._numbered(_ASIDE)]
+        return frozenset((partition, offset) for text in texts for partition, offset in json.loads(text))
 
     def batch_files(self, batch_id: int) -> list[str]:
         """The files that a batch of a file source holds."""
@@ -164,6 +171,12 @@ class Checkpoint:
         # Spark folds every so many logs into one, which then holds the earlier batches' files as well.
         text = self._read(f"sources/0/{number}") or self._read(f"sources/0/{number}.compact") or ""
         return [json.loads(line) for line in text.splitlines()[1:]]
+
+    def _numbered(self, folder: str) -> list[int]:
+        path = self._path(folder)
+        system = path.getFileSystem(self._hadoop)
+        names = [file.getPath().getName() for file in system.listStatus(path)] if system.exists(path) else []
+        return sorted(int(name) for name in names if name.isdigit())
 
     def _exists(self, file: str) -> bool:
         path = self._path(file)
@@ -206,6 +219,16 @@ def first_cause(error: Exception) -> str:
     return (causes or lines or [type(error).__name__])[-1 if causes else 0][:300]
 
 
+# How Spark and Hadoop word a file of the checkpoint that is gone or is not what was written.
+_DAMAGE = (
+    "ChecksumException",
+    "CANNOT_LOAD_STATE_STORE",
+)
+
+
 def damage(error: Exception, checkpoint: str) -> str | None:
     """What is wrong with the checkpoint's files, where that is why Spark's query ended."""
+    text = str(error)
+    if checkpoint in text and any(sign in text for sign in _DAMAGE):
+        return first_cause(error)
     return None

@@ -8,23 +8,40 @@ from pyspark.sql import functions as F
 
 from adstream import contracts
 from adstream.contracts import Contract
+from adstream.reasons import CRASHES_THE_JOB
 from streaming.decode import decode
 from streaming.job import Job
 from streaming.judge import counted, judge
 from streaming.patterns.keyed_state import LATE_ROWS
 
+_WHOLE = "whole_value"
+
 
 @dataclass(frozen=True)
 class Pipeline:
-    """One job's plan for the writer schemas that are known now; `lookup` is the static table that some jobs join."""
+    """One job's plan for the writer schemas that are known now; `lookup` is the static table that some jobs join.
+
+    Messages at the places in `set_aside`, (partition, offset), are dead letters, and not even read.
+    """
 
     job: Job
     writers: Mapping[int, Contract]
     json: bool
     lookup: DataFrame | None = None
+    set_aside: frozenset[tuple[int, int]] = frozenset()
 
     def judged(self, messages: DataFrame) -> DataFrame:
         """Messages with their `event` and `outcome` (streaming.judge)."""
+        if not self.set_aside:
+            return self._judged(messages)
+        places = [f"{partition}:{offset}" for partition, offset in sorted(self.set_aside)]
+        aside = F.concat_ws(":", "partition", "offset").isin(places)
+        unread = messages.withColumn(_WHOLE, F.col("value")).withColumn("value", F.when(~aside, F.col("value")))
+        outcome = F.when(aside, F.lit(CRASHES_THE_JOB)).otherwise(F.col("outcome"))
+        judged = self._judged(unread).withColumn("outcome", outcome)
+        return judged.withColumn("value", F.col(_WHOLE)).drop(_WHOLE)
+
+    def _judged(self, messages: DataFrame) -> DataFrame:
         reader = contracts.latest(self.job.contract)
         decoded = decode(messages, self.writers, reader, json=self.json)
         return judge(decoded, reader, lateness=self.job.lateness)

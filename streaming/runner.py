@@ -13,7 +13,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pyspark.errors import StreamingQueryException
+from py4j.protocol import Py4JJavaError  # type: ignore[import-untyped]
+from pyspark.errors import PySparkException, StreamingQueryException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.streaming.query import StreamingQuery
 
@@ -42,11 +43,12 @@ from streaming.late import count_late
 from streaming.observed import RunningBatch
 from streaming.pipeline import Pipeline
 from streaming.progress import BatchReport, replayed, reports
+from streaming.quarantine import CRASHES, Ranges, culprits
 from streaming.sinks import dead_letters
 from streaming.sinks.ranking import TopProducts
 from streaming.sinks.sink import Sink, into_all
 from streaming.sinks.tables import Tables
-from streaming.sources import Source, Topic
+from streaming.sources import Source, Topic, topic_range
 
 # A batch that fails this often in a row stops the job: 1 + 2 + 4 + 8 seconds of pauses.
 ATTEMPTS = 5
@@ -120,13 +122,13 @@ class Runner:
     def _run(self) -> None:
         self._listener.notice(f"reading from {self._source.name}, checkpoint {self._options.checkpoint}")
         failures = 0
+        begun = False
         while not self._stopping.is_set():
-            writer, query = self._start()
-            committed = self._follow(writer, query)
-            error = _failure(writer, query)
+            committed, error = self._attempt(begun=begun)
+            begun = True
             if error is None or isinstance(error, StopRequested):
                 return
-            if not committed and self._replayed(writer):
+            if isinstance(error, _Replayed):
                 continue
             if isinstance(error, NewWriterSchema):
                 self._listener.notice(f"new schema version on {self._source.name}: going on with it ({error})")
@@ -140,11 +142,36 @@ class Runner:
                     f"{self._job.name} failed {failures} times on the same batch: {_line(error)}",
                     "start it again when that is mended: it goes on from its checkpoint and nothing is lost",
                 ) from error
+            if failures == CRASHES and not isinstance(error, AdstreamError) and self._set_culprits_aside():
+                failures = 0
+                continue
             pause = _FIRST_PAUSE * 2 ** (failures - 1)
             self._listener.notice(
                 f"batch failed ({failures} of {ATTEMPTS}): {_line(error)}; trying again in {pause.seconds} s"
             )
             self._stopping.wait(pause.total_seconds())
+
+    def _attempt(self, *, begun: bool) -> tuple[int, Exception | None]:
+        """Run a query to its end: how many batches it committed, and why it ended; None where its input did.
+
+        A service that is down counts as a failed attempt, unless nothing has `begun`: then the user hears it at once.
+        """
+        try:
+            writer, query = self._start()
+        except ServiceUnavailable as unavailable:
+            if not begun:
+                raise
+            return 0, unavailable
+        committed = self._follow(writer, query)
+        error = _failure(writer, query)
+        if error is not None and "CONCURRENT_STREAM_LOG_UPDATE" in str(error):
+            # What this one has written since is older by its lease than what the other one writes.
+            raise CheckpointError(
+                f"another driver runs on checkpoint {self._checkpoint.path}", "stop all but one"
+            ) from error
+        if error is not None and not committed and not isinstance(error, StopRequested) and self._replayed(writer):
+            return 1, _Replayed()
+        return committed, error
 
     def _claim(self) -> None:
         store = self._settings.spark.state_store
@@ -163,18 +190,12 @@ class Runner:
             self._listener.notice(f"{name}={value}, as the checkpoint was made with; the setting is for new ones")
         if self._tables:
             self._before = job_checkpoints.require(self._settings.cassandra, self._owner(), self._tables)
-            # Now and not with the first batch: a driver that hangs meanwhile must be older than the one after it.
-            self._timestamps = leases.Lease(partial(leases.take, self._settings.cassandra, self._job.name)).next
         if isinstance(self._source, Topic):
             self._source = self._source.pinned()
             self._source.require_kept(self._checkpoint)
 
     def _refuse_what_cannot_go_on(self, error: Exception, *, last: bool) -> None:
         """Raises CheckpointError or TopicNotFound where no further attempt can mend what made the batch fail."""
-        if "CONCURRENT_STREAM_LOG_UPDATE" in str(error):
-            raise CheckpointError(
-                f"another driver runs on checkpoint {self._checkpoint.path}", "stop all but one"
-            ) from error
         if what := damage(error, self._checkpoint.path):
             raise self._checkpoint.damaged(what) from error
         if isinstance(self._source, Topic):
@@ -218,11 +239,14 @@ class Runner:
     def _start(self) -> tuple[BatchWriter, StreamingQuery]:
         spark, job, options = self._spark, self._job, self._options
         takes_json = job.json or self._source.json_only
-        self._pipeline = Pipeline(job, self._writers(), takes_json, self._lookup())
+        self._pipeline = Pipeline(job, self._writers(), takes_json, self._lookup(), self._checkpoint.places_set_aside())
         # A batch without data emits what append mode holds back, and lets timers fire; elsewhere it is not worth one.
         idle_batches = job.output_mode == "append" or job.arbitrary_state
         spark.conf.set("spark.sql.streaming.noDataMicroBatches.enabled", idle_batches)
         rows = self._pipeline.rows(self._source.stream(spark))
+        if self._tables:
+            # Now and not with the first batch: a driver that hangs meanwhile must be older than the one after it.
+            self._timestamps = leases.Lease(partial(leases.take, self._settings.cassandra, job.name)).next
         running = RunningBatch()
         writer = BatchWriter(
             write=into_all([sink.open(spark, self._settings, rows.schema) for sink in self._sinks]),
@@ -256,6 +280,30 @@ class Runner:
     def _judged_again(self, batch_id: int) -> DataFrame | None:
         messages = self._source.batch_again(self._spark, self._checkpoint, batch_id)
         return None if messages is None else self._pipeline.judged(messages)
+
+    def _set_culprits_aside(self) -> bool:
+        """Find the messages that the uncommitted batch crashes on, if there are any; the next plan leaves them out."""
+        source, batches = self._source, self._checkpoint.batches()
+        if not isinstance(source, Topic) or not batches or self._checkpoint.is_committed(batches[-1]):
+            return False
+        self._listener.notice("the batch crashed twice: looking for messages that are the cause")
+
+        def crashes(ranges: Ranges) -> bool:
+            messages = topic_range(self._spark, self._settings.kafka, source.name, ranges)
+            try:
+                self._pipeline.rows(messages).write.format("noop").mode("overwrite").save()
+            except (PySparkException, Py4JJavaError):
+                return True
+            return False
+
+        found = culprits(self._checkpoint.batch_offsets(source.name, batches[-1]), crashes)
+        if found:
+            self._checkpoint.set_aside(found)
+            places = ", ".join(f"{source.name}/{partition}/{offset}" for partition, offset in found)
+            self._listener.notice(f"{places}: set aside as dead letters, because the job crashes on them")
+        else:
+            self._listener.notice("no message alone is the cause")
+        return bool(found)
 
     def _publish(self, dead: DataFrame) -> None:
         if self._publishes_dead_letters:
@@ -315,6 +363,10 @@ class Runner:
             return replace(report, late=report.late + dropped)
         late = count_late(counted(messages), self._job, self._checkpoint.late_before(report.batch_id))
         return replace(report, late=report.late + late.events, late_by_window=late.by_window)
+
+
+class _Replayed(Exception):
+    """The query ended after it had committed the batch that it was to do again."""
 
 
 def tables_of(sinks: Iterable[Sink]) -> tuple[str, ...]:

@@ -1,18 +1,29 @@
 """For all tests: no settings of the developer's, and a kill of the run stops what it started."""
 
 import os
+import secrets
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 from types import FrameType
 
 import pytest
 from pyspark.sql import SparkSession
 
+from adstream.provision import prepare
 from adstream.settings import Settings
+from stack import local
 from streaming.session import open_session
+from tests.e2e.pipeline import Pipeline, make_ad_tables
 
 # Where the JVM parts and Java are is this machine's business, not a test's; all else would change what is tested.
 MACHINE = ("ADSTREAM_STACK_CACHE_DIR", "ADSTREAM_STACK_JAVA_HOME")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--seeds", type=int, default=1, help="how often each test with a seed runs, each time with another"
+    )
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:
@@ -41,3 +52,32 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     session = open_session(settings, "tests", lakehouse=True)
     yield session
     session.stop()
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    """One real stack in a folder of its own, on free ports. `Settings()` and `adstream` as a program find it."""
+    os.environ["ADSTREAM_DATA_DIR"] = str(tmp_path_factory.mktemp("stack"))
+    settings = Settings()
+    for service in local.SERVICES:
+        setattr(settings.stack, f"{service.name}_port", 0)
+    try:
+        local.up(settings, report=print)
+        yield Settings()
+    finally:
+        local.down(settings)
+        del os.environ["ADSTREAM_DATA_DIR"]
+
+
+@pytest.fixture
+def pipeline(stack: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pipeline:
+    """Topics, schemas, keyspace, tables and checkpoint of a test's own; subprocesses find them, too."""
+    name = secrets.token_hex(4)
+    monkeypatch.setenv("ADSTREAM_TOPIC_ADS", f"ads-{name}")
+    monkeypatch.setenv("ADSTREAM_TOPIC_DEAD_LETTERS", f"dead-{name}")
+    monkeypatch.setenv("ADSTREAM_CASSANDRA_KEYSPACE", f"ads_{name}")
+    monkeypatch.setenv("ADSTREAM_SPARK_UI", "false")
+    settings = Settings()
+    prepare(settings)
+    make_ad_tables(settings)
+    return Pipeline(settings, tmp_path / "checkpoint")

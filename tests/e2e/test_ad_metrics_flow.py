@@ -8,9 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from adstream.cassandra import connect
-from adstream.registry import RegistryClient
 from producer.broken import KINDS
-from tests.e2e.commands import adstream, changed_contract, limit_messages, one_line, started
+from tests.e2e.commands import adstream, limit_messages, one_line, started
 from tests.e2e.pipeline import Pipeline
 
 SECONDS = 180
@@ -109,23 +108,6 @@ def test_stopped_in_the_middle_and_started_again_it_equals_the_oracle(pipeline: 
     after = pipeline.verified()
     assert sum(after.fates.values()) == len(pipeline.messages())
     assert sum(after.fates.values()) > sum(before.fates.values()) > 3000
-
-
-def test_a_schema_registered_while_the_job_runs_is_taken_up_without_loss(pipeline: Pipeline) -> None:
-    settings = pipeline.settings
-    subject_of = settings.topic.ads
-    pipeline.produce("--count", "500", "--over", "1m")
-    with started(*pipeline.stream_command, "--trigger", "1s") as job:
-        _await_line(job, "batch 0 ")
-        newer = changed_contract(subject_of, {"name": "country", "type": ["null", "string"], "default": None})
-        RegistryClient(settings.registry).register(newer)
-        pipeline.produce("--count", "500", "--over", "1m")
-        _await_line(job, "new schema version")
-        _await_events(job, 500)
-        job.send_signal(signal.SIGINT)
-        assert job.wait(timeout=SECONDS) == 0
-    assert pipeline.verified().fates == {"counted": 1000, "duplicate": 0, "late": 0, "dead": 0}
-    assert pipeline.dead_letters() == []
 
 
 def test_a_batch_that_cannot_be_written_is_retried_and_then_stops_the_job_in_one_line(pipeline: Pipeline) -> None:

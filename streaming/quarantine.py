@@ -1,0 +1,68 @@
+"""Messages that make a batch crash, set aside as dead letters so that the job goes on.
+
+No message should be able to: decoding and judging have a reason for everything they know of. This is for what nobody
+thought of. A batch that crashes twice is computed again in halves, quarters and so on, without writing anything, until
+single messages are left that crash by themselves. They are named only if the rest of the batch then goes through: a
+service that fails meanwhile, or a bug that any event meets, is no message's fault.
+"""
+
+from collections.abc import Callable, Mapping
+
+# More crashing messages than this in one batch: then it is the job that is wrong.
+MOST = 20
+# Crashes of a batch before its messages are suspected.
+CRASHES = 2
+
+# Partition -> [first offset, end offset).
+Ranges = Mapping[int, tuple[int, int]]
+
+
+def culprits(ranges: Ranges, crashes: Callable[[Ranges], bool]) -> list[tuple[int, int]]:
+    """The (partition, offset) of messages that crash by themselves; none where it is not theirs.
+
+    `crashes(ranges)` computes these messages and tells whether that failed.
+    """
+    found: list[tuple[int, int]] = []
+    suspected = [ranges]
+    while suspected:
+        part = suspected.pop()
+        if not crashes(part):
+            continue
+        if _size(part) == 1:
+            [(partition, (offset, _))] = [each for each in part.items() if each[1][1] > each[1][0]]
+            found.append((partition, offset))
+            if len(found) > MOST:
+                return []
+        else:
+            suspected += _halves(part)
+    rest = _without(ranges, found)
+    return [] if not found or any(crashes(part) for part in rest) else sorted(found)
+
+
+def _size(ranges: Ranges) -> int:
+    return sum(end - begin for begin, end in ranges.values())
+
+
+def _halves(ranges: Ranges) -> list[Ranges]:
+    """Two parts with as many messages each, give or take one."""
+    first: dict[int, tuple[int, int]] = {}
+    second: dict[int, tuple[int, int]] = {}
+    wanted = _size(ranges) // 2
+    for partition, (begin, end) in ranges.items():
+        middle = min(end, begin + wanted)
+        wanted -= middle - begin
+        first[partition], second[partition] = (begin, middle), (middle, end)
+    return [first, second]
+
+
+def _without(ranges: Ranges, places: list[tuple[int, int]]) -> list[Ranges]:
+    """The same messages but those, in as few parts as there are gaps in a partition."""
+    pieces: dict[int, list[tuple[int, int]]] = {}
+    for partition, (begin, end) in ranges.items():
+        gaps = sorted(offset for other, offset in places if other == partition)
+        starts, ends = [begin, *(gap + 1 for gap in gaps)], [*gaps, end]
+        pieces[partition] = [(start, stop) for start, stop in zip(starts, ends, strict=True) if stop > start]
+    most = max((len(each) for each in pieces.values()), default=0)
+    return [
+        {partition: each[number] for partition, each in pieces.items() if number < len(each)} for number in range(most)
+    ]

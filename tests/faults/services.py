@@ -1,0 +1,48 @@
+"""Kafka, the registry and Cassandra of the session's stack, as processes that faults happen to."""
+
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psutil
+
+from adstream.settings import Settings
+from stack import local, state
+
+
+def process(settings: Settings, service: str) -> psutil.Process:
+    found = state.read(settings.data_dir.absolute()).services[service].running.process()
+    assert found is not None, f"{service} does not run"
+    return found
+
+
+@contextmanager
+def killed(settings: Settings, service: str) -> Iterator[None]:
+    """Killed by `kill -9`, and started again on the same data and port at the end."""
+    victim = process(settings, service)
+    victim.kill()
+    victim.wait(30)
+    try:
+        yield
+    finally:
+        local.up(settings)
+
+
+@contextmanager
+def frozen(settings: Settings, service: str) -> Iterator[None]:
+    """It keeps its connections and accepts new ones, and answers nothing."""
+    victim = process(settings, service)
+    victim.send_signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        victim.send_signal(signal.SIGCONT)
+        _await_answers(settings)
+
+
+def _await_answers(settings: Settings) -> None:
+    deadline = time.monotonic() + 120
+    while any(one.problem for one in local.status(settings)):
+        assert time.monotonic() < deadline
+        time.sleep(0.2)

@@ -1,0 +1,126 @@
+"""A file of the checkpoint is missing, cut short or has a flipped bit: the job refuses, or comes to the same."""
+
+import random
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cassandra.cluster import Session
+from pyspark.sql import SparkSession
+
+from adstream.cassandra import connect
+from adstream.errors import AdstreamError, CheckpointError
+from adstream.settings import Settings
+from streaming.jobs import find
+from streaming.runner import Listener, Options, Runner
+from tests.e2e.pipeline import Pipeline
+from tests.faults.faulty import MIX, ledger
+
+TABLES = ("ad_metrics", "ad_metrics_by_window")
+Rows = dict[str, list[Any]]
+
+
+def missing(file: Path, _chance: random.Random) -> None:
+    file.unlink()
+
+
+def truncated(file: Path, chance: random.Random) -> None:
+    data = file.read_bytes()
+    file.write_bytes(data[: chance.randrange(len(data))])
+
+
+def flipped(file: Path, chance: random.Random) -> None:
+    data = bytearray(file.read_bytes())
+    data[chance.randrange(len(data))] ^= 1 << chance.randrange(8)
+    file.write_bytes(data)
+
+
+DAMAGES = (missing, truncated, flipped)
+
+
+def kinds(checkpoint: Path) -> dict[str, list[Path]]:
+    """The files that hold something, by what they are for."""
+
+    def newest(folder: str) -> list[Path]:
+        return sorted((checkpoint / folder).glob("[0-9]*"), key=lambda file: int(file.name))[-1:]
+
+    return {
+        "ours": [checkpoint / "adstream.json"],
+        "metadata": [checkpoint / "metadata"],
+        "offsets": newest("offsets"),
+        "commits": newest("commits"),
+        "source": newest("sources/0"),
+        "state": sorted(checkpoint.glob("state/*/*/*.changelog")) + sorted(checkpoint.glob("state/*/*/*.zip")),
+        "state schema": [file for file in checkpoint.glob("state/*/_metadata/**/*") if file.is_file()],
+    }
+
+
+@pytest.fixture
+def base(spark: SparkSession, pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Rows]:
+    """A checkpoint of four batches with more to count behind it, and the tables that belong to it."""
+    monkeypatch.setenv("ADSTREAM_SPARK_MAX_EVENTS_PER_BATCH", "600")
+    pipeline.produce("--count", "2400", "--over", "3m", *MIX)
+    run(spark, Settings(), pipeline.checkpoint)
+    pipeline.produce("--count", "600", "--over", "2m", *MIX)
+    with connect(pipeline.settings.cassandra, keyspace=pipeline.settings.cassandra.keyspace) as session:
+        rows = {table: list(session.execute(f"SELECT * FROM {table}")) for table in TABLES}
+    kept = pipeline.checkpoint.with_name("base")
+    pipeline.checkpoint.rename(kept)
+    return kept, rows
+
+
+def run(spark: SparkSession, settings: Settings, checkpoint: Path) -> None:
+    job = find("ad-metrics")
+    options = Options(job.trigger, once=True, checkpoint=str(checkpoint))
+    listener = Listener(batch=lambda _report: None, notice=lambda _line: None)
+    Runner(spark, settings, job, options, listener=listener, stopping=threading.Event()).run()
+
+
+def restore(session: Session, rows: Rows) -> None:
+    for table, kept in rows.items():
+        session.execute(f"TRUNCATE {table}")
+        for row in kept:
+            marks = ", ".join("%s" for _ in row._fields)
+            session.execute(f"INSERT INTO {table} ({', '.join(row._fields)}) VALUES ({marks})", tuple(row))
+
+
+def trials(
+    checkpoint: Path, chance: random.Random, most: int | None
+) -> Iterator[tuple[str, str, int, Callable[..., None]]]:
+    every = [
+        (kind, str(file.relative_to(checkpoint)), 0, damage)
+        for kind, files in kinds(checkpoint).items()
+        for damage in DAMAGES
+        for file in [chance.choice(files)]
+    ]
+    chance.shuffle(every)
+    yield from every[:most]
+
+
+@pytest.mark.timeout(1200)
+def test_damage_is_refused_or_changes_nothing(
+    spark: SparkSession, pipeline: Pipeline, base: tuple[Path, Rows], seed: int
+) -> None:
+    chance = random.Random(seed)
+    kept, rows = base
+    outcomes = {}
+    settings = Settings()
+    with connect(settings.cassandra, keyspace=settings.cassandra.keyspace) as session:
+        for kind, file, _, damage in trials(kept, chance, None):
+            restore(session, rows)
+            shutil.rmtree(pipeline.checkpoint, ignore_errors=True)
+            shutil.copytree(kept, pipeline.checkpoint)
+            damage(pipeline.checkpoint / file, chance)
+            what = f"{kind}: {file} {damage.__name__}"
+            try:
+                run(spark, settings, pipeline.checkpoint)
+            except AdstreamError as refused:
+                outcomes[what] = f"{type(refused).__name__} {refused}"
+            else:
+                outcomes[what] = "the same"
+                ledger(pipeline, 3000)
+            print(what, "->", outcomes[what], flush=True)
+    assert all(said == "the same" or said.startswith(CheckpointError.__name__) for said in outcomes.values()), outcomes

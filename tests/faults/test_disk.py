@@ -1,0 +1,43 @@
+"""The disk under the checkpoint is full: a small file system of its own, in memory."""
+
+import random
+import subprocess
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.commands import adstream, one_line
+from tests.e2e.pipeline import Pipeline
+from tests.e2e.running_job import IN_SMALL_BATCHES
+from tests.faults.faulty import MIX, ledger
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", disk], capture_output=True, check=False)
+    if mounted.returncode:
+        pytest.skip(f"only root may mount a file system: {mounted.stderr.decode().strip()}")
+    try:
+        yield disk
+    finally:
+        subprocess.run(["umount", "--lazy", disk], check=True)
+
+
+@pytest.mark.thorough
+def test_a_full_disk_under_the_checkpoint_stops_the_job_and_loses_nothing(
+    pipeline: Pipeline, small_disk: Path, seed: int
+) -> None:
+    pipeline = replace(pipeline, checkpoint=small_disk / "checkpoint")
+    pipeline.produce("--seed", str(seed), "--count", "4000", "--over", "3m", *MIX)
+    taken = small_disk / "taken"
+    taken.write_bytes(b"x" * random.Random(seed).randrange(400_000, 1_000_000))
+    line = one_line(adstream(*pipeline.stream_command, "--once", **IN_SMALL_BATCHES))
+    assert "No space left on device" in line
+    taken.unlink()
+    subprocess.run(["mount", "-o", "remount,size=200m", small_disk], check=True)
+    pipeline.stream_once()
+    ledger(pipeline, 4000)

@@ -1,0 +1,143 @@
+"""Kafka, Cassandra and the registry fail under a running job: nothing is lost, and nothing is counted twice."""
+
+import random
+import socket
+import time
+from pathlib import Path
+
+import pytest
+from confluent_kafka import TopicPartition
+from confluent_kafka.admin import AdminClient
+
+from adstream.kafka import end_offsets
+from adstream.provision import prepare_topic
+from adstream.registry import RegistryClient
+from tests.e2e.commands import adstream, changed_contract, one_line, started
+from tests.e2e.pipeline import Pipeline
+from tests.e2e.running_job import SECONDS, running_job
+from tests.faults.faulty import MIX, ledger
+from tests.faults.services import frozen, killed
+
+
+def test_kafka_killed_and_frozen_while_producing_loses_no_acknowledged_event(
+    pipeline: Pipeline, tmp_path: Path, seed: int
+) -> None:
+    chance = random.Random(seed)
+    acknowledged = tmp_path / "acknowledged"
+    pipeline.produce("--seed", str(seed), "--count", "1000", "--over", "1m", *MIX)
+    with running_job(pipeline) as job:
+        with started(
+            *("produce", "ads", "--seed", str(seed), "--count", "6000", "--rate", "400", *MIX),
+            *("--acknowledged", str(acknowledged)),
+        ) as producer:
+            said = job.await_line(r"^batch 2 ")
+            time.sleep(chance.uniform(0, 1))  # somewhere in a batch
+            with frozen(pipeline.settings, "kafka"):
+                time.sleep(chance.uniform(1, 4))  # as long as the fault lasts
+            said = job.await_line(r"^batch \d+ ", after=said)
+            with killed(pipeline.settings, "kafka"):
+                pass
+            producer.communicate(timeout=SECONDS)
+        job.await_line(r"lag 0 ", after=said)
+        job.end()
+    pipeline.stream_once()
+    sent = len(acknowledged.read_text().splitlines())
+    assert sent > 1000
+    assert len(pipeline.messages()) >= 1000 + sent
+    ledger(pipeline, len(pipeline.messages()))
+    done = adstream("verify", "ad-metrics", "--checkpoint", str(pipeline.checkpoint), "--acknowledged", acknowledged)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_cassandra_killed_in_the_middle_of_a_batch(pipeline: Pipeline, seed: int) -> None:
+    chance = random.Random(seed)
+    pipeline.produce("--seed", str(seed), "--count", "6000", "--over", "3m", *MIX)
+    with running_job(pipeline) as job:
+        said = job.await_line(rf"^batch {chance.randrange(3)} ")
+        time.sleep(chance.uniform(0, 0.5))  # somewhere in the next batch
+        with killed(pipeline.settings, "cassandra"):
+            said = job.await_line("batch failed", after=said)
+        job.await_line(r"lag 0 ", after=said)
+        code, _, errors = job.end()
+        assert code == 0 or errors.count("\n") == 1
+    pipeline.stream_once()
+    ledger(pipeline, 6000)
+
+
+@pytest.mark.thorough
+def test_cassandra_frozen_in_the_middle_of_a_batch(pipeline: Pipeline, seed: int) -> None:
+    pipeline.produce("--seed", str(seed), "--count", "4000", "--over", "3m", *MIX)
+    with running_job(pipeline) as job:
+        said = job.await_line(rf"^batch {random.Random(seed).randrange(3)} ")
+        with frozen(pipeline.settings, "cassandra"):
+            said = job.await_line("batch failed", after=said)
+        job.await_line(r"lag 0 ", after=said)
+        job.end()
+    pipeline.stream_once()
+    ledger(pipeline, 4000)
+
+
+@pytest.mark.thorough
+def test_registry_down_or_silent_at_the_start_is_one_line_and_loses_nothing(pipeline: Pipeline) -> None:
+    pipeline.produce("--count", "300", "--over", "1m")
+    with killed(pipeline.settings, "registry"):
+        assert "no schema registry answers" in one_line(adstream(*pipeline.stream_command, "--once"))
+    with socket.create_server(("127.0.0.1", 0)) as accepts_and_says_nothing:
+        url = f"http://127.0.0.1:{accepts_and_says_nothing.getsockname()[1]}"
+        silent = {"ADSTREAM_REGISTRY_URL": url, "ADSTREAM_REGISTRY_TIMEOUT_SECONDS": "1"}
+        assert url in one_line(adstream(*pipeline.stream_command, "--once", **silent))
+    pipeline.stream_once()
+    ledger(pipeline, 300)
+
+
+@pytest.mark.thorough
+def test_registry_silent_when_a_new_schema_comes(pipeline: Pipeline, seed: int) -> None:
+    settings = pipeline.settings
+    pipeline.produce("--seed", str(seed), "--count", "500", "--over", "1m", *MIX)
+    with running_job(pipeline) as job:
+        said = job.await_line(r"lag 0 ")
+        newer = changed_contract(settings.topic.ads, {"name": "country", "type": ["null", "string"], "default": None})
+        RegistryClient(settings.registry).register(newer)
+        pipeline.produce("--seed", str(seed + 1), "--count", "500", "--over", "1m")
+        # The first batch with it fails; what is registered since can only be told by a registry that answers.
+        job.await_line(r"lag 0 ", after=said)
+        said = job.await_line("new schema version", after=said)
+        with frozen(settings, "registry"):
+            pipeline_without_registry(pipeline)
+            said = job.await_line("batch failed", after=said)
+        job.await_line(r"lag 0 ", after=said)
+        job.end()
+    pipeline.stream_once()
+    ledger(pipeline, len(pipeline.messages()))
+
+
+def pipeline_without_registry(pipeline: Pipeline) -> None:
+    """A message whose schema id nobody has seen: the job must ask the registry whether it is new."""
+    from confluent_kafka import Producer
+
+    producer = Producer({"bootstrap.servers": pipeline.settings.kafka.bootstrap_servers})
+    producer.produce(pipeline.settings.topic.ads, bytes([0]) + (2**30).to_bytes(4, "big") + b"?", b"k")
+    assert producer.flush(30) == 0
+
+
+def test_messages_that_are_gone_before_they_were_counted_stop_the_job(pipeline: Pipeline) -> None:
+    settings = pipeline.settings
+    topic = settings.topic.ads
+    admin = AdminClient({"bootstrap.servers": settings.kafka.bootstrap_servers})
+    pipeline.produce("--count", "300", "--over", "1m")
+    pipeline.stream_once()
+    counted = ledger(pipeline, 300)
+    ends = end_offsets(settings, topic)
+    pipeline.produce("--count", "300", "--over", "1m")
+    aged = [TopicPartition(topic, partition, offset + 10) for partition, offset in ends.items()]
+    for future in admin.delete_records(aged).values():
+        future.result(timeout=30)
+    line = one_line(adstream(*pipeline.stream_command, "--once"))
+    assert "10 messages were removed before they were counted" in line
+    assert "adstream reset" in line
+    assert counted == {"counted": 300, "duplicate": 0, "late": 0, "dead": 0}
+
+    admin.delete_topics([topic])[topic].result(timeout=30)
+    assert f"topic {topic}" in one_line(adstream(*pipeline.stream_command, "--once"))
+    prepare_topic(settings, topic, "ads_data")
+    assert "topic_id" in one_line(adstream(*pipeline.stream_command, "--once"))
