@@ -1,0 +1,13 @@
+"""What the golden checkpoints and their test agree on."""
+
+from adstream.cassandra import connect
+from adstream.settings import Settings
+
+TOPIC = "golden-ads"
+
+
+def totals(settings: Settings) -> dict[str, list[str]]:
+    """The rows of `ad_metrics`: ad -> clicks, views and cost as text."""
+    with connect(settings.cassandra, keyspace=settings.cassandra.keyspace) as session:
+        rows = session.execute("SELECT ad_id, total_clicks, total_views, total_cost FROM ad_metrics")
+        return {row[0]: [str(value) for value in row[1:]] for row in rows}

@@ -1,0 +1,49 @@
+"""Keep a checkpoint of this release for later ones: `python -m tests.faults.golden.make` on a running stack.
+
+It leaves `<version>.tar.gz` beside this file: the checkpoint of some batches of ad-metrics, `messages.json` (what is
+in the topic, by partition, as hex) and `totals.json` (the rows of `ad_metrics` by then).
+"""
+
+import json
+import os
+import secrets
+import tarfile
+import tempfile
+from importlib.metadata import version
+from pathlib import Path
+
+from adstream.provision import prepare
+from adstream.settings import Settings
+from tests.e2e.pipeline import Pipeline, make_ad_tables
+from tests.faults.golden.kept import TOPIC, totals
+
+HERE = Path(__file__).parent
+
+
+def make() -> Path:
+    """Produce, run the job twice, and pack what is left."""
+    os.environ["ADSTREAM_TOPIC_ADS"] = TOPIC
+    os.environ["ADSTREAM_CASSANDRA_KEYSPACE"] = f"golden_{secrets.token_hex(4)}"
+    os.environ["ADSTREAM_SPARK_MAX_EVENTS_PER_BATCH"] = "150"
+    settings = Settings()
+    prepare(settings)
+    make_ad_tables(settings)
+    with tempfile.TemporaryDirectory() as folder:
+        pipeline = Pipeline(settings, Path(folder) / "checkpoint")
+        for seed in ("1", "2"):
+            pipeline.produce("--seed", seed, "--count", "200", "--over", "2m", "--ads", "5", "--broken", "0.05")
+            pipeline.stream_once()
+        messages: dict[int, list[str]] = {}
+        for message in pipeline.messages():
+            messages.setdefault(message.partition() or 0, []).append(bytes(message.value() or b"").hex())
+        (Path(folder) / "messages.json").write_text(json.dumps(messages))
+        (Path(folder) / "totals.json").write_text(json.dumps(totals(settings)))
+        packed = HERE / f"{version('adstream')}.tar.gz"
+        with tarfile.open(packed, "w:gz") as archive:
+            for entry in sorted(Path(folder).iterdir()):
+                archive.add(entry, entry.name)
+    return packed
+
+
+if __name__ == "__main__":
+    print(make())

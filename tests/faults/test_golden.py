@@ -1,0 +1,88 @@
+"""A checkpoint that an earlier release made: the job goes on with it, and totals go on from where they were."""
+
+import io
+import json
+import secrets
+import tarfile
+from collections import defaultdict
+from decimal import Decimal
+from pathlib import Path
+
+import fastavro
+import pytest
+from confluent_kafka import Message, Producer
+from confluent_kafka.admin import AdminClient
+
+from adstream import contracts, wire
+from adstream.kafka import topic_id
+from adstream.provision import prepare
+from adstream.settings import Settings
+from tests.e2e.pipeline import Pipeline, make_ad_tables
+from tests.faults.golden.kept import TOPIC, totals
+
+HERE = Path(__file__).parent / "golden"
+
+
+@pytest.fixture
+def golden(stack: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pipeline:
+    """A pipeline whose topic bears the name that the checkpoints hold, and holds nothing yet."""
+    monkeypatch.setenv("ADSTREAM_TOPIC_ADS", TOPIC)
+    monkeypatch.setenv("ADSTREAM_TOPIC_DEAD_LETTERS", f"golden-dead-{secrets.token_hex(4)}")
+    monkeypatch.setenv("ADSTREAM_CASSANDRA_KEYSPACE", f"golden_{secrets.token_hex(4)}")
+    admin = AdminClient({"bootstrap.servers": stack.kafka.bootstrap_servers})
+    if TOPIC in admin.list_topics(timeout=30).topics:
+        admin.delete_topics([TOPIC])[TOPIC].result(timeout=30)
+    settings = Settings()
+    prepare(settings)
+    make_ad_tables(settings)
+    return Pipeline(settings, tmp_path / "checkpoint")
+
+
+@pytest.mark.parametrize("release", sorted(HERE.glob("*.tar.gz")), ids=lambda file: file.name)
+def test_a_checkpoint_of_an_earlier_release_goes_on(golden: Pipeline, release: Path) -> None:
+    folder = golden.checkpoint.parent
+    with tarfile.open(release) as archive:
+        archive.extractall(folder, filter="data")
+    kept = json.loads((folder / "messages.json").read_text())
+    send(golden.settings, kept)
+    belongs_to(golden.checkpoint, topic_id(golden.settings, TOPIC))
+    golden.produce("--count", "300", "--over", "1m", "--ads", "5", "--late", "0")
+    new = [message for message in golden.messages() if (message.offset() or 0) >= len(kept[str(message.partition())])]
+    assert len(new) == 300
+    golden.stream_once()
+    assert totals(golden.settings) == sums(json.loads((folder / "totals.json").read_text()), new)
+
+
+def send(settings: Settings, kept: dict[str, list[str]]) -> None:
+    """The messages of then, at the offsets of then."""
+    producer = Producer({"bootstrap.servers": settings.kafka.bootstrap_servers})
+    for partition, values in kept.items():
+        for value in values:
+            producer.produce(TOPIC, bytes.fromhex(value), partition=int(partition))
+    assert producer.flush(60) == 0
+
+
+def belongs_to(checkpoint: Path, topic: str) -> None:
+    """A topic cannot be kept in a repository: this one takes its place."""
+    file = checkpoint / "adstream.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), "topic_id": topic}))
+    (checkpoint / ".adstream.json.crc").unlink()
+
+
+def sums(before: dict[str, list[str]], messages: list[Message]) -> dict[str, list[str]]:
+    """The totals of then, for ads that come again, and each new event once."""
+    schema = fastavro.parse_schema(contracts.latest("ads_data").schema)
+    clicks: dict[str, int] = defaultdict(int)
+    views: dict[str, int] = defaultdict(int)
+    cost: dict[str, Decimal] = defaultdict(Decimal)
+    for ad, (then_clicks, then_views, then_cost) in before.items():
+        clicks[ad], views[ad], cost[ad] = int(then_clicks), int(then_views), Decimal(then_cost)
+    seen = set()
+    for message in messages:
+        event = fastavro.schemaless_reader(io.BytesIO((message.value() or b"")[wire.HEADER_BYTES :]), schema, None)
+        ad = event["ad_id"]
+        seen.add(ad)
+        clicks[ad] += event["clicks"]
+        views[ad] += event["views"]
+        cost[ad] += Decimal(repr(event["cost"])).quantize(Decimal("0.000001"))
+    return {ad: [str(clicks[ad]), str(views[ad]), str(cost[ad])] for ad in seen}
