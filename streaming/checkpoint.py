@@ -215,20 +215,25 @@ class Checkpoint:
 def first_cause(error: Exception) -> str:
     """What went wrong in the JVM, by the innermost cause, in one line."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    if isinstance(error, Py4JJavaError):
+        lines = [line.removeprefix(": ") for line in lines[1:]]  # the first says only which call it was
     causes = [line.removeprefix("Caused by:").strip() for line in lines if line.startswith("Caused by:")]
     return (causes or lines or [type(error).__name__])[-1 if causes else 0][:300]
 
 
 # How Spark and Hadoop word a file of the checkpoint that is gone or is not what was written.
 _DAMAGE = (
+    "CHECKPOINT_FILE_CHECKSUM_VERIFICATION_FAILED",
     "ChecksumException",
     "CANNOT_LOAD_STATE_STORE",
+    "STATE_STORE_",
+    "StreamMetadata",
+    "Incomplete log file",
+    "MalformedInputException",
+    "JsonParseException",
 )
 
 
-def damage(error: Exception, checkpoint: str) -> str | None:
+def damage(error: Exception) -> str | None:
     """What is wrong with the checkpoint's files, where that is why Spark's query ended."""
-    text = str(error)
-    if checkpoint in text and any(sign in text for sign in _DAMAGE):
-        return first_cause(error)
-    return None
+    return first_cause(error) if any(sign in str(error) for sign in _DAMAGE) else None

@@ -162,6 +162,8 @@ class Runner:
             if not begun:
                 raise
             return 0, unavailable
+        except Py4JJavaError as not_started:
+            return 0, not_started
         committed = self._follow(writer, query)
         error = _failure(writer, query)
         if error is not None and "CONCURRENT_STREAM_LOG_UPDATE" in str(error):
@@ -196,7 +198,7 @@ class Runner:
 
     def _refuse_what_cannot_go_on(self, error: Exception, *, last: bool) -> None:
         """Raises CheckpointError or TopicNotFound where no further attempt can mend what made the batch fail."""
-        if what := damage(error, self._checkpoint.path):
+        if what := damage(error):
             raise self._checkpoint.damaged(what) from error
         if isinstance(self._source, Topic):
             try:
