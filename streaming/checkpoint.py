@@ -62,6 +62,13 @@ class Checkpoint:
         text = self._read(f"offsets/{batch_id - 1}") if batch_id else None
         return int(json.loads(text.splitlines()[1])["batchWatermarkMs"]) if text else 0
 
+    def query_id(self) -> str:
+        """The id that Spark gave the checkpoint's query when it was first started."""
+        text = self._read("metadata")
+        if text is None:
+            raise CheckpointError(f"{self.path} does not hold the id of its query", "it may be damaged")
+        return str(json.loads(text)["id"])
+
     def is_committed(self, batch_id: int) -> bool:
         """True when Spark has committed the batch, so that it will not come again."""
         return self._exists(f"commits/{batch_id}")

@@ -6,7 +6,7 @@ with it and goes on from the same checkpoint.
 """
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
@@ -37,13 +37,14 @@ from streaming.batch import BatchWriter, NewWriterSchema, StopRequested
 from streaming.checkpoint import Checkpoint
 from streaming.job import Job
 from streaming.judge import counted
-from streaming.late import count_late
-from streaming.observed import RunningBatch
+from streaming.late import Late, by_windows, count_late, exact, pairs_again
+from streaming.observed import Observed, RunningBatch
 from streaming.pipeline import Pipeline
-from streaming.progress import BatchReport, replayed, reports
-from streaming.sinks import dead_letters
+from streaming.progress import BatchReport, replayed, reports, with_late
+from streaming.sinks import dead_letters, late_events
+from streaming.sinks.cassandra import close_session
 from streaming.sinks.ranking import TopProducts
-from streaming.sinks.sink import Sink, into_all
+from streaming.sinks.sink import Sink, Stamp, into_all
 from streaming.sinks.tables import Tables
 from streaming.sources import Source, Topic
 
@@ -110,7 +111,14 @@ class Runner:
     def run(self) -> None:
         """Run the job. Raises JobFailed after the last attempt, or at once what no further attempt can mend."""
         self._claim()
-        if any(isinstance(sink, Tables | TopProducts) for sink in self._sinks):
+        try:
+            self._run()
+        finally:
+            close_session()
+
+    def _run(self) -> None:
+        if self._has_tables:
+            late_events.require_table(self._settings.cassandra)
             self._timestamps = leases.Lease(partial(leases.take, self._settings.cassandra, self._job.name)).next
         self._listener.notice(f"reading from {self._source.name}, checkpoint {self._options.checkpoint}")
         failures = 0
@@ -157,6 +165,10 @@ class Runner:
         return self._job.sinks if self._options.sinks is None else self._options.sinks
 
     @property
+    def _has_tables(self) -> bool:
+        return writes_tables(self._sinks)
+
+    @property
     def _publishes_dead_letters(self) -> bool:
         return not self._source.json_only and self._options.sinks is None
 
@@ -179,6 +191,7 @@ class Runner:
         writer = BatchWriter(
             write=into_all([sink.open(spark, self._settings, rows.schema) for sink in self._sinks]),
             observed=running,
+            keep_late=self._keep_late,
             reread=self._judged_again,
             publish=self._publish,
             registered=lambda: set(self._writers()),
@@ -209,6 +222,25 @@ class Runner:
         messages = self._source.batch_again(self._spark, self._checkpoint, batch_id)
         return None if messages is None else self._pipeline.judged(messages)
 
+    def _keep_late(self, batch_id: int, seen: Observed, stamp: Stamp) -> Late:
+        """The running batch's late events, where the job decides lateness; they are in their table afterwards."""
+        if self._job.lateness is None or not seen.late:
+            return Late(seen.late)
+        pairs = seen.late_pairs
+        if not exact(pairs, seen.late):
+            messages = self._judged_again(batch_id)
+            if messages is None:
+                return Late(seen.late)
+            pairs = pairs_again(messages, self._job)
+        late = by_windows(pairs, self._job)
+        self._write_late(batch_id, late, stamp)
+        return late
+
+    def _write_late(self, batch_id: int, late: Late, stamp: Stamp) -> None:
+        if self._has_tables:
+            checkpoint = self._checkpoint.query_id()
+            late_events.write(self._settings.cassandra, late, self._job.name, checkpoint, batch_id, stamp)
+
     def _publish(self, dead: DataFrame) -> None:
         if self._publishes_dead_letters:
             dead_letters.publish(dead, self._settings.kafka, self._settings.topic.dead_letters, self._job.name)
@@ -228,7 +260,8 @@ class Runner:
         for batch_id in writer.written:
             if writer.error is None and self._checkpoint.is_committed(batch_id):
                 offsets = self._checkpoint.batch_offsets(self._source.name, batch_id).values()
-                self._listener.batch(replayed(batch_id, sum(end - start for start, end in offsets), writer))
+                events = sum(end - start for start, end in offsets)
+                self._listener.batch(replace(replayed(batch_id, events, writer), late_option=self._job.late_option))
                 return True
         return False
 
@@ -243,7 +276,7 @@ class Runner:
             except StreamingQueryException:
                 ended = True
             for report in reports(query, after=last, writer=writer):
-                self._listener.batch(self._with_late(report))
+                self._listener.batch(self._with_dropped(report, writer))
                 last = report.batch_id
                 committed += 1
             if self._stopping.is_set() and not ended:
@@ -255,18 +288,26 @@ class Runner:
                     query.stop()
         return committed
 
-    def _with_late(self, report: BatchReport) -> BatchReport:
-        """The report with what Spark's watermark dropped, in events."""
+    def _with_dropped(self, report: BatchReport, writer: BatchWriter) -> BatchReport:
+        """The report with what Spark's watermark dropped, in events; they are written down, too."""
+        report = replace(report, late_option=self._job.late_option)
         dropped = report.dropped_by_watermark
         if not dropped or self._job.lateness is not None:
             return replace(report, alarm=dropped > 0)
-        if self._job.arbitrary_state:
-            return replace(report, late=report.late + dropped)
         messages = self._judged_again(report.batch_id)
         if messages is None:
-            return replace(report, late=report.late + dropped)
+            return with_late(report, Late(dropped))
         late = count_late(counted(messages), self._job, self._checkpoint.late_before(report.batch_id))
-        return replace(report, late=report.late + late.events, late_by_window=late.by_window)
+        try:
+            self._write_late(report.batch_id, late, writer.written[report.batch_id].stamp)
+        except AdstreamError as error:
+            self._listener.notice(f"the late events of batch {report.batch_id} are missing from the table: {error}")
+        return with_late(report, late)
+
+
+def writes_tables(sinks: Iterable[Sink]) -> bool:
+    """Whether Cassandra is among the places that are written."""
+    return any(isinstance(sink, Tables | TopProducts) for sink in sinks)
 
 
 def _trigger(options: Options) -> dict[str, Any]:
