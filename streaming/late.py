@@ -26,8 +26,8 @@ from streaming.job import Job
 from streaming.judge import LATE
 from streaming.patterns.event_time import interval
 
-# Up to so many late messages of a batch, of so many different windows and delays, the sketch below is an exact count
-# and the batch's metrics stay small. Beyond, the batch is read again.
+# Up to so many late messages of a batch the sketch below cannot have overflowed, and up to so many different pairs of
+# window and delay the batch's metrics stay small. Beyond either, the batch is read again.
 MOST_TRACKED = 100_000
 MOST_DIFFERENT = 5_000
 
@@ -62,17 +62,16 @@ class Late:
 def observed_pairs(job: Job) -> Column:
     """An aggregate for `observe`: the late messages by window and delay; as `pairs_of` and `exact` take it.
 
-    It is Spark's sketch of the most frequent items, because that is a count per value in bounded memory.
+    It is Spark's sketch of the most frequent items, which is a count per value in bounded memory: as long as it has not
+    met more values than it may track, it has thrown none away, and is exact.
     """
-    time, arrival = _event_micros(job), F.unix_micros("timestamp")
-    key = F.when(F.col("outcome") == LATE, _key(job, time, _rounded_up(arrival - time)))
-    return F.call_function("approx_top_k", key, F.lit(MOST_DIFFERENT), F.lit(MOST_TRACKED))
+    return F.call_function("approx_top_k", _pair(job), F.lit(MOST_DIFFERENT), F.lit(MOST_TRACKED))
 
 
 def pairs_of(items: Iterable[Mapping[str, Any]]) -> Pairs:
     """From the observed value as parsed JSON, in which the messages that are not late are one item that is null."""
-    found = {item["item"]: item["count"] for item in items if item.get("item") is not None}
-    return {(int(start), int(delay)): count for (start, delay), count in ((key.split(), n) for key, n in found.items())}
+    found = [(item["item"].split(), item["count"]) for item in items if item.get("item") is not None]
+    return {(int(start), int(delay)): count for (start, delay), count in found}
 
 
 def exact(pairs: Pairs, events: int) -> bool:
@@ -82,11 +81,9 @@ def exact(pairs: Pairs, events: int) -> bool:
 
 def pairs_again(judged: DataFrame, job: Job) -> Pairs:
     """The same from a batch's judged messages, whatever their number."""
-    time, arrival = _event_micros(job), F.unix_micros("timestamp")
-    key = F.when(F.col("outcome") == LATE, _key(job, time, _rounded_up(arrival - time)))
-    # Spark merges no expression through an observation: the decode is not repeated for each part of the key.
+    # Spark merges no expression through an observation: the decode is not repeated for each part of the pair.
     whole = judged.observe("again", F.count(F.lit(1)).alias("messages"))
-    rows = whole.groupBy(key.alias("item")).count().collect()
+    rows = whole.groupBy(_pair(job).alias("item")).count().collect()
     return pairs_of([row.asDict() for row in rows])
 
 
@@ -140,13 +137,12 @@ def count_late(events: DataFrame, job: Job, watermark_millis: int) -> Late:
     return Late(once.total(), windows, once)
 
 
-def _event_micros(job: Job) -> Column:
-    return F.greatest(F.unix_micros(F.col("event")[contracts.latest(job.contract).time_field]), F.lit(0))
-
-
-def _key(job: Job, time: Column, delay: Column) -> Column:
-    slot = _slot(job) // timedelta(microseconds=1)
-    return F.concat_ws(" ", (time - time % F.lit(slot)).cast("string"), delay.cast("string"))
+def _pair(job: Job) -> Column:
+    """Of a judged message that is late: the start of its newest window and its rounded delay, as text; else null."""
+    time = F.greatest(F.unix_micros(F.col("event")[contracts.latest(job.contract).time_field]), F.lit(0))
+    start = time - time % F.lit(_slot(job) // timedelta(microseconds=1))
+    delay = _rounded_up(F.unix_micros("timestamp") - time)
+    return F.when(F.col("outcome") == LATE, F.concat_ws(" ", start.cast("string"), delay.cast("string")))
 
 
 def _slot(job: Job) -> timedelta:
