@@ -1,6 +1,7 @@
 """`make bench`: all benchmarks, one after the other."""
 
-from benchmarks import daily_sales, sink
+from benchmarks import daily_sales, late, sink
 
 sink.main(rows=30_000, rounds=5)
+late.main(rows=1_000_000, rounds=5)
 daily_sales.main(rows=10_000_000, rounds=5)

@@ -1,8 +1,8 @@
 """What happens to one micro-batch before it may be committed.
 
-Rows go to the sinks; if any of its messages cannot be counted, the batch is read again and those go to the dead-letter
-topic. Only then does the function return and Spark commit. Whatever raises here leaves the batch uncommitted: it comes
-again, with the same messages.
+Rows go to the sinks, and how many of its events were late to the table of those; if any of its messages cannot be
+counted, the batch is read again and those go to the dead-letter topic. Only then does the function return and Spark
+commit. Whatever raises here leaves the batch uncommitted: it comes again, with the same messages.
 """
 
 import threading
@@ -15,9 +15,13 @@ from pyspark.sql import functions as F
 
 from adstream.reasons import UNKNOWN_SCHEMA_ID
 from streaming.judge import only_dead_letters
+from streaming.late import Late
 from streaming.observed import Observed
 from streaming.sinks.dead_letters import schema_id
 from streaming.sinks.sink import Stamp, Write
+
+# Spark keeps the progress of so many batches, for whoever reads it late.
+_REMEMBERED = 100
 
 
 class StopRequested(Exception):
@@ -30,11 +34,12 @@ class NewWriterSchema(Exception):
 
 @dataclass(frozen=True)
 class Written:
-    """What a batch left behind: rows in the sinks, and how many of its messages were late or dead."""
+    """What a batch left behind: rows in the sinks, and which of its messages were late or dead."""
 
     rows: int
-    late: int
+    late: Late
     dead: int
+    stamp: Stamp
 
 
 class BatchWriter:
@@ -45,6 +50,7 @@ class BatchWriter:
         *,
         write: Write,
         observed: Callable[[], Observed],
+        keep_late: Callable[[int, Observed, Stamp], Late],
         reread: Callable[[int], DataFrame | None],
         publish: Callable[[DataFrame], None],
         registered: Callable[[], set[int]],
@@ -52,10 +58,12 @@ class BatchWriter:
         stopping: threading.Event,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        """`observed()`: what the running batch counted; `reread(batch_id)`: its judged messages; `registered()`: the
-        schema ids that the registry has; `timestamps()`: the one for the next batch's writes."""
+        """`observed()`: what the running batch counted; `keep_late(batch_id, observed, stamp)`: writes its late events
+        down; `reread(batch_id)`: its judged messages; `registered()`: the schema ids that the registry has;
+        `timestamps()`: the one for the next batch's writes."""
         self._sink = write
         self._observed = observed
+        self._keep_late = keep_late
         self._reread = reread
         self._publish = publish
         self._registered = registered
@@ -76,11 +84,15 @@ class BatchWriter:
     def _write(self, rows: DataFrame, batch_id: int) -> None:
         if self._stopping.is_set():
             raise StopRequested
-        written = self._sink(rows, Stamp(self._clock(), self._timestamps()))
+        stamp = Stamp(self._clock(), self._timestamps())
+        written = self._sink(rows, stamp)
         seen = self._observed()
         if seen.dead:
             self._dead_letter(batch_id, some_unknown=seen.unknown > 0)
-        self.written = {batch_id: Written(written, seen.late, seen.dead)}
+        late = self._keep_late(batch_id, seen, stamp)
+        self.written[batch_id] = Written(written, late, seen.dead, stamp)
+        if len(self.written) > _REMEMBERED:
+            del self.written[min(self.written)]
 
     def _dead_letter(self, batch_id: int, *, some_unknown: bool) -> None:
         messages = self._reread(batch_id)

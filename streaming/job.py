@@ -35,6 +35,7 @@ class Job:
 
     `contract` names the topic's contract, `key` the columns that tell its rows apart, and `modes` the output modes
     that it can run in, the default first. A job with state of its own (transformWithState) has `arbitrary_state`.
+    `concerns` is a condition, in SQL, for the events that the pattern uses at all: no other can be late for it.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Job:
     json: bool = False
     arbitrary_state: bool = False
     lookup: Lookup | None = None
+    concerns: str = "true"
     changed: Mapping[str, Parameter] = field(default_factory=dict)
 
     @property
@@ -69,6 +71,11 @@ class Job:
         """How late an event may arrive and count, where the job decides that for each event (streaming.judge)."""
         found = self.parameters.get("lateness")
         return found if isinstance(found, timedelta) else None
+
+    @property
+    def late_option(self) -> str:
+        """The parameter that says how long is waited for late events."""
+        return "watermark" if self.lateness is None else "lateness"
 
     def with_parameters(self, **given: Parameter) -> "Job":
         """The same job with other parameters. Raises ConfigError for one it does not have, or that cannot be used."""

@@ -156,6 +156,7 @@ _CATALOGUE = [
         key=("window_start",),
         sinks=(Tables("error_alerts"), Alerts("error-alerts", subject=_SPAN, status="'raised'", at="window_start")),
         arbitrary_state=True,
+        concerns="event = 'error'",
     ),
     Job(
         "fruit-categories",

@@ -63,11 +63,12 @@ def judge(decoded: DataFrame, contract: Contract, *, lateness: timedelta | None 
     return decoded.withColumn("outcome", outcome)
 
 
-def counted(judged: DataFrame) -> DataFrame:
+def counted(judged: DataFrame, *further: Column) -> DataFrame:
     """The events that count, flat: the contract's fields and `position` (topic:partition:offset, unique).
 
     On the way it counts, as the observed metric `judged`: `late`, `dead` and `unknown` (of a schema id that the plan
-    does not know). Spark pushes no condition below that, so the decode is not repeated for each part of the condition.
+    does not know), and the `further` aggregates. Spark pushes no condition below that, so the decode is not repeated
+    for each part of the condition.
     """
     return (
         judged.observe(
@@ -75,6 +76,7 @@ def counted(judged: DataFrame) -> DataFrame:
             F.count_if(F.col("outcome") == LATE).alias("late"),
             F.count_if(_is_dead()).alias("dead"),
             F.count_if(F.col("outcome") == UNKNOWN_SCHEMA_ID).alias("unknown"),
+            *further,
         )
         .where(F.col("outcome").isNull())
         .select("event.*", F.concat_ws(":", "topic", "partition", "offset").alias("position"))

@@ -6,21 +6,27 @@ execution of the batch that is under way holds the same numbers as soon as its r
 
 import json
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from pyspark.sql.streaming.query import StreamingQuery
+
+from streaming.late import Pairs, pairs_of
 
 _START_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
 class Observed:
-    """Messages of the batch: late ones, dead ones, and the dead ones with a schema id unknown to the plan."""
+    """Messages of the batch: late ones, dead ones, and the dead ones with a schema id unknown to the plan.
+
+    `late_pairs`: the late ones by window and delay, where the job decides lateness (streaming.late).
+    """
 
     late: int = 0
     dead: int = 0
     unknown: int = 0
+    late_pairs: Pairs = field(default_factory=dict)
 
 
 class RunningBatch:
@@ -44,10 +50,13 @@ class RunningBatch:
         metrics = execution.observedMetrics()
         judged, late = _metric(metrics, "judged"), _metric(metrics, "late")
         return Observed(
-            judged.get("late", 0) + (late.get("late") or 0), judged.get("dead", 0), judged.get("unknown", 0)
+            judged.get("late", 0) + (late.get("late") or 0),
+            judged.get("dead", 0),
+            judged.get("unknown", 0),
+            pairs_of(judged.get("late_by_window", [])),
         )
 
 
-def _metric(metrics: Any, name: str) -> dict[str, int]:  # noqa: ANN401 - a Scala map of rows
+def _metric(metrics: Any, name: str) -> dict[str, Any]:  # noqa: ANN401 - a Scala map of rows
     found = metrics.get(name)
     return json.loads(found.get().json()) if found.isDefined() else {}

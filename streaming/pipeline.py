@@ -12,6 +12,7 @@ from adstream.reasons import CRASHES_THE_JOB
 from streaming.decode import decode
 from streaming.job import Job
 from streaming.judge import counted, judge
+from streaming.late import observed_pairs
 from streaming.patterns.keyed_state import LATE_ROWS
 
 _WHOLE = "whole_value"
@@ -49,10 +50,12 @@ class Pipeline:
     def rows(self, messages: DataFrame) -> DataFrame:
         """What the job computes, as its sinks take it; observes `judged`, and `late` where a pattern tells it.
 
+        Where the job decides lateness, `judged` has the late messages by window and delay, too (streaming.late).
         A pattern with state of its own says in `late_rows` how many rows of a key were older than what the key has
         seen; those rows are counted here and go no further.
         """
-        events = counted(self.judged(messages))
+        further = [] if self.job.lateness is None else [observed_pairs(self.job).alias("late_by_window")]
+        events = counted(self.judged(messages), *further)
         rows = self.job.compute(events) if self.lookup is None else self.job.compute(events, self.lookup)
         if LATE_ROWS not in rows.columns:
             return rows

@@ -4,21 +4,26 @@ Spark keeps its offsets in the checkpoint and commits none to Kafka, so the lag 
 """
 
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
 from pyspark.sql.streaming.query import StreamingQuery
 
+from adstream.delays import SHARES, Delays, percentile, text
 from streaming.batch import BatchWriter
+from streaming.late import Late
 
 _WINDOWS_SHOWN = 3
 
 
 @dataclass(frozen=True)
 class BatchReport:
-    """One committed batch: wall-clock seconds, lag in events; `late` by window where the pattern has windows (UTC).
+    """One committed batch: wall-clock seconds, lag in events.
+
+    `late` counts each event once, `late_by_window` (UTC) in each of its windows, and `late_delays` by how long would
+    have had to be waited for it; `late_option` is the job's option for that.
 
     `dropped_by_watermark` is Spark's count, of groups where the pattern aggregates; `alarm` says that it should be 0.
     """
@@ -34,7 +39,9 @@ class BatchReport:
     watermark: str
     dropped_by_watermark: int
     alarm: bool = False
-    late_by_window: dict[datetime, int] = field(default_factory=dict)
+    late_by_window: Mapping[datetime, int] = field(default_factory=dict)
+    late_delays: Delays = field(default_factory=dict)
+    late_option: str = "watermark"
 
     def __str__(self) -> str:
         rate = f"{self.events / self.seconds:,.0f}/s" if self.seconds else "-"
@@ -47,7 +54,8 @@ class BatchReport:
         if self.duplicates:
             parts.append(f"{self.duplicates:,} duplicates")
         if self.late:
-            parts.append(f"{self.late:,} late{self._windows()}")
+            details = "; ".join(each for each in (self._windows(), self._would_have_kept()) if each)
+            parts.append(f"{self.late:,} late{details and f' ({details})'}")
         if self.dead:
             parts.append(f"{self.dead:,} dead-lettered")
         if self.alarm:
@@ -60,7 +68,16 @@ class BatchReport:
         counts = sorted(self.late_by_window.items())
         shown = ", ".join(f"{start:%Y-%m-%d %H:%M:%S}: {count:,}" for start, count in counts[:_WINDOWS_SHOWN])
         more = f", and {len(counts) - _WINDOWS_SHOWN} more" if len(counts) > _WINDOWS_SHOWN else ""
-        return f" (window {shown}{more})"
+        return f"window {shown}{more}"
+
+    def _would_have_kept(self) -> str:
+        """The delays, those that are the same named once: by the larger share."""
+        if not self.late_delays:
+            return ""
+        shares = {percentile(self.late_delays, per_mille): SHARES[per_mille] for per_mille in (990, 999)}
+        (shortest, share), *longer = shares.items()
+        more = "".join(f", {text(delay)} {larger}" for delay, larger in longer)
+        return f"a {self.late_option} of {text(shortest)} would have kept {share}{more}"
 
 
 def reports(query: StreamingQuery, *, after: int, writer: BatchWriter) -> Iterator[BatchReport]:
@@ -78,28 +95,35 @@ def reports(query: StreamingQuery, *, after: int, writer: BatchWriter) -> Iterat
 def replayed(batch_id: int, events: int, writer: BatchWriter) -> BatchReport:
     """The report of a committed batch that Spark gave none of."""
     written = writer.written[batch_id]
-    return BatchReport(
-        batch_id, events, 0.0, written.rows, 0, written.late, written.dead, lag=0, watermark="", dropped_by_watermark=0
+    late = written.late
+    return with_late(
+        BatchReport(batch_id, events, 0.0, written.rows, 0, 0, written.dead, 0, watermark="", dropped_by_watermark=0),
+        late,
     )
+
+
+def with_late(report: BatchReport, late: Late) -> BatchReport:
+    """The report with these late events in addition."""
+    return replace(report, late=report.late + late.events, late_by_window=late.by_window, late_delays=late.delays)
 
 
 def _report(progress: Any, writer: BatchWriter) -> BatchReport:  # noqa: ANN401 - parsed JSON
     operators = progress["stateOperators"]
     written = writer.written.get(progress["batchId"])
-    observed = progress.get("observedMetrics", {})
-    judged, kept = observed.get("judged") or {}, observed.get("late") or {}
-    return BatchReport(
+    judged = progress.get("observedMetrics", {}).get("judged") or {}
+    report = BatchReport(
         batch_id=progress["batchId"],
         events=progress["numInputRows"],
         seconds=progress["durationMs"].get("triggerExecution", 0) / 1_000,
         rows=written.rows if written else 0,
         duplicates=sum(_custom(operator, "numDroppedDuplicateRows") for operator in operators),
-        late=(judged.get("late") or 0) + (kept.get("late") or 0),
+        late=0,
         dead=judged.get("dead") or 0,
         lag=sum(_behind(source) for source in progress["sources"]),
         watermark=progress.get("eventTime", {}).get("watermark", ""),
         dropped_by_watermark=sum(operator["numRowsDroppedByWatermark"] for operator in operators),
     )
+    return with_late(report, written.late) if written else report
 
 
 def _custom(operator: Any, metric: str) -> int:  # noqa: ANN401

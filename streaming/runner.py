@@ -39,14 +39,15 @@ from streaming.batch import BatchWriter, NewWriterSchema, StopRequested
 from streaming.checkpoint import Checkpoint, damage, first_cause, held
 from streaming.job import Job
 from streaming.judge import counted
-from streaming.late import count_late
-from streaming.observed import RunningBatch
+from streaming.late import Late, by_windows, count_late, exact, pairs_again
+from streaming.observed import Observed, RunningBatch
 from streaming.pipeline import Pipeline
-from streaming.progress import BatchReport, replayed, reports
+from streaming.progress import BatchReport, replayed, reports, with_late
 from streaming.quarantine import CRASHES, Ranges, culprits
-from streaming.sinks import dead_letters
+from streaming.sinks import dead_letters, late_events
+from streaming.sinks.cassandra import close_session
 from streaming.sinks.ranking import TopProducts
-from streaming.sinks.sink import Sink, into_all
+from streaming.sinks.sink import Sink, Stamp, into_all
 from streaming.sinks.tables import Tables
 from streaming.sources import Source, Topic, topic_range
 
@@ -117,7 +118,10 @@ class Runner:
         """Run the job. Raises JobFailed after the last attempt, or at once what no further attempt can mend."""
         with held(self._options.checkpoint):
             self._claim()
-            self._run()
+            try:
+                self._run()
+            finally:
+                close_session()
 
     def _run(self) -> None:
         self._listener.notice(f"reading from {self._source.name}, checkpoint {self._options.checkpoint}")
@@ -191,6 +195,7 @@ class Runner:
         for name, value in kept.items():
             self._listener.notice(f"{name}={value}, as the checkpoint was made with; the setting is for new ones")
         if self._tables:
+            late_events.require_table(self._settings.cassandra)
             self._before = job_checkpoints.require(self._settings.cassandra, self._owner(), self._tables)
         if isinstance(self._source, Topic):
             self._source = self._source.pinned()
@@ -253,6 +258,7 @@ class Runner:
         writer = BatchWriter(
             write=into_all([sink.open(spark, self._settings, rows.schema) for sink in self._sinks]),
             observed=running,
+            keep_late=self._keep_late,
             reread=self._judged_again,
             publish=self._publish,
             registered=lambda: set(self._writers()),
@@ -307,6 +313,24 @@ class Runner:
             self._listener.notice("no message alone is the cause")
         return bool(found)
 
+    def _keep_late(self, batch_id: int, seen: Observed, stamp: Stamp) -> Late:
+        """The running batch's late events, where the job decides lateness; they are in their table afterwards."""
+        if self._job.lateness is None or not seen.late:
+            return Late(seen.late)
+        pairs = seen.late_pairs
+        if not exact(pairs, seen.late):
+            messages = self._judged_again(batch_id)
+            if messages is None:
+                return Late(seen.late)
+            pairs = pairs_again(messages, self._job)
+        late = by_windows(pairs, self._job)
+        self._write_late(batch_id, late, stamp)
+        return late
+
+    def _write_late(self, batch_id: int, late: Late, stamp: Stamp) -> None:
+        if self._tables:
+            late_events.write(self._settings.cassandra, late, self._job.name, self._checkpoint.id, batch_id, stamp)
+
     def _publish(self, dead: DataFrame) -> None:
         if self._publishes_dead_letters:
             dead_letters.publish(dead, self._settings.kafka, self._settings.topic.dead_letters, self._job.name)
@@ -326,7 +350,8 @@ class Runner:
         for batch_id in writer.written:
             if writer.error is None and self._checkpoint.is_committed(batch_id):
                 offsets = self._checkpoint.batch_offsets(self._source.name, batch_id).values()
-                self._listener.batch(replayed(batch_id, sum(end - start for start, end in offsets), writer))
+                events = sum(end - start for start, end in offsets)
+                self._listener.batch(replace(replayed(batch_id, events, writer), late_option=self._job.late_option))
                 return True
         return False
 
@@ -341,7 +366,7 @@ class Runner:
             except StreamingQueryException:
                 ended = True
             for report in reports(query, after=last, writer=writer):
-                self._listener.batch(self._with_late(report))
+                self._listener.batch(self._with_dropped(report, writer))
                 last = report.batch_id
                 committed += 1
             if self._stopping.is_set() and not ended:
@@ -353,18 +378,21 @@ class Runner:
                     query.stop()
         return committed
 
-    def _with_late(self, report: BatchReport) -> BatchReport:
-        """The report with what Spark's watermark dropped, in events."""
+    def _with_dropped(self, report: BatchReport, writer: BatchWriter) -> BatchReport:
+        """The report with what Spark's watermark dropped, in events; they are written down, too."""
+        report = replace(report, late_option=self._job.late_option)
         dropped = report.dropped_by_watermark
         if not dropped or self._job.lateness is not None:
             return replace(report, alarm=dropped > 0)
-        if self._job.arbitrary_state:
-            return replace(report, late=report.late + dropped)
         messages = self._judged_again(report.batch_id)
         if messages is None:
-            return replace(report, late=report.late + dropped)
+            return with_late(report, Late(dropped))
         late = count_late(counted(messages), self._job, self._checkpoint.late_before(report.batch_id))
-        return replace(report, late=report.late + late.events, late_by_window=late.by_window)
+        try:
+            self._write_late(report.batch_id, late, writer.written[report.batch_id].stamp)
+        except AdstreamError as error:
+            self._listener.notice(f"the late events of batch {report.batch_id} are missing from the table: {error}")
+        return with_late(report, late)
 
 
 class _Replayed(Exception):

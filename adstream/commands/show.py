@@ -22,15 +22,23 @@ def show(
         str | None, typer.Option("--key", "--ad", help="One ad, user, sensor, ...: only its rows, newest first.")
     ] = None,
     limit: Annotated[int, typer.Option(min=1, max=1_000, help="How many rows at most.")] = 10,
+    late: Annotated[
+        bool, typer.Option("--late", help="The events that came too late, by window, and what would have kept them.")
+    ] = False,
 ) -> None:
     """Show what a job has written, newest first; of ad-metrics the ads that cost most. Times are UTC.
 
     Example: `adstream show ad-metrics --ad ad-00001`
 
     Example: `adstream show user-sessions --key user-001`
+
+    Example: `adstream show ad-metrics --late`
     """
     settings = Settings()
     out = Console(highlight=False)
+    if late:
+        _show_late(settings, "ad-metrics" if job in _ADS else job, key, limit, out)
+        return
     if job in _ADS:
         _show_ads(settings, key, limit, out)
         return
@@ -52,6 +60,19 @@ def show(
         _show_lakehouse(settings, main.name, limit, out)
     else:
         _show_table(settings, main.names[0], key, limit, out)  # type: ignore[attr-defined]  # of Tables, TopProducts
+
+
+def _show_late(settings: Settings, name: str, key: str | None, limit: int, out: Console) -> None:
+    from adstream.commands import late_page
+    from streaming.jobs import find
+    from streaming.runner import tables_of
+
+    job = find(name)
+    if key is not None:
+        raise ConfigError("late events are not kept by key", "leave --key out")
+    if not tables_of(job.sinks):
+        raise ConfigError(f"{name} writes no table in Cassandra", f"its late events are in `adstream stream {name}`")
+    late_page.show(settings, name, job.late_option, limit, out)
 
 
 def _show_table(settings: Settings, name: str, key: str | None, limit: int, out: Console) -> None:

@@ -126,7 +126,7 @@ class RowWriter:
     def _failed(self, table: Table, error: Exception) -> SinkError:
         cause = explain(error, self._settings)
         if isinstance(cause, ServiceUnavailable):
-            _close_session()  # whoever tries next connects anew, to nodes that may have come back elsewhere
+            close_session()  # whoever tries next connects anew, to nodes that may have come back elsewhere
         rows = f"rows for {self._settings.keyspace}.{table.name} were not written"
         return SinkError(f"{rows}: {cause.problem}", cause.remedy)
 
@@ -181,13 +181,14 @@ def _process_session(settings: CassandraSettings) -> Session:
     """This process's session; a fork opens its own, as sockets and threads do not survive one."""
     global _open
     if _open is not None and _open[:2] != (os.getpid(), settings):
-        _close_session()
+        close_session()
     if _open is None:
         _open = (os.getpid(), settings, open_session(settings))
     return _open[2]
 
 
-def _close_session() -> None:
+def close_session() -> None:
+    """Close this process's session, if there is one; whoever writes next opens another."""
     global _open
     if _open is not None and _open[0] == os.getpid():
         _open[2].cluster.shutdown()

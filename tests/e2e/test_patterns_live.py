@@ -343,6 +343,11 @@ def test_files_that_come_into_a_folder_are_counted_and_a_late_line_is_dropped_an
     [report] = job.run()
     first = day.replace(hour=10)
     assert (report.late, report.late_by_window) == (1, {first + 10 * MINUTE: 1})
+    [late] = [row for row in job.rows("late_events") if row["job"] == "mobile-actions"]
+    assert (late["window_start"], late["events"], late["events_once"]) == (first + 10 * MINUTE, 1, 1)
+    # The newest event is of 10:33:50; a watermark of 13m50s would be at the window's end, 10:20, and that is too late.
+    assert dict(late["delays"]) == {14 * 60: 1}
+    assert "a watermark of 14m would have kept 99.9 %" in str(report)
     found = {row["window_start"]: row["actions"] for row in job.rows("mobile_actions") if row["action"] == "open"}
     assert found == {first + 10 * MINUTE: 1, first + 20 * MINUTE: 3, first + 30 * MINUTE: 1}
 

@@ -1,0 +1,41 @@
+"""The page of `adstream show JOB --late`: what was late, by window and in all, and what would have kept it."""
+
+from rich.console import Console
+from rich.table import Table
+
+from adstream import late_events
+from adstream.delays import SHARES, Delays, percentile, text
+from adstream.settings import Settings
+
+
+def show(settings: Settings, job: str, option: str, limit: int, out: Console) -> None:
+    """Print the newest windows with late events, and the delay to set with the job's `option`."""
+    found = late_events.read(settings.cassandra, job)
+    if not found.events:
+        out.print(f"no event of {job} was late")
+        return
+    table = Table(title=f"late events of {job} by window, newest first", title_justify="left")
+    table.add_column("window start")
+    for name in ("late", *(f"{share} within" for share in SHARES.values())):
+        table.add_column(name, justify="right")
+    for start, delays in list(found.windows.items())[:limit]:
+        table.add_row(f"{start:%Y-%m-%d %H:%M:%S}", f"{sum(delays.values()):,}", *_kept(delays))
+    out.print(table)
+    if len(found.windows) > limit:
+        out.print(f"{len(found.windows):,} windows in all: --limit shows more")
+    (shortest, share), *longer = zip(_kept(found.delays), SHARES.values(), strict=True)
+    more = "".join(f", {delay} {larger}" for delay, larger in longer)
+    lines = [
+        f"{found.events:,} events were late; a {option} of {shortest} would have kept {share}{more} of them",
+        f"the option is `adstream stream {job} --{option}`, fixed when a checkpoint is made",
+    ]
+    if found.others:
+        lines.append(f"other checkpoints of the job counted {found.others:,} late events, which are not in this")
+    if not found.complete:
+        lines.append(f"only the newest {late_events.MOST_ROWS:,} rows were read")
+    for line in lines:
+        out.print(line, soft_wrap=True)
+
+
+def _kept(delays: Delays) -> list[str]:
+    return [text(percentile(delays, per_mille)) for per_mille in SHARES]
