@@ -1,6 +1,7 @@
 """`make bench`: all benchmarks, one after the other."""
 
-from benchmarks import daily_sales, sink
+from benchmarks import daily_sales, sink, verify
 
 sink.main(rows=30_000, rounds=5)
 daily_sales.main(rows=10_000_000, rounds=5)
+verify.main(messages=10_000_000, job=True, again=False)
