@@ -5,6 +5,7 @@
 
 import time
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import TextIO
 
@@ -20,18 +21,19 @@ _MOST_SECONDS = 1.0
 class Acknowledged:
     """Appends to `path`. Raises BadInput where that cannot be written."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, clock: Callable[[], float] = time.monotonic) -> None:
         try:
             self._file: TextIO = path.open("a", encoding="ascii")
         except OSError as error:
             raise BadInput(f"{path} cannot be written: {error.strerror}", "name another file") from None
         self._lines: list[str] = []
-        self._written = time.monotonic()
+        self._clock = clock
+        self._written = clock()
 
     def add(self, message: Message) -> None:
         checksum = zlib.crc32(message.value() or b"")
         self._lines.append(f"{message.topic()} {message.partition()} {message.offset()} {checksum:08x}\n")
-        if len(self._lines) >= _MOST_LINES or time.monotonic() - self._written >= _MOST_SECONDS:
+        if len(self._lines) >= _MOST_LINES or self._clock() - self._written >= _MOST_SECONDS:
             self.write()
 
     def write(self) -> None:
@@ -39,7 +41,7 @@ class Acknowledged:
         self._file.write("".join(self._lines))
         self._file.flush()
         self._lines.clear()
-        self._written = time.monotonic()
+        self._written = self._clock()
 
     def close(self) -> None:
         self.write()

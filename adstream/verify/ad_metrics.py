@@ -173,8 +173,8 @@ class _Run:
 
     def _first_offsets(self, committed: Batch, since: Baseline | None) -> Offsets:
         """Where reading begins in each partition."""
-        start = since.ends if since else {}
-        return {p: max(start.get(p, self._job.start.get(p, 0)), self._begins.get(p, 0)) for p in committed.ends}
+        start = {**self._job.start, **(since.ends if since else {})}
+        return {p: min(end, max(start.get(p, 0), self._begins.get(p, 0))) for p, end in committed.ends.items()}
 
     def _catch_up(self, first: Offsets, committed: Batch) -> Batch:
         """Judge all up to the last committed batch, which is boundary 0, until little was committed meanwhile."""
@@ -235,7 +235,7 @@ class _Run:
         for p, (lowest, highest) in places.items():
             begin, end = first.get(p, 0), behind.get(p, 0)
             pieces.append(Piece(p, max(lowest, self._begins.get(p, 0)), min(begin, highest + 1), BEYOND))
-            pieces.append(Piece(p, end, min(ends.get(p, 0), highest + 1), BEYOND))
+            pieces.append(Piece(p, max(end, lowest), min(ends.get(p, 0), highest + 1), BEYOND))
         self._judge(pieces, "reading what was acknowledged")
         return True
 
