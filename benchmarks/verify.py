@@ -128,8 +128,11 @@ def main(
 def write(found: Verified, stages: Stages, seconds: float, load: float, console: Console) -> None:
     peaks = [resource.getrusage(who).ru_maxrss / 2**20 for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     fates = ", ".join(f"{count:,} {fate}" for fate, count in found.fates.items())
+    used = [sum(resource.getrusage(who)[:2]) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    tables = "the tables were filled by the job, and are equal" if found.equal else "the tables were left empty"
     intro = [
-        f"{found.ledger.offsets:,} messages ({fates}) and {found.comparison.rows:,} rows.",
+        f"{found.ledger.offsets:,} messages ({fates}), {found.comparison.rows:,} rows; {tables}.",
+        f"{sum(used):.0f} s of CPU, {sum(used) / found.ledger.offsets * 1e6:.0f} µs per message.",
         f"Peak memory {peaks[0]:.1f} GiB, and {peaks[1]:.1f} GiB in the largest process of those that read.",
         f"Machine: {page.machine()}; load average {load:.1f} before and {os.getloadavg()[0]:.1f} after.",
     ]

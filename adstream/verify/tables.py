@@ -5,7 +5,8 @@ batch that was committed before the reading began is in what is read, and one th
 ended is not. So a row is right if it has the value that it must have at the last batch committed *before* (boundary 0)
 or at one of the batches that ran since, up to the one in flight at the end: a row is written whole, and only with such
 values. A row that those batches do not touch has one value only, and must have it; how many others there are is
-reported as `moving`. Once the job rests there are none.
+reported as `moving`. Once the job has taken all there is, there are none; one that was stopped may have written down a
+batch that it did not run.
 """
 
 from collections.abc import Callable, Iterator

@@ -99,8 +99,9 @@ def test_it_proves_a_running_job_and_names_what_is_wrong(
         producer.send_signal(signal.SIGINT)
         assert producer.wait(timeout=SECONDS) == 0
 
+    # Stopped, it has planned a batch that it has not written.
     resting = pipeline.verified()
-    assert resting.comparison.moving == resting.ledger.unexplained == 0
+    assert resting.ledger.unexplained == 0
     assert resting.ledger.offsets == sum(resting.fates.values()) > 3000
     assert {line.partition: line.end for line in resting.ledger.lines} == JobCheckpoint(
         pipeline.checkpoint
@@ -121,12 +122,6 @@ def test_it_proves_a_running_job_and_names_what_is_wrong(
     assert f"{ads}/0/0: acknowledged, but other bytes lie there" in lines
     assert f"{ads}/1/99999999: acknowledged, but not in the topic" in lines
 
-    with changed_clicks(settings) as line:
-        failed = adstream("verify", "ad-metrics", "--checkpoint", pipeline.checkpoint, "--keep-baseline")
-        assert f"1 of {resting.comparison.rows:,} rows differ" in one_line(failed)
-        assert failed.stdout.count(line) == 1
-        assert "baseline kept" not in failed.stdout
-
     assert "baseline kept" in said(pipeline, Wish(keep_baseline=True))
     dead = {partition: end - 1 for partition, end in end_offsets(settings, settings.topic.dead_letters).items()}
     delete_before(settings, settings.topic.dead_letters, {partition: max(0, end) for partition, end in dead.items()})
@@ -138,6 +133,12 @@ def test_it_proves_a_running_job_and_names_what_is_wrong(
     assert after.since is not None
     assert after.ledger.offsets == sum(after.fates.values()) == sent
     assert after.comparison.rows >= resting.comparison.rows
+    assert after.comparison.moving == 0
+    with changed_clicks(settings) as line:
+        failed = adstream("verify", "ad-metrics", "--checkpoint", pipeline.checkpoint, "--keep-baseline")
+        assert f"1 of {after.comparison.rows:,} rows differ" in one_line(failed)
+        assert failed.stdout.count(line) == 1
+        assert "baseline kept" not in failed.stdout
 
     shutil.rmtree(pipeline.checkpoint.with_name(f"{pipeline.checkpoint.name}.baselines"))
     with pytest.raises(Unproved, match="no kept baseline reaches to it"):
