@@ -134,7 +134,7 @@ def read(settings: Settings, wanted: Wanted, *, whole: bool) -> dict[Place, Lett
     Raises TopicNotFound, ServiceUnavailable, AccessDenied.
     """
     found: dict[Place, Letter] = {}
-    for message in _everything(settings, settings.topic.dead_letters):
+    for message in everything(settings, settings.topic.dead_letters):
         letter = letter_of(message)
         if letter is None or not wanted(letter):
             continue
@@ -188,7 +188,7 @@ class Marks:
         found: dict[str, Mark] = {}
         topic = marks_spec(settings).name
         try:
-            for message in _everything(settings, topic):
+            for message in everything(settings, topic):
                 key, value = _bytes(message.key()) or b"", _bytes(message.value())
                 try:
                     found[key.decode()] = Mark(**json.loads(value or b""))
@@ -210,7 +210,8 @@ def iso(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def _everything(settings: Settings, topic: str) -> Iterator[Message]:
+def everything(settings: Settings, topic: str) -> Iterator[Message]:
+    """All records of a topic as far as it goes now. Raises TopicNotFound, ServiceUnavailable, AccessDenied."""
     with closing(DebugConsumer(settings, topic, group=None, from_start=True)) as consumer:
         for batch in consumer.batches(threading.Event(), to_end=True):
             yield from batch

@@ -14,7 +14,8 @@ AdstreamError
 ├── SinkError              rows that the sink could not write; the batch is not committed
 ├── CheckpointError        a checkpoint that does not belong to this job, topic or set of options
 ├── JobFailed              a job that stopped after its last retry
-├── Mismatch               tables that differ from the independent computation
+├── Mismatch               tables or a topic that differ from the independent computation
+├── Unproved               what can no longer be computed, because messages have aged out of the topic
 └── StackError             a local service that could not be fetched, started or stopped
 
 The command line prints one as `error: <what is wrong>; <what to do>` and exits with 1. Anything else that escapes is
@@ -87,7 +88,11 @@ class JobFailed(AdstreamError):
 
 
 class Mismatch(AdstreamError):
-    """Tables that differ from the independent computation."""
+    """Tables or a topic that differ from the independent computation."""
+
+
+class Unproved(AdstreamError):
+    """What can no longer be computed, because messages have aged out of the topic."""
 
 
 class StackError(AdstreamError):

@@ -29,8 +29,8 @@ POLL_EVERY = 500
 FULL_QUEUE_WAIT_SECONDS = 0.1
 FLUSH_SLICE_SECONDS = 0.5
 
-# record number, partition, offset
-DeliveryReport = Callable[[int, int, int], None]
+# The record's number, and the record as it lies in the topic.
+DeliveryReport = Callable[[int, Message], None]
 
 
 class Delivery(TypedDict, total=False):
@@ -141,7 +141,7 @@ class Publisher:
     def _report(self, number: int, error: KafkaError | None, message: Message) -> None:
         self._acknowledge(error, message)
         if error is None and self._on_delivery is not None:
-            self._on_delivery(number, message.partition() or 0, message.offset() or 0)
+            self._on_delivery(number, message)
 
     def _failed(self) -> AdstreamError:
         cause = self._errors.explain(self._failure or KafkaError(KafkaError._TIMED_OUT))

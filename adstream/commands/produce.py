@@ -1,9 +1,9 @@
 """`adstream produce NAME`: send events to Kafka or into files: made up from a seed, a documented sample, or a CSV."""
 
 from collections.abc import Iterable, Iterator
+from contextlib import closing, nullcontext
 from datetime import UTC, datetime
 from enum import StrEnum
-from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -16,8 +16,11 @@ from adstream.settings import Settings
 from adstream.stopping import stop_requested
 
 if TYPE_CHECKING:
+    from confluent_kafka import Message
+
+    from producer.acknowledged import Acknowledged
     from producer.files import JsonFiles
-    from producer.publisher import Publisher
+    from producer.publisher import DeliveryReport, Publisher
     from producer.records import Record
     from producer.source import Source
 
@@ -102,6 +105,10 @@ def produce(
             min=1, help="Most events that wait for the broker (100,000); a full queue slows the producer down."
         ),
     ] = None,
+    acknowledged: Annotated[
+        Path | None,
+        typer.Option(help="Append a line to this file for each record that Kafka acknowledged, for `adstream verify`."),
+    ] = None,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Print where each record was delivered.")] = False,
 ) -> None:
     """Produce events. Ctrl-C waits for what is under way, prints the counts, and exits with 0, or with 130 when there
@@ -115,6 +122,7 @@ def produce(
 
     Example: `adstream produce rack-alerts --files inbox --rate 5`
     """
+    from producer.acknowledged import Acknowledged
     from producer.events import find, job_of
     from producer.options import check
 
@@ -124,6 +132,7 @@ def produce(
         "skew": skew, "late": late, "out_of_order": out_of_order, "duplicates": duplicates, "broken": broken,
         "csv": csv, "keep_timestamps": keep_timestamps, "on_bad_row": on_bad_row, "topic": topic, "format": format,
         "files": files, "max_queued": max_queued, "verbose": verbose, "date": date,
+        "acknowledged": acknowledged,
     }  # fmt: skip
     given = {option: value for option, value in options.items() if value is not None and value is not False}
     if name == raw_sales.JOB:
@@ -131,14 +140,15 @@ def produce(
         return
     source = find(name)
     check(source, given)
-    if sample:
-        job = job_of(name)
-        steps, pace = source.sample_steps(job, _now_millis()), rate or 0.0
-        _send(_outlet(settings, source, given, job), steps, pace, sum(map(len, steps)), given)
-        typer.echo(f"next: adstream stream {job} {_where(given)}")
-        return
-    records, pace = (_from_csv(csv, given), rate or 0.0) if csv is not None else _made_up(source, given)
-    _send(_outlet(settings, source, given), [islice(records, count)], pace, count, given)
+    with nullcontext() if acknowledged is None else closing(Acknowledged(acknowledged)) as book:
+        if sample:
+            job = job_of(name)
+            steps, pace = source.sample_steps(job, _now_millis()), rate or 0.0
+            _send(_outlet(settings, source, given, book, job), steps, pace, sum(map(len, steps)), given)
+            typer.echo(f"next: adstream stream {job} {_where(given)}")
+            return
+        records, pace = (_from_csv(csv, given), rate or 0.0) if csv is not None else _made_up(source, given)
+        _send(_outlet(settings, source, given, book), [islice(records, count)], pace, count, given)
 
 
 def _where(given: dict[str, Any]) -> str:
@@ -168,9 +178,13 @@ def _send(
 
 
 def _outlet(
-    settings: Settings, source: "Source", given: dict[str, Any], sample_of: str | None = None
+    settings: Settings,
+    source: "Source",
+    given: dict[str, Any],
+    book: "Acknowledged | None",
+    sample_of: str | None = None,
 ) -> "Publisher | JsonFiles":
-    """Where the events go; a sample's topic is made first."""
+    """Where the events go; a sample's topic is made first. What is acknowledged is written into `book`."""
     from producer.files import JsonFiles
     from producer.json_encoding import JsonEncoder
 
@@ -192,7 +206,7 @@ def _outlet(
             settings,
             topic,
             source.contract(topic),
-            on_delivery=partial(_say_delivered, topic) if "verbose" in given else None,
+            on_delivery=_report(topic, given, book),
             queue_messages=given.get("max_queued", QUEUE_MESSAGES),
         )
     except AdstreamError as error:
@@ -228,8 +242,16 @@ def _now_millis() -> int:
     return to_millis(datetime.now(UTC))
 
 
-def _say_delivered(topic: str, number: int, partition: int, offset: int) -> None:
-    typer.echo(f"record {number} delivered to {topic} [{partition}] at offset {offset}")
+def _report(topic: str, given: dict[str, Any], book: "Acknowledged | None") -> "DeliveryReport | None":
+    if "verbose" not in given:
+        return None if book is None else lambda _number, message: book.add(message)
+
+    def report(number: int, message: "Message") -> None:
+        typer.echo(f"record {number} delivered to {topic} [{message.partition()}] at offset {message.offset()}")
+        if book is not None:
+            book.add(message)
+
+    return report
 
 
 def _summary(outlet: "Publisher | JsonFiles", seconds: float) -> str:

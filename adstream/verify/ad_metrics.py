@@ -1,101 +1,264 @@
 """`adstream verify ad-metrics`: the raw topic, as far as the job has committed it, against the tables."""
 
 import json
-from collections.abc import Callable, Iterator
+import tempfile
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from adstream import kafka
-from adstream.dead_letters import Place, Wanted, read
-from adstream.errors import CheckpointError, TopicNotFound
-from adstream.reasons import UNKNOWN_SCHEMA_ID
+from adstream.errors import CheckpointError, ServiceUnavailable, Unproved
 from adstream.registry import RegistryClient
 from adstream.settings import Settings
-from adstream.verify.oracle import Expected, expect
-from adstream.verify.tables import Comparison, compare
-from adstream.verify.topic import Judge, Judged, messages
+from adstream.verify import acknowledged as book
+from adstream.verify import baseline, ledger
+from adstream.verify.acknowledged import Acknowledged
+from adstream.verify.baseline import Baseline
+from adstream.verify.checkpoint import Batch, JobCheckpoint, Offsets
+from adstream.verify.judge import AHEAD
+from adstream.verify.ledger import Ledger
+from adstream.verify.oracle import BEYOND, Oracle
+from adstream.verify.tables import Comparison, compare, read_tables
+from adstream.verify.topic import Piece, Reading, read
+
+# While a job runs, what it commits meanwhile is read again and again until it is little, and no more often than this.
+_ROUNDS = 10
+_LITTLE = 5_000
+# A window row may have been written this long before the window begins, and its TTL counts from there.
+_EARLY = AHEAD + timedelta(minutes=1)
+
+Progress = Callable[[str, int, int], None]
+Clock = Callable[[], datetime]
 
 
 @dataclass(frozen=True)
+class Wish:
+    """What to verify, besides the tables and the ledger.
+
+    `acknowledged`: files of a producer to look up in the topic. `from_baseline`: start from the newest baseline even
+    where the topic still has everything. `keep_baseline`: write one, when all is equal. `partial`: where messages have
+    aged out and no baseline fits, compare what can be.
+    """
+
+    acknowledged: Sequence[Path] = ()
+    from_baseline: bool = False
+    keep_baseline: bool = False
+    partial: bool = False
+
+
+@dataclass
 class Verified:
-    """The comparison, and the fate of every message of the topic up to what was committed."""
+    """The comparison, and what became of every offset up to the last committed batch when the tables were read.
+
+    `since` is the baseline that it started from, and `kept` the one that was written. `unproved` says what could not be
+    compared.
+    """
 
     comparison: Comparison
-    fates: dict[str, int]
-    messages: int
+    ledger: Ledger
+    acknowledged: Acknowledged | None = None
+    since: Baseline | None = None
+    kept: Baseline | None = None
+    unproved: str = ""
+
+    @property
+    def fates(self) -> dict[str, int]:
+        return self.ledger.fates
+
+    @property
+    def equal(self) -> bool:
+        """Whether nothing differs, every offset is explained, and every acknowledged place is there."""
+        lost = self.acknowledged.missing if self.acknowledged else 0
+        return not (self.comparison.different or self.ledger.unexplained or lost)
 
 
 def verify(
     settings: Settings,
     checkpoint: Path,
+    wish: Wish | None = None,
     *,
-    now: datetime,
-    progress: Callable[[int, int], None] = lambda _done, _all: None,
+    clock: Clock = lambda: datetime.now(UTC),
+    progress: Progress = lambda _what, _done, _all: None,
 ) -> Verified:
     """Compute again what the job with this (local) checkpoint must have written, and compare it with Cassandra.
 
-    Raises CheckpointError where there is no checkpoint to tell how far the job came.
+    Raises CheckpointError where there is no checkpoint to tell how far the job came, or it is another topic's, and
+    Unproved where messages have aged out that no baseline knows, unless the wish is for a part.
     """
-    topic = settings.topic.ads
-    shape = _shape(checkpoint)
-    upto = committed_offsets(checkpoint, topic)
-    schemas = {
-        found.id: json.loads(found.text) for found in RegistryClient(settings.registry).versions(f"{topic}-value")
-    }
-    judge = Judge(schemas, timedelta(seconds=shape["lateness_seconds"]))
-    dead_then = _unknown_when_read(settings, checkpoint)
-    begin = kafka.begin_offsets(settings, topic)
-    count = sum(max(0, end - begin.get(partition, end)) for partition, end in upto.items())
-
-    def judged() -> Iterator[Judged]:
-        for done, message in enumerate(messages(settings, topic, upto)):
-            if done % 10_000 == 0:
-                progress(done, count)
-            partition, offset = message.partition() or 0, message.offset() or 0
-            if Place(topic, partition, offset) in dead_then:
-                yield Judged(partition, offset, "dead")
-            else:
-                yield judge.judge(partition, offset, message.timestamp()[1], message.value())
-        progress(count, count)
-
-    expected: Expected = expect(
-        judged(),
-        window=timedelta(seconds=shape["window_seconds"]),
-        slide=timedelta(seconds=shape["slide_seconds"]),
-        dedupe=bool(shape["dedupe"]),
-    )
-    return Verified(compare(settings, expected, now=now), expected.fates, sum(expected.fates.values()))
+    with tempfile.TemporaryDirectory(prefix="adstream-verify-") as folder:
+        job = JobCheckpoint(checkpoint)
+        with closing(Oracle(Path(folder), window=job.window, slide=job.slide, dedupe=job.dedupe)) as oracle:
+            return _Run(settings, job, wish or Wish(), oracle, Path(folder), clock, progress).verified()
 
 
-def _unknown_when_read(settings: Settings, checkpoint: Path) -> set[Place]:
-    """Messages whose schema was registered only after the job had read them: then they were dead, today they look good.
+class _Run:
+    """One verification, step by step."""
 
-    It is the one thing of the job's that is believed here, because nobody else can know it. Letters from before the
-    checkpoint was made are an earlier run's.
-    """
-    made = datetime.fromtimestamp((checkpoint / "adstream.json").stat().st_mtime, UTC)
-    wanted = Wanted(topic=settings.topic.ads, reason=UNKNOWN_SCHEMA_ID, job="ad-metrics", since=made)
-    try:
-        return set(read(settings, wanted, whole=False))
-    except TopicNotFound:
-        return set()
+    def __init__(
+        self,
+        settings: Settings,
+        job: JobCheckpoint,
+        wish: Wish,
+        oracle: Oracle,
+        folder: Path,
+        clock: Clock,
+        progress: Progress,
+    ) -> None:
+        self._settings, self._job, self._wish, self._oracle = settings, job, wish, oracle
+        self._folder, self._clock, self._progress = folder, clock, progress
+        self._topic = settings.topic.ads
+        if job.topic != self._topic or job.topic_id != kafka.topic_id(settings, self._topic):
+            raise CheckpointError(
+                f"{job.path} is a checkpoint of another topic than the {self._topic} there is now",
+                "give the --checkpoint that belongs to it",
+            )
+        self._begins = kafka.begin_offsets(settings, self._topic)
+        self._provable: datetime | None = None
 
+    def verified(self) -> Verified:
+        committed = self._job.committed()
+        since = self._baseline(committed)
+        first = self._first_offsets(committed, since)
+        reached = self._catch_up(first, committed)
+        self._read_found(reached)
+        letters_from = ledger.read_letters(self._settings, self._oracle, self._job.made)
+        written_down = self._read_acknowledged(first, reached)
+        self._progress("computing", 0, 0)
+        self._oracle.compute()
+        oldest = self._clock() - self._settings.window_ttl + _EARLY
+        compared = max(oldest, self._provable) if self._provable else oldest
+        begins = {p: self._job.start.get(p, 0) if since or not self._provable else first[p] for p in reached.ends}
+        result = Verified(
+            compare(self._oracle, oldest=compared, with_totals=self._provable is None),
+            ledger.settle(
+                self._oracle,
+                topic=self._topic,
+                begins=begins,
+                read=first,
+                ends=reached.ends,
+                letters_from=letters_from,
+            ),
+            book.check(self._oracle, self._topic, self._begins) if written_down else None,
+            since,
+        )
+        if self._provable:
+            result.unproved = f"totals, and windows that begin before {ledger.day(self._provable)}"
+        if self._wish.keep_baseline and result.equal and not self._provable:
+            result.kept = self._keep(reached.ends, oldest)
+        return result
 
-def committed_offsets(checkpoint: Path, topic: str) -> dict[int, int]:
-    """Partition -> end offset of the last batch that was committed."""
-    batches = [int(file.name) for file in (checkpoint / "commits").glob("*") if file.name.isdigit()]
-    if not batches:
-        raise CheckpointError(f"{checkpoint} holds no committed batch", "run `adstream stream ad-metrics` first")
-    last = (checkpoint / "offsets" / str(max(batches))).read_text(encoding="utf-8").splitlines()[-1]
-    return {int(partition): int(offset) for partition, offset in json.loads(last)[topic].items()}
+    def _baseline(self, committed: Batch) -> Baseline | None:
+        """The baseline to start from, if one is needed or wished for and there is one."""
+        aged_out = any(self._begins.get(p, 0) > self._job.start.get(p, 0) for p in committed.ends)
+        if not (aged_out or self._wish.from_baseline):
+            return None
+        found = baseline.newest(self._job, self._begins, committed.ends)
+        if found is None and aged_out:
+            self._accept_a_part()
+        if found is not None:
+            found.load(self._oracle)
+        return found
 
+    def _accept_a_part(self) -> None:
+        if not self._wish.partial:
+            raise Unproved(
+                f"the topic {self._topic} no longer has all that the job has read, and no kept baseline reaches to it",
+                "--partial compares the windows that can still be computed; keep baselines with --keep-baseline",
+            )
+        if self._wish.keep_baseline:
+            raise Unproved("no baseline can be kept of what cannot be proved", "leave --keep-baseline out")
+        self._provable = self._clock()
 
-def _shape(checkpoint: Path) -> dict[str, float]:
-    try:
-        shape: dict[str, float] = json.loads((checkpoint / "adstream.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        raise CheckpointError(
-            f"{checkpoint} is not a checkpoint of ours", "run `adstream stream ad-metrics` first"
-        ) from None
-    return shape
+    def _first_offsets(self, committed: Batch, since: Baseline | None) -> Offsets:
+        """Where reading begins in each partition."""
+        start = {**self._job.start, **(since.ends if since else {})}
+        return {p: min(end, max(start.get(p, 0), self._begins.get(p, 0))) for p, end in committed.ends.items()}
+
+    def _catch_up(self, first: Offsets, committed: Batch) -> Batch:
+        """Judge all up to the last committed batch, which is boundary 0, until little was committed meanwhile."""
+        done = first
+        for _ in range(_ROUNDS):
+            reached = committed
+            for partition in reached.ends:
+                first.setdefault(partition, 0)  # a partition that the topic got since
+            self._judge([Piece(p, done.get(p, 0), end, 0) for p, end in reached.ends.items()], "reading the topic")
+            done, committed = reached.ends, self._job.committed()
+            if sum(committed.ends.values()) - sum(done.values()) <= _LITTLE:
+                break
+        return reached
+
+    def _read_found(self, reached: Batch) -> None:
+        """Read the tables, and judge what the batches hold that ran meanwhile: a boundary each (tables.py)."""
+        seen: dict[int, Batch] = {}
+
+        def note() -> None:
+            # Spark keeps a hundred batches: while a large table is read, the first may already be removed at the end.
+            last = max(seen, default=reached.number)
+            seen.update({batch.number: batch for batch in self._job.begun_after(last)})
+            self._progress("reading the tables", 0, 0)
+
+        read_tables(self._settings, self._oracle, note)
+        note()
+        batches = [seen[number] for number in sorted(seen)]
+        if len(batches) >= BEYOND - 1 or any(b.number != reached.number + n for n, b in enumerate(batches, 1)):
+            raise ServiceUnavailable(
+                "the job wrote more batches than can be told apart while its tables were read", "verify again"
+            )
+        if batches:
+            last = batches[-1].ends
+            steps = {p: tuple(batch.ends.get(p, 0) for batch in batches) for p in last}
+            begins = {p: reached.ends.get(p, 0) for p in last}
+            self._judge([Piece(p, begins[p], last[p], 0, steps[p]) for p in last], "reading what came meanwhile")
+        if self._provable:
+            self._provable = self._complete_since(reached)
+
+    def _complete_since(self, reached: Batch) -> datetime:
+        """Since which event time every message is still there: what has aged out arrived before what is left."""
+        query = "SELECT partition, min(arrival) FROM raw WHERE boundary = 0 GROUP BY partition"
+        arrivals = dict(self._oracle.rows(query))
+        cut = [p for p in reached.ends if self._begins.get(p, 0) > self._job.start.get(p, 0)]
+        if any(p not in arrivals for p in cut):
+            return self._clock() + AHEAD
+        return datetime.fromtimestamp(max(arrivals[p] for p in cut) / 1_000, UTC) + AHEAD
+
+    def _read_acknowledged(self, first: Offsets, reached: Batch) -> bool:
+        """Read what was acknowledged and lies before or behind what was read."""
+        if not self._wish.acknowledged:
+            return False
+        places = book.load(self._oracle, self._wish.acknowledged, self._topic)
+        ends = kafka.end_offsets(self._settings, self._topic)
+        query = 'SELECT partition, max("offset") + 1 FROM raw GROUP BY partition'
+        behind = {**reached.ends, **dict(self._oracle.rows(query))}
+        pieces = []
+        for p, (lowest, highest) in places.items():
+            begin, end = first.get(p, 0), behind.get(p, 0)
+            pieces.append(Piece(p, max(lowest, self._begins.get(p, 0)), min(begin, highest + 1), BEYOND))
+            pieces.append(Piece(p, max(end, lowest), min(ends.get(p, 0), highest + 1), BEYOND))
+        self._judge(pieces, "reading what was acknowledged")
+        return True
+
+    def _judge(self, pieces: Sequence[Piece], what: str) -> None:
+        """Registered by now is every schema that the job knew when it read these."""
+        versions = RegistryClient(self._settings.registry).versions(f"{self._topic}-value")
+        schemas = {found.id: json.loads(found.text) for found in versions}
+        checksums = bool(self._wish.acknowledged)
+        reading = Reading(self._settings, self._topic, self._folder, schemas, self._job.lateness, checksums)
+        count = sum(max(0, piece.end - piece.begin) for piece in pieces)
+        read(reading, pieces, lambda done: self._progress(what, done, count))
+
+    def _keep(self, ends: Offsets, oldest: datetime) -> Baseline:
+        now = self._clock()
+        unread = [p for p, end in kafka.end_offsets(self._settings, self._topic).items() if end > ends.get(p, 0)]
+        query = "SELECT partition, max(arrival) FROM fates WHERE boundary = 0 GROUP BY partition"
+        arrivals = dict(self._oracle.rows(query))
+        since = min([arrivals.get(p, 0) for p in unread], default=round(now.timestamp() * 1_000))
+        return baseline.keep(
+            self._job,
+            self._oracle,
+            ends=ends,
+            now=now,
+            oldest=oldest,
+            arrivals=datetime.fromtimestamp(since / 1_000, UTC),
+        )

@@ -1,47 +1,113 @@
-"""What the tables must hold, computed by DuckDB over the judged raw messages."""
+"""What the tables must hold: DuckDB over the judged messages.
 
-from collections.abc import Iterable
+Each message has a *boundary*: 0 for all up to the last batch that was committed when the reading of the tables began,
+1 for the batch after it, 2 for the next, and so on. So each row has the values that it had at each boundary
+(adstream.verify.tables says what for). `BEYOND` marks messages that count for nothing here: they are only there to be
+compared with what a producer wrote down.
+
+A message's fate is decided in `_FATES`: what the judge said, unless a dead letter knows better; a later place of an
+`event_id` is a duplicate.
+"""
+
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from decimal import ROUND_HALF_UP, Decimal, localcontext
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
 
 import duckdb
 import pyarrow as pa
+import pyarrow.parquet as pq
 
-from adstream.verify.topic import Judged
+from adstream.reasons import UNKNOWN_SCHEMA_ID
+from adstream.verify.judge import Judged
+from adstream.verify.topic import table
 
-_MICRO = Decimal("0.000001")
-_CHUNK = 100_000
-_SCHEMA = pa.schema(
-    [
-        ("partition", pa.int32()),
-        ("offset", pa.int64()),
-        ("outcome", pa.string()),
-        ("ad_id", pa.string()),
-        ("timestamp", pa.int64()),
-        ("clicks", pa.int64()),
-        ("views", pa.int64()),
-        ("cost_micros", pa.int64()),
-        ("event_id", pa.string()),
-    ]
-)
+BEYOND = 511
+FATES = ("counted", "duplicate", "late", "dead")
+TOTALS, WINDOWS = "ad_metrics", "ad_metrics_by_window"
+# `start` of a row of totals, which have none.
+NO_WINDOW = -1
+_MEMORY = "1500MB"
 
-_ONCE = """
-    CREATE TABLE once AS
-    SELECT * FROM messages WHERE outcome = 'counted'
-    QUALIFY NOT $dedupe OR event_id IS NULL
-        OR row_number() OVER (PARTITION BY event_id ORDER BY partition, "offset") = 1
-"""
-_WINDOWS = """
-    SELECT ad_id, start, sum(clicks)::BIGINT, sum(views)::BIGINT, sum(cost_micros)::BIGINT
-    FROM (
-        SELECT *, (timestamp // $slide - nth) * $slide AS start
-        FROM once, generate_series(0, $length // $slide - 1) AS series(nth)
+_TABLES = f"""
+    CREATE TABLE letters (
+        partition INTEGER, "offset" BIGINT, arrival BIGINT, reason VARCHAR, current BOOLEAN, published BIGINT
+    );
+    CREATE TABLE known_ids (event_id VARCHAR, timestamp BIGINT);
+    CREATE TABLE known_sums (
+        name VARCHAR, ad_id VARCHAR, start BIGINT, clicks HUGEINT, views HUGEINT, cost_micros HUGEINT
+    );
+    CREATE TABLE known_fates (partition INTEGER, fate VARCHAR, messages BIGINT);
+    CREATE TABLE found (
+        name VARCHAR, ad_id VARCHAR, start BIGINT, clicks BIGINT, views BIGINT, cost VARCHAR, average VARCHAR
+    );
+    CREATE VIEW letter AS
+        SELECT partition, "offset", arrival, bool_or(current) AS current,
+            max_by(reason, published) FILTER (current) AS reason,
+        FROM letters GROUP BY ALL;
+    CREATE VIEW judged AS
+        SELECT raw.* REPLACE (
+                CASE WHEN letter.reason = '{UNKNOWN_SCHEMA_ID}' THEN 'dead' ELSE outcome END AS outcome
+            ),
+            letter.arrival IS NOT NULL AS has_letter,
+            letter.reason AS letter,
+            (boundary::BIGINT << 54) + (partition::BIGINT << 40) + "offset" AS place
+        FROM raw LEFT JOIN letter USING (partition, "offset", arrival);
+"""  # noqa: S608 - text of ours
+# Most ids come once: only those that do not are remembered.
+_REPEATS = """
+    CREATE OR REPLACE TABLE repeats AS
+    WITH ids AS (
+        SELECT event_id, place FROM judged WHERE outcome = 'counted' AND event_id IS NOT NULL AND boundary < $beyond
+    ), firsts AS (
+        SELECT event_id, min(place) AS first FROM ids GROUP BY event_id HAVING count(*) > 1
     )
-    GROUP BY ad_id, start
+    SELECT place FROM ids JOIN firsts USING (event_id) WHERE $dedupe AND place > first
+    UNION
+    SELECT place FROM ids SEMI JOIN known_ids USING (event_id) WHERE $dedupe
 """
-_TOTALS = """
-    SELECT ad_id, sum(clicks)::BIGINT, sum(views)::BIGINT, sum(cost_micros)::BIGINT FROM once GROUP BY ad_id
+_FATES = """
+    CREATE OR REPLACE TABLE fates AS
+    SELECT judged.* EXCLUDE (outcome, checksum, event_id, place),
+        CASE WHEN repeats.place IS NOT NULL THEN 'duplicate' ELSE outcome END AS fate
+    FROM judged LEFT JOIN repeats USING (place)
+    WHERE boundary < $beyond
+"""
+# First by the slide in which they lie, then each of those into all windows that hold it.
+_SUMS = """
+    CREATE OR REPLACE TABLE sums AS
+    WITH counted AS (
+        SELECT ad_id, timestamp // $slide AS nth, boundary,
+            sum(clicks) AS clicks, sum(views) AS views, sum(cost_micros) AS cost_micros
+        FROM fates WHERE fate = 'counted' GROUP BY ALL
+    ), rows AS (
+        SELECT $windows AS name, ad_id, (nth - back) * $slide AS start, boundary, clicks, views, cost_micros
+        FROM counted, generate_series(0, $length // $slide - 1) AS series(back)
+        UNION ALL
+        SELECT $totals, ad_id, $no_window, boundary, clicks, views, cost_micros FROM counted
+        UNION ALL
+        SELECT name, ad_id, start, 0, clicks, views, cost_micros FROM known_sums
+    )
+    SELECT name, ad_id, start, boundary,
+        sum(clicks) AS clicks, sum(views) AS views, sum(cost_micros) AS cost_micros
+    FROM rows GROUP BY ALL
+"""
+# A row's value at each boundary at which it changed. The average has 6 decimals, rounded half-up.
+_VERSIONS = """
+    CREATE OR REPLACE TABLE versions AS
+    SELECT name, ad_id, start, boundary, clicks, views, cost_micros::VARCHAR AS cost,
+        CASE WHEN views > 0 THEN ((2 * cost_micros + views) // (2 * views))::VARCHAR END AS average
+    FROM (
+        SELECT name, ad_id, start, boundary,
+            sum(clicks) OVER so_far AS clicks,
+            sum(views) OVER so_far AS views,
+            sum(cost_micros) OVER so_far AS cost_micros
+        FROM sums WINDOW so_far AS (PARTITION BY name, ad_id, start ORDER BY boundary ROWS UNBOUNDED PRECEDING)
+    )
 """
 
 
@@ -64,45 +130,63 @@ class Expected:
     fates: dict[str, int]
 
 
+class Oracle:
+    """A database in `folder`, beside the Parquet files of judged messages (adstream.verify.topic)."""
+
+    def __init__(self, folder: Path, *, window: timedelta, slide: timedelta, dedupe: bool) -> None:
+        millisecond = timedelta(milliseconds=1)
+        self._length, self._slide, self._dedupe = window // millisecond, slide // millisecond, dedupe
+        pq.write_table(table([]), folder / "none.parquet")
+        self.db = duckdb.connect(str(folder / "oracle.duckdb"))
+        self.db.execute(f"SET memory_limit = '{_MEMORY}'; SET preserve_insertion_order = false")
+        self.db.execute(f"SET temp_directory = '{folder}'; SET enable_progress_bar = false")
+        self.db.execute(f"CREATE VIEW raw AS SELECT * FROM read_parquet('{folder}/*.parquet')")  # noqa: S608
+        self.db.execute(_TABLES)
+
+    def close(self) -> None:
+        self.db.close()
+
+    def append(self, name: str, rows: pa.Table) -> None:
+        """Add rows to one of the tables, by position."""
+        self.db.register("appended", rows)
+        self.db.execute(f"INSERT INTO {name} SELECT * FROM appended")  # noqa: S608 - a name of ours
+        self.db.unregister("appended")
+
+    def compute(self) -> None:
+        """Decide every message's fate, and compute the rows at every boundary."""
+        self.db.execute(_REPEATS, {"dedupe": self._dedupe, "beyond": BEYOND})
+        self.db.execute(_FATES, {"beyond": BEYOND})
+        shape = {"slide": self._slide, "length": self._length}
+        self.db.execute(_SUMS, {**shape, "windows": WINDOWS, "totals": TOTALS, "no_window": NO_WINDOW})
+        self.db.execute(_VERSIONS)
+
+    def rows(self, query: str, parameters: dict[str, Any] | None = None) -> list[tuple[Any, ...]]:
+        return self.db.execute(query, parameters or {}).fetchall()
+
+
 def expect(messages: Iterable[Judged], *, window: timedelta, slide: timedelta, dedupe: bool) -> Expected:
-    """Compute windows and totals; every message has one fate: counted, duplicate, late or dead."""
-    millisecond = timedelta(milliseconds=1)
-    with duckdb.connect(":memory:") as db:
-        _load(db, messages)
-        db.execute(_ONCE, {"dedupe": dedupe})
-        windows = db.execute(_WINDOWS, {"slide": slide // millisecond, "length": window // millisecond}).fetchall()
-        totals = db.execute(_TOTALS).fetchall()
-        fates = dict(db.execute("SELECT outcome, count(*) FROM messages GROUP BY outcome").fetchall())
-        counted = db.execute("SELECT count(*) FROM once").fetchall()[0][0]
-    fates["duplicate"] = fates.get("counted", 0) - counted
-    fates["counted"] = counted
-    return Expected(
-        windows={(ad, datetime.fromtimestamp(start / 1_000, UTC)): _sums(*rest) for ad, start, *rest in windows},
-        totals={ad: _sums(*rest) for ad, *rest in totals},
-        fates={fate: fates.get(fate, 0) for fate in ("counted", "duplicate", "late", "dead")},
-    )
+    """Compute windows and totals of a few messages; each has one fate: counted, duplicate, late or dead."""
+    with tempfile.TemporaryDirectory(prefix="adstream-verify-") as folder:
+        pq.write_table(table([(*each, 0, 0, 0) for each in messages]), Path(folder) / "messages.parquet")
+        with closing(Oracle(Path(folder), window=window, slide=slide, dedupe=dedupe)) as oracle:
+            oracle.compute()
+            fates = dict(oracle.rows("SELECT fate, count(*) FROM fates GROUP BY fate"))
+            return Expected(
+                windows={
+                    (ad, datetime.fromtimestamp(start / 1_000, UTC)): sums for ad, start, sums in _all(oracle, WINDOWS)
+                },
+                totals={ad: sums for ad, _, sums in _all(oracle, TOTALS)},
+                fates={fate: fates.get(fate, 0) for fate in FATES},
+            )
 
 
-def _load(db: duckdb.DuckDBPyConnection, messages: Iterable[Judged]) -> None:
-    db.register("chunk", pa.Table.from_pylist([], schema=_SCHEMA))
-    db.execute("CREATE TABLE messages AS SELECT * FROM chunk")
-    chunk: list[Judged] = []
-    for message in messages:
-        chunk.append(message)
-        if len(chunk) == _CHUNK:
-            _append(db, chunk)
-            chunk = []
-    _append(db, chunk)
+def _all(oracle: Oracle, name: str) -> Iterator[tuple[str, int, Sums]]:
+    query = "SELECT ad_id, start, clicks, views, cost, average FROM versions WHERE name = $name"
+    for ad, start, clicks, views, cost, average in oracle.rows(query, {"name": name}):
+        yield ad, start, Sums(int(clicks), int(views), money(cost), money(average) if average is not None else None)
 
 
-def _append(db: duckdb.DuckDBPyConnection, chunk: list[Judged]) -> None:
-    columns = {name: [getattr(message, name) for message in chunk] for name in _SCHEMA.names}
-    db.register("chunk", pa.Table.from_pydict(columns, schema=_SCHEMA))
-    db.execute("INSERT INTO messages SELECT * FROM chunk")
-
-
-def _sums(clicks: int, views: int, cost_micros: int) -> Sums:
-    with localcontext() as context:
-        context.prec = 60
-        average = (Decimal(cost_micros) / views * _MICRO).quantize(_MICRO, ROUND_HALF_UP) if views else None
-    return Sums(clicks, views, Decimal(cost_micros) * _MICRO, average)
+def money(micros: str) -> Decimal:
+    """Millionths, as text, in the account's currency."""
+    sign, digits, exponent = Decimal(micros).as_tuple()
+    return Decimal((sign, digits, int(exponent) - 6))

@@ -1,79 +1,159 @@
-"""Cassandra's tables against what they must hold, cell by cell."""
+"""Cassandra's tables against what they must hold, row by row.
 
-from collections.abc import Iterator, Mapping
+A job that is running writes while the tables are read, and Cassandra cannot read a table as it was at one moment. But a
+batch that was committed before the reading began is in what is read, and one that had not begun when the reading
+ended is not. So a row is right if it has the value that it must have at the last batch committed *before* (boundary 0)
+or at one of the batches that ran since, up to the one in flight at the end: a row is written whole, and only with such
+values. A row that those batches do not touch has one value only, and must have it; how many others there are is
+reported as `moving`. Once the job has taken all there is, there are none; one that was stopped may have written down a
+batch that it did not run.
+"""
+
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from typing import Any, TypeVar
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal, localcontext
+from typing import Any
 
-from adstream.cassandra import connect
+import pyarrow as pa
+
+from adstream.cassandra import DRIVER_ERRORS, connect, explain
 from adstream.settings import Settings
-from adstream.verify.oracle import Expected, Sums
+from adstream.verify.oracle import NO_WINDOW, TOTALS, WINDOWS, Oracle, money
 
 _PAGE = 5_000
+_CHUNK = 50_000
+_SHOWN = 10
 _CELLS = ("clicks", "views", "cost", "average")
-K = TypeVar("K")
+_KEYS = {TOTALS: "ad_id", WINDOWS: "ad_id, window_start"}
+_FOUND = pa.schema(
+    [
+        ("name", pa.string()),
+        ("ad_id", pa.string()),
+        ("start", pa.int64()),
+        ("clicks", pa.int64()),
+        ("views", pa.int64()),
+        ("cost", pa.string()),
+        ("average", pa.string()),
+    ]
+)
+_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - the driver's times are UTC without saying so
+_MILLISECOND = timedelta(milliseconds=1)
+
+# `absent`: the row need not be there yet. A row of the table that nothing is expected of has no version.
+_VERDICTS = """
+    CREATE OR REPLACE TABLE verdicts AS
+    SELECT name, ad_id, start,
+        coalesce(max(boundary), 0) > 0 AS moving,
+        bool_or(v.boundary IS NOT NULL AND f.is_found) AS both_there,
+        coalesce(bool_or(
+            f.is_found AND v.clicks = f.clicks AND v.views = f.views AND v.cost = f.cost
+            AND v.average IS NOT DISTINCT FROM f.average
+        ), false) OR (bool_and(f.is_found IS NULL) AND coalesce(min(boundary), 0) > 0) AS good
+    FROM versions v FULL JOIN (SELECT *, true AS is_found FROM found) f USING (name, ad_id, start)
+    WHERE (name = $windows AND start > $oldest) OR (name = $totals AND $with_totals)
+    GROUP BY name, ad_id, start
+"""
+_COUNTS = """
+    SELECT count(*), 4 * count(*) FILTER (both_there), count(*) FILTER (moving), count(*) FILTER (NOT good)
+    FROM verdicts
+"""
+_DIFFERENCES = """
+    SELECT name, ad_id, start, moving, v.boundary, v.clicks, v.views, v.cost, v.average,
+        f.is_found, f.clicks, f.views, f.cost, f.average
+    FROM (SELECT * FROM verdicts WHERE NOT good ORDER BY name, ad_id, start LIMIT $shown)
+    LEFT JOIN versions v USING (name, ad_id, start)
+    LEFT JOIN (SELECT *, true AS is_found FROM found) f USING (name, ad_id, start)
+    QUALIFY row_number() OVER (PARTITION BY name, ad_id, start ORDER BY v.boundary DESC) = 1
+    ORDER BY name, ad_id, start
+"""
 
 
 @dataclass
 class Comparison:
-    """Rows and cells compared, and the first differences as lines to read."""
+    """Rows and cells compared, how many rows were `moving`, how many differ, and the first of those to read."""
 
     rows: int = 0
     cells: int = 0
-    differences: list[str] = field(default_factory=list)
+    moving: int = 0
     different: int = 0
-
-    def differs(self, line: str) -> None:
-        """Count a difference; only the first ten are kept."""
-        self.different += 1
-        if self.different <= 10:
-            self.differences.append(line)
+    differences: list[str] = field(default_factory=list)
 
 
-def compare(settings: Settings, expected: Expected, *, now: datetime) -> Comparison:
-    """Read both tables whole and compare. Windows that the TTL may have removed are left out on both sides."""
-    oldest = now - settings.window_ttl
-    result = Comparison()
+def read_tables(settings: Settings, oracle: Oracle, page_read: Callable[[], None]) -> None:
+    """Read both tables whole, in pages; `page_read` is called after each."""
     with connect(settings.cassandra, keyspace=settings.cassandra.keyspace) as session:
-        found = {
-            (row.ad_id, row.window_start.replace(tzinfo=UTC)): _sums(row)
-            for row in _rows(session, "ad_metrics_by_window", "ad_id, window_start")
-        }
-        alive = {key: sums for key, sums in expected.windows.items() if key[1] > oldest}
-        _compare(result, "ad_metrics_by_window", alive, {k: v for k, v in found.items() if k[1] > oldest})
-        totals = {row.ad_id: _sums(row) for row in _rows(session, "ad_metrics", "ad_id")}
-        _compare(result, "ad_metrics", expected.totals, totals)
+        chunk: list[tuple[Any, ...]] = []
+        try:
+            for name, key in _KEYS.items():
+                for rows in _pages(session, name, key):
+                    chunk += [_found(name, row) for row in rows]
+                    page_read()
+                    if len(chunk) >= _CHUNK:
+                        _append(oracle, chunk)
+                        chunk = []
+        except DRIVER_ERRORS as error:
+            raise explain(error, settings.cassandra) from error
+        _append(oracle, chunk)
+
+
+def compare(oracle: Oracle, *, oldest: datetime, with_totals: bool = True) -> Comparison:
+    """Compare what was read with what was computed: windows that begin after `oldest`, and totals if wanted."""
+    since = oldest.astimezone(UTC).replace(tzinfo=None) - _EPOCH
+    scope = {"windows": WINDOWS, "totals": TOTALS, "oldest": since // _MILLISECOND, "with_totals": with_totals}
+    oracle.db.execute(_VERDICTS, scope)
+    [counts] = oracle.rows(_COUNTS)
+    result = Comparison(*counts)
+    for row in oracle.rows(_DIFFERENCES, {"shown": _SHOWN}):
+        result.differences += _lines(row)
+    del result.differences[_SHOWN:]
     return result
 
 
-def _rows(session: Any, table: str, key: str) -> Iterator[Any]:  # noqa: ANN401 - the driver is untyped
+def _pages(session: Any, table: str, key: str) -> Iterator[list[Any]]:  # noqa: ANN401 - the driver is untyped
     from cassandra.query import SimpleStatement
 
     columns = f"{key}, total_clicks, total_views, total_cost, avg_cost_per_view"
-    yield from session.execute(SimpleStatement(f"SELECT {columns} FROM {table}", fetch_size=_PAGE))  # noqa: S608
+    found = session.execute(SimpleStatement(f"SELECT {columns} FROM {table}", fetch_size=_PAGE))  # noqa: S608
+    while True:
+        yield found.current_rows
+        if not found.has_more_pages:
+            return
+        found.fetch_next_page()
 
 
-def _sums(row: Any) -> Sums:  # noqa: ANN401
-    return Sums(row.total_clicks, row.total_views, row.total_cost, row.avg_cost_per_view)
+def _found(name: str, row: Any) -> tuple[Any, ...]:  # noqa: ANN401
+    start = NO_WINDOW if name == TOTALS else (row.window_start - _EPOCH) // _MILLISECOND
+    sums = row.total_clicks, row.total_views, micros(row.total_cost), micros(row.avg_cost_per_view)
+    return name, row.ad_id, start, *sums
 
 
-def _compare(result: Comparison, table: str, expected: Mapping[K, Sums], found: Mapping[K, Sums]) -> None:
-    for key in sorted({*expected, *found}, key=str):
-        must, has = expected.get(key), found.get(key)
-        result.rows += 1
-        if must is None or has is None:
-            result.differs(f"{table} {_name(key)}: {'only in the table' if must is None else 'missing'}")
-            continue
-        for cell in _CELLS:
-            result.cells += 1
-            if getattr(must, cell) != getattr(has, cell):
-                line = f"{cell} is {getattr(has, cell)}, must be {getattr(must, cell)}"
-                result.differs(f"{table} {_name(key)}: {line}")
+def micros(cost: Decimal | None) -> str | None:
+    """Millionths as text: what has more than 6 decimals keeps them, and so equals nothing that is computed."""
+    if cost is None:
+        return None
+    with localcontext() as context:
+        context.prec = 100
+        scaled = cost.scaleb(6)
+        return str(int(scaled)) if scaled == scaled.to_integral_value() else str(scaled)
 
 
-def _name(key: object) -> str:
-    return (
-        " ".join(part.isoformat() if isinstance(part, datetime) else str(part) for part in key)
-        if isinstance(key, tuple)
-        else str(key)
-    )
+def _append(oracle: Oracle, chunk: list[tuple[Any, ...]]) -> None:
+    if chunk:
+        columns = [pa.array(column, kind.type) for column, kind in zip(zip(*chunk, strict=True), _FOUND, strict=True)]
+        oracle.append("found", pa.Table.from_arrays(columns, schema=_FOUND))
+
+
+def _lines(row: tuple[Any, ...]) -> Iterator[str]:
+    name, ad, start, moving, boundary, *values, is_found, clicks, views, cost, average = row
+    where = f"{name} {ad}"
+    if start != NO_WINDOW:
+        where += f" {(_EPOCH + start * _MILLISECOND).replace(tzinfo=UTC).isoformat()}"
+    if boundary is None or not is_found:
+        yield f"{where}: {'missing' if boundary is not None else 'only in the table'}"
+        return
+    hint = ", or what it was before the batches that ran meanwhile" if moving else ""
+    for cell, must, has in zip(_CELLS, values, (clicks, views, cost, average), strict=True):
+        if must != has:
+            shown = [money(each) if each is not None and cell in ("cost", "average") else each for each in (has, must)]
+            yield f"{where}: {cell} is {shown[0]}, must be {shown[1]}{hint}"

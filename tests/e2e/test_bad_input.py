@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from adstream.registry import RegistryClient
-from adstream.verify.topic import Judge
+from adstream.verify.judge import Judge
 from streaming.patterns.ad_metrics import LATENESS
 from tests.e2e.pipeline import Pipeline
 from tests.property.payloads import Maker, Payload, Pool

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from pyspark.sql import types as T
 
-from adstream.verify.topic import Judged
+from adstream.verify.judge import Judged
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 SCHEMA = T.StructType(

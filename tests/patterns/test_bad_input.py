@@ -21,8 +21,8 @@ from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 
 from adstream import contracts, wire
+from adstream.verify.judge import Judge, Judged
 from adstream.verify.oracle import Expected, Sums, expect
-from adstream.verify.topic import Judge, Judged
 from streaming import jobs
 from streaming.decode import decode
 from streaming.judge import counted, judge

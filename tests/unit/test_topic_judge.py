@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from adstream.verify.topic import Judge
+from adstream.verify.judge import Judge
 from tests.unit.streaming.wire_messages import ID_V2, NOW, V2, encoded
 
 ARRIVAL = int(NOW.timestamp() * 1_000)

@@ -1,0 +1,140 @@
+"""Baselines: what was proved once, kept, so that it need not be computed again from messages that have aged out.
+
+A baseline lies beside the checkpoint (`<checkpoint>.baselines/`), a DuckDB file for each time that it was asked for. It
+holds the offsets up to which it goes, how many messages before them had which fate, the totals, the windows that the
+TTL has not yet removed, and the event ids that may still come again.
+
+An id may come again as long as its event would not be late: a message that arrives after the baseline was made, at T or
+later, counts only if its event time is at least T - lateness. So older ids are left out, with a day more for the clocks
+of brokers. T is the clock when the baseline was made, or the last arrival of a partition that had more to read.
+"""
+
+import json
+import os
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from adstream.errors import BadInput
+from adstream.verify.checkpoint import JobCheckpoint, Offsets
+from adstream.verify.oracle import TOTALS, WINDOWS, Oracle
+
+KEPT = 3
+CLOCKS = timedelta(days=1)
+_MILLISECOND = timedelta(milliseconds=1)
+_PARTS = {
+    "sums": """
+        SELECT name, ad_id, start, clicks, views, cost_micros FROM sums
+        WHERE boundary = 0 AND (name = $totals OR (name = $windows AND start > $oldest))
+    """,
+    "ids": """
+        SELECT event_id, timestamp FROM judged LEFT JOIN repeats USING (place)
+        WHERE boundary = 0 AND outcome = 'counted' AND event_id IS NOT NULL AND repeats.place IS NULL
+            AND timestamp >= $since
+        UNION ALL SELECT event_id, timestamp FROM known_ids WHERE timestamp >= $since
+    """,
+    "fates": """
+        SELECT partition, fate, sum(messages)::BIGINT AS messages FROM (
+            SELECT partition, fate, count(*) AS messages FROM fates WHERE boundary = 0 GROUP BY ALL
+            UNION ALL SELECT partition, fate, messages FROM known_fates
+        ) GROUP BY ALL
+    """,
+}
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """One kept baseline: it holds for every message before `ends`."""
+
+    path: Path
+    made: datetime
+    ends: Offsets
+
+    def load(self, oracle: Oracle) -> None:
+        """Let the oracle go on from here."""
+        oracle.db.execute(f"ATTACH '{_quoted(self.path)}' AS kept (READ_ONLY)")
+        oracle.db.execute("INSERT INTO known_sums SELECT * FROM kept.sums")
+        oracle.db.execute("INSERT INTO known_ids SELECT * FROM kept.ids")
+        oracle.db.execute("INSERT INTO known_fates SELECT * FROM kept.fates")
+        oracle.db.execute("DETACH kept")
+
+
+def newest(checkpoint: JobCheckpoint, begins: Mapping[int, int], ends: Mapping[int, int]) -> Baseline | None:
+    """The newest baseline of this job that goes at least to `begins`, and not beyond `ends`, in every partition."""
+    for path in sorted(_folder(checkpoint).glob("*.duckdb"), reverse=True):
+        found = _opened(path, checkpoint)
+        if found and all(begins.get(p, 0) <= found.ends.get(p, checkpoint.start.get(p, 0)) <= ends[p] for p in ends):
+            return found
+    return None
+
+
+def keep(
+    checkpoint: JobCheckpoint, oracle: Oracle, *, ends: Offsets, now: datetime, oldest: datetime, arrivals: datetime
+) -> Baseline:
+    """Write a baseline of what the oracle computed up to boundary 0, which is `ends`; older ones than three go.
+
+    Windows that begin after `oldest` are kept, and ids that may come again after `arrivals`.
+    """
+    folder = _folder(checkpoint)
+    path = folder / f"{now.astimezone(UTC):%Y%m%dT%H%M%S%fZ}.duckdb"
+    unfinished = path.with_suffix(".unfinished")
+    meta = {"made": now.isoformat(), "ends": ends, **_identity(checkpoint)}
+    scope = {
+        "totals": TOTALS,
+        "windows": WINDOWS,
+        "oldest": _millis(oldest),
+        "since": _millis(arrivals - checkpoint.lateness - CLOCKS),
+    }
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        unfinished.unlink(missing_ok=True)
+        oracle.db.execute(f"ATTACH '{_quoted(unfinished)}' AS kept")
+        for part, query in _PARTS.items():
+            used = {name: value for name, value in scope.items() if f"${name}" in query}
+            oracle.db.execute(f"CREATE TABLE kept.{part} AS {query}", used)
+        oracle.db.execute("CREATE TABLE kept.meta AS SELECT $meta AS meta", {"meta": json.dumps(meta)})
+        oracle.db.execute("DETACH kept")
+        unfinished.replace(path)
+        for old in sorted(folder.glob("*.duckdb"))[:-KEPT]:
+            old.unlink()
+    except (OSError, duckdb.IOException) as error:
+        raise BadInput(f"no baseline can be kept in {folder}: {error}", "make room, or let it be written") from None
+    return Baseline(path, now, ends)
+
+
+def _opened(path: Path, checkpoint: JobCheckpoint) -> Baseline | None:
+    """The baseline in the file, or None where it is another job's or cannot be read."""
+    try:
+        with closing(duckdb.connect(str(path), read_only=True)) as db:
+            meta: dict[str, Any] = json.loads(db.execute("SELECT meta FROM meta").fetchall()[0][0])
+    except (duckdb.Error, ValueError, IndexError):
+        return None
+    if any(meta.get(name) != value for name, value in _identity(checkpoint).items()):
+        return None
+    ends = {int(partition): int(offset) for partition, offset in meta["ends"].items()}
+    return Baseline(path, datetime.fromisoformat(meta["made"]), ends)
+
+
+def _identity(checkpoint: JobCheckpoint) -> dict[str, Any]:
+    """A baseline of another run, topic or shape says nothing about this one."""
+    names = ("topic_id", "window_seconds", "slide_seconds", "lateness_seconds", "dedupe")
+    start = {str(partition): offset for partition, offset in sorted(checkpoint.start.items())}
+    return {"query": checkpoint.query, "start": start, **{name: checkpoint.options[name] for name in names}}
+
+
+def _folder(checkpoint: JobCheckpoint) -> Path:
+    path = checkpoint.path.absolute()
+    return path.with_name(f"{path.name}.baselines")
+
+
+def _millis(moment: datetime) -> int:
+    return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // _MILLISECOND
+
+
+def _quoted(path: Path) -> str:
+    return os.fspath(path).replace("'", "''")

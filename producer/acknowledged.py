@@ -1,0 +1,48 @@
+"""What Kafka acknowledged, written down: a line per record with topic, partition, offset and the value's CRC-32.
+
+`adstream verify ad-metrics --acknowledged FILE` looks each of them up in the topic.
+"""
+
+import time
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import TextIO
+
+from confluent_kafka import Message
+
+from adstream.errors import BadInput
+
+# What a killed producer may have been told of and not written down.
+_MOST_LINES = 1_000
+_MOST_SECONDS = 1.0
+
+
+class Acknowledged:
+    """Appends to `path`. Raises BadInput where that cannot be written."""
+
+    def __init__(self, path: Path, *, clock: Callable[[], float] = time.monotonic) -> None:
+        try:
+            self._file: TextIO = path.open("a", encoding="ascii")
+        except OSError as error:
+            raise BadInput(f"{path} cannot be written: {error.strerror}", "name another file") from None
+        self._lines: list[str] = []
+        self._clock = clock
+        self._written = clock()
+
+    def add(self, message: Message) -> None:
+        checksum = zlib.crc32(message.value() or b"")
+        self._lines.append(f"{message.topic()} {message.partition()} {message.offset()} {checksum:08x}\n")
+        if len(self._lines) >= _MOST_LINES or self._clock() - self._written >= _MOST_SECONDS:
+            self.write()
+
+    def write(self) -> None:
+        """Hand what there is to the operating system."""
+        self._file.write("".join(self._lines))
+        self._file.flush()
+        self._lines.clear()
+        self._written = self._clock()
+
+    def close(self) -> None:
+        self.write()
+        self._file.close()

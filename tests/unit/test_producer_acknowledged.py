@@ -1,0 +1,55 @@
+"""What Kafka acknowledged is written down soon, and where it cannot be, the producer says so before it sends."""
+
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from adstream.errors import BadInput, ConfigError
+from producer.acknowledged import Acknowledged
+from producer.events import find
+from producer.options import check
+
+
+class Message:
+    def topic(self) -> str:
+        return "ads"
+
+    def partition(self) -> int:
+        return 1
+
+    def offset(self) -> int:
+        return 42
+
+    def value(self) -> bytes | None:
+        return b"123456789"
+
+
+LINE = "ads 1 42 cbf43926\n"  # the check value of CRC-32
+MESSAGE: Any = Message()
+
+
+def test_a_line_per_message_is_appended_at_the_latest_after_a_second_or_a_thousand(tmp_path: Path) -> None:
+    file, now = tmp_path / "acked", [0.0]
+    file.write_text(LINE)
+    with closing(Acknowledged(file, clock=lambda: now[0])) as book:
+        book.add(MESSAGE)
+        assert file.read_text() == LINE
+        now[0] = 1.0
+        book.add(MESSAGE)
+        assert file.read_text() == LINE * 3
+        for _ in range(1_001):
+            book.add(MESSAGE)
+        assert file.read_text() == LINE * 1_003
+    assert file.read_text() == LINE * 1_004
+
+
+def test_a_file_that_cannot_be_written_is_an_error_of_one_line(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="cannot be written"):
+        Acknowledged(tmp_path)
+
+
+def test_files_are_not_acknowledged_by_anybody(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="--acknowledged has no meaning with --files"):
+        check(find("ads"), {"files": tmp_path, "acknowledged": tmp_path / "acked"})
