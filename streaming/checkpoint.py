@@ -6,6 +6,7 @@ something else. Files are reached through Hadoop's file system, so the folder ma
 """
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 from pyspark.sql import SparkSession
@@ -41,6 +42,40 @@ class Checkpoint:
                     f"checkpoint {self.path} was made with {name}={made_with.get(name)}, not {value}",
                     "keep what it was made with, or give another --checkpoint",
                 )
+
+    def made_with(self) -> dict[str, Any]:
+        """The options that were written when the checkpoint was made. Raises CheckpointError where there are none."""
+        found = self._read(_FILE)
+        if found is None:
+            raise CheckpointError(f"{self.path} is not a checkpoint of ours", "give the --checkpoint of the job")
+        options: dict[str, Any] = json.loads(found)
+        return options
+
+    def made_at(self) -> datetime:
+        """When the checkpoint was made, by the clock of its file system."""
+        path = self._path(_FILE)
+        millis = path.getFileSystem(self._hadoop).getFileStatus(path).getModificationTime()
+        return datetime.fromtimestamp(millis / 1_000, UTC)
+
+    def id(self) -> str:
+        """The id that Spark gave to the checkpoint, for as long as it lives."""
+        text = self._read("metadata")
+        if text is None:
+            raise CheckpointError(f"{self.path} does not say its id", "it may be damaged")
+        return str(json.loads(text)["id"])
+
+    def last_committed(self) -> int:
+        """The newest batch that was committed. Raises CheckpointError where there is none."""
+        path = self._path("commits")
+        files = path.getFileSystem(self._hadoop).listStatus(path) if self._exists("commits") else []
+        batches = [int(file.getPath().getName()) for file in files if file.getPath().getName().isdigit()]
+        if not batches:
+            raise CheckpointError(f"{self.path} holds no committed batch", "let the job run first")
+        return max(batches)
+
+    def first_offsets(self, topic: str) -> dict[int, int]:
+        """Where a new checkpoint began to read, by partition; partitions that were added later begin at 0."""
+        return self._offsets("sources/0/0", topic) or {}
 
     def batch_offsets(self, topic: str, batch_id: int) -> dict[int, tuple[int, int]]:
         """Partition -> [first offset, end offset) of a batch: Spark writes them down before the batch runs."""

@@ -39,7 +39,7 @@ from streaming.job import Job
 from streaming.judge import counted
 from streaming.late import count_late
 from streaming.observed import RunningBatch
-from streaming.pipeline import Pipeline
+from streaming.pipeline import Pipeline, known_writers
 from streaming.progress import BatchReport, replayed, reports
 from streaming.sinks import dead_letters
 from streaming.sinks.ranking import TopProducts
@@ -161,11 +161,7 @@ class Runner:
         return not self._source.json_only and self._options.sinks is None
 
     def _writers(self) -> dict[int, Contract]:
-        if self._source.json_only:
-            return {}
-        subject = f"{self._source.name}-value"
-        versions = self._registry.versions(subject)
-        return {found.id: Contract(subject, found.version, found.text) for found in versions}
+        return {} if self._source.json_only else known_writers(self._registry, self._source.name)
 
     def _start(self) -> tuple[BatchWriter, StreamingQuery]:
         spark, job, options = self._spark, self._job, self._options

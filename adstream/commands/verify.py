@@ -40,7 +40,8 @@ def report(settings: Settings, checkpoint: Path, out: Console) -> None:
             now=datetime.now(UTC),
             progress=lambda done, count: bar.update(task, completed=done, total=count),
         )
-    fates = ", ".join(f"{count:,} {fate}" for fate, count in found.fates.items())
+    netted = f" (of which {found.backfilled:,} counted by a backfill)" if found.backfilled else ""
+    fates = ", ".join(f"{count:,} {fate}{netted if fate == 'late' else ''}" for fate, count in found.fates.items())
     out.print(f"{found.messages:,} messages in the topic: {fates}")
     result = found.comparison
     if result.different:

@@ -12,6 +12,7 @@ from adstream.errors import CheckpointError, TopicNotFound
 from adstream.reasons import UNKNOWN_SCHEMA_ID
 from adstream.registry import RegistryClient
 from adstream.settings import Settings
+from adstream.verify.backfilled import of_checkpoint
 from adstream.verify.oracle import Expected, expect
 from adstream.verify.tables import Comparison, compare
 from adstream.verify.topic import Judge, Judged, messages
@@ -19,11 +20,15 @@ from adstream.verify.topic import Judge, Judged, messages
 
 @dataclass(frozen=True)
 class Verified:
-    """The comparison, and the fate of every message of the topic up to what was committed."""
+    """The comparison, and the fate of every message of the topic up to what was committed.
+
+    `backfilled` of the late ones were counted in windows by a backfill.
+    """
 
     comparison: Comparison
     fates: dict[str, int]
     messages: int
+    backfilled: int = 0
 
 
 def verify(
@@ -44,7 +49,8 @@ def verify(
         found.id: json.loads(found.text) for found in RegistryClient(settings.registry).versions(f"{topic}-value")
     }
     judge = Judge(schemas, timedelta(seconds=shape["lateness_seconds"]))
-    dead_then = _unknown_when_read(settings, checkpoint)
+    made = datetime.fromtimestamp((checkpoint / "adstream.json").stat().st_mtime, UTC)
+    dead_then = unknown_when_read(settings, topic, made)
     begin = kafka.begin_offsets(settings, topic)
     count = sum(max(0, end - begin.get(partition, end)) for partition, end in upto.items())
 
@@ -64,18 +70,19 @@ def verify(
         window=timedelta(seconds=shape["window_seconds"]),
         slide=timedelta(seconds=shape["slide_seconds"]),
         dedupe=bool(shape["dedupe"]),
+        backfills=of_checkpoint(settings, "ad-metrics", checkpoint),
     )
-    return Verified(compare(settings, expected, now=now), expected.fates, sum(expected.fates.values()))
+    comparison = compare(settings, expected, now=now)
+    return Verified(comparison, expected.fates, sum(expected.fates.values()), expected.backfilled)
 
 
-def _unknown_when_read(settings: Settings, checkpoint: Path) -> set[Place]:
+def unknown_when_read(settings: Settings, topic: str, made: datetime) -> set[Place]:
     """Messages whose schema was registered only after the job had read them: then they were dead, today they look good.
 
     It is the one thing of the job's that is believed here, because nobody else can know it. Letters from before the
-    checkpoint was made are an earlier run's.
+    checkpoint was `made` are an earlier run's.
     """
-    made = datetime.fromtimestamp((checkpoint / "adstream.json").stat().st_mtime, UTC)
-    wanted = Wanted(topic=settings.topic.ads, reason=UNKNOWN_SCHEMA_ID, job="ad-metrics", since=made)
+    wanted = Wanted(topic=topic, reason=UNKNOWN_SCHEMA_ID, job="ad-metrics", since=made)
     try:
         return set(read(settings, wanted, whole=False))
     except TopicNotFound:

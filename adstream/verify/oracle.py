@@ -8,6 +8,8 @@ from decimal import ROUND_HALF_UP, Decimal, localcontext
 import duckdb
 import pyarrow as pa
 
+from adstream.backfills import Backfill
+from adstream.verify.backfilled import count_late
 from adstream.verify.topic import Judged
 
 _MICRO = Decimal("0.000001")
@@ -37,6 +39,8 @@ _WINDOWS = """
     FROM (
         SELECT *, (timestamp // $slide - nth) * $slide AS start
         FROM once, generate_series(0, $length // $slide - 1) AS series(nth)
+        UNION ALL BY NAME
+        SELECT * FROM late_in_windows
     )
     GROUP BY ad_id, start
 """
@@ -57,19 +61,31 @@ class Sums:
 
 @dataclass(frozen=True)
 class Expected:
-    """Windows by (ad, start in UTC), totals by ad, and how many messages had which fate."""
+    """Windows by (ad, start in UTC), totals by ad, and how many messages had which fate.
+
+    `backfilled` of the late ones are in windows all the same, as a backfill has counted them.
+    """
 
     windows: dict[tuple[str, datetime], Sums]
     totals: dict[str, Sums]
     fates: dict[str, int]
+    backfilled: int = 0
 
 
-def expect(messages: Iterable[Judged], *, window: timedelta, slide: timedelta, dedupe: bool) -> Expected:
+def expect(
+    messages: Iterable[Judged],
+    *,
+    window: timedelta,
+    slide: timedelta,
+    dedupe: bool,
+    backfills: Iterable[Backfill] = (),
+) -> Expected:
     """Compute windows and totals; every message has one fate: counted, duplicate, late or dead."""
     millisecond = timedelta(milliseconds=1)
     with duckdb.connect(":memory:") as db:
         _load(db, messages)
         db.execute(_ONCE, {"dedupe": dedupe})
+        backfilled = count_late(db, backfills, window=window, slide=slide, dedupe=dedupe)
         windows = db.execute(_WINDOWS, {"slide": slide // millisecond, "length": window // millisecond}).fetchall()
         totals = db.execute(_TOTALS).fetchall()
         fates = dict(db.execute("SELECT outcome, count(*) FROM messages GROUP BY outcome").fetchall())
@@ -80,6 +96,7 @@ def expect(messages: Iterable[Judged], *, window: timedelta, slide: timedelta, d
         windows={(ad, datetime.fromtimestamp(start / 1_000, UTC)): _sums(*rest) for ad, start, *rest in windows},
         totals={ad: _sums(*rest) for ad, *rest in totals},
         fates={fate: fates.get(fate, 0) for fate in ("counted", "duplicate", "late", "dead")},
+        backfilled=backfilled,
     )
 
 

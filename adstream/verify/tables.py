@@ -36,13 +36,13 @@ def compare(settings: Settings, expected: Expected, *, now: datetime) -> Compari
     result = Comparison()
     with connect(settings.cassandra, keyspace=settings.cassandra.keyspace) as session:
         found = {
-            (row.ad_id, row.window_start.replace(tzinfo=UTC)): _sums(row)
+            (row.ad_id, row.window_start.replace(tzinfo=UTC)): sums_of(row)
             for row in _rows(session, "ad_metrics_by_window", "ad_id, window_start")
         }
         alive = {key: sums for key, sums in expected.windows.items() if key[1] > oldest}
-        _compare(result, "ad_metrics_by_window", alive, {k: v for k, v in found.items() if k[1] > oldest})
-        totals = {row.ad_id: _sums(row) for row in _rows(session, "ad_metrics", "ad_id")}
-        _compare(result, "ad_metrics", expected.totals, totals)
+        compare_rows(result, "ad_metrics_by_window", alive, {k: v for k, v in found.items() if k[1] > oldest})
+        totals = {row.ad_id: sums_of(row) for row in _rows(session, "ad_metrics", "ad_id")}
+        compare_rows(result, "ad_metrics", expected.totals, totals)
     return result
 
 
@@ -53,11 +53,13 @@ def _rows(session: Any, table: str, key: str) -> Iterator[Any]:  # noqa: ANN401 
     yield from session.execute(SimpleStatement(f"SELECT {columns} FROM {table}", fetch_size=_PAGE))  # noqa: S608
 
 
-def _sums(row: Any) -> Sums:  # noqa: ANN401
+def sums_of(row: Any) -> Sums:  # noqa: ANN401
+    """A row of either table."""
     return Sums(row.total_clicks, row.total_views, row.total_cost, row.avg_cost_per_view)
 
 
-def _compare(result: Comparison, table: str, expected: Mapping[K, Sums], found: Mapping[K, Sums]) -> None:
+def compare_rows(result: Comparison, table: str, expected: Mapping[K, Sums], found: Mapping[K, Sums]) -> None:
+    """Add the cells of these rows to the result."""
     for key in sorted({*expected, *found}, key=str):
         must, has = expected.get(key), found.get(key)
         result.rows += 1

@@ -29,7 +29,7 @@ _FETCH = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """One message: its place, and either what it counts for, or `outcome`: `late` or `dead`. Times in ms, UTC."""
+    """One message: its place, `outcome` (counted, late or dead), and what it says unless dead. Times in ms, UTC."""
 
     partition: int
     offset: int
@@ -66,12 +66,10 @@ class Judge:
                 raise _Dead
         except _Dead:
             return Judged(partition, offset, "dead")
-        if event["timestamp"] < broker_time - self._lateness:
-            return Judged(partition, offset, "late")
         return Judged(
             partition,
             offset,
-            "counted",
+            "late" if event["timestamp"] < broker_time - self._lateness else "counted",
             event["ad_id"],
             event["timestamp"],
             event["clicks"],
