@@ -127,6 +127,7 @@ class Archive:
             day = self._first_day(settings, topic, ranges)
             stops = kafka.offsets_at(settings, topic, day + _DAY)
             today = {each: (start, min(stop, stops[each])) for each, (start, stop) in ranges.items()}
+            # Broker times that ran backwards may leave nothing before the next day; then it is the rest at once.
             today = {each: (start, stop) for each, (start, stop) in today.items() if start < stop} or ranges
             count = sum(stop - start for start, stop in today.values())
             progress(f"{day:%Y-%m-%d}: {count:,} messages")

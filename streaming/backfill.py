@@ -159,7 +159,7 @@ class Recount:
         done = recorded(settings.cassandra, job.name, committed.id)
         if request.late:
             done.append(Backfill(0, start, end, True, committed.upto, 0, 0, 0, now))
-        self._spans = spans(start, end, done, longest=PIECE)
+        self._spans = spans(start, end, done, longest=_piece(self._job))
         self._events = self._usable(kept_by, request, start, end)
         self.found = Found(start, end, still_open, self._messages)
 
@@ -241,9 +241,11 @@ class Recount:
         self._messages = sum(stop - first for first, stop in ranges.values())
         self._listener.notice(f"reading {self._messages:,} messages of {place.name}")
         messages = place.read(ranges)
-        for dead in unknown_when_read(self._settings, topic, checkpoint.made_at()):
-            # Dead when the job read it, although its schema is known today.
-            messages = messages.where(~((F.col("partition") == dead.partition) & (F.col("offset") == dead.offset)))
+        # Dead when the job read them, although their schema is known today.
+        dead = unknown_when_read(self._settings, topic, checkpoint.made_at())
+        for partition in {each.partition for each in dead}:
+            offsets = [each.offset for each in dead if each.partition == partition]
+            messages = messages.where((F.col("partition") != partition) | ~F.col("offset").isin(offsets))
         pipeline = Pipeline(job, known_writers(RegistryClient(self._settings.registry), topic), json=job.json)
         return recount.usable(pipeline.judged(messages), job).persist()
 
@@ -292,6 +294,13 @@ def closed(
             "ask for windows that end before that; `adstream verify` compares open ones",
         )
     return start, end, (asked - end) // slide
+
+
+def _piece(job: Job) -> timedelta:
+    """About an hour, in whole slides."""
+    slide = job.parameters["slide"]
+    assert isinstance(slide, timedelta)  # noqa: S101 - what --slide takes
+    return max(slide, PIECE - PIECE % slide)
 
 
 def _up(moment: datetime, slide: timedelta) -> datetime:

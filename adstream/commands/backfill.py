@@ -24,7 +24,9 @@ _SHOWN = 10
 def backfill(
     job: Annotated[str, typer.Argument(help="The job; today ad-metrics.")],
     start: Annotated[str, typer.Option("--from", help="First window's start: ISO 8601, or how long ago, like 3h.")],
-    end: Annotated[str, typer.Option("--to", help="Windows that begin before this; now unless given.")] = "0",
+    end: Annotated[
+        str, typer.Option("--to", help="Windows that begin before this; now unless given.", show_default=False)
+    ] = "0",
     correct: Annotated[bool, typer.Option("--correct", help="Write the windows that differ.")] = False,
     late: Annotated[bool, typer.Option("--late", help="Count late events in their windows, too.")] = False,
     archive: Annotated[
