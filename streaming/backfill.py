@@ -47,7 +47,6 @@ from streaming.sinks.sink import Stamp, into_all
 
 # Windows are compared in pieces of this length, so that the driver holds the rows of one piece only.
 PIECE = timedelta(hours=1)
-_SHOWN = 10
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 

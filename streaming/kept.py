@@ -67,8 +67,8 @@ class InKafka:
 def needed(kept: Mapping[int, Kept], first: Mapping[int, int], committed: Mapping[int, int], *, whole: bool) -> Ranges:
     """The offsets to read: from `since` (never before the job's `first` one) to `until`, but only what is `committed`.
 
-    With `whole`, to the end of what is committed: late events arrive at any time. Empty ranges are left out. What is
-    no longer there at the beginning is `lost`; what is not there yet at the end, `short_of`.
+    With `whole`, to the end of what is committed: late events arrive at any time. Empty ranges are left out. Whether
+    all of it is there is for `require_all` to say.
     """
     ranges = {}
     for partition, end in committed.items():
