@@ -6,6 +6,7 @@ import sys
 import typer
 
 from adstream.commands import dead_letters, schema, stack
+from adstream.commands.backfill import archive, backfill
 from adstream.commands.batch import batch
 from adstream.commands.consume import consume
 from adstream.commands.cql import cql
@@ -42,6 +43,8 @@ app.command()(validate)
 app.command()(sql)
 app.command()(verify)
 app.command()(reset)
+app.command()(backfill)
+app.command()(archive)
 app.add_typer(dead_letters.app, name="dead-letters")
 app.command()(demo)
 

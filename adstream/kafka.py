@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, TypeVar
 
 from confluent_kafka import IsolationLevel, KafkaError, KafkaException, TopicCollection, TopicPartition
@@ -231,6 +232,13 @@ def begin_offsets(settings: Settings, name: str) -> dict[int, int]:
 def end_offsets(settings: Settings, name: str) -> dict[int, int]:
     """The offset that the next record will get, by partition. Raises TopicNotFound."""
     return _offsets(settings, name, OffsetSpec.latest())
+
+
+def offsets_at(settings: Settings, name: str, moment: datetime) -> dict[int, int]:
+    """The first offset with this broker time or a later one, by partition; the end where there is none so young."""
+    ends = end_offsets(settings, name)
+    found = _offsets(settings, name, OffsetSpec.for_timestamp(int(moment.timestamp() * 1_000)))
+    return {partition: offset if offset >= 0 else ends[partition] for partition, offset in found.items()}
 
 
 def topic_id(settings: Settings, name: str) -> str:

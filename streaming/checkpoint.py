@@ -10,6 +10,7 @@ import json
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -64,19 +65,19 @@ class Checkpoint:
         self._jvm: Any = spark.sparkContext._jvm  # PySpark's only door to Hadoop's file systems
         self._hadoop: Any = spark.sparkContext._jsc.hadoopConfiguration()
 
-    def claim(self, fixed: dict[str, Any], kept: dict[str, Any]) -> dict[str, Any]:
+    def claim(self, fixed: dict[str, Any], kept: dict[str, Any] | None = None) -> dict[str, Any]:
         """Write the options into a new checkpoint, or compare them with those it was made with.
 
         Returns those of the `kept` that differ, with the checkpoint's values, which hold. Raises CheckpointError when
         one of the `fixed` differs, or when the folder holds a checkpoint of unknown origin or a damaged one.
         """
-        found = self._read(_FILE)
+        found, kept = self._read(_FILE), kept or {}
         if found is None:
             if self.batches():
                 raise CheckpointError(f"{self.path} is a checkpoint of unknown origin", "give another --checkpoint")
             self._write(_FILE, json.dumps({_ID: str(uuid4()), **fixed, **kept}, indent=2))
             return {}
-        made_with = self._made_with(found)
+        made_with = self._parsed(found)
         for name, value in fixed.items():
             if made_with.get(name) != value:
                 raise CheckpointError(
@@ -88,7 +89,7 @@ class Checkpoint:
     @property
     def id(self) -> str:
         """The same for as long as the checkpoint exists, wherever it is moved; empty before it is claimed."""
-        made_with = self._made_with(self._read(_FILE) or "{}")
+        made_with = self._parsed(self._read(_FILE) or "{}")
         # One made before checkpoints had an id goes by Spark's.
         return str(made_with.get(_ID) or json.loads(self._read("metadata") or "{}").get("id", ""))
 
@@ -96,7 +97,7 @@ class Checkpoint:
         """The batches that have begun, as far as the checkpoint still knows them."""
         return self._numbered("offsets")
 
-    def _made_with(self, text: str) -> dict[str, Any]:
+    def _parsed(self, text: str) -> dict[str, Any]:
         try:
             found: dict[str, Any] = json.loads(text)
         except ValueError:
@@ -109,6 +110,30 @@ class Checkpoint:
             f"checkpoint {self.path} is damaged: {what}",
             "restore it from a backup, or begin anew with `adstream reset JOB`",
         )
+
+    def made_with(self) -> dict[str, Any]:
+        """The options that were written when the checkpoint was made. Raises CheckpointError where there are none."""
+        found = self._read(_FILE)
+        if found is None:
+            raise CheckpointError(f"{self.path} is not a checkpoint of ours", "give the --checkpoint of the job")
+        return self._parsed(found)
+
+    def made_at(self) -> datetime:
+        """When the checkpoint was made, by the clock of its file system."""
+        path = self._path(_FILE)
+        millis = path.getFileSystem(self._hadoop).getFileStatus(path).getModificationTime()
+        return datetime.fromtimestamp(millis / 1_000, UTC)
+
+    def last_committed(self) -> int:
+        """The newest batch that was committed. Raises CheckpointError where there is none."""
+        batches = self._numbered("commits")
+        if not batches:
+            raise CheckpointError(f"{self.path} holds no committed batch", "let the job run first")
+        return batches[-1]
+
+    def first_offsets(self, topic: str) -> dict[int, int]:
+        """Where a new checkpoint began to read, by partition; partitions that were added later begin at 0."""
+        return self._offsets("sources/0/0", topic) or {}
 
     def batch_offsets(self, topic: str, batch_id: int) -> dict[int, tuple[int, int]]:
         """Partition -> [first offset, end offset) of a batch: Spark writes them down before the batch runs."""

@@ -115,6 +115,17 @@ class Job:
         }
         return {"job": self.name, "mode": self.output_mode, **values}
 
+    def as_described(self, made_with: Mapping[str, Any]) -> "Job":
+        """The same job with the parameters that were written beside a checkpoint."""
+        return self.with_parameters(
+            **{
+                name: timedelta(seconds=made_with[f"{name}_seconds"])
+                if isinstance(value, timedelta)
+                else made_with[name]
+                for name, value in self.parameters.items()
+            }
+        )
+
     def _check_windows(self) -> None:
         window, slide = self.parameters.get("window"), self.parameters.get("slide")
         if isinstance(window, timedelta) and isinstance(slide, timedelta) and (slide > window or window % slide):

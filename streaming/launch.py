@@ -29,7 +29,7 @@ def launch(
     """Run the job to its end and close its session. A job that writes elsewhere than usual keeps no checkpoint."""
     with tempfile.TemporaryDirectory(prefix="adstream-passing-") as passing:
         kept = options.checkpoint or str(settings.checkpoints / job.name)
-        checkpoint = _absolute(kept) if options.sinks is None else passing
+        checkpoint = absolute(kept) if options.sinks is None else passing
         listener.notice(f"starting Spark for {job.name}")
         sinks = job.sinks if options.sinks is None else options.sinks
         lakehouse = any(isinstance(sink, IcebergTable) for sink in sinks)
@@ -55,5 +55,6 @@ def computed(
         yield spark
 
 
-def _absolute(checkpoint: str) -> str:
-    return checkpoint if "://" in checkpoint else str(Path(checkpoint).absolute())
+def absolute(folder: str) -> str:
+    """The folder from wherever Spark works: a path from the root, or the URI as it is."""
+    return folder if "://" in folder else str(Path(folder).absolute())

@@ -41,7 +41,7 @@ from streaming.job import Job
 from streaming.judge import counted
 from streaming.late import Late, by_windows, count_late, exact, pairs_again
 from streaming.observed import Observed, RunningBatch
-from streaming.pipeline import Pipeline
+from streaming.pipeline import Pipeline, known_writers
 from streaming.progress import BatchReport, replayed, reports, with_late
 from streaming.quarantine import CRASHES, Ranges, culprits
 from streaming.sinks import dead_letters, late_events
@@ -207,7 +207,7 @@ class Runner:
             raise self._checkpoint.damaged(what) from error
         if isinstance(self._source, Topic):
             try:
-                self._checkpoint.claim(self._source.identity(), {})
+                self._checkpoint.claim(self._source.identity())
                 self._source.require_kept(self._checkpoint)
             except (ServiceUnavailable, AccessDenied):
                 pass  # Kafka itself is why
@@ -237,11 +237,7 @@ class Runner:
         return not self._source.json_only and self._options.sinks is None
 
     def _writers(self) -> dict[int, Contract]:
-        if self._source.json_only:
-            return {}
-        subject = f"{self._source.name}-value"
-        versions = self._registry.versions(subject)
-        return {found.id: Contract(subject, found.version, found.text) for found in versions}
+        return {} if self._source.json_only else known_writers(self._registry, self._source.name)
 
     def _start(self) -> tuple[BatchWriter, StreamingQuery]:
         spark, job, options = self._spark, self._job, self._options

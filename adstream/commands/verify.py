@@ -92,6 +92,8 @@ def _print_notes(found: "Verified", out: Console) -> None:
         out.print(f"messages before the baseline of {found.since.made:%Y-%m-%d %H:%M:%S} UTC are taken from it")
     if found.ledger.letters_aged_out:
         out.print(f"{found.ledger.letters_aged_out:,} of the dead letters may have aged out, and were not looked for")
+    if found.backfilled:
+        out.print(f"{found.backfilled:,} of the late ones were counted in their windows by a backfill")
     if found.acknowledged:
         places = found.acknowledged
         there = places.places - places.aged_out - places.missing

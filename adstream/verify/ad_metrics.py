@@ -9,11 +9,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from adstream import kafka
+from adstream.backfills import recorded
 from adstream.errors import CheckpointError, ServiceUnavailable, Unproved
 from adstream.registry import RegistryClient
 from adstream.settings import Settings
 from adstream.verify import acknowledged as book
-from adstream.verify import baseline, ledger
+from adstream.verify import backfilled, baseline, ledger
 from adstream.verify.acknowledged import Acknowledged
 from adstream.verify.baseline import Baseline
 from adstream.verify.checkpoint import Batch, JobCheckpoint, Offsets
@@ -53,7 +54,7 @@ class Verified:
     """The comparison, and what became of every offset up to the last committed batch when the tables were read.
 
     `since` is the baseline that it started from, and `kept` the one that was written. `unproved` says what could not be
-    compared.
+    compared. `backfilled` of the late events are in windows all the same, as a backfill has counted them.
     """
 
     comparison: Comparison
@@ -62,6 +63,7 @@ class Verified:
     since: Baseline | None = None
     kept: Baseline | None = None
     unproved: str = ""
+    backfilled: int = 0
 
     @property
     def fates(self) -> dict[str, int]:
@@ -126,6 +128,7 @@ class _Run:
         letters_from = ledger.read_letters(self._settings, self._oracle, self._job.made)
         written_down = self._read_acknowledged(first, reached)
         self._progress("computing", 0, 0)
+        backfilled.load(self._oracle.db, recorded(self._settings.cassandra, ledger.JOB, self._job.id))
         self._oracle.compute()
         oldest = self._clock() - self._settings.window_ttl + _EARLY
         compared = max(oldest, self._provable) if self._provable else oldest
@@ -142,6 +145,7 @@ class _Run:
             ),
             book.check(self._oracle, self._topic, self._begins) if written_down else None,
             since,
+            backfilled=self._oracle.backfilled(),
         )
         if self._provable:
             result.unproved = f"totals, and windows that begin before {ledger.day(self._provable)}"

@@ -29,6 +29,7 @@ class JobCheckpoint:
             self.options: dict[str, Any] = json.loads((path / "adstream.json").read_text(encoding="utf-8"))
             self.topic, self.topic_id = self.options["topic"], self.options["topic_id"]
             self.query: str = json.loads((path / "metadata").read_text(encoding="utf-8"))["id"]
+            self.id: str = self.options.get("id", self.query)
             start = self._last_line(path / "sources" / "0" / "0")
         except (OSError, ValueError, KeyError):
             raise CheckpointError(f"{path} is not a checkpoint of a job that has run on a topic", _REMEDY) from None

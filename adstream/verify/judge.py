@@ -23,7 +23,7 @@ _MICRO = Decimal("0.000001")
 
 
 class Judged(NamedTuple):
-    """One message: its place, and either what it counts for, or `outcome`: `late` or `dead`. Times in ms, UTC."""
+    """One message: its place, `outcome` (counted, late or dead), and what it says unless dead. Times in ms, UTC."""
 
     partition: int
     offset: int
@@ -60,12 +60,10 @@ class Judge:
                 raise _Dead
         except _Dead:
             return Judged(partition, offset, "dead")
-        if event["timestamp"] < broker_time - self._lateness:
-            return Judged(partition, offset, "late")
         return Judged(
             partition,
             offset,
-            "counted",
+            "late" if event["timestamp"] < broker_time - self._lateness else "counted",
             event["ad_id"],
             event["timestamp"],
             event["clicks"],

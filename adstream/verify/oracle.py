@@ -22,7 +22,9 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from adstream.reasons import UNKNOWN_SCHEMA_ID
+from adstream.backfills import Backfill
+from adstream.reasons import CRASHES_THE_JOB, UNKNOWN_SCHEMA_ID
+from adstream.verify import backfilled
 from adstream.verify.judge import Judged
 from adstream.verify.topic import table
 
@@ -51,7 +53,8 @@ _TABLES = f"""
         FROM letters GROUP BY ALL;
     CREATE VIEW judged AS
         SELECT raw.* REPLACE (
-                CASE WHEN letter.reason = '{UNKNOWN_SCHEMA_ID}' THEN 'dead' ELSE outcome END AS outcome
+                CASE WHEN letter.reason IN ('{UNKNOWN_SCHEMA_ID}', '{CRASHES_THE_JOB}') THEN 'dead'
+                ELSE outcome END AS outcome
             ),
             letter.arrival IS NOT NULL AS has_letter,
             letter.reason AS letter,
@@ -88,6 +91,8 @@ _SUMS = """
         SELECT $windows AS name, ad_id, (nth - back) * $slide AS start, boundary, clicks, views, cost_micros
         FROM counted, generate_series(0, $length // $slide - 1) AS series(back)
         UNION ALL
+        SELECT $windows, ad_id, start, boundary, clicks, views, cost_micros FROM late_in_windows
+        UNION ALL
         SELECT $totals, ad_id, $no_window, boundary, clicks, views, cost_micros FROM counted
         UNION ALL
         SELECT name, ad_id, start, 0, clicks, views, cost_micros FROM known_sums
@@ -123,11 +128,15 @@ class Sums:
 
 @dataclass(frozen=True)
 class Expected:
-    """Windows by (ad, start in UTC), totals by ad, and how many messages had which fate."""
+    """Windows by (ad, start in UTC), totals by ad, and how many messages had which fate.
+
+    `backfilled` of the late ones are in windows all the same, as a backfill has counted them.
+    """
 
     windows: dict[tuple[str, datetime], Sums]
     totals: dict[str, Sums]
     fates: dict[str, int]
+    backfilled: int = 0
 
 
 class Oracle:
@@ -141,7 +150,7 @@ class Oracle:
         self.db.execute(f"SET memory_limit = '{_MEMORY}'; SET preserve_insertion_order = false")
         self.db.execute(f"SET temp_directory = '{folder}'; SET enable_progress_bar = false")
         self.db.execute(f"CREATE VIEW raw AS SELECT * FROM read_parquet('{folder}/*.parquet')")  # noqa: S608
-        self.db.execute(_TABLES)
+        self.db.execute(_TABLES + backfilled.TABLES)
 
     def close(self) -> None:
         self.db.close()
@@ -157,18 +166,31 @@ class Oracle:
         self.db.execute(_REPEATS, {"dedupe": self._dedupe, "beyond": BEYOND})
         self.db.execute(_FATES, {"beyond": BEYOND})
         shape = {"slide": self._slide, "length": self._length}
+        backfilled.compute(self.db, **shape, dedupe=self._dedupe, beyond=BEYOND)
         self.db.execute(_SUMS, {**shape, "windows": WINDOWS, "totals": TOTALS, "no_window": NO_WINDOW})
         self.db.execute(_VERSIONS)
+
+    def backfilled(self) -> int:
+        """How many late messages are in windows, as a backfill has counted them since."""
+        return int(self.rows("SELECT count(*) FROM late_once WHERE boundary = 0")[0][0])
 
     def rows(self, query: str, parameters: dict[str, Any] | None = None) -> list[tuple[Any, ...]]:
         return self.db.execute(query, parameters or {}).fetchall()
 
 
-def expect(messages: Iterable[Judged], *, window: timedelta, slide: timedelta, dedupe: bool) -> Expected:
+def expect(
+    messages: Iterable[Judged],
+    *,
+    window: timedelta,
+    slide: timedelta,
+    dedupe: bool,
+    backfills: Iterable[Backfill] = (),
+) -> Expected:
     """Compute windows and totals of a few messages; each has one fate: counted, duplicate, late or dead."""
     with tempfile.TemporaryDirectory(prefix="adstream-verify-") as folder:
         pq.write_table(table([(*each, 0, 0, 0) for each in messages]), Path(folder) / "messages.parquet")
         with closing(Oracle(Path(folder), window=window, slide=slide, dedupe=dedupe)) as oracle:
+            backfilled.load(oracle.db, backfills)
             oracle.compute()
             fates = dict(oracle.rows("SELECT fate, count(*) FROM fates GROUP BY fate"))
             return Expected(
@@ -177,6 +199,7 @@ def expect(messages: Iterable[Judged], *, window: timedelta, slide: timedelta, d
                 },
                 totals={ad: sums for ad, _, sums in _all(oracle, TOTALS)},
                 fates={fate: fates.get(fate, 0) for fate in FATES},
+                backfilled=oracle.backfilled(),
             )
 
 

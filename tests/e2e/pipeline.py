@@ -12,7 +12,9 @@ from adstream.verify.ad_metrics import Verified, verify
 from tests.e2e.commands import adstream, everything_on
 
 # What ad-metrics writes; a keyspace for one job's test needs no other tables.
-AD_TABLES = ("ad_metrics", "ad_metrics_by_window", "writer_leases", "job_checkpoints", "late_events")
+AD_TABLES = (
+    "ad_metrics", "ad_metrics_by_window", "writer_leases", "job_checkpoints", "late_events", "backfills",
+)  # fmt: skip
 
 
 def make_ad_tables(settings: Settings) -> None:

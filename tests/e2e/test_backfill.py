@@ -1,0 +1,280 @@
+"""Backfills on real services. The topic takes the producer's times here, so that a test has hours behind it."""
+
+import signal
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from confluent_kafka import Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
+from pyspark.sql import SparkSession
+
+from adstream import contracts
+from adstream.cassandra import connect
+from adstream.errors import BadInput, CheckpointError
+from adstream.kafka import begin_offsets, end_offsets
+from adstream.registry import RegistryClient
+from producer.encoding import Encoder
+from streaming.archive import Archive
+from streaming.backfill import Found, Listener, Recount, Request
+from streaming.jobs import find
+from streaming.runner import Listener as RunListener
+from streaming.runner import Options, Runner
+from tests.e2e.commands import SECONDS, adstream, one_line, started
+from tests.e2e.pipeline import Pipeline
+from tests.e2e.test_ad_metrics_flow import _await_events
+
+MINUTE = timedelta(minutes=1)
+JOB = find("ad-metrics")
+PER_BATCH = 300
+
+
+@dataclass
+class Past:
+    """A pipeline whose topic holds events of the last two hours, each with the broker time of then."""
+
+    spark: SparkSession
+    pipeline: Pipeline
+    now: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+    def __post_init__(self) -> None:
+        settings = self.pipeline.settings
+        settings.spark = settings.spark.model_copy(update={"max_events_per_batch": PER_BATCH})
+        admin = AdminClient({"bootstrap.servers": settings.kafka.bootstrap_servers})
+        entry = ConfigEntry("message.timestamp.type", "CreateTime", incremental_operation=AlterConfigOpType.SET)
+        topic = ConfigResource(ResourceType.TOPIC, settings.topic.ads, incremental_configs=[entry])
+        admin.incremental_alter_configs([topic])[topic].result(timeout=SECONDS)
+        newest = RegistryClient(settings.registry).latest(f"{settings.topic.ads}-value")
+        self._encode = Encoder(newest, contracts.latest("ads_data"))
+        self._producer = Producer({"bootstrap.servers": settings.kafka.bootstrap_servers})
+
+    def send(self, ad: int, ago: timedelta, arrived: timedelta, **event: Any) -> None:
+        """One event, by when it happened and when it arrived; to be flushed."""
+        time, broker_time = (round((self.now - each).timestamp() * 1_000) for each in (ago, arrived))
+        value = {
+            "ad_id": f"ad-{ad}",
+            "timestamp": time,
+            "clicks": 1,
+            "views": 3,
+            "cost": 0.25,
+            "event_id": None,
+        } | event
+        topic = self.pipeline.settings.topic.ads
+        self._producer.produce(topic, self._encode(value), value["ad_id"].encode(), timestamp=broker_time)
+
+    def flush(self) -> None:
+        assert self._producer.flush(SECONDS) == 0
+
+    def two_hours(self) -> None:
+        """1,800 events of the last two hours in order; one in ten comes twice, and one in nine has no id."""
+        for number in range(1_800):
+            ago = (1_800 - number) * timedelta(seconds=4)
+            event_id = None if number % 9 == 0 else f"id-{number}"
+            for _ in range(2 if number % 10 == 0 else 1):
+                self.send(number % 7, ago, ago - timedelta(seconds=2), event_id=event_id, views=number % 4)
+        self.flush()
+
+    def stream(self) -> None:
+        """The job itself, in this process, until there is no more; several batches, so that its watermark moves."""
+        options = Options(JOB.trigger, once=True, checkpoint=str(self.pipeline.checkpoint))
+        listener = RunListener(batch=lambda _report: None, notice=lambda _line: None)
+        runner = Runner(self.spark, self.pipeline.settings, JOB, options, listener=listener, stopping=threading.Event())
+        runner.run()
+
+    def recount(self, **request: Any) -> Recount:
+        asked = Request(self.now - 120 * MINUTE, self.now, **request)
+        return Recount(
+            self.spark,
+            self.pipeline.settings,
+            JOB,
+            str(self.pipeline.checkpoint),
+            asked,
+            now=datetime.now(UTC),
+            listener=Listener(lambda _line: None),
+        )
+
+    def compared(self, **request: Any) -> Found:
+        return self.recount(**request).compare()
+
+    def command(self, *arguments: str) -> tuple[str, ...]:
+        start = f"{self.now - 120 * MINUTE:%Y-%m-%dT%H:%M:%SZ}"
+        return "backfill", "ad-metrics", "--from", start, "--checkpoint", str(self.pipeline.checkpoint), *arguments
+
+    def execute(self, *statements: str) -> None:
+        settings = self.pipeline.settings.cassandra
+        with connect(settings, keyspace=settings.keyspace) as session:
+            for statement in statements:
+                session.execute(statement)
+
+    def rows(self) -> dict[Any, Any]:
+        settings = self.pipeline.settings.cassandra
+        with connect(settings, keyspace=settings.keyspace) as session:
+            found = session.execute("SELECT * FROM ad_metrics_by_window")
+            return {(row.ad_id, row.window_start): row._replace(last_updated=None) for row in found}
+
+    def damage(self) -> None:
+        """A wrong cell and a missing row."""
+        ages = {key: self.now - key[1].replace(tzinfo=UTC) for key in self.rows()}
+        old = sorted(key for key, age in ages.items() if 60 * MINUTE < age < 110 * MINUTE)
+        (ad, first), (other, second) = old[0], old[-1]
+        of = "WHERE ad_id = '{}' AND day = '{:%Y-%m-%d}' AND window_start = '{:%Y-%m-%dT%H:%M:%SZ}'"
+        self.execute(
+            f"UPDATE ad_metrics_by_window SET total_clicks = 4711 {of.format(ad, first, first)}",
+            f"DELETE FROM ad_metrics_by_window {of.format(other, second, second)}",
+        )
+
+
+@pytest.fixture
+def past(spark: SparkSession, pipeline: Pipeline) -> Iterator[Past]:
+    yield Past(spark, pipeline)
+    spark.catalog.clearCache()
+
+
+def test_differences_are_found_and_corrected_and_there_are_none_without_damage(past: Past) -> None:
+    past.two_hours()
+    with pytest.raises(CheckpointError, match="is not a checkpoint of ours"):
+        past.recount()
+    past.stream()
+    found = past.compared()
+    assert found.comparison.differences == []
+    assert found.comparison.rows > 1_000
+    assert found.open > 40
+    assert past.compared(late=True).late == {}
+
+    past.damage()
+    said = adstream(*past.command())
+    assert "2 differences in" in one_line(said)
+    assert "clicks is 4711, must be" in said.stdout
+    assert ": missing" in said.stdout
+    assert "are left out: they are open still" in said.stdout
+
+    assert "nobody is there to say yes" in one_line(adstream(*past.command("--correct")))
+    said = adstream(*past.command("--correct", "--yes"))
+    assert said.returncode == 0, said.stdout + said.stderr
+    assert "corrected: 2 of" in said.stdout.splitlines()[-1]
+    assert past.pipeline.verified().fates["late"] == 0
+
+
+def test_what_cannot_be_asked_for_is_refused_in_one_line(past: Past) -> None:
+    assert "there is no backfill for ad-clicks" in one_line(adstream("backfill", "ad-clicks", "--from", "1h"))
+    line = one_line(adstream("backfill", "ad-metrics", "--from", "1h", "--to", "2h"))
+    assert "--from 1h is not before --to 2h" in line
+    assert "--from soon is no moment" in one_line(adstream("backfill", "ad-metrics", "--from", "soon"))
+
+
+def test_late_events_and_replayed_dead_letters_are_counted_while_the_job_runs(past: Past) -> None:
+    pipeline = past.pipeline
+    past.two_hours()
+    past.send(1, 60 * MINUTE, 0 * MINUTE, clicks=-1, event_id="repaired")
+    past.flush()
+    count = 1_800 + 180 + 1
+    per_batch = {"ADSTREAM_SPARK_MAX_EVENTS_PER_BATCH": str(PER_BATCH)}
+    with started(*pipeline.stream_command, "--trigger", "1s", **per_batch) as job:
+        _await_events(job, count)
+        replayed = adstream("dead-letters", "replay", "--reason", "clicks_negative", "--set", "clicks=5", "--yes")
+        assert "1 of them will be late" in replayed.stdout
+        for number in [*range(30), *range(10)]:
+            past.send(number % 7, 50 * MINUTE + number * MINUTE / 4, 0 * MINUTE, event_id=f"late-{number}")
+        past.send(0, timedelta(seconds=7_200 - 20 * 4), 0 * MINUTE, event_id="id-20")  # counted in time
+        past.flush()
+        _await_events(job, 42)
+        _await_idle(past)
+
+        said = adstream(*past.command("--late", "--correct", "--yes"))
+        assert said.returncode == 0, said.stdout + said.stderr
+        assert "in all: 31 events, 35 clicks" in said.stdout
+        assert "rebuild these: `adstream reset ad-metrics`" in said.stdout
+        assert past.compared().comparison.different == 0  # without --late it keeps what was counted
+        assert pipeline.verified().backfilled == 31
+
+        for number in range(60):
+            past.send(number % 7, MINUTE, 0 * MINUTE, event_id=f"new-{number}")
+        past.flush()
+        past.send(2, 55 * MINUTE, 0 * MINUTE, event_id="later")  # after the backfill: late, and not counted
+        past.flush()
+        _await_events(job, 61)
+        job.send_signal(signal.SIGKILL)
+    verified = adstream("verify", "ad-metrics", "--checkpoint", str(pipeline.checkpoint))
+    assert "43 late (of which 31 counted by a backfill)" in verified.stdout
+
+    # As if it had died between write and commit: a correction comes first, then the job writes its last batch again.
+    commits = pipeline.checkpoint / "commits"
+    last = max(int(file.name) for file in commits.glob("*") if file.name.isdigit())
+    for name in (f"{last}", f".{last}.crc"):
+        (commits / name).unlink(missing_ok=True)
+    past.damage()
+    again = past.recount()
+    again.compare()
+    written, left = again.correct(lambda: datetime.now(UTC))
+    assert (written, left.different) == (2, 0)
+    past.stream()
+    found = pipeline.verified()
+    assert found.fates == {"counted": 1_880, "duplicate": 160, "late": 43, "dead": 1}
+    assert found.backfilled == 31
+
+
+def _await_idle(past: Past) -> None:
+    """Until what the topic holds is committed: a batch's line comes before its commit can be read."""
+    from streaming.checkpoint import Checkpoint
+
+    kept = Checkpoint(past.spark, str(past.pipeline.checkpoint))
+    topic = past.pipeline.settings.topic.ads
+    done = threading.Event()
+    for _ in range(600):
+        offsets = kept.batch_offsets(topic, kept.last_committed())
+        if {partition: end for partition, (_, end) in offsets.items()} == end_offsets(past.pipeline.settings, topic):
+            return
+        done.wait(0.1)
+    raise AssertionError("the job does not commit what there is")
+
+
+def test_what_has_aged_out_is_computed_from_an_archive(past: Past, tmp_path: Path) -> None:
+    settings, topic = past.pipeline.settings, past.pipeline.settings.topic.ads
+    past.two_hours()
+    past.send(3, 70 * MINUTE, 0 * MINUTE, event_id="late")
+    past.flush()
+    past.stream()
+    folder = tmp_path / "archive"
+    with pytest.raises(BadInput, match="there is no archive in"):
+        past.recount(archive=str(folder))
+    assert "1,981 messages added" in adstream("archive", topic, folder).stdout.splitlines()[-1]
+    archive = Archive(past.spark, str(folder))
+    assert archive.extend(settings, topic).written == 0
+    assert {each.name for each in folder.glob("day=*")} == {
+        f"day={past.now - ago:%Y-%m-%d}" for ago in (120 * MINUTE, 0 * MINUTE)
+    }
+    past.send(3, 0 * MINUTE, 0 * MINUTE, event_id="newest")
+    past.flush()
+    assert archive.extend(settings, topic).written == 1
+    kept = {(row["partition"], row["offset"]): bytes(row["value"]) for row in archive.rows().collect()}
+    assert archive.rows().count() == 1_982
+    assert kept == {(each.partition(), each.offset()): each.value() for each in past.pipeline.messages()}
+
+    before = past.rows()
+    past.damage()
+    admin = AdminClient({"bootstrap.servers": settings.kafka.bootstrap_servers})
+    half = {each: end // 2 for each, end in end_offsets(settings, topic).items()}
+    for future in admin.delete_records([TopicPartition(topic, *each) for each in half.items()]).values():
+        future.result(timeout=SECONDS)
+    assert begin_offsets(settings, topic) == half
+    with pytest.raises(BadInput, match=r"has aged out: messages from .*, but partition 0 holds offsets .* from 20"):
+        past.recount()
+    ends = end_offsets(settings, topic)
+    for future in admin.delete_records([TopicPartition(topic, *each) for each in ends.items()]).values():
+        future.result(timeout=SECONDS)
+    with pytest.raises(BadInput, match="holds nothing any more"):
+        past.recount()
+
+    said = adstream(*past.command("--archive", str(folder), "--correct", "--yes"))
+    assert said.returncode == 0, said.stdout + said.stderr
+    assert "corrected: 2 of" in said.stdout.splitlines()[-1]
+    assert past.rows() == before
+    assert [each.events for each in past.compared(archive=str(folder), late=True).late.values()] == [1]
+
+    max(folder.glob("day=*/*.parquet"), key=lambda file: file.stat().st_size).unlink()
+    with pytest.raises(BadInput, match=r"has aged out|where [\d,]+ belong|are needed"):
+        past.recount(archive=str(folder))

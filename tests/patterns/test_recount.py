@@ -1,0 +1,105 @@
+"""Windows computed again as a batch equal the oracle's, with late and repeated events, whatever was counted before."""
+
+import random
+from datetime import UTC, datetime, timedelta
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import types as T
+
+from adstream.backfills import Backfill, spans
+from adstream.verify.oracle import Sums, expect
+from adstream.verify.topic import Judged
+from streaming import recount
+from streaming.jobs import find
+from streaming.patterns.ad_metrics import SLIDE, WINDOW
+from tests.patterns.ad_events import NOW, SCHEMA
+
+JOB = find("ad-metrics")
+EVENT = T.StructType([each for each in SCHEMA.fields if each.name != "position"])
+JUDGED = T.StructType(
+    [
+        T.StructField("event", EVENT),
+        T.StructField("topic", T.StringType()),
+        T.StructField("partition", T.IntegerType()),
+        T.StructField("offset", T.LongType()),
+        T.StructField("timestamp", T.TimestampType()),
+        T.StructField("outcome", T.StringType()),
+    ]
+)
+
+
+def messages(rng: random.Random, count: int) -> list[Judged]:
+    """Of an hour before NOW, in two partitions; one in five late, one in ten the same as an earlier one, some dead."""
+    found: list[Judged] = []
+    for number in range(count):
+        outcome = rng.choices(["counted", "late", "dead"], [75, 20, 5])[0]
+        time = round(NOW.timestamp() * 1_000) - rng.randrange(3_600_000)
+        ids = rng.choice([None, f"id-{number}"])
+        event = Judged(0, number, outcome, f"ad-{rng.randrange(3)}", time, 1, 2, rng.randrange(3_000_000), ids)
+        known = [old for old in found if old.event_id and old.outcome != "dead"]
+        if known and rng.random() < 0.1:
+            old = rng.choice(known)
+            event = Judged(
+                0, number, outcome, old.ad_id, old.timestamp, old.clicks, old.views, old.cost_micros, old.event_id
+            )
+        # The key decides the partition, so copies of an event are in the same one.
+        partition = int(event.ad_id[-1]) % 2
+        found.append(Judged(partition, *(getattr(event, name) for name in Judged.__slots__[1:])))
+    return found
+
+
+def judged(spark: SparkSession, found: list[Judged]) -> DataFrame:
+    arrival = NOW + timedelta(hours=1)
+    rows = [
+        (
+            (
+                each.ad_id,
+                datetime.fromtimestamp(each.timestamp / 1_000, UTC),
+                each.clicks,
+                each.views,
+                each.cost_micros / 1_000_000,
+                each.event_id,
+            ),
+            "ads",
+            each.partition,
+            each.offset,
+            arrival + timedelta(milliseconds=each.offset),
+            None if each.outcome == "counted" else each.outcome,
+        )
+        for each in found
+    ]
+    return spark.createDataFrame(rows, JUDGED)
+
+
+def test_each_piece_equals_the_oracle(spark: SparkSession) -> None:
+    seed = random.randrange(2**32)
+    print(f"seed {seed}")
+    rng = random.Random(seed)
+    found = messages(rng, 800)
+    start, end = NOW - timedelta(minutes=50), NOW - timedelta(minutes=10)
+
+    def before(first: int, last: int, upto: dict[int, int]) -> Backfill:
+        since, until = (start + timedelta(minutes=each) for each in (first, last))
+        return Backfill(first, since, until, True, upto, 0, 0, 0, NOW)
+
+    done = [before(-10, 10, {0: 700, 1: 300}), before(5, 20, {0: 400, 1: 800})]
+    must = expect(found, window=WINDOW, slide=SLIDE, dedupe=True, backfills=done)
+    assert 10 < must.backfilled < must.fates["late"]
+    events = recount.usable(judged(spark, found), JOB).persist()
+    has = {}
+    for span in spans(start, end, done, longest=timedelta(minutes=30)):
+        for row in recount.windows(events, JOB, span).toArrow().to_pylist():
+            key = row["ad_id"], row["window_start"].astimezone(UTC)
+            assert key not in has
+            has[key] = Sums(row["total_clicks"], row["total_views"], row["total_cost"], row["avg_cost_per_view"])
+    events.unpersist()
+    assert has == {key: sums for key, sums in must.windows.items() if start <= key[1] < end}
+
+
+def test_without_dedupe_every_event_counts(spark: SparkSession) -> None:
+    job = JOB.with_parameters(dedupe=False)
+    time = round((NOW - timedelta(minutes=30)).timestamp() * 1_000)
+    found = [Judged(0, n, outcome, "ad", time, 1, 1, 10, "same") for n, outcome in enumerate(["counted", "late"] * 2)]
+    events = recount.usable(judged(spark, found), job)
+    [span] = spans(NOW - timedelta(hours=1), NOW, [], longest=timedelta(hours=1))
+    assert {row["total_clicks"] for row in recount.windows(events, job, span).collect()} == {2}
