@@ -35,8 +35,11 @@ def culprits(ranges: Ranges, crashes: Callable[[Ranges], bool]) -> list[tuple[in
                 return []
         else:
             suspected += _halves(part)
-    rest = _without(ranges, found)
-    return [] if not found or any(crashes(part) for part in rest) else sorted(found)
+    if not found or any(crashes(part) for part in _without(ranges, found)):
+        return []
+    # Once more, now that the rest is known to go through: a service may have failed just while these were computed.
+    again = all(crashes({partition: (offset, offset + 1)}) for partition, offset in found)
+    return sorted(found) if again else []
 
 
 def _size(ranges: Ranges) -> int:
