@@ -6,6 +6,7 @@ which messages belong together: see adstream.verify.tables.
 
 import gc
 import os
+import time
 import zlib
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -190,13 +191,17 @@ class _Reader:
     def _batches(self, piece: Piece) -> Iterator[list[Message]]:
         timeout = self._reading.settings.kafka.timeout_seconds
         self._consumer.assign([TopicPartition(self._reading.topic, piece.partition, piece.begin)])
-        ended = False
+        heard, left, ended = time.monotonic(), piece.end - piece.begin, False
         while not ended:
-            fetched = self._consumer.consume(_FETCH, timeout=timeout)
-            if not fetched:
+            # It waits until there are so many, or for the whole timeout.
+            fetched = self._consumer.consume(max(1, min(_FETCH, left)), timeout=_POLL_SECONDS)
+            if fetched:
+                heard = time.monotonic()
+            elif time.monotonic() - heard > timeout:
                 raise ServiceUnavailable(
                     f"Kafka sent nothing of {self._reading.topic} for {timeout:g} s", "check it, and try again"
                 )
+            left -= len(fetched)
             ended = any(self._ends(message, piece) for message in fetched)
             yield [each for each in fetched if each.error() is None and (each.offset() or 0) < piece.end]
 
