@@ -38,6 +38,7 @@ def golden(stack: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     return Pipeline(settings, tmp_path / "checkpoint")
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("release", sorted(HERE.glob("*.tar.gz")), ids=lambda file: file.name)
 def test_a_checkpoint_of_an_earlier_release_goes_on(golden: Pipeline, release: Path) -> None:
     folder = golden.checkpoint.parent

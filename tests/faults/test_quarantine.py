@@ -42,6 +42,7 @@ def send(pipeline: Pipeline, ad_ids: list[str]) -> None:
     assert producer.flush(30) == 0
 
 
+@pytest.mark.thorough
 def test_a_message_that_crashes_the_job_twice_is_set_aside(
     spark: SparkSession, pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
