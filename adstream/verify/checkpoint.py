@@ -30,10 +30,9 @@ class JobCheckpoint:
             self.topic, self.topic_id = self.options["topic"], self.options["topic_id"]
             self.query: str = json.loads((path / "metadata").read_text(encoding="utf-8"))["id"]
             self.id: str = self.options.get("id", self.query)
-            start = self._last_line(path / "sources" / "0" / "0")
-        except (OSError, ValueError, KeyError):
+            self.start = self._parsed(self._last_line(path / "sources" / "0" / "0"))
+        except (OSError, ValueError, LookupError, AttributeError):
             raise CheckpointError(f"{path} is not a checkpoint of a job that has run on a topic", _REMEDY) from None
-        self.start = self._parsed(start)
         self.window = timedelta(seconds=self.options["window_seconds"])
         self.slide = timedelta(seconds=self.options["slide_seconds"])
         self.lateness = timedelta(seconds=self.options["lateness_seconds"])

@@ -119,6 +119,7 @@ def test_damage_is_refused_or_changes_nothing(
                 outcomes[what] = f"{type(refused).__name__} {refused}"
             else:
                 outcomes[what] = "the same"
+                shutil.copy(kept / "sources/0/0", pipeline.checkpoint / "sources/0/0")  # verify begins where it says
                 ledger(pipeline, 3000)
             print(what, "->", outcomes[what], flush=True)
     assert all(said == "the same" or said.startswith(CheckpointError.__name__) for said in outcomes.values()), outcomes
