@@ -2,7 +2,6 @@
 
 import random
 import shutil
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,8 +13,6 @@ from pyspark.sql import SparkSession
 from adstream.cassandra import connect
 from adstream.errors import CheckpointError
 from adstream.settings import Settings
-from streaming.jobs import find
-from streaming.runner import Listener, Options, Runner
 from tests.e2e.pipeline import Pipeline
 from tests.faults.faulty import MIX, ledger
 
@@ -63,20 +60,13 @@ def base(spark: SparkSession, pipeline: Pipeline, monkeypatch: pytest.MonkeyPatc
     """A checkpoint of four batches with more to count behind it, and the tables that belong to it."""
     monkeypatch.setenv("ADSTREAM_SPARK_MAX_EVENTS_PER_BATCH", "600")
     pipeline.produce("--count", "2400", "--over", "3m", *MIX)
-    run(spark, Settings(), pipeline.checkpoint)
+    pipeline.run(spark)
     pipeline.produce("--count", "600", "--over", "2m", *MIX)
     with connect(pipeline.settings.cassandra, keyspace=pipeline.settings.cassandra.keyspace) as session:
         rows = {table: list(session.execute(f"SELECT * FROM {table}")) for table in TABLES}
     kept = pipeline.checkpoint.with_name("base")
     pipeline.checkpoint.rename(kept)
     return kept, rows
-
-
-def run(spark: SparkSession, settings: Settings, checkpoint: Path) -> None:
-    job = find("ad-metrics")
-    options = Options(job.trigger, once=True, checkpoint=str(checkpoint))
-    listener = Listener(batch=lambda _report: None, notice=lambda _line: None)
-    Runner(spark, settings, job, options, listener=listener, stopping=threading.Event()).run()
 
 
 def restore(session: Session, rows: Rows) -> None:
@@ -114,7 +104,7 @@ def test_damage_is_refused_or_changes_nothing(
             damage(pipeline.checkpoint / file, chance)
             what = f"{file} {damage.__name__}"
             try:
-                run(spark, settings, pipeline.checkpoint)
+                pipeline.run(spark)
             except Exception as refused:  # noqa: BLE001
                 outcomes[what] = f"{type(refused).__name__} {refused}"
             else:

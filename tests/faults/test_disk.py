@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from pyspark.sql import SparkSession
 
 from tests.e2e.commands import adstream, one_line
 from tests.e2e.pipeline import Pipeline
@@ -29,7 +30,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 @pytest.mark.thorough
 def test_a_full_disk_under_the_checkpoint_stops_the_job_and_loses_nothing(
-    pipeline: Pipeline, small_disk: Path, seed: int
+    spark: SparkSession, pipeline: Pipeline, small_disk: Path, seed: int
 ) -> None:
     pipeline = replace(pipeline, checkpoint=small_disk / "checkpoint")
     pipeline.produce("--seed", str(seed), "--count", "4000", "--over", "3m", *MIX)
@@ -39,5 +40,5 @@ def test_a_full_disk_under_the_checkpoint_stops_the_job_and_loses_nothing(
     assert "No space left on device" in line
     taken.unlink()
     subprocess.run(["mount", "-o", "remount,size=200m", small_disk], check=True)
-    pipeline.stream_once()
+    pipeline.run(spark)
     ledger(pipeline, 4000)

@@ -12,6 +12,7 @@ import fastavro
 import pytest
 from confluent_kafka import Message, Producer
 from confluent_kafka.admin import AdminClient
+from pyspark.sql import SparkSession
 
 from adstream import contracts, wire
 from adstream.kafka import topic_id
@@ -40,7 +41,7 @@ def golden(stack: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.mark.thorough
 @pytest.mark.parametrize("release", sorted(HERE.glob("*.tar.gz")), ids=lambda file: file.name)
-def test_a_checkpoint_of_an_earlier_release_goes_on(golden: Pipeline, release: Path) -> None:
+def test_a_checkpoint_of_an_earlier_release_goes_on(spark: SparkSession, golden: Pipeline, release: Path) -> None:
     folder = golden.checkpoint.parent
     with tarfile.open(release) as archive:
         archive.extractall(folder, filter="data")
@@ -50,7 +51,7 @@ def test_a_checkpoint_of_an_earlier_release_goes_on(golden: Pipeline, release: P
     golden.produce("--count", "300", "--over", "1m", "--ads", "5", "--late", "0")
     new = [message for message in golden.messages() if (message.offset() or 0) >= len(kept[str(message.partition())])]
     assert len(new) == 300
-    golden.stream_once()
+    golden.run(spark)
     assert totals(golden.settings) == sums(json.loads((folder / "totals.json").read_text()), new)
 
 

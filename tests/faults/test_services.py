@@ -8,10 +8,13 @@ from pathlib import Path
 import pytest
 from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
+from pyspark.sql import SparkSession
 
+from adstream.errors import CheckpointError, TopicNotFound
 from adstream.kafka import end_offsets
 from adstream.provision import prepare_topic
 from adstream.registry import RegistryClient
+from adstream.verify.ad_metrics import Wish, verify
 from tests.e2e.commands import adstream, changed_contract, one_line, started
 from tests.e2e.pipeline import Pipeline
 from tests.e2e.running_job import SECONDS, running_job
@@ -20,14 +23,14 @@ from tests.faults.services import frozen, killed
 
 
 def test_kafka_killed_and_frozen_while_producing_loses_no_acknowledged_event(
-    pipeline: Pipeline, tmp_path: Path, seed: int
+    spark: SparkSession, pipeline: Pipeline, tmp_path: Path, seed: int
 ) -> None:
     chance = random.Random(seed)
     acknowledged = tmp_path / "acknowledged"
     pipeline.produce("--seed", str(seed), "--count", "1000", "--over", "1m", *MIX)
     with running_job(pipeline) as job:
         with started(
-            *("produce", "ads", "--seed", str(seed), "--count", "6000", "--rate", "400", *MIX),
+            *("produce", "ads", "--seed", str(seed), "--count", "4000", "--rate", "400", *MIX),
             *("--acknowledged", str(acknowledged)),
         ) as producer:
             said = job.await_line(r"^batch 2 ")
@@ -40,16 +43,18 @@ def test_kafka_killed_and_frozen_while_producing_loses_no_acknowledged_event(
             producer.communicate(timeout=SECONDS)
         job.await_line(r"lag 0 ", after=said)
         job.end()
-    pipeline.stream_once()
+    pipeline.run(spark)
     sent = len(acknowledged.read_text().splitlines())
     assert sent > 1000
     assert len(pipeline.messages()) >= 1000 + sent
     ledger(pipeline, len(pipeline.messages()))
-    done = adstream("verify", "ad-metrics", "--checkpoint", str(pipeline.checkpoint), "--acknowledged", acknowledged)
-    assert done.returncode == 0, done.stdout + done.stderr
+    found = verify(pipeline.settings, pipeline.checkpoint, Wish(acknowledged=[acknowledged]))
+    assert found.equal, found
+    assert found.acknowledged
+    assert found.acknowledged.places == sent
 
 
-def test_cassandra_killed_in_the_middle_of_a_batch(pipeline: Pipeline, seed: int) -> None:
+def test_cassandra_killed_in_the_middle_of_a_batch(spark: SparkSession, pipeline: Pipeline, seed: int) -> None:
     chance = random.Random(seed)
     pipeline.produce("--seed", str(seed), "--count", "6000", "--over", "3m", *MIX)
     with running_job(pipeline) as job:
@@ -60,12 +65,12 @@ def test_cassandra_killed_in_the_middle_of_a_batch(pipeline: Pipeline, seed: int
         job.await_line(r"lag 0 ", after=said)
         code, _, errors = job.end()
         assert code == 0 or errors.count("\n") == 1
-    pipeline.stream_once()
+    pipeline.run(spark)
     ledger(pipeline, 6000)
 
 
 @pytest.mark.thorough
-def test_cassandra_frozen_in_the_middle_of_a_batch(pipeline: Pipeline, seed: int) -> None:
+def test_cassandra_frozen_in_the_middle_of_a_batch(spark: SparkSession, pipeline: Pipeline, seed: int) -> None:
     pipeline.produce("--seed", str(seed), "--count", "4000", "--over", "3m", *MIX)
     with running_job(pipeline) as job:
         said = job.await_line(rf"^batch {random.Random(seed).randrange(3)} ")
@@ -73,12 +78,14 @@ def test_cassandra_frozen_in_the_middle_of_a_batch(pipeline: Pipeline, seed: int
             said = job.await_line("batch failed", after=said)
         job.await_line(r"lag 0 ", after=said)
         job.end()
-    pipeline.stream_once()
+    pipeline.run(spark)
     ledger(pipeline, 4000)
 
 
 @pytest.mark.thorough
-def test_registry_down_or_silent_at_the_start_is_one_line_and_loses_nothing(pipeline: Pipeline) -> None:
+def test_registry_down_or_silent_at_the_start_is_one_line_and_loses_nothing(
+    spark: SparkSession, pipeline: Pipeline
+) -> None:
     pipeline.produce("--count", "300", "--over", "1m")
     with killed(pipeline.settings, "registry"):
         assert "no schema registry answers" in one_line(adstream(*pipeline.stream_command, "--once"))
@@ -86,12 +93,12 @@ def test_registry_down_or_silent_at_the_start_is_one_line_and_loses_nothing(pipe
         url = f"http://127.0.0.1:{accepts_and_says_nothing.getsockname()[1]}"
         silent = {"ADSTREAM_REGISTRY_URL": url, "ADSTREAM_REGISTRY_TIMEOUT_SECONDS": "1"}
         assert url in one_line(adstream(*pipeline.stream_command, "--once", **silent))
-    pipeline.stream_once()
+    pipeline.run(spark)
     ledger(pipeline, 300)
 
 
 @pytest.mark.thorough
-def test_registry_silent_when_a_new_schema_comes(pipeline: Pipeline, seed: int) -> None:
+def test_registry_silent_when_a_new_schema_comes(spark: SparkSession, pipeline: Pipeline, seed: int) -> None:
     settings = pipeline.settings
     pipeline.produce("--seed", str(seed), "--count", "500", "--over", "1m", *MIX)
     with running_job(pipeline) as job:
@@ -107,7 +114,7 @@ def test_registry_silent_when_a_new_schema_comes(pipeline: Pipeline, seed: int) 
             said = job.await_line("batch failed", after=said)
         job.await_line(r"lag 0 ", after=said)
         job.end()
-    pipeline.stream_once()
+    pipeline.run(spark)
     ledger(pipeline, len(pipeline.messages()))
 
 
@@ -120,24 +127,24 @@ def pipeline_without_registry(pipeline: Pipeline) -> None:
     assert producer.flush(30) == 0
 
 
-def test_messages_that_are_gone_before_they_were_counted_stop_the_job(pipeline: Pipeline) -> None:
+def test_messages_that_are_gone_before_they_were_counted_stop_the_job(spark: SparkSession, pipeline: Pipeline) -> None:
     settings = pipeline.settings
     topic = settings.topic.ads
     admin = AdminClient({"bootstrap.servers": settings.kafka.bootstrap_servers})
     pipeline.produce("--count", "300", "--over", "1m")
-    pipeline.stream_once()
-    counted = ledger(pipeline, 300)
+    pipeline.run(spark)
+    ledger(pipeline, 300)
     ends = end_offsets(settings, topic)
     pipeline.produce("--count", "300", "--over", "1m")
     aged = [TopicPartition(topic, partition, offset + 10) for partition, offset in ends.items()]
     for future in admin.delete_records(aged).values():
         future.result(timeout=30)
-    line = one_line(adstream(*pipeline.stream_command, "--once"))
-    assert "10 messages were removed before they were counted" in line
-    assert "adstream reset" in line
-    assert counted == {"counted": 300, "duplicate": 0, "late": 0, "dead": 0}
+    with pytest.raises(CheckpointError, match=r"10 messages were removed before they were counted.*adstream reset"):
+        pipeline.run(spark)
 
     admin.delete_topics([topic])[topic].result(timeout=30)
-    assert f"topic {topic}" in one_line(adstream(*pipeline.stream_command, "--once"))
+    with pytest.raises(TopicNotFound, match=topic):
+        pipeline.run(spark)
     prepare_topic(settings, topic, "ads_data")
-    assert "topic_id" in one_line(adstream(*pipeline.stream_command, "--once"))
+    with pytest.raises(CheckpointError, match="topic_id"):
+        pipeline.run(spark)
