@@ -47,6 +47,16 @@ class Job:
             assert self._said.wait_for(there, SECONDS), self._lines
             return len(self._lines)
 
+    def await_events(self, count: int) -> None:
+        """Wait until the job's batches have taken so many events, or until it has ended."""
+
+        def taken() -> bool:
+            batches = (re.match(r"batch \d+ · ([\d,]+) events", line) for line in self._lines)
+            return self._lines[-1:] == [""] or sum(int(each[1].replace(",", "")) for each in batches if each) >= count
+
+        with self._said:
+            assert self._said.wait_for(taken, SECONDS), self._lines
+
     def pauses(self, pattern: str) -> list[float]:
         """Seconds from each line that matches to the next batch."""
         found = []
