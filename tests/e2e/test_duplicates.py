@@ -1,5 +1,6 @@
 """An event that comes again counts once: in the same batch, in a later one, after a restart, from a second producer."""
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,9 @@ def test_ten_percent_duplicates_and_a_producer_run_twice_count_once(
     spark: SparkSession, pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ADSTREAM_SPARK_MAX_EVENTS_PER_BATCH", "500")  # so that repetitions cross batches
-    run = ("--seed", "7", "--count", str(COUNT), "--over", "3m", "--ads", "10", "--duplicates", "0.1")
+    start = f"{datetime.now(UTC) - timedelta(minutes=1):%Y-%m-%dT%H:%M:%SZ}"
+    made = ("--seed", "7", "--count", str(COUNT), "--start", start, "--rate", "0")  # the same bytes each time
+    run = (*made, "--ads", "10", "--duplicates", "0.1")
     pipeline.produce(*run)
     said = pipeline.run(spark)
     assert any(line.startswith("batch 3 ") for line in said)
