@@ -7,8 +7,8 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import types as T
 
 from adstream.backfills import Backfill, spans
+from adstream.verify.judge import Judged
 from adstream.verify.oracle import Sums, expect
-from adstream.verify.topic import Judged
 from streaming import recount
 from streaming.jobs import find
 from streaming.patterns.ad_metrics import SLIDE, WINDOW
