@@ -41,7 +41,7 @@ class Job:
         """Wait until a line matches, or until the job has ended; returns how many lines it has said."""
 
         def there() -> bool:
-            return any(re.search(pattern, line) or not line for line in self._lines[after:])
+            return self._lines[-1:] == [""] or any(re.search(pattern, line) for line in self._lines[after:])
 
         with self._said:
             assert self._said.wait_for(there, SECONDS), self._lines

@@ -113,7 +113,8 @@ def test_registry_silent_when_a_new_schema_comes(spark: SparkSession, pipeline: 
             pipeline_without_registry(pipeline)
             said = job.await_line("batch failed", after=said)
         job.await_line(r"lag 0 ", after=said)
-        job.end()
+        code, said_all, errors = job.end()
+        assert code == 0, said_all + errors
     pipeline.run(spark)
     ledger(pipeline, len(pipeline.messages()))
 
