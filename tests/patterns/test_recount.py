@@ -44,7 +44,7 @@ def messages(rng: random.Random, count: int) -> list[Judged]:
             )
         # The key decides the partition, so copies of an event are in the same one.
         partition = int(event.ad_id[-1]) % 2
-        found.append(Judged(partition, *(getattr(event, name) for name in Judged.__slots__[1:])))
+        found.append(event._replace(partition=partition))
     return found
 
 
