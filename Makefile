@@ -43,11 +43,12 @@ test-quick: $(STAMP)
 test-patterns: $(STAMP) ## every pattern as batch, stream, shuffled and with a crash; no service either
 	$(BIN)/pytest tests/patterns
 
-test-e2e: $(STAMP) ## the tests on real services alone, with the most telling faults
+test-e2e: $(STAMP) ## the tests on real services alone, with the faults that take little time
 	$(BIN)/pytest tests/e2e tests/faults -m "not thorough"
 
 SEEDS := 10
-test-faults: $(STAMP) ## every fault, ten times each (SEEDS=3 for fewer); hours
+test-faults: $(STAMP) ## every fault, ten times each (SEEDS=3 for fewer), and other long tests; hours
+	$(BIN)/pytest tests/e2e -m thorough
 	$(BIN)/pytest tests/faults --seeds $(SEEDS)
 
 lint: $(STAMP) ## ruff and mypy

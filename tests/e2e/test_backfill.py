@@ -134,6 +134,7 @@ def past(spark: SparkSession, pipeline: Pipeline) -> Iterator[Past]:
     spark.catalog.clearCache()
 
 
+@pytest.mark.thorough
 def test_differences_are_found_and_corrected_and_there_are_none_without_damage(past: Past) -> None:
     past.two_hours()
     with pytest.raises(CheckpointError, match="is not a checkpoint of ours"):
@@ -232,6 +233,7 @@ def _await_idle(past: Past) -> None:
     raise AssertionError("the job does not commit what there is")
 
 
+@pytest.mark.thorough
 def test_what_has_aged_out_is_computed_from_an_archive(past: Past, tmp_path: Path) -> None:
     settings, topic = past.pipeline.settings, past.pipeline.settings.topic.ads
     past.two_hours()
