@@ -36,7 +36,7 @@ def prepare(place: Place) -> list[str]:
 
 def _format(java: list[str], configuration: Path) -> None:
     cluster = urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
-    command = [*java, "kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(configuration)]
+    command = [*java, "kafka.tools.StorageTool", "format", f"--cluster-id={cluster}", "-c", str(configuration)]
     try:
         subprocess.run(command, capture_output=True, text=True, timeout=FORMAT_SECONDS, check=True)
     except subprocess.TimeoutExpired:
