@@ -12,7 +12,7 @@ from typing import Any
 import fastavro
 from pyspark.sql import SparkSession
 
-from adstream import contracts, wire
+from adstream import contracts, job_checkpoints, wire
 from adstream.cassandra import connect
 from adstream.provision import prepare_topic
 from adstream.settings import Settings
@@ -77,6 +77,11 @@ class LiveJob:
         listener = Listener(batch=reports.append, notice=self.notices.append)
         Runner(self.spark, self.settings, self.job, options, listener=listener, stopping=threading.Event()).run()
         return reports
+
+    def begin_anew(self) -> None:
+        """The next run counts everything again, over the tables as they are."""
+        self.checkpoint = self.checkpoint.with_name(f"{self.checkpoint.name}-anew")
+        job_checkpoints.forget(self.settings.cassandra, self.job.name)
 
     def messages(self) -> list[Event]:
         """What lies in the topic, decoded by fastavro: times are aware datetimes."""

@@ -122,7 +122,7 @@ def test_a_batch_that_is_written_to_iceberg_again_changes_nothing(start: Start) 
     before = sorted(
         (row["sensor_id"], row["window_start"], row["avg_temperature"]) for row in job.lakehouse_rows("sensor_5min_avg")
     )
-    job.checkpoint = job.checkpoint.with_name("again")
+    job.begin_anew()
     job.run()
     after = sorted(
         (row["sensor_id"], row["window_start"], row["avg_temperature"]) for row in job.lakehouse_rows("sensor_5min_avg")
@@ -265,7 +265,7 @@ def test_an_alert_is_raised_once_with_the_same_id_in_the_topic_and_the_table(sta
     assert set(once.values()) == {1}
     job.run()
     assert alert_ids() == once, "a second run without new errors raises nothing"
-    job.checkpoint = job.checkpoint.with_name("replayed")
+    job.begin_anew()
     job.run()
     assert alert_ids().keys() == once.keys(), "a replay sends the same ids"
     assert {row["window_start"] for row in job.rows("error_alerts")} == expected
