@@ -62,6 +62,7 @@ class Producers:
         assert producer.flush(30) == 0
 
 
+@pytest.mark.thorough
 def test_versions_two_and_three_come_while_a_job_that_began_with_version_one_runs(
     pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
