@@ -3,13 +3,13 @@
 Everything lives in one data folder: `stack.json`, `logs/`, and a folder per service whose data survive stop and start.
 """
 
-import fcntl
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from adstream.errors import StackError
+from adstream.file_lock import Held, locked
 from adstream.settings import Settings
 from stack import parts, processes, state
 from stack.cassandra import CASSANDRA
@@ -111,17 +111,14 @@ def _status(service: Service, entry: Entry | None, data: Path) -> Status:
 
 @contextmanager
 def _alone(data: Path) -> Iterator[None]:
-    try:
-        data.mkdir(parents=True, exist_ok=True)
-        lock = (data / "stack.lock").open("w")
-    except OSError as refused:
-        raise StackError(
-            f"{data} cannot be written: {refused.strerror}", "choose another folder by --data-dir"
-        ) from None
-    with lock:
+    with ExitStack() as lock:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+            lock.enter_context(locked(data / "stack.lock"))
+        except OSError as refused:
+            raise StackError(
+                f"{data} cannot be written: {refused.strerror}", "choose another folder by --data-dir"
+            ) from None
+        except Held:
             problem = f"another `up` or `down` is at work in {data}"
             raise StackError(problem, "wait until it is done, or choose another folder by --data-dir") from None
         yield

@@ -5,11 +5,9 @@ down beside the checkpoint when it is made, and compared on every start, so that
 something else. Files are reached through Hadoop's file system, so the folder may be local, on HDFS or in S3.
 """
 
-import fcntl
 import json
-import os
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,6 +17,7 @@ from py4j.protocol import Py4JJavaError  # type: ignore[import-untyped]
 from pyspark.sql import SparkSession
 
 from adstream.errors import CheckpointError
+from adstream.file_lock import Held, locked
 
 _FILE = "adstream.json"
 _LOCK = "adstream.lock"
@@ -35,25 +34,18 @@ def held(path: str) -> Iterator[None]:
     if "://" in path:
         yield
         return
-    folder = Path(path)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = (folder / _LOCK).open("a+")
-    except OSError as refused:
-        raise CheckpointError(
-            f"checkpoint {path} cannot be written: {refused.strerror}", "correct its permissions, or give another one"
-        ) from None
-    with lock:
+    with ExitStack() as lock:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            lock.seek(0)
+            lock.enter_context(locked(Path(path) / _LOCK))
+        except OSError as refused:
             raise CheckpointError(
-                f"another driver, process {lock.read().strip()}, runs on checkpoint {path}", "stop it first"
+                f"checkpoint {path} cannot be written: {refused.strerror}",
+                "correct its permissions, or give another one",
             ) from None
-        lock.truncate(0)
-        lock.write(str(os.getpid()))
-        lock.flush()
+        except Held as taken:
+            raise CheckpointError(
+                f"another driver, process {taken.holder}, runs on checkpoint {path}", "stop it first"
+            ) from None
         yield
 
 

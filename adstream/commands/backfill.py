@@ -1,6 +1,5 @@
 """`adstream backfill JOB` and `adstream archive TOPIC FOLDER`: closed windows computed again, from what is kept."""
 
-import sys
 from datetime import UTC, datetime
 from functools import reduce
 from operator import add
@@ -10,6 +9,7 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
+from adstream.commands.asking import ask, require_somebody
 from adstream.errors import ConfigError, Mismatch
 from adstream.moments import parse_moment
 from adstream.settings import Settings
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from streaming.backfill import Found
 
 _SHOWN = 10
+_LOOK_FIRST = "add --yes, or leave --correct out to look first"
 
 
 def backfill(
@@ -52,8 +53,8 @@ def backfill(
     first, last = parse_moment("--from", start, now), parse_moment("--to", end, now)
     if first >= last:
         raise ConfigError(f"--from {start} is not before --to {end}", "give a time before it")
-    if correct and not yes and not sys.stdin.isatty():
-        raise ConfigError("nobody is there to say yes", "add --yes, or leave --correct out to look first")
+    if correct and not yes:
+        require_somebody(_LOOK_FIRST)
     from streaming.backfill import Listener, Recount, Request
     from streaming.jobs import find
     from streaming.launch import absolute
@@ -72,7 +73,7 @@ def backfill(
             found = recount.compare()
         _report(found, out)
         if correct and found.differing and not yes:
-            typer.confirm("Correct these windows?", abort=True)
+            ask("Correct these windows?", _LOOK_FIRST)
         written, left = recount.correct(lambda: datetime.now(UTC)) if correct else (0, found.comparison)
     _conclude(found, written, left, out)
 

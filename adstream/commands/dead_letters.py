@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from adstream.commands.asking import ask
 from adstream.commands.dead_letter_pages import listing, page, plan_lines
 from adstream.errors import ConfigError, ReplayRefused
 from adstream.moments import parse_moment
@@ -129,7 +130,7 @@ def replay(
     if dry_run:
         return
     if not yes:
-        _ask(len(decided.outgoing))
+        ask(f"Send {len(decided.outgoing):,} back?", "add --yes, or --dry-run to look first")
     done = send(
         settings,
         decided.outgoing,
@@ -188,9 +189,3 @@ def _require_all(refused: "list[tuple[Letter, str]]", before: "list[tuple[Letter
         raise ReplayRefused(
             f"{letter.place} cannot be used now either: {why}", f"see `adstream dead-letters explain {letter.place}`"
         )
-
-
-def _ask(count: int) -> None:
-    if not sys.stdin.isatty():
-        raise ConfigError("nobody is there to say yes", "add --yes, or --dry-run to look first")
-    typer.confirm(f"Send {count:,} back?", abort=True)

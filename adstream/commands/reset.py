@@ -1,12 +1,12 @@
 """`adstream reset JOB`: begin a job anew, with a new checkpoint over empty tables."""
 
-import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from adstream.commands.asking import ask
 from adstream.errors import ConfigError
 from adstream.settings import Settings
 
@@ -46,9 +46,7 @@ def reset(
     for table in plan.tables:
         typer.echo(f"table {settings.cassandra.keyspace}.{table} is emptied, rows of samples included")
     if not yes:
-        if not sys.stdin.isatty():
-            raise ConfigError("nobody is there to say yes", "add --yes")
-        typer.confirm("Do it?", abort=True)
+        ask("Do it?", "add --yes")
     if plan.checkpoint is None:
         resetting.reset(settings, plan, typer.echo)
     else:

@@ -1,0 +1,19 @@
+"""Questions before something that cannot be taken back."""
+
+import sys
+
+import typer
+
+from adstream.errors import ConfigError
+
+
+def require_somebody(remedy: str) -> None:
+    """Raises ConfigError where nobody sits at the terminal to answer."""
+    if not sys.stdin.isatty():
+        raise ConfigError("nobody is there to say yes", remedy)
+
+
+def ask(question: str, remedy: str) -> None:
+    """Go on only after a yes; `remedy` is for whoever runs this without a terminal. Raises ConfigError, typer.Abort."""
+    require_somebody(remedy)
+    typer.confirm(question, abort=True)
