@@ -21,6 +21,8 @@ from adstream.registry import RegistryClient
 from adstream.settings import Settings
 
 SECONDS = 300
+# A tenth of everything that can be wrong with events.
+MIX = ("--ads", "12", "--late", "0.05", "--out-of-order", "0.1", "--duplicates", "0.1", "--broken", "0.1")
 
 
 def adstream(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -36,10 +38,10 @@ def adstream(*arguments: str | Path, **environment: str) -> subprocess.Completed
 
 
 @contextmanager
-def started(*arguments: str, **environment: str) -> Iterator[subprocess.Popen[str]]:
-    """Runs beside the test, and is gone after it."""
+def started(*arguments: str, module: str = "adstream.cli", **environment: str) -> Iterator[subprocess.Popen[str]]:
+    """Runs beside the test, and is gone after it; `module` in place of the program itself."""
     running = subprocess.Popen(
-        [sys.executable, "-m", "adstream.cli", *arguments],
+        [sys.executable, "-m", module, *arguments],
         env=os.environ | environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -67,6 +69,14 @@ def new_topic(settings: Settings, *, versions: int = 2) -> str:
     for contract in contracts.history("ads_data")[:versions]:
         registry.register(replace(contract, subject=f"{topic}-value"))
     return topic
+
+
+def delete_before(settings: Settings, topic: str, ends: Mapping[int, int]) -> None:
+    """What retention does, at once: messages before these offsets, by partition, are gone."""
+    admin = AdminClient({"bootstrap.servers": settings.kafka.bootstrap_servers})
+    places = [TopicPartition(topic, partition, offset) for partition, offset in ends.items()]
+    for future in admin.delete_records(places, request_timeout=60).values():
+        future.result(timeout=60)
 
 
 def limit_messages(settings: Settings, topic: str, most_bytes: int) -> None:

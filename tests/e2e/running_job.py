@@ -5,7 +5,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from tests.e2e.commands import started
@@ -13,7 +13,7 @@ from tests.e2e.pipeline import Pipeline
 
 SECONDS = 300
 # So that a few thousand events are several batches.
-IN_SMALL_BATCHES = {"ADSTREAM_SPARK_MAX_EVENTS_PER_BATCH": "800"}
+SMALL_BATCH = 800
 
 
 class Job:
@@ -37,25 +37,24 @@ class Job:
             self._lines.append("")  # it has ended
             self._said.notify_all()
 
-    def await_line(self, pattern: str, *, after: int = 0) -> int:
-        """Wait until a line matches, or until the job has ended; returns how many lines it has said."""
-
-        def there() -> bool:
-            return self._lines[-1:] == [""] or any(re.search(pattern, line) for line in self._lines[after:])
-
-        with self._said:
-            assert self._said.wait_for(there, SECONDS), self._lines
-            return len(self._lines)
+    def await_line(self, pattern: str, *, after: int = 0, or_end: bool = False) -> int:
+        """Wait until a line matches; returns how many lines the job has said. It must not end before, unless it may."""
+        self._await(lambda: any(re.search(pattern, line) for line in self._lines[after:]), or_end=or_end)
+        return len(self._lines)
 
     def await_events(self, count: int) -> None:
-        """Wait until the job's batches have taken so many events, or until it has ended."""
+        """Wait until the job's batches have taken so many events."""
 
         def taken() -> bool:
             batches = (re.match(r"batch \d+ · ([\d,]+) events", line) for line in self._lines)
-            return self._lines[-1:] == [""] or sum(int(each[1].replace(",", "")) for each in batches if each) >= count
+            return sum(int(each[1].replace(",", "")) for each in batches if each) >= count
 
+        self._await(taken, or_end=False)
+
+    def _await(self, there: Callable[[], bool], *, or_end: bool) -> None:
         with self._said:
-            assert self._said.wait_for(taken, SECONDS), self._lines
+            assert self._said.wait_for(lambda: self._lines[-1:] == [""] or there(), SECONDS), self._lines
+            assert or_end or there(), f"the job has ended: {self._lines}"
 
     def pauses(self, pattern: str) -> list[float]:
         """Seconds from each line that matches to the next batch."""
@@ -67,6 +66,11 @@ class Job:
                 )
                 found.append(min(each for each in later if each > self.times[number]) - self.times[number])
         return found
+
+    def kill(self) -> None:
+        """As `kill -9` of the driver."""
+        self._running.kill()
+        self._reader.join()
 
     def end(self) -> tuple[int, str, str]:
         """Ask it to stop, unless it has ended; returns its exit code, what it said and its error line."""
@@ -80,6 +84,14 @@ class Job:
 
 
 @contextmanager
-def running_job(pipeline: Pipeline, *options: str) -> Iterator[Job]:
-    with started(*pipeline.stream_command, "--trigger", "500ms", *options, **IN_SMALL_BATCHES) as running:
-        yield Job(running)
+def running_job(
+    pipeline: Pipeline, *options: str, trigger: str = "500ms", most_events: int = SMALL_BATCH
+) -> Iterator[Job]:
+    """ad-metrics, in batches of at most so many events, until the block ends."""
+    size = {"ADSTREAM_SPARK_MAX_EVENTS_PER_BATCH": str(most_events)}
+    with started(*pipeline.stream_command, "--trigger", trigger, *options, **size) as running:
+        job = Job(running)
+        try:
+            yield job
+        finally:
+            job.kill()

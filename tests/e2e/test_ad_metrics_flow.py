@@ -2,54 +2,18 @@
 
 import re
 import signal
-import subprocess
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from adstream.cassandra import connect
 from producer.broken import KINDS
-from tests.e2e.commands import adstream, limit_messages, one_line, started
+from tests.e2e.commands import MIX, adstream, limit_messages, one_line, started
 from tests.e2e.pipeline import Pipeline
+from tests.e2e.running_job import running_job
 
 SECONDS = 180
-MIX = ("--ads", "12", "--late", "0.05", "--out-of-order", "0.1", "--duplicates", "0.1", "--broken", "0.1")
 REASONS = {
     "empty", "short", "wrong_magic_byte", "unknown_schema_id", "undecodable", "trailing_bytes", "ad_id_empty",
     "clicks_negative", "views_negative", "cost_negative", "cost_not_finite", "timestamp_ahead",
 }  # fmt: skip
-
-
-def _await_line(job: subprocess.Popen[str], wanted: str) -> None:
-    """Read the job's lines until one has `wanted`."""
-    with _given_up_on(job):
-        for line in job.stdout or ():
-            if wanted in line:
-                return
-    raise AssertionError(f"the job ended without {wanted!r}")
-
-
-def _await_events(job: subprocess.Popen[str], count: int) -> None:
-    """Read the job's lines until its batches have taken `count` events."""
-    seen = 0
-    with _given_up_on(job):
-        for line in job.stdout or ():
-            if batch := re.match(r"batch \d+ · ([\d,]+) events", line):
-                seen += int(batch[1].replace(",", ""))
-            if seen >= count:
-                return
-    raise AssertionError(f"the job ended after {seen} of {count} events")
-
-
-@contextmanager
-def _given_up_on(job: subprocess.Popen[str]) -> Iterator[None]:
-    """A job that says nothing for too long is killed, so that reading its lines comes to an end."""
-    watch = threading.Timer(SECONDS, job.kill)
-    watch.start()
-    try:
-        yield
-    finally:
-        watch.cancel()
 
 
 def test_every_event_is_counted_once_or_late_or_a_dead_letter(pipeline: Pipeline) -> None:
@@ -94,13 +58,11 @@ def test_the_sum_over_windows_is_twice_the_total(pipeline: Pipeline) -> None:
 def test_stopped_in_the_middle_and_started_again_it_equals_the_oracle(pipeline: Pipeline) -> None:
     pipeline.produce("--count", "3000", "--over", "3m", *MIX)
     with started("produce", "ads", "--rate", "400", *MIX) as producer:
-        with started(*pipeline.stream_command, "--trigger", "1s") as job:
-            _await_line(job, "batch 2 ")
-            job.send_signal(signal.SIGTERM)
-            rest, errors = job.communicate(timeout=SECONDS)
-            assert job.returncode == 0, errors
-            assert "stopping after the running batch" in rest
-            assert "Traceback" not in errors
+        with running_job(pipeline, trigger="1s", most_events=500_000) as job:
+            job.await_line("^batch 2 ")
+            code, said, errors = job.end()
+            assert code == 0, errors
+            assert "stopping after the running batch" in said
         producer.send_signal(signal.SIGINT)
         assert producer.wait(timeout=SECONDS) == 0
     before = pipeline.verified()
@@ -163,12 +125,12 @@ def test_a_job_without_its_tables_says_how_to_make_them(pipeline: Pipeline) -> N
 
 def test_latest_takes_only_what_comes_after(pipeline: Pipeline) -> None:
     pipeline.produce("--count", "200", "--over", "1m")
-    with started(*pipeline.stream_command, "--trigger", "1s", "--from", "latest") as job:
-        _await_line(job, "reading from")
+    with running_job(pipeline, "--from", "latest", trigger="1s") as job:
+        job.await_line("reading from")
         pipeline.produce("--count", "50", "--over", "1m")
-        _await_events(job, 50)
-        job.send_signal(signal.SIGTERM)
-        assert job.wait(timeout=SECONDS) == 0
+        job.await_events(50)
+        code, _, errors = job.end()
+        assert code == 0, errors
     settings = pipeline.settings.cassandra
     with connect(settings, keyspace=settings.keyspace) as session:
         rows = session.execute("SELECT total_views FROM ad_metrics")

@@ -1,6 +1,5 @@
 """Backfills on real services. The topic takes the producer's times here, so that a test has hours behind it."""
 
-import signal
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -9,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from confluent_kafka import Producer, TopicPartition
+from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 from pyspark.sql import SparkSession
 
@@ -24,9 +23,9 @@ from streaming.backfill import Found, Listener, Recount, Request
 from streaming.jobs import find
 from streaming.runner import Listener as RunListener
 from streaming.runner import Options, Runner
-from tests.e2e.commands import SECONDS, adstream, one_line, started
+from tests.e2e.commands import SECONDS, adstream, delete_before, one_line
 from tests.e2e.pipeline import Pipeline
-from tests.e2e.test_ad_metrics_flow import _await_events
+from tests.e2e.running_job import running_job
 
 MINUTE = timedelta(minutes=1)
 JOB = find("ad-metrics")
@@ -173,16 +172,15 @@ def test_late_events_and_replayed_dead_letters_are_counted_while_the_job_runs(pa
     past.send(1, 60 * MINUTE, 0 * MINUTE, clicks=-1, event_id="repaired")
     past.flush()
     count = 1_800 + 180 + 1
-    per_batch = {"ADSTREAM_SPARK_MAX_EVENTS_PER_BATCH": str(PER_BATCH)}
-    with started(*pipeline.stream_command, "--trigger", "1s", **per_batch) as job:
-        _await_events(job, count)
+    with running_job(pipeline, trigger="1s", most_events=PER_BATCH) as job:
+        job.await_events(count)
         replayed = adstream("dead-letters", "replay", "--reason", "clicks_negative", "--set", "clicks=5", "--yes")
         assert "1 of them will be late" in replayed.stdout
         for number in [*range(30), *range(10)]:
             past.send(number % 7, 50 * MINUTE + number * MINUTE / 4, 0 * MINUTE, event_id=f"late-{number}")
         past.send(0, timedelta(seconds=7_200 - 20 * 4), 0 * MINUTE, event_id="id-20")  # counted in time
         past.flush()
-        _await_events(job, 42)
+        job.await_events(count + 42)
         _await_idle(past)
 
         said = adstream(*past.command("--late", "--correct", "--yes"))
@@ -197,8 +195,8 @@ def test_late_events_and_replayed_dead_letters_are_counted_while_the_job_runs(pa
         past.flush()
         past.send(2, 55 * MINUTE, 0 * MINUTE, event_id="later")  # after the backfill: late, and not counted
         past.flush()
-        _await_events(job, 61)
-        job.send_signal(signal.SIGKILL)
+        job.await_events(count + 42 + 61)
+        job.kill()
     verified = adstream("verify", "ad-metrics", "--checkpoint", str(pipeline.checkpoint))
     assert "31 of the late ones were counted in their windows by a backfill" in verified.stdout
 
@@ -258,16 +256,13 @@ def test_what_has_aged_out_is_computed_from_an_archive(past: Past, tmp_path: Pat
 
     before = past.rows()
     past.damage()
-    admin = AdminClient({"bootstrap.servers": settings.kafka.bootstrap_servers})
     half = {each: end // 2 for each, end in end_offsets(settings, topic).items()}
-    for future in admin.delete_records([TopicPartition(topic, *each) for each in half.items()]).values():
-        future.result(timeout=SECONDS)
+    delete_before(settings, topic, half)
     assert begin_offsets(settings, topic) == half
     with pytest.raises(BadInput, match=r"has aged out: messages from .*, but partition 0 holds offsets .* from 20"):
         past.recount()
     ends = end_offsets(settings, topic)
-    for future in admin.delete_records([TopicPartition(topic, *each) for each in ends.items()]).values():
-        future.result(timeout=SECONDS)
+    delete_before(settings, topic, ends)
     with pytest.raises(BadInput, match="holds nothing any more"):
         past.recount()
 

@@ -5,7 +5,7 @@ import os
 import random
 import secrets
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -20,7 +20,6 @@ from adstream.kafka import create_topics, topic_spec
 from adstream.migrations import migrate
 from adstream.provision import prepare
 from adstream.settings import Settings
-from streaming.session import open_session
 from streaming.sources import Folder
 from tests.e2e.live_job import Event, LiveJob, decoded
 
@@ -40,14 +39,6 @@ def settings(stack: Settings) -> Settings:
     create_topics(own, [topic_spec(own, own.topic.dead_letters)])
     migrate(own)
     return own
-
-
-@pytest.fixture(scope="module")
-def spark(settings: Settings) -> Iterator[SparkSession]:
-    settings.spark = settings.spark.model_copy(update={"ui": False})
-    session = open_session(settings, "patterns-live", lakehouse=True)
-    yield session
-    session.stop()
 
 
 @pytest.fixture

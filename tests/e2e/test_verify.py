@@ -10,8 +10,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from confluent_kafka import TopicPartition
-from confluent_kafka.admin import AdminClient
 from rich.console import Console
 
 from adstream.cassandra import connect
@@ -22,9 +20,8 @@ from adstream.settings import Settings
 from adstream.verify import topic
 from adstream.verify.ad_metrics import Wish
 from adstream.verify.checkpoint import JobCheckpoint
-from tests.e2e.commands import adstream, one_line, started
+from tests.e2e.commands import MIX, adstream, delete_before, one_line, started
 from tests.e2e.pipeline import Pipeline
-from tests.e2e.test_ad_metrics_flow import MIX
 
 SECONDS = 240
 LOOKS = 30
@@ -46,14 +43,6 @@ def differing(pipeline: Pipeline, capsys: pytest.CaptureFixture[str], wish: Wish
     with pytest.raises(Mismatch) as refused:
         said(pipeline, wish)
     return capsys.readouterr().out, refused.value.problem
-
-
-def delete_before(settings: Settings, name: str, ends: dict[int, int]) -> None:
-    """What retention does, at once."""
-    admin = AdminClient({"bootstrap.servers": settings.kafka.bootstrap_servers})
-    places = [TopicPartition(name, partition, offset) for partition, offset in ends.items()]
-    for future in admin.delete_records(places, request_timeout=60).values():
-        future.result(timeout=60)
 
 
 def await_commit(job: subprocess.Popen[str], checkpoint: Path) -> None:

@@ -1,15 +1,14 @@
 """Runs that meet a fault, and what must hold afterwards."""
 
-import os
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
+from pathlib import Path
+from subprocess import Popen
 
+from tests.e2e.commands import SECONDS, started
 from tests.e2e.pipeline import Pipeline
-from tests.e2e.running_job import IN_SMALL_BATCHES, SECONDS
+from tests.e2e.running_job import SMALL_BATCH
 
-MIX = ("--ads", "12", "--late", "0.05", "--out-of-order", "0.1", "--duplicates", "0.1", "--broken", "0.05")
+ROOT = Path(__file__).parents[2]
 
 
 def ledger(pipeline: Pipeline, messages: int) -> dict[str, int]:
@@ -24,40 +23,20 @@ def ledger(pipeline: Pipeline, messages: int) -> dict[str, int]:
     return fates
 
 
-def _command(pipeline: Pipeline, point: str, batch: int, seconds: float) -> list[str]:
-    faulty = [sys.executable, "-m", "tests.faults.driver", point, str(batch), str(seconds)]
-    return [*faulty, *pipeline.stream_command, "--once"]
+def in_small_batches() -> dict[str, str]:
+    return {"ADSTREAM_SPARK_MAX_EVENTS_PER_BATCH": str(SMALL_BATCH)}
 
 
-def _environment() -> dict[str, str]:
-    here = os.path.dirname(os.path.dirname(os.path.dirname(__file__)))  # noqa: PTH120
-    return os.environ | IN_SMALL_BATCHES | {"PYTHONPATH": here}
+def started_faulty(
+    pipeline: Pipeline, point: str, batch: int, seconds: float = 0
+) -> AbstractContextManager[Popen[str]]:
+    """The job taking all there is, in small batches, with the fault on the way (tests.faults.driver)."""
+    command = (point, str(batch), str(seconds), *pipeline.stream_command, "--once")
+    return started(*command, module="tests.faults.driver", **in_small_batches(), PYTHONPATH=str(ROOT))
 
 
-def run_faulty(pipeline: Pipeline, point: str, batch: int, seconds: float = 0) -> subprocess.CompletedProcess[str]:
-    """Take all there is, in small batches, with the fault on the way."""
-    return subprocess.run(
-        _command(pipeline, point, batch, seconds),
-        env=_environment(),
-        capture_output=True,
-        text=True,
-        timeout=SECONDS,
-        check=False,
-    )
-
-
-@contextmanager
-def started_faulty(pipeline: Pipeline, point: str, batch: int) -> Iterator[subprocess.Popen[str]]:
-    """The same beside the test, and gone after it."""
-    running = subprocess.Popen(
-        _command(pipeline, point, batch, 0),
-        env=_environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    with running:
-        try:
-            yield running
-        finally:
-            running.kill()
+def run_faulty(pipeline: Pipeline, point: str, batch: int, seconds: float = 0) -> tuple[int, str]:
+    """The same to its end: its exit code, and what it wrote to its standard error."""
+    with started_faulty(pipeline, point, batch, seconds) as running:
+        _, errors = running.communicate(timeout=SECONDS)
+        return running.returncode, errors

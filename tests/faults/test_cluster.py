@@ -16,10 +16,10 @@ import pytest
 
 from adstream.settings import Settings
 from stack.java import find_java
-from tests.e2e.commands import free_port
+from tests.e2e.commands import MIX, free_port
 from tests.e2e.pipeline import Pipeline
 from tests.e2e.running_job import SECONDS, running_job
-from tests.faults.faulty import MIX, ledger
+from tests.faults.faulty import ledger
 
 
 class Cluster:

@@ -13,8 +13,9 @@ from pyspark.sql import SparkSession
 from adstream.cassandra import connect
 from adstream.errors import CheckpointError
 from adstream.settings import Settings
+from tests.e2e.commands import MIX
 from tests.e2e.pipeline import Pipeline
-from tests.faults.faulty import MIX, ledger
+from tests.faults.faulty import ledger
 
 TABLES = ("ad_metrics", "ad_metrics_by_window")
 Rows = dict[str, list[Any]]

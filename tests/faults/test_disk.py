@@ -9,10 +9,9 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
-from tests.e2e.commands import adstream, one_line
+from tests.e2e.commands import MIX, adstream, one_line
 from tests.e2e.pipeline import Pipeline
-from tests.e2e.running_job import IN_SMALL_BATCHES
-from tests.faults.faulty import MIX, ledger
+from tests.faults.faulty import in_small_batches, ledger
 
 
 @pytest.fixture
@@ -36,7 +35,7 @@ def test_a_full_disk_under_the_checkpoint_stops_the_job_and_loses_nothing(
     pipeline.produce("--seed", str(seed), "--count", "4000", "--over", "3m", *MIX)
     taken = small_disk / "taken"
     taken.write_bytes(b"x" * random.Random(seed).randrange(400_000, 1_000_000))
-    line = one_line(adstream(*pipeline.stream_command, "--once", **IN_SMALL_BATCHES))
+    line = one_line(adstream(*pipeline.stream_command, "--once", **in_small_batches()))
     assert "No space left on device" in line
     taken.unlink()
     subprocess.run(["mount", "-o", "remount,size=200m", small_disk], check=True)

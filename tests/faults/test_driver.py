@@ -13,9 +13,9 @@ from pyspark.sql import SparkSession
 
 from adstream.errors import CheckpointError
 from streaming.checkpoint import held
-from tests.e2e.commands import adstream, one_line
+from tests.e2e.commands import MIX, adstream, one_line
 from tests.e2e.pipeline import Pipeline
-from tests.faults.faulty import MIX, ledger, run_faulty, started_faulty
+from tests.faults.faulty import ledger, run_faulty, started_faulty
 
 
 @pytest.mark.parametrize(
@@ -27,8 +27,8 @@ def test_a_batch_that_was_killed_is_counted_once(
 ) -> None:
     chance = random.Random(seed)
     pipeline.produce("--seed", str(seed), "--count", "4000", "--over", "3m", *MIX)
-    killed = run_faulty(pipeline, point, batch=chance.randrange(4), seconds=chance.uniform(0, 0.5))
-    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    code, errors = run_faulty(pipeline, point, batch=chance.randrange(4), seconds=chance.uniform(0, 0.5))
+    assert code == -signal.SIGKILL, errors
     pipeline.run(spark)
     ledger(pipeline, 4000)
 

@@ -6,7 +6,6 @@ import time
 from pathlib import Path
 
 import pytest
-from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
 from pyspark.sql import SparkSession
 
@@ -15,10 +14,10 @@ from adstream.kafka import end_offsets
 from adstream.provision import prepare_topic
 from adstream.registry import RegistryClient
 from adstream.verify.ad_metrics import Wish, verify
-from tests.e2e.commands import adstream, changed_contract, one_line, started
+from tests.e2e.commands import MIX, adstream, changed_contract, delete_before, one_line, started
 from tests.e2e.pipeline import Pipeline
 from tests.e2e.running_job import SECONDS, running_job
-from tests.faults.faulty import MIX, ledger
+from tests.faults.faulty import ledger
 from tests.faults.services import frozen, killed
 
 
@@ -42,7 +41,7 @@ def test_kafka_killed_and_frozen_while_producing_loses_no_acknowledged_event(
             with killed(pipeline.settings, "kafka"):
                 pass
             producer.communicate(timeout=SECONDS)
-        job.await_line(r"lag 0 ", after=said)
+        job.await_line(r"lag 0 ", after=said, or_end=True)
         job.end()
     pipeline.run(spark)
     sent = len(acknowledged.read_text().splitlines())
@@ -63,8 +62,8 @@ def test_cassandra_killed_in_the_middle_of_a_batch(spark: SparkSession, pipeline
         said = job.await_line(rf"^batch {chance.randrange(3)} ")
         time.sleep(chance.uniform(0, 0.5))  # somewhere in the next batch
         with killed(pipeline.settings, "cassandra"):
-            said = job.await_line("batch failed", after=said)
-        job.await_line(r"lag 0 ", after=said)
+            said = job.await_line("batch failed", after=said, or_end=True)
+        job.await_line(r"lag 0 ", after=said, or_end=True)
         code, _, errors = job.end()
         assert code == 0 or errors.count("\n") == 1
     pipeline.run(spark)
@@ -77,8 +76,8 @@ def test_cassandra_frozen_in_the_middle_of_a_batch(spark: SparkSession, pipeline
     with running_job(pipeline) as job:
         said = job.await_line(rf"^batch {random.Random(seed).randrange(3)} ")
         with frozen(pipeline.settings, "cassandra"):
-            said = job.await_line("batch failed", after=said)
-        job.await_line(r"lag 0 ", after=said)
+            said = job.await_line("batch failed", after=said, or_end=True)
+        job.await_line(r"lag 0 ", after=said, or_end=True)
         job.end()
     pipeline.run(spark)
     ledger(pipeline, 4000)
@@ -109,12 +108,12 @@ def test_registry_silent_when_a_new_schema_comes(spark: SparkSession, pipeline: 
         RegistryClient(settings.registry).register(newer)
         pipeline.produce("--seed", str(seed + 1), "--count", "500", "--over", "1m")
         # The first batch with it fails; what is registered since can only be told by a registry that answers.
-        job.await_line(r"lag 0 ", after=said)
+        job.await_line(r"lag 0 ", after=said, or_end=True)
         said = job.await_line("new schema version", after=said)
         with frozen(settings, "registry"):
             pipeline_without_registry(pipeline)
-            said = job.await_line("batch failed", after=said)
-        job.await_line(r"lag 0 ", after=said)
+            said = job.await_line("batch failed", after=said, or_end=True)
+        job.await_line(r"lag 0 ", after=said, or_end=True)
         code, said_all, errors = job.end()
         assert code == 0, said_all + errors
     pipeline.run(spark)
@@ -139,9 +138,7 @@ def test_messages_that_are_gone_before_they_were_counted_stop_the_job(spark: Spa
     ledger(pipeline, 300)
     ends = end_offsets(settings, topic)
     pipeline.produce("--count", "300", "--over", "1m")
-    aged = [TopicPartition(topic, partition, offset + 10) for partition, offset in ends.items()]
-    for future in admin.delete_records(aged).values():
-        future.result(timeout=30)
+    delete_before(settings, topic, {partition: offset + 10 for partition, offset in ends.items()})
     with pytest.raises(CheckpointError, match=r"10 messages were removed before they were counted.*adstream reset"):
         pipeline.run(spark)
 
