@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
+from pyspark.sql import SparkSession
 
 from adstream.registry import RegistryClient
 from adstream.verify.judge import Judge
@@ -95,7 +96,9 @@ def test_raw_bytes_are_each_counted_late_or_dead_and_dead_letters_hold_them_whol
     same_bytes(letters(pipeline), dead(pipeline, messages))
 
 
-def test_a_dead_message_as_large_as_the_broker_takes_does_not_stop_the_job(pipeline: Pipeline) -> None:
+def test_a_dead_message_as_large_as_the_broker_takes_does_not_stop_the_job(
+    spark: SparkSession, pipeline: Pipeline
+) -> None:
     """Its letter is larger: it has headers. One that was compressed is larger by far."""
     limit = pipeline.settings.topic.max_message_bytes
     servers, topic = pipeline.settings.kafka.bootstrap_servers, pipeline.settings.topic.ads
@@ -108,6 +111,6 @@ def test_a_dead_message_as_large_as_the_broker_takes_does_not_stop_the_job(pipel
     pipeline.produce("--count", "50", "--over", "1m")
     messages = pipeline.messages()
     assert len(messages) == 52
-    pipeline.stream_once()
+    pipeline.run(spark)
     assert pipeline.verified().fates == {"counted": 50, "duplicate": 0, "late": 0, "dead": 2}
     same_bytes(letters(pipeline), dead(pipeline, messages))

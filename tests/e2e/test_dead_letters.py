@@ -5,6 +5,7 @@ import re
 from dataclasses import replace
 
 from confluent_kafka import Producer
+from pyspark.sql import SparkSession
 
 from adstream import contracts
 from adstream.dead_letters import letter_of
@@ -45,7 +46,7 @@ def send(pipeline: Pipeline, value: bytes, key: bytes, **headers: bytes) -> None
     assert producer.flush(30) == 0
 
 
-def test_letters_are_listed_explained_and_sent_back_once(pipeline: Pipeline) -> None:
+def test_letters_are_listed_explained_and_sent_back_once(spark: SparkSession, pipeline: Pipeline) -> None:
     pipeline.produce("--count", "1500", "--over", "2m", "--ads", "5", "--broken", "0.2")
     bare = Encoder(
         RegistryClient(pipeline.settings.registry).latest(f"{pipeline.settings.topic.ads}-value"),
@@ -96,7 +97,7 @@ def test_letters_are_listed_explained_and_sent_back_once(pipeline: Pipeline) -> 
     [letter] = [found for found in map(letter_of, pipeline.dead_letters()) if found and str(found.place) == place]
     assert again.key() == letter.key
 
-    pipeline.stream_once()
+    pipeline.run(spark)
     after = pipeline.verified().fates
     assert after == {**before, "counted": before["counted"] + 1}
     assert "lies at" in said("explain", place)
@@ -107,7 +108,7 @@ def headers(message: object) -> list[tuple[str, bytes]]:
     return message.headers() or []  # type: ignore[attr-defined]
 
 
-def test_messages_of_a_schema_registered_since_go_back_all_at_once(pipeline: Pipeline) -> None:
+def test_messages_of_a_schema_registered_since_go_back_all_at_once(spark: SparkSession, pipeline: Pipeline) -> None:
     settings = pipeline.settings
     registry = RegistryClient(settings.registry)
     newest = contracts.latest("ads_data")
@@ -123,7 +124,7 @@ def test_messages_of_a_schema_registered_since_go_back_all_at_once(pipeline: Pip
         send(pipeline, encode(event), b"ad-7", origin=b"elsewhere")
     old = {**event, "timestamp": now - 3_600_000, "event_id": "old"}
     send(pipeline, encode(old), b"ad-7")
-    pipeline.stream_once()
+    pipeline.run(spark)
     assert pipeline.verified().fates == {"counted": 20, "duplicate": 0, "late": 0, "dead": 4}
     place = str(listed()[0]["place"])
     assert "but not as a version of" in said("explain", place)
@@ -139,13 +140,15 @@ def test_messages_of_a_schema_registered_since_go_back_all_at_once(pipeline: Pip
     assert sum(end_offsets(settings, settings.topic.ads).values()) == 28
     assert [b"elsewhere" in dict(headers(message)).values() for message in pipeline.messages()].count(True) == 6
 
-    pipeline.stream_once()
+    pipeline.run(spark)
     assert pipeline.verified().fates == {"counted": 23, "duplicate": 0, "late": 1, "dead": 4}
     marks = everything_on(settings, f"{settings.topic.dead_letters}.replayed")
     assert {(mark.key() or b"").decode() for mark in marks} == {str(letter["place"]) for letter in listed()}
 
 
-def test_a_message_that_was_sent_and_not_marked_is_sent_again_and_counted_once(pipeline: Pipeline) -> None:
+def test_a_message_that_was_sent_and_not_marked_is_sent_again_and_counted_once(
+    spark: SparkSession, pipeline: Pipeline
+) -> None:
     settings = pipeline.settings
     marks = f"{settings.topic.dead_letters}.replayed"
     pipeline.produce("--count", "20", "--over", "1m")
@@ -153,7 +156,7 @@ def test_a_message_that_was_sent_and_not_marked_is_sent_again_and_counted_once(p
     newest = RegistryClient(settings.registry).latest(f"{settings.topic.ads}-value")
     event = {"ad_id": "ad-7", "timestamp": now, "clicks": -1, "views": 2, "cost": 0.5, "event_id": "once"}
     send(pipeline, Encoder(newest, contracts.latest("ads_data"))(event), b"ad-7")
-    pipeline.stream_once()
+    pipeline.run(spark)
     [place] = [str(letter["place"]) for letter in listed()]
 
     limit_messages(settings, marks, 10)
@@ -163,5 +166,5 @@ def test_a_message_that_was_sent_and_not_marked_is_sent_again_and_counted_once(p
     assert "1 sent back, and marked" in said("replay", place, "--set", "clicks=0", "--yes")
     assert sum(end_offsets(settings, settings.topic.ads).values()) == 23
 
-    pipeline.stream_once()
+    pipeline.run(spark)
     assert pipeline.verified().fates == {"counted": 21, "duplicate": 1, "late": 0, "dead": 1}

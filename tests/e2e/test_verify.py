@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from pyspark.sql import SparkSession
 from rich.console import Console
 
 from adstream.cassandra import connect
@@ -69,7 +70,11 @@ def changed_clicks(settings: Settings) -> Iterator[str]:
 
 @pytest.mark.timeout(900)
 def test_it_proves_a_running_job_and_names_what_is_wrong(
-    pipeline: Pipeline, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    spark: SparkSession,
+    pipeline: Pipeline,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     settings, ads = pipeline.settings, pipeline.settings.topic.ads
     books = tmp_path / "first", tmp_path / "second"
@@ -117,7 +122,7 @@ def test_it_proves_a_running_job_and_names_what_is_wrong(
     assert "of the dead letters may have aged out" in said(pipeline)
 
     delete_before(settings, ads, JobCheckpoint(pipeline.checkpoint).committed().ends)
-    pipeline.stream_once()
+    pipeline.run(spark)
     after = pipeline.verified()
     assert after.since is not None
     assert after.ledger.offsets == sum(after.fates.values()) == sent

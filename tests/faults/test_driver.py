@@ -33,7 +33,6 @@ def test_a_batch_that_was_killed_is_counted_once(
     ledger(pipeline, 4000)
 
 
-@pytest.mark.thorough
 def test_a_driver_that_comes_back_after_its_successor_changes_nothing(
     spark: SparkSession, pipeline: Pipeline, seed: int
 ) -> None:
