@@ -10,6 +10,7 @@ from pathlib import Path
 from pyspark.sql import SparkSession
 
 from adstream.settings import Settings
+from streaming import prerequisites
 from streaming.job import Job
 from streaming.runner import Listener, Options, Runner
 from streaming.session import spark_session
@@ -30,6 +31,7 @@ def launch(
     with tempfile.TemporaryDirectory(prefix="adstream-passing-") as passing:
         kept = options.checkpoint or str(settings.checkpoints / job.name)
         checkpoint = absolute(kept) if options.sinks is None else passing
+        prerequisites.require(settings, job, options)
         listener.notice(f"starting Spark for {job.name}")
         sinks = job.sinks if options.sinks is None else options.sinks
         lakehouse = any(isinstance(sink, IcebergTable) for sink in sinks)

@@ -11,10 +11,12 @@ from adstream.cql_files import committed
 from adstream.migrations import migrate
 from adstream.settings import Settings
 from adstream.verify.ad_metrics import Verified, verify
+from streaming.job import Job
 from streaming.jobs import find
 from streaming.runner import Listener, Options, Runner
 from tests.e2e.commands import adstream, everything_on
 
+JOB = find("ad-metrics")
 # What ad-metrics writes; a keyspace for one job's test needs no other tables.
 AD_TABLES = (
     "ad_metrics", "ad_metrics_by_window", "writer_leases", "job_checkpoints", "late_events", "backfills",
@@ -48,10 +50,9 @@ class Pipeline:
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
-    def run(self, spark: SparkSession, *, checkpoint: Path | None = None) -> list[str]:
+    def run(self, spark: SparkSession, *, checkpoint: Path | None = None, job: Job = JOB) -> list[str]:
         """As `stream_once`, in the test's own session, which takes a fraction of the time; returns the lines."""
         lines: list[str] = []
-        job = find("ad-metrics")
         options = Options(job.trigger, once=True, checkpoint=str(checkpoint or self.checkpoint))
         listener = Listener(batch=lambda report: lines.append(str(report)), notice=lines.append)
         Runner(spark, Settings(), job, options, listener=listener, stopping=threading.Event()).run()

@@ -2,11 +2,15 @@
 
 import re
 import signal
+from datetime import timedelta
 
+import pytest
 from pyspark.sql import SparkSession
 
 from adstream.cassandra import connect
+from adstream.errors import CheckpointError, MigrationError
 from producer.broken import KINDS
+from streaming.jobs import find
 from tests.e2e.commands import MIX, adstream, limit_messages, one_line, started
 from tests.e2e.pipeline import Pipeline
 from tests.e2e.running_job import running_job
@@ -112,19 +116,21 @@ def test_a_checkpoint_made_with_other_options_is_refused(spark: SparkSession, pi
     line = one_line(adstream(*pipeline.stream_command, "--once", "--no-dedupe"))
     assert "dedupe=True, not False" in line
     assert "--checkpoint" in line
-    line = one_line(adstream(*pipeline.stream_command, "--once", "--window", "2 minutes"))
-    assert "window_seconds" in line
+    with pytest.raises(CheckpointError, match="window_seconds"):
+        pipeline.run(spark, job=find("ad-metrics").with_parameters(window=timedelta(minutes=2)))
 
 
-def test_a_job_without_its_tables_says_how_to_make_them(pipeline: Pipeline) -> None:
+def test_a_job_without_its_tables_says_how_to_make_them(spark: SparkSession, pipeline: Pipeline) -> None:
     failed = adstream(*pipeline.stream_command, ADSTREAM_CASSANDRA_KEYSPACE="nothing_here")
     assert "adstream migrate" in one_line(failed)
+    assert "starting Spark" not in failed.stdout
     settings = pipeline.settings.cassandra
-    with connect(settings, keyspace=settings.keyspace) as session:
-        session.execute("ALTER TABLE ad_metrics ADD clics bigint")
-    assert "has a column clics, which the job does not compute" in one_line(adstream(*pipeline.stream_command))
     failed = adstream(*pipeline.stream_command, ADSTREAM_TOPIC_ADS="no_such_topic")
     assert "no_such_topic" in one_line(failed)
+    with connect(settings, keyspace=settings.keyspace) as session:
+        session.execute("ALTER TABLE ad_metrics ADD clics bigint")
+    with pytest.raises(MigrationError, match="has a column clics, which the job does not compute"):
+        pipeline.run(spark)
 
 
 def test_latest_takes_only_what_comes_after(pipeline: Pipeline) -> None:
