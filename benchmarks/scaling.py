@@ -70,8 +70,8 @@ def _write(seconds: dict[int, list[float]], messages: int, load: float) -> None:
     page.write(
         "scaling",
         [
-            f"{messages:,} messages a run in batches of 100,000, {len(seconds[1])} runs of each; "
-            f"load average {load:.1f} before.",
+            f"{messages:,} messages a run in batches of 100,000, {len(seconds[1])} runs of each.",
+            f"Load average {load:.1f} before.",
             f"Machine: {page.machine()}.",
         ],
         ["workers of one core", "messages/s", "times one worker"],
