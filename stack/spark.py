@@ -59,9 +59,13 @@ def _daemon(place: Place, main: str, *arguments: str) -> list[str]:
     assert found is not None and found.origin is not None  # noqa: S101, PT018 - for the type checker: it is a dependency
     home = Path(found.origin).parent
     environment = {
-        "PATH": os.environ.get("PATH", os.defpath), "HOME": os.environ.get("HOME", "/"),
-        "SPARK_HOME": str(home), "JAVA_HOME": str(place.java.parent.parent), "SPARK_LOCAL_IP": HOST,
-    }  # fmt: skip
+        "PATH": os.environ.get("PATH", os.defpath),
+        "HOME": os.environ.get("HOME", "/"),
+        "JAVA_HOME": str(place.java.parent.parent),
+        "SPARK_HOME": str(home),
+        "SPARK_SCALA_VERSION": "2.13",  # Spark's own start script would look which one it is
+        "SPARK_LOCAL_IP": HOST,
+    }
     java = (str(place.java), "-Xmx256m", "-XX:+ExitOnOutOfMemoryError", "-cp", f"{home / 'jars'}/*")
     return [
         *("env", "-i", *(f"{name}={value}" for name, value in environment.items())),

@@ -11,6 +11,7 @@ from importlib import resources
 from pathlib import Path
 
 import psutil
+from py4j.protocol import Py4JError  # type: ignore[import-untyped]
 from pyspark import SparkContext
 from pyspark.errors import PySparkRuntimeError
 from pyspark.sql import SparkSession
@@ -126,6 +127,8 @@ def open_session(settings: Settings, name: str, *, master: str | None = None, la
             return builder.getOrCreate()
     except PySparkRuntimeError as error:
         raise JobFailed(f"Spark did not start: {error}", f"its log is {log}") from None
+    except Py4JError:  # its JVM may be gone, and with it what went wrong
+        raise JobFailed(f"Spark did not start on {where}", f"{log} says why") from None
 
 
 def _log_configuration() -> str:

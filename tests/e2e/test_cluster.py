@@ -1,7 +1,7 @@
 """The job on a standalone cluster, whose workers start with an empty environment."""
 
 from adstream.settings import Settings
-from tests.e2e.commands import MIX
+from tests.e2e.commands import MIX, adstream, free_port, one_line
 from tests.e2e.pipeline import Pipeline
 from tests.e2e.spark_cluster import spark_cluster
 
@@ -16,3 +16,5 @@ def test_a_job_brings_a_cluster_all_it_needs_and_its_executors_write(pipeline: P
     found = pipeline.verified()
     assert sum(found.fates.values()) == 3000
     assert Settings().spark.master == "local[2]"
+    line = one_line(adstream(*pipeline.stream_command, "--once", "--master", f"spark://127.0.0.1:{free_port()}"))
+    assert "Spark did not start on spark://127.0.0.1:" in line
