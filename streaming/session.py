@@ -117,7 +117,7 @@ def open_session(settings: Settings, name: str, *, master: str | None = None, la
     if lakehouse:
         options |= iceberg.spark_options(settings.lakehouse, str(settings.warehouse))
     if not alone:
-        options |= shipping.spark_options(parts.cache_root(settings.stack) / "shipped")
+        options |= shipping.spark_options(settings.data_dir.absolute() / "shipped")
     options |= spark.properties
     builder = SparkSession.builder.master(where).appName(f"adstream {name}")
     for key, value in options.items():
