@@ -9,13 +9,14 @@ that a stack on other ports is found without any setting.
 
 import json
 import os
+import sys
 from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 from dotenv import dotenv_values
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from adstream.errors import ConfigError
@@ -65,6 +66,17 @@ class _Section(BaseSettings):
 
 
 _S = TypeVar("_S", bound=_Section)
+
+
+def _pairs(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    pairs = (part.partition("=") for part in value.split(",") if part.strip())
+    return {name.strip(): setting.strip() for name, _, setting in pairs}
+
+
+# `name=value,name=value`
+Properties = Annotated[dict[str, str], NoDecode, BeforeValidator(_pairs)]
 
 
 class KafkaSettings(_Section):
@@ -134,6 +146,8 @@ class SparkSettings(_Section):
     state_store: Literal["rocksdb", "memory"] = "rocksdb"
     max_events_per_batch: int = Field(default=500_000, ge=1)
     ui: bool = True
+    executor_python: str = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    properties: Properties = {}
 
 
 class LakehouseSettings(_Section):
@@ -147,15 +161,7 @@ class LakehouseSettings(_Section):
     warehouse: str = ""
     username: str = ""
     password: SecretStr = SecretStr("")
-    properties: Annotated[dict[str, str], NoDecode] = {}
-
-    @field_validator("properties", mode="before")
-    @classmethod
-    def _split(cls, value: object) -> object:
-        if not isinstance(value, str):
-            return value
-        pairs = (part.partition("=") for part in value.split(",") if part.strip())
-        return {name.strip(): setting.strip() for name, _, setting in pairs}
+    properties: Properties = {}
 
 
 class StackSettings(_Section):
@@ -168,8 +174,15 @@ class StackSettings(_Section):
     kafka_memory: str = Field(default="512m", pattern=r"^\d+[mg]$")
     registry_memory: str = Field(default="384m", pattern=r"^\d+[mg]$")
     cassandra_memory: str = Field(default="1g", pattern=r"^\d+[mg]$")
+    spark_port: int = Field(default=7077, ge=0, le=65_535)
+    spark_worker_memory: str = Field(default="2g", pattern=r"^\d+[mg]$")
     java_home: Path | None = None
     cache_dir: Path | None = None
+
+    def memory(self, service: str) -> str:
+        """The limit of a service of the stack."""
+        limit: str = getattr(self, f"{service}_memory", self.spark_worker_memory)
+        return limit
 
 
 _SECTIONS: dict[str, type[_Section]] = {

@@ -1,9 +1,10 @@
 """`make bench`: all benchmarks, one after the other."""
 
-from benchmarks import daily_sales, dead_letters, late, sink, verify
+from benchmarks import daily_sales, dead_letters, late, scaling, sink, verify
 
 sink.main(rows=30_000, rounds=5)
 dead_letters.main(messages=300_000, rounds=5)
+scaling.main(messages=300_000, rounds=2)
 late.main(rows=1_000_000, rounds=5)
 daily_sales.main(rows=10_000_000, rounds=5)
 verify.main(messages=10_000_000, job=True, again=False)

@@ -3,7 +3,7 @@
 Everything lives in one data folder: `stack.json`, `logs/`, and a folder per service whose data survive stop and start.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,7 @@ from stack.machine import require_room
 from stack.registry import REGISTRY
 from stack.service import Service
 from stack.signals import ending_deferred
+from stack.spark import MASTER, WORKER, cluster
 from stack.starting import Start
 from stack.state import Entry, State
 
@@ -33,6 +34,7 @@ class Addresses:
     bootstrap_servers: str
     registry_url: str
     cassandra_port: int
+    spark_master: str | None
 
 
 @dataclass(frozen=True)
@@ -47,44 +49,55 @@ class Status:
     log: Path
 
 
-def up(settings: Settings, *, report: Report = lambda _line: None) -> Addresses:
-    """Start the services that do not run, and return when all three answer. Raises StackError.
+def up(settings: Settings, *, spark_workers: int = 0, report: Report = lambda _line: None) -> Addresses:
+    """Start the services that do not run, and return when all answer. Raises StackError.
+
+    With `spark_workers` a Spark cluster is one of them, and jobs run there from now on.
 
     If one fails, or on Ctrl-C or SIGTERM, everything that this call started is stopped again.
     """
     data = settings.data_dir.absolute()
     with _alone(data):
         start = Start(settings, data, state.read(data), report)
-        start.choose_ports(SERVICES)
+        services = (*SERVICES, *cluster(spark_workers))
+        start.choose_ports(services)
         home = None
-        if start.missing(SERVICES):
+        if start.missing(services):
             require_room(data, parts.cache_root(settings.stack))
             home = parts.ensure(settings.stack, report)
-        start.run(SERVICES, home)
+        start.run(services, home)
         return addresses(start.state)
 
 
-def down(settings: Settings, *, report: Report = lambda _line: None) -> list[str]:
-    """Stop what runs, and return the names. Data and ports are kept."""
+def down(
+    settings: Settings, *, only: Collection[Service] | None = None, report: Report = lambda _line: None
+) -> list[str]:
+    """Stop what runs, or `only` these of it, and return the names. Data and ports are kept."""
     data = settings.data_dir.absolute()
     if not data.is_dir():
         return []
     with _alone(data):
         current = state.read(data)
+        asked = {service.name for service in only} if only is not None else set(current.services)
         running = {name: entry.running for name, entry in current.services.items() if entry.running.process()}
-        if running:
-            report(f"stopping {', '.join(running)}")
+        ending = [name for name in running if name in asked]
+        if ending:
+            report(f"stopping {', '.join(ending)}")
         with ending_deferred():
-            processes.stop(running.values())
-            state.write(data, State(ports=current.ports))
-        return list(running)
+            processes.stop(running[name] for name in ending)
+            for name in asked:
+                current.services.pop(name, None)
+                current.addresses.pop(name, None)
+            state.write(data, current)
+        return ending
 
 
 def status(settings: Settings) -> list[Status]:
     """How each service is, by asking it (at most a few seconds)."""
     data = settings.data_dir.absolute()
     current = state.read(data)
-    return [_status(service, current.services.get(service.name), data) for service in SERVICES]
+    workers = sum(name.startswith(WORKER) for name in current.services)
+    return [_status(service, current.services.get(service.name), data) for service in (*SERVICES, *cluster(workers))]
 
 
 def addresses(current: State) -> Addresses:
@@ -97,6 +110,7 @@ def addresses(current: State) -> Addresses:
         bootstrap_servers=str(KAFKA.address(port(KAFKA))["bootstrap_servers"]),
         registry_url=str(REGISTRY.address(port(REGISTRY))["url"]),
         cassandra_port=port(CASSANDRA),
+        spark_master=str(MASTER.address(port(MASTER))["master"]) if MASTER.name in current.services else None,
     )
 
 

@@ -38,8 +38,7 @@ def asked_for(name: str, settings: StackSettings, last: Mapping[str, int]) -> in
     field = f"{name}_port"
     if field not in settings.model_fields_set and name in last:
         return None
-    asked: int = getattr(settings, field)
-    return asked
+    return getattr(settings, field, None)
 
 
 def is_free(port: int) -> bool:

@@ -77,7 +77,7 @@ class Start:
             parts=parts,
             data=self._data / service.name,
             ports=self.state.ports,
-            memory=str(getattr(self._settings.stack, f"{service.name}_memory")),
+            memory=self._settings.stack.memory(service.name),
         )
         command = service.prepare(place)
         log = self._data / "logs" / f"{service.name}.log"

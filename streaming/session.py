@@ -11,6 +11,7 @@ from importlib import resources
 from pathlib import Path
 
 import psutil
+from py4j.protocol import Py4JError  # type: ignore[import-untyped]
 from pyspark import SparkContext
 from pyspark.errors import PySparkRuntimeError
 from pyspark.sql import SparkSession
@@ -19,6 +20,7 @@ from adstream.errors import JobFailed
 from adstream.settings import Settings
 from stack import java, parts
 from streaming import lakehouse as iceberg
+from streaming import shipping
 
 # It logs an exception in foreachBatch with its trace; the runner reports it in one line.
 logging.getLogger("py4j").setLevel(logging.CRITICAL)
@@ -89,12 +91,14 @@ def open_session(settings: Settings, name: str, *, master: str | None = None, la
     log = (settings.data_dir / "logs" / f"{name}.log").absolute()
     log.parent.mkdir(parents=True, exist_ok=True)
     parts.ensure(settings.stack)
-    # Workers run the system's Python unless told otherwise.
-    os.environ["PYSPARK_PYTHON"] = sys.executable
     os.environ["JAVA_HOME"] = str(java.find_java(settings.stack.java_home).home)
     where = master or spark.master
-    if where.startswith("local"):
+    alone = where.startswith("local")
+    if alone or "//127.0.0.1:" in where:
         os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"
+    # Workers run the system's Python unless told otherwise.
+    os.environ["PYSPARK_PYTHON"] = sys.executable if alone else spark.executor_python
+    os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
     jars = [*parts.jars("spark"), *(parts.jars("lakehouse") if lakehouse else ())]
     options = {
         "spark.jars": ",".join(str(jar) for jar in jars),
@@ -112,6 +116,9 @@ def open_session(settings: Settings, name: str, *, master: str | None = None, la
     }
     if lakehouse:
         options |= iceberg.spark_options(settings.lakehouse, str(settings.warehouse))
+    if not alone:
+        options |= shipping.spark_options(settings.data_dir.absolute() / "shipped")
+    options |= spark.properties
     builder = SparkSession.builder.master(where).appName(f"adstream {name}")
     for key, value in options.items():
         builder = builder.config(key, value)
@@ -120,6 +127,8 @@ def open_session(settings: Settings, name: str, *, master: str | None = None, la
             return builder.getOrCreate()
     except PySparkRuntimeError as error:
         raise JobFailed(f"Spark did not start: {error}", f"its log is {log}") from None
+    except Py4JError:  # its JVM may be gone, and with it what went wrong
+        raise JobFailed(f"Spark did not start on {where}", f"{log} says why") from None
 
 
 def _log_configuration() -> str:

@@ -32,6 +32,9 @@ def up(
     registry_port: Port = None,
     cassandra_port: Port = None,
     free_ports: Annotated[bool, typer.Option("--free-ports", help="Any free port for each service.")] = False,
+    spark_workers: Annotated[
+        int, typer.Option(min=0, max=16, help="Start a Spark cluster of so many workers, too; jobs then run there.")
+    ] = 0,
 ) -> None:
     """Start Kafka, the schema registry and Cassandra; those that run already are left as they are.
 
@@ -42,14 +45,17 @@ def up(
     from stack import local
 
     settings = _settings(data_dir)
-    for name, port in {"kafka": kafka_port, "registry": registry_port, "cassandra": cassandra_port}.items():
+    wanted = {"kafka": kafka_port, "registry": registry_port, "cassandra": cassandra_port, "spark": None}
+    for name, port in wanted.items():
         if port is not None or free_ports:
             setattr(settings.stack, f"{name}_port", port or 0)
     console = Console(highlight=False, soft_wrap=True)
-    found = local.up(settings, report=console.print)
+    found = local.up(settings, spark_workers=spark_workers, report=console.print)
     console.print(f"Kafka            {found.bootstrap_servers}")
     console.print(f"Schema registry  {found.registry_url}")
     console.print(f"Cassandra        127.0.0.1:{found.cassandra_port}")
+    if found.spark_master:
+        console.print(f"Spark master     {found.spark_master}")
     if data_dir is not None:
         console.print(f"For the other commands to find them: export ADSTREAM_DATA_DIR={data_dir.absolute()}")
     console.print(f"Stop them with: adstream down{_data_dir_option(data_dir)}")

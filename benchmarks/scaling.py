@@ -1,0 +1,90 @@
+"""ad-metrics on a standalone cluster of one and of two workers with a core each: `python -m benchmarks.scaling`.
+
+Runs against the stack of the settings (`adstream up`), with topics and a keyspace of its own; the workers are started
+and stopped here. Kafka, Cassandra and the driver share the machine with the workers, so the curve is a lower bound.
+"""
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from adstream.migrations import migrate
+from adstream.provision import prepare
+from adstream.settings import Settings
+from benchmarks import page
+from benchmarks.dead_letters import produce, timed
+from stack import local
+from stack.spark import cluster
+from streaming.session import spark_session
+
+WORKERS = (1, 2)
+
+
+def main(
+    messages: Annotated[int, typer.Option(min=1_000, help="Messages per run.")] = 300_000,
+    rounds: Annotated[int, typer.Option(min=1, help="Clusters of each size, in turns, with two runs that count.")] = 2,
+) -> None:
+    """Measure, and write the result into docs/performance.md."""
+    name = f"bench_{secrets.token_hex(3)}"
+    os.environ |= {
+        "ADSTREAM_TOPIC_ADS": name,
+        "ADSTREAM_TOPIC_DEAD_LETTERS": f"{name}.dead-letters",
+        "ADSTREAM_CASSANDRA_KEYSPACE": name,
+        "ADSTREAM_SPARK_UI": "false",
+        "ADSTREAM_SPARK_MAX_EVENTS_PER_BATCH": "100000",
+    }
+    settings, console = Settings(), Console()
+    prepare(settings)
+    migrate(settings)
+    produce(settings, name, messages, 0.0)
+    load = os.getloadavg()[0]
+    seconds: dict[int, list[float]] = {workers: [] for workers in WORKERS}
+    for number in range(rounds):
+        for workers in WORKERS:
+            with _cluster_of(workers) as master, spark_session(settings, "benchmark", master=master) as spark:
+                warm, *counting = [timed(spark, settings, name) for _ in range(3)]
+            seconds[workers] += counting
+            console.print(f"round {number}, {workers} workers: {warm:.1f} s cold, then {counting}")
+    _write(seconds, messages, load)
+    console.print(f"written to {page.PAGE.relative_to(Path.cwd())}")
+
+
+@contextmanager
+def _cluster_of(workers: int) -> Iterator[str | None]:
+    settings = Settings()
+    settings.stack.spark_port = 0
+    try:
+        yield local.up(settings, spark_workers=workers).spark_master
+    finally:
+        local.down(settings, only=cluster(workers))
+
+
+def _write(seconds: dict[int, list[float]], messages: int, load: float) -> None:
+    base = sorted(seconds[WORKERS[0]])[len(seconds[WORKERS[0]]) // 2]
+    page.write(
+        "scaling",
+        [
+            f"{messages:,} messages a run in batches of 100,000, {len(seconds[1])} runs of each.",
+            f"Load average {load:.1f} before.",
+            f"Machine: {page.machine()}.",
+        ],
+        ["workers of one core", "messages/s", "times one worker"],
+        [
+            [
+                str(workers),
+                page.spread([messages / each for each in taken], 0),
+                page.spread([base / each for each in taken], 2),
+            ]
+            for workers, taken in seconds.items()
+        ],
+    )
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,84 @@
+"""A standalone Spark cluster on this machine: a master and workers, each a process of its own, from pip's PySpark.
+
+The workers start with an empty environment: what a job needs there must come with the job (streaming/shipping.py), as
+on machines that have nothing but Spark and Python.
+"""
+
+import http.client
+import json
+import os
+from importlib.util import find_spec
+from pathlib import Path
+
+from stack.service import HOST, Place, Service
+
+TIMEOUT_SECONDS = 2.0
+WORKER_CORES = 1
+WORKER = "spark_worker_"
+_PAGES = "spark-pages"
+
+
+def cluster(workers: int) -> tuple[Service, ...]:
+    """The services of a cluster with so many workers; none for 0. The port of a worker is that of its pages."""
+    return (MASTER, *(worker(number) for number in range(1, workers + 1))) if workers else ()
+
+
+def worker(number: int) -> Service:
+    """One of the cluster's."""
+    name = f"{WORKER}{number}"
+
+    def prepare(place: Place) -> list[str]:
+        limits = ("--cores", str(WORKER_CORES), "--memory", place.memory, "--work-dir", str(place.data / "work"))
+        where = ("--host", HOST, "--webui-port", str(place.ports[name]))
+        return _daemon(place, "worker.Worker", *where, *limits, f"spark://{HOST}:{place.ports[MASTER.name]}")
+
+    return Service(name, f"Spark worker {number}", (), prepare, _ask_worker, lambda _port: {})
+
+
+def _ask_worker(port: int) -> str | None:
+    """By its pages: it names a master as soon as it has registered with it."""
+    connection = http.client.HTTPConnection(HOST, port, timeout=TIMEOUT_SECONDS)
+    try:
+        connection.request("GET", "/json/")
+        registered = json.loads(connection.getresponse().read())["masterurl"]
+    except (OSError, http.client.HTTPException, ValueError, KeyError) as error:
+        return str(error) or type(error).__name__
+    finally:
+        connection.close()
+    return None if registered else "it has not found the master"
+
+
+def _prepare_master(place: Place) -> list[str]:
+    port, pages = place.ports[MASTER.name], place.ports[_PAGES]
+    return _daemon(place, "master.Master", "--host", HOST, "--port", str(port), "--webui-port", str(pages))
+
+
+def _daemon(place: Place, main: str, *arguments: str) -> list[str]:
+    place.data.mkdir(parents=True, exist_ok=True)
+    found = find_spec("pyspark")
+    assert found is not None and found.origin is not None  # noqa: S101, PT018 - for the type checker: it is a dependency
+    home = Path(found.origin).parent
+    environment = {
+        "PATH": os.environ.get("PATH", os.defpath),
+        "HOME": os.environ.get("HOME", "/"),
+        "JAVA_HOME": str(place.java.parent.parent),
+        "SPARK_HOME": str(home),
+        "SPARK_SCALA_VERSION": "2.13",  # Spark's own start script would look which one it is
+        "SPARK_LOCAL_IP": HOST,
+    }
+    java = (str(place.java), "-Xmx256m", "-XX:+ExitOnOutOfMemoryError", "-cp", f"{home / 'jars'}/*")
+    return [
+        *("env", "-i", *(f"{name}={value}" for name, value in environment.items())),
+        *(*java, f"org.apache.spark.deploy.{main}", *arguments),
+    ]
+
+
+# Once it runs, jobs run there: `master` is what the section `spark` of the settings calls it.
+MASTER = Service(
+    "spark",
+    "Spark master",
+    (_PAGES,),
+    _prepare_master,
+    lambda _port: None,  # its port opens when it is ready
+    lambda port: {"master": f"spark://{HOST}:{port}"},
+)

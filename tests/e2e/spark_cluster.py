@@ -1,0 +1,48 @@
+"""A Spark cluster beside the session's stack."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+
+from adstream.settings import Settings
+from stack import local, state
+from stack.spark import WORKER, cluster
+
+WORKERS = 2
+
+
+class Cluster:
+    """A master and two workers with a core each. Jobs started by a command meanwhile run there."""
+
+    def __init__(self, data: Path) -> None:
+        self._data = data
+
+    def executors(self) -> list[psutil.Process]:
+        """Those that run now, by worker."""
+        workers = [entry.running.process() for name, entry in self._services().items() if name.startswith(WORKER)]
+        return [
+            process
+            for worker in workers
+            for process in (worker.children() if worker else ())
+            if any("CoarseGrainedExecutorBackend" in part for part in process.cmdline())
+        ]
+
+    def unpacked(self) -> list[set[str]]:
+        """By worker, the folders that its executors had, of all applications."""
+        works = [self._data / name / "work" for name in self._services() if name.startswith(WORKER)]
+        return [{folder.name for folder in work.glob("*/*/*") if folder.is_dir()} for work in works]
+
+    def _services(self) -> dict[str, state.Entry]:
+        return state.read(self._data).services
+
+
+@contextmanager
+def spark_cluster(settings: Settings) -> Iterator[Cluster]:
+    settings.stack.spark_port = 0
+    local.up(settings, spark_workers=WORKERS)
+    try:
+        yield Cluster(settings.data_dir.absolute())
+    finally:
+        local.down(settings, only=cluster(WORKERS))
