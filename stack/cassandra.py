@@ -41,6 +41,13 @@ _OPENS = (
     "java.base/sun.nio.ch",
     "jdk.management/com.sun.management.internal",
 )
+JVM_OPTIONS = (
+    *(f"--add-exports={package}=ALL-UNNAMED" for package in _EXPORTS),
+    *(f"--add-opens={package}=ALL-UNNAMED" for package in _OPENS),
+    "-Djdk.attach.allowAttachSelf=true",
+)
+# There is nobody to gossip with.
+ALONE = ("-Dcassandra.skip_wait_for_gossip_to_settle=0", "-Dcassandra.ring_delay_ms=0")
 
 
 def prepare(place: Place) -> list[str]:
@@ -57,28 +64,19 @@ def prepare(place: Place) -> list[str]:
         "saved_caches_directory": str(place.data / "saved_caches"),
         "hints_directory": str(place.data / "hints"),
         "cdc_raw_directory": str(place.data / "cdc_raw"),
-        "seed_provider": [
-            {
-                "class_name": "org.apache.cassandra.locator.SimpleSeedProvider",
-                "parameters": [{"seeds": f"{HOST}:{storage}"}],
-            }
-        ],
     }
     # JSON is YAML, and needs no thought about quoting a path.
     lines = "".join(f"{key}: {json.dumps(value)}\n" for key, value in own.items())
     configuration.write_text((_HERE / "cassandra.yaml").read_text(encoding="ascii") + "\n" + lines, encoding="ascii")
     return [
         *(str(place.java), *place.heap(), "-Xms256m", "-Xss512k", "-XX:+UseG1GC", "-XX:MaxDirectMemorySize=256m"),
-        *(f"--add-exports={package}=ALL-UNNAMED" for package in _EXPORTS),
-        *(f"--add-opens={package}=ALL-UNNAMED" for package in _OPENS),
-        "-Djdk.attach.allowAttachSelf=true",
+        *JVM_OPTIONS,
         f"-javaagent:{place.parts / 'cassandra' / 'jamm-0.4.0.jar'}",
         f"-Dcassandra.config={configuration.as_uri()}",
         f"-Dcassandra.storagedir={place.data}",
         f"-Dcassandra.logdir={place.data}",
         f"-Dlogback.configurationFile={_HERE / 'cassandra-logback.xml'}",
-        # There is nobody to gossip with.
-        *("-Dcassandra.skip_wait_for_gossip_to_settle=0", "-Dcassandra.ring_delay_ms=0"),
+        *ALONE,
         *("-Djava.io.tmpdir=" + str(_folder(place.data / "tmp")), "-Dcassandra-foreground=yes"),
         *("-cp", place.classpath("cassandra"), "org.apache.cassandra.service.CassandraDaemon"),
     ]

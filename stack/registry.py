@@ -6,10 +6,13 @@ then name a wrong schema.
 
 import http.client
 import json
+from importlib.resources import files
+from pathlib import Path
 
 from stack.parts import REGISTRY_HOME
 from stack.service import HOST, Place, Service, properties
 
+_HERE = Path(str(files("stack")))
 PATH = "/apis/ccompat/v7"
 PROGRAM = "apicurio-registry-app-3.0.9-runner.jar"
 TIMEOUT_SECONDS = 2.0
@@ -22,19 +25,12 @@ def prepare(place: Place) -> list[str]:
     own = {
         "quarkus.http.host": HOST,
         "quarkus.http.port": place.ports["registry"],
-        "quarkus.http.access-log.enabled": "false",
-        "quarkus.banner.enabled": "false",
-        "quarkus.log.level": "WARN",
-        'quarkus.log.category."io.apicurio".level': "WARN",
-        "apicurio.storage.kind": "sql",
-        "apicurio.storage.sql.kind": "h2",
         # WRITE_DELAY=0: a schema id that was answered is on disk.
         "apicurio.datasource.url": f"jdbc:h2:file:{place.data / 'schemas'};WRITE_DELAY=0",
-        "apicurio.datasource.jdbc.initial-size": 1,
-        "apicurio.datasource.jdbc.min-size": 1,
-        "apicurio.datasource.jdbc.max-size": 10,
     }
-    configuration.write_text(properties(own), encoding="ascii")
+    configuration.write_text(
+        (_HERE / "registry.properties").read_text(encoding="ascii") + properties(own), encoding="ascii"
+    )
     return [
         *(str(place.java), *place.heap(), "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"),
         # It answers a few requests an hour: what counts is how soon it is up, and how little it takes.
