@@ -4,6 +4,10 @@ import json
 from importlib.resources import files
 from pathlib import Path
 
+from adstream import cassandra
+from adstream.settings import CassandraSettings
+from stack import cassandra_rights
+from stack.secured import Secured, write_private
 from stack.service import HOST, Place, Service
 
 _HERE = Path(str(files("stack")))
@@ -41,6 +45,8 @@ _OPENS = (
     "java.base/sun.nio.ch",
     "jdk.management/com.sun.management.internal",
 )
+# The first user is there at once, and a password that was changed in a role's file is taken over by each `up`.
+_PASSWORDS = ("-Dcassandra.superuser_setup_delay_ms=0", "-Dcassandra.role_password_update_min_interval_in_ms=0")
 
 
 def prepare(place: Place) -> list[str]:
@@ -64,9 +70,12 @@ def prepare(place: Place) -> list[str]:
             }
         ],
     }
+    if place.secured:
+        own |= _secured(place.secured)
     # JSON is YAML, and needs no thought about quoting a path.
     lines = "".join(f"{key}: {json.dumps(value)}\n" for key, value in own.items())
-    configuration.write_text((_HERE / "cassandra.yaml").read_text(encoding="ascii") + "\n" + lines, encoding="ascii")
+    fixed = (_HERE / "cassandra.yaml").read_text(encoding="ascii")
+    write_private(configuration, f"{fixed}\n{lines}".encode("ascii"))
     return [
         *(str(place.java), *place.heap(), "-Xms256m", "-Xss512k", "-XX:+UseG1GC", "-XX:MaxDirectMemorySize=256m"),
         *(f"--add-exports={package}=ALL-UNNAMED" for package in _EXPORTS),
@@ -79,9 +88,26 @@ def prepare(place: Place) -> list[str]:
         f"-Dlogback.configurationFile={_HERE / 'cassandra-logback.xml'}",
         # There is nobody to gossip with.
         *("-Dcassandra.skip_wait_for_gossip_to_settle=0", "-Dcassandra.ring_delay_ms=0"),
+        *(_PASSWORDS if place.secured else ()),
         *("-Djava.io.tmpdir=" + str(_folder(place.data / "tmp")), "-Dcassandra-foreground=yes"),
         *("-cp", place.classpath("cassandra"), "org.apache.cassandra.service.CassandraDaemon"),
     ]
+
+
+def _secured(keys: Secured) -> dict[str, object]:
+    """TLS for clients and between nodes, which need the services' own certificate; logins, and rights by role."""
+    pem = {
+        "ssl_context_factory": {"class_name": "org.apache.cassandra.security.PEMBasedSslContextFactory"},
+        "keystore": str(keys.server),
+        "truststore": str(keys.authority),
+    }
+    return {
+        "client_encryption_options": {**pem, "enabled": True, "optional": False, "require_client_auth": False},
+        "server_encryption_options": {**pem, "internode_encryption": "all", "require_client_auth": True},
+        "authenticator": "PasswordAuthenticator",
+        "authorizer": "CassandraAuthorizer",
+        "role_manager": "CassandraRoleManager",
+    }
 
 
 def _folder(path: Path) -> Path:
@@ -89,16 +115,18 @@ def _folder(path: Path) -> Path:
     return path
 
 
-def ask(port: int) -> str | None:
+def ask(port: int, secured: Secured | None) -> str | None:
     """A CQL query by the driver. It opens its port only when it can answer."""
     from cassandra import DriverException
     from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, ExecutionProfile, NoHostAvailable
     from cassandra.policies import WhiteListRoundRobinPolicy
 
     profile = ExecutionProfile(WhiteListRoundRobinPolicy([HOST]), request_timeout=TIMEOUT_SECONDS)
+    settings = secured.cassandra(port) if secured else CassandraSettings(hosts=(HOST,), port=port, username="")
     cluster = Cluster(
         [HOST],
         port=port,
+        **cassandra.credentials(settings),
         protocol_version=5,
         execution_profiles={EXEC_PROFILE_DEFAULT: profile},
         connect_timeout=TIMEOUT_SECONDS,
@@ -117,9 +145,9 @@ def ask(port: int) -> str | None:
     return None
 
 
-def address(port: int) -> dict[str, object]:
+def address(port: int, _secured: Secured | None) -> dict[str, object]:
     """As the settings' section wants it."""
     return {"hosts": [HOST], "port": port}
 
 
-CASSANDRA = Service("cassandra", "Cassandra", ("cassandra-storage",), prepare, ask, address)
+CASSANDRA = Service("cassandra", "Cassandra", ("cassandra-storage",), prepare, ask, address, cassandra_rights.grant)

@@ -11,11 +11,12 @@ from pathlib import Path
 from adstream.errors import StackError
 from adstream.file_lock import Held, locked
 from adstream.settings import Settings
-from stack import parts, processes, state
+from stack import parts, processes, secured, state
 from stack.cassandra import CASSANDRA
 from stack.kafka import KAFKA
 from stack.machine import require_room
 from stack.registry import REGISTRY
+from stack.secured import Secured
 from stack.service import Service
 from stack.signals import ending_deferred
 from stack.starting import Start
@@ -54,14 +55,15 @@ def up(settings: Settings, *, report: Report = lambda _line: None) -> Addresses:
     """
     data = settings.data_dir.absolute()
     with _alone(data):
-        start = Start(settings, data, state.read(data), report)
+        keys = secured.find(data)
+        start = Start(settings, data, state.read(data), report, keys)
         start.choose_ports(SERVICES)
         home = None
         if start.missing(SERVICES):
             require_room(data, parts.cache_root(settings.stack))
             home = parts.ensure(settings.stack, report)
         start.run(SERVICES, home)
-        return addresses(start.state)
+        return addresses(start.state, keys)
 
 
 def down(settings: Settings, *, report: Report = lambda _line: None) -> list[str]:
@@ -83,30 +85,31 @@ def down(settings: Settings, *, report: Report = lambda _line: None) -> list[str
 def status(settings: Settings) -> list[Status]:
     """How each service is, by asking it (at most a few seconds)."""
     data = settings.data_dir.absolute()
-    current = state.read(data)
-    return [_status(service, current.services.get(service.name), data) for service in SERVICES]
+    current, keys = state.read(data), secured.find(data)
+    return [_status(service, current.services.get(service.name), data, keys) for service in SERVICES]
 
 
-def addresses(current: State) -> Addresses:
+def addresses(current: State, keys: Secured | None) -> Addresses:
     """Of a stack whose three services have been started."""
 
     def port(service: Service) -> int:
         return current.services[service.name].ports[service.name]
 
     return Addresses(
-        bootstrap_servers=str(KAFKA.address(port(KAFKA))["bootstrap_servers"]),
-        registry_url=str(REGISTRY.address(port(REGISTRY))["url"]),
+        bootstrap_servers=str(KAFKA.address(port(KAFKA), keys)["bootstrap_servers"]),
+        registry_url=str(REGISTRY.address(port(REGISTRY), keys)["url"]),
         cassandra_port=port(CASSANDRA),
     )
 
 
-def _status(service: Service, entry: Entry | None, data: Path) -> Status:
+def _status(service: Service, entry: Entry | None, data: Path, keys: Secured | None) -> Status:
     log = data / "logs" / f"{service.name}.log"
     process = entry.running.process() if entry else None
     if entry is None or process is None:
         return Status(service.name, "", None, "not running" if entry is None else "it has ended", None, log)
     port = entry.ports[service.name]
-    return Status(service.name, f"127.0.0.1:{port}", entry.pid, service.ask(port), process.memory_info().rss, log)
+    problem = service.ask(port, keys)
+    return Status(service.name, f"127.0.0.1:{port}", entry.pid, problem, process.memory_info().rss, log)
 
 
 @contextmanager
