@@ -5,8 +5,10 @@ of the row in the local data centre, and none waits longer than `timeout_seconds
 """
 
 import logging
+import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from cassandra import (
     AuthenticationFailed,
@@ -110,7 +112,10 @@ def explain(error: Exception, settings: CassandraSettings) -> AdstreamError:
             f"Cassandra refused {user}", "set ADSTREAM_CASSANDRA_USERNAME and ADSTREAM_CASSANDRA_PASSWORD"
         )
     if isinstance(error, Unauthorized):
-        return AccessDenied(f"Cassandra does not let {user} do this: {error}", "grant the missing permission")
+        return AccessDenied(
+            f"Cassandra does not let {user} do this: {server_message(error)}",
+            "set ADSTREAM_CASSANDRA_USERNAME to a user with this right",
+        )
     if isinstance(error, REFUSED):
         said = server_message(error)
         missing = any(words in said for words in _MISSING)
@@ -127,20 +132,53 @@ def explain(error: Exception, settings: CassandraSettings) -> AdstreamError:
             f"Cassandra at {address} did not answer within {settings.timeout_seconds:g} s",
             "look at its load, or raise ADSTREAM_CASSANDRA_TIMEOUT_SECONDS",
         )
+    return unreached("; ".join(str(cause) for cause in causes), settings)
+
+
+def unreached(said: str, settings: CassandraSettings) -> AdstreamError:
+    """What it means that no node could be reached, from what the driver says of the connections."""
+    address = ",".join(f"{host}:{settings.port}" for host in settings.hosts)
+    if "CERTIFICATE_VERIFY_FAILED" in said:
+        return AccessDenied(
+            f"the certificate of Cassandra at {address} is not trusted", "check ADSTREAM_CASSANDRA_SSL_CA_FILE"
+        )
+    if "[SSL" in said:
+        return AccessDenied(
+            f"no secure connection to Cassandra at {address}",
+            "check ADSTREAM_CASSANDRA_PORT, ADSTREAM_CASSANDRA_SSL and ADSTREAM_CASSANDRA_SSL_CA_FILE",
+        )
+    if not settings.tls and "Connection reset" in said:
+        return ServiceUnavailable(
+            f"Cassandra at {address} closes the connection",
+            "it may want TLS: set ADSTREAM_CASSANDRA_SSL_CA_FILE, or look at its log",
+        )
     return ServiceUnavailable(f"no Cassandra node answers at {address}", "start one with `adstream up`")
 
 
-def server_message(error: Exception) -> str:
+def server_message(error: Exception | str) -> str:
     """The part of a driver's error that the server wrote, without codes."""
     text = str(error)
     quoted = text.partition('message="')[2]
     return quoted.rpartition('"')[0] or text
 
 
-def _cluster(settings: CassandraSettings) -> Cluster:
-    credentials = None
+def credentials(settings: CassandraSettings) -> dict[str, Any]:
+    """The arguments for the driver's Cluster that say who we are and, with TLS, whom we trust. Raises ConfigError."""
+    given: dict[str, Any] = {}
     if settings.username:
-        credentials = PlainTextAuthProvider(settings.username, settings.password.get_secret_value())
+        given["auth_provider"] = PlainTextAuthProvider(settings.username, settings.password.get_secret_value())
+    if settings.tls:
+        try:
+            # Checks the host name, too: the certificate must have the address that a node is reached by.
+            given["ssl_context"] = ssl.create_default_context(cafile=settings.ssl_ca_file)
+        except OSError:
+            raise ConfigError(
+                f"the CA file {settings.ssl_ca_file} cannot be used", "check ADSTREAM_CASSANDRA_SSL_CA_FILE"
+            ) from None
+    return given
+
+
+def _cluster(settings: CassandraSettings) -> Cluster:
     profile = ExecutionProfile(
         load_balancing_policy=TokenAwarePolicy(DCAwareRoundRobinPolicy(local_dc=settings.local_datacenter)),
         consistency_level=ConsistencyLevel.name_to_value[settings.consistency],
@@ -149,7 +187,7 @@ def _cluster(settings: CassandraSettings) -> Cluster:
     return Cluster(
         contact_points=settings.hosts,
         port=settings.port,
-        auth_provider=credentials,
+        **credentials(settings),
         execution_profiles={EXEC_PROFILE_DEFAULT: profile},
         connection_class=LibevConnection,
         protocol_version=PROTOCOL_VERSION,

@@ -1,7 +1,10 @@
 """The `adstream` program: its commands, and how an error becomes one line."""
 
 import logging
+import os
 import sys
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
@@ -20,6 +23,7 @@ from adstream.commands.stream import jobs, stream
 from adstream.commands.validate import validate
 from adstream.commands.verify import verify
 from adstream.errors import AdstreamError
+from adstream.settings import ENV_FILE_OPTION
 
 app = typer.Typer(
     name="adstream",
@@ -28,6 +32,18 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
+
+
+@app.callback()
+def _for_every_command(
+    env_file: Annotated[
+        Path | None,
+        typer.Option("--env-file", help="A file of settings, which go before those of .env (ADSTREAM_ENV_FILE)."),
+    ] = None,
+) -> None:
+    if env_file is not None:
+        os.environ[ENV_FILE_OPTION] = str(env_file.absolute())
+
 
 stack.register(app)
 app.command()(produce)

@@ -6,6 +6,7 @@ the arguments, which every user of the machine can see.
 
 import os
 import signal
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -13,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from adstream.cassandra import server_message, unreached
 from adstream.errors import AccessDenied, AdstreamError, BadInput, ConfigError, ServiceUnavailable
 from adstream.settings import CassandraSettings
 
@@ -34,7 +36,7 @@ def query(settings: CassandraSettings, statement: str, *, color: bool = False) -
         try:
             done = subprocess.run(
                 [*arguments[:-2], *own, *arguments[-2:]],
-                env=environment,
+                env=environment | _trusted(settings),
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
                 text=True,
@@ -56,7 +58,7 @@ def interactive(settings: CassandraSettings) -> int:
     before = signal.signal(signal.SIGINT, lambda _signal, _frame: None)
     try:
         with _arguments(settings) as arguments:
-            return subprocess.run(arguments, check=False).returncode
+            return subprocess.run(arguments, env=os.environ | _trusted(settings), check=False).returncode
     finally:
         signal.signal(signal.SIGINT, before)
 
@@ -67,19 +69,32 @@ def _explain(said: str, settings: CassandraSettings) -> AdstreamError:
         return AccessDenied(f"Cassandra refused user {settings.username!r}", remedy)
     if f"using keyspace '{settings.keyspace}'" in said:
         return ConfigError(f"there is no keyspace {settings.keyspace}", "make it with `adstream migrate`")
+    if "[Unauthorized]" in said:
+        return AccessDenied(
+            f"Cassandra does not let user {settings.username!r} do this: {server_message(said)}",
+            "set ADSTREAM_CASSANDRA_USERNAME to a user with this right",
+        )
     if "Connection error" in said:
-        address = f"{settings.hosts[0]}:{settings.port}"
-        return ServiceUnavailable(f"no Cassandra node answers at {address}", "start one with `adstream up`")
+        return unreached(said, settings)
     return BadInput(f"cqlsh says: {said.splitlines()[-1] if said else 'nothing, and failed'}")
+
+
+def _trusted(settings: CassandraSettings) -> dict[str, str]:
+    """Whom cqlsh trusts; it has no default."""
+    if not settings.tls:
+        return {}
+    system = ssl.get_default_verify_paths()
+    return {"SSL_CERTFILE": str(settings.ssl_ca_file or system.cafile or system.openssl_cafile), "SSL_VALIDATE": "true"}
 
 
 @contextmanager
 def _arguments(settings: CassandraSettings) -> Iterator[list[str]]:
     """The command line, host and port last, and for its life the file with the credentials."""
     with tempfile.NamedTemporaryFile("w", prefix="cqlsh-", encoding="utf-8") as credentials:  # made with mode 600
-        command = [sys.executable, "-m", "cqlshlib"]
+        command = [sys.executable, "-m", "adstream.checked_cqlsh" if settings.tls else "cqlshlib"]
         command += ["--connect-timeout", f"{settings.timeout_seconds:.0f}"]
         command += ["--request-timeout", f"{settings.timeout_seconds:.0f}"]
+        command += ["--ssl"] if settings.tls else []
         command += ["--encoding", "utf-8", "--keyspace", settings.keyspace]
         if settings.username:
             password = settings.password.get_secret_value()

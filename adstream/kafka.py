@@ -4,6 +4,7 @@ Every call has a timeout. Topics are made here and nowhere else: a client that m
 typing error into an empty topic with the wrong retention.
 """
 
+import logging
 import time
 from collections import deque
 from collections.abc import Iterable
@@ -27,10 +28,17 @@ HOUR_MILLIS = 3_600_000
 # Of a message when it is unpacked, and what is said of it. A larger one stops the job, rather than be lost.
 LARGEST_LETTER_BYTES = 64 * 1024 * 1024
 
+# What ends a producer is written to stderr whatever the log level, unless it goes to a logger; it is raised here.
+UNHEARD = logging.getLogger("adstream.librdkafka")
+UNHEARD.addHandler(logging.NullHandler())
+UNHEARD.propagate = False
+
 _REFUSED = {
     KafkaError._AUTHENTICATION,
     KafkaError.SASL_AUTHENTICATION_FAILED,
     KafkaError.UNSUPPORTED_SASL_MECHANISM,
+}
+_FORBIDDEN = {
     KafkaError.TOPIC_AUTHORIZATION_FAILED,
     KafkaError.GROUP_AUTHORIZATION_FAILED,
     KafkaError.CLUSTER_AUTHORIZATION_FAILED,
@@ -75,10 +83,17 @@ class ClientErrors:
 
     def explain(self, error: KafkaError) -> AdstreamError:
         """The one line for `error`, or for the deeper cause seen before it."""
-        for telling in (_REFUSED, {KafkaError._SSL}):
+        for telling in (_REFUSED, _FORBIDDEN, {KafkaError._SSL}):
             for seen in self._seen:
                 if seen.code() in telling:
                     return translate(seen, self._settings)
+        if error.code() in _UNREACHABLE and {seen.code() for seen in self._seen} == {KafkaError._ALL_BROKERS_DOWN}:
+            # It was reached, or that would be among them.
+            settings = self._settings
+            return ServiceUnavailable(
+                f"Kafka at {settings.bootstrap_servers} does not answer {settings.security_protocol} connections",
+                "check ADSTREAM_KAFKA_SECURITY_PROTOCOL, or look at the broker's log",
+            )
         return translate(error, self._settings)
 
 
@@ -134,19 +149,33 @@ def kafka_error(error: KafkaException) -> KafkaError:
     return cause if isinstance(cause, KafkaError) else KafkaError(KafkaError._FAIL, str(cause))
 
 
+def fatal(error: KafkaException | SystemError) -> KafkaError:
+    """The error that ended a producer for good, which `poll` and `flush` raise instead of reporting it.
+
+    A delivery report that comes in the same call turns it into a SystemError. Raises what is neither.
+    """
+    cause = error if isinstance(error, KafkaException) else error.__cause__
+    if not isinstance(cause, KafkaException):
+        raise error
+    return kafka_error(cause)
+
+
 def translate(error: KafkaError, settings: KafkaSettings) -> AdstreamError:
     """The one line that a user gets for `error`."""
     code, servers = error.code(), settings.bootstrap_servers
     if code in _REFUSED:
         return AccessDenied(
-            f"Kafka at {servers} refuses these credentials ({error.str()})",
+            f"Kafka at {servers} refuses these credentials ({_said(error)})",
             "check ADSTREAM_KAFKA_SASL_USERNAME, ADSTREAM_KAFKA_SASL_PASSWORD and ADSTREAM_KAFKA_SASL_MECHANISM",
         )
-    if code == KafkaError._SSL:
+    if code in _FORBIDDEN:
+        group = "choose another --group, or " if code == KafkaError.GROUP_AUTHORIZATION_FAILED else ""
         return AccessDenied(
-            f"no secure connection to Kafka at {servers} ({error.str()})",
-            "check ADSTREAM_KAFKA_SSL_CA_FILE and ADSTREAM_KAFKA_SECURITY_PROTOCOL",
+            f"Kafka at {servers} does not let {_user(settings)} do this ({_said(error)})",
+            f"{group}set ADSTREAM_KAFKA_SASL_USERNAME to a user with this right",
         )
+    if code == KafkaError._SSL:
+        return _insecure(error, settings)
     if code in _UNKNOWN_TOPIC:
         return TopicNotFound(f"Kafka at {servers} has no such topic ({error.str()})", "check its name")
     if code in _NO_LEADER:
@@ -157,6 +186,27 @@ def translate(error: KafkaError, settings: KafkaSettings) -> AdstreamError:
             "start one with `adstream up`, or set ADSTREAM_KAFKA_BOOTSTRAP_SERVERS",
         )
     return ServiceUnavailable(f"Kafka at {servers} answers {error.name()}: {error.str()}")
+
+
+def _insecure(error: KafkaError, settings: KafkaSettings) -> AdstreamError:
+    servers = settings.bootstrap_servers
+    if "certificate verify failed" in (error.str() or ""):
+        return AccessDenied(f"the certificate of Kafka at {servers} is not trusted", "check ADSTREAM_KAFKA_SSL_CA_FILE")
+    return AccessDenied(
+        f"no secure connection to Kafka at {servers} ({_said(error)})",
+        "check ADSTREAM_KAFKA_SSL_CA_FILE and ADSTREAM_KAFKA_SECURITY_PROTOCOL",
+    )
+
+
+def _user(settings: KafkaSettings) -> str:
+    sasl = settings.security_protocol.startswith("SASL")
+    return f"user {settings.sasl_username!r}" if sasl else "a connection without credentials"
+
+
+def _said(error: KafkaError) -> str:
+    """Its words without the connection's name before them and its state behind."""
+    said = (error.str() or error.name()).partition("/bootstrap: ")
+    return (said[2] or said[0]).partition(" (after ")[0].rstrip(".")
 
 
 @dataclass(frozen=True)
@@ -221,7 +271,9 @@ def require_topic(settings: Settings, name: str) -> TopicMetadata:
     if name in found:
         return found[name]
     remedy = did_you_mean(name, found, "create the topics and schemas with `adstream schema register`")
-    raise TopicNotFound(f"Kafka at {settings.kafka.bootstrap_servers} has no topic {name}", remedy)
+    sasl = settings.kafka.security_protocol.startswith("SASL")
+    seen = f" that {_user(settings.kafka)} may see" if sasl else ""
+    raise TopicNotFound(f"Kafka at {settings.kafka.bootstrap_servers} has no topic {name}{seen}", remedy)
 
 
 def begin_offsets(settings: Settings, name: str) -> dict[int, int]:

@@ -134,25 +134,37 @@ class RegistryClient:
                 "check that it is up, or raise ADSTREAM_REGISTRY_TIMEOUT_SECONDS",
             ) from None
         except httpx.TransportError as error:
-            if "CERTIFICATE" in str(error).upper():
-                raise AccessDenied(
-                    f"the certificate of {self.url} is not trusted", "set ADSTREAM_REGISTRY_SSL_CA_FILE"
-                ) from None
-            raise ServiceUnavailable(
-                f"no schema registry answers at {self.url}",
-                "start one with `adstream up`, or set ADSTREAM_REGISTRY_URL",
-            ) from None
+            raise self._unreached(error) from None
         except (ValueError, KeyError, TypeError, AttributeError, httpx.HTTPError, httpx.InvalidURL):
             raise ConfigError(
                 f"{self.url} answers, but not as a schema registry", "check ADSTREAM_REGISTRY_URL"
             ) from None
 
+    def _unreached(self, error: httpx.TransportError) -> AdstreamError:
+        if "CERTIFICATE" in str(error).upper():
+            return AccessDenied(f"the certificate of {self.url} is not trusted", "check ADSTREAM_REGISTRY_SSL_CA_FILE")
+        if "[SSL" in str(error):
+            return ConfigError(f"{self.url} does not speak TLS", "check ADSTREAM_REGISTRY_URL: http or https")
+        if isinstance(error, httpx.RemoteProtocolError) and self.url.startswith("http:"):
+            return ServiceUnavailable(
+                f"{self.url} closes the connection", "it may want https: check ADSTREAM_REGISTRY_URL"
+            )
+        return ServiceUnavailable(
+            f"no schema registry answers at {self.url}", "start one with `adstream up`, or set ADSTREAM_REGISTRY_URL"
+        )
+
     def _translated(self, error: SchemaRegistryError, what: str) -> AdstreamError:
         status, code, text = error.http_status_code, error.error_code, str(error.error_message)
-        if status in (401, 403):
+        if status == 401:
             return AccessDenied(
                 f"the schema registry at {self.url} refuses these credentials",
                 "check ADSTREAM_REGISTRY_USERNAME and ADSTREAM_REGISTRY_PASSWORD",
+            )
+        if status == 403:
+            user = self._settings.username
+            return AccessDenied(
+                f"the schema registry at {self.url} does not let user {user!r} do this",
+                "set ADSTREAM_REGISTRY_USERNAME to a user with this right",
             )
         if status == 404 and code in (40401, 40402, 40403):
             return SchemaNotFound(

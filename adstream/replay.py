@@ -15,7 +15,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from adstream.dead_letters import REPLAYED_FROM, Headers, Letter, Mark, Marks, Place, iso
 from adstream.diagnosis import Diagnoser
 from adstream.errors import ConfigError, DeliveryFailed, ReplayRefused
-from adstream.kafka import ClientErrors, client_config, create_topics, kafka_error, require_topic
+from adstream.kafka import UNHEARD, ClientErrors, client_config, create_topics, fatal, kafka_error, require_topic
 from adstream.provision import marks_spec
 from adstream.registry import RegistryClient
 from adstream.repair import repaired
@@ -176,6 +176,7 @@ class Sender:
             "message.max.bytes": settings.topic.max_message_bytes,
             "request.timeout.ms": int(timeout * 1_000),
             "message.timeout.ms": int(DELIVERY_TIMEOUTS * timeout * 1_000),
+            "logger": UNHEARD,
         }
         try:
             self._producer = Producer(config)
@@ -200,8 +201,11 @@ class Sender:
                 )
             except KafkaException as error:
                 self.failure = kafka_error(error)
-        if self._producer.flush(self._wait):
-            self.failure = self.failure or KafkaError(KafkaError._TIMED_OUT)
+        try:
+            if self._producer.flush(self._wait):
+                self.failure = self.failure or KafkaError(KafkaError._TIMED_OUT)
+        except (KafkaException, SystemError) as error:
+            self.failure = fatal(error)
         return places
 
     def explain(self, failure: KafkaError) -> str:

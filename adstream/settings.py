@@ -1,4 +1,5 @@
-"""Settings, typed: from the environment, `.env`, the running local stack, then defaults; the first value found wins.
+"""Settings, typed: from the environment, the file named by `--env-file`, `.env`, the running local stack, then
+defaults; the first value found wins.
 
 Every option is `ADSTREAM_<SECTION>_<NAME>` and stands in `.env.example` with one line of explanation. Secrets are
 `SecretStr`: they print as `**********`, so a settings object may be logged.
@@ -17,19 +18,43 @@ from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 from dotenv import dotenv_values
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    DotEnvSettingsSource,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 
 from adstream.errors import ConfigError
 from adstream.nearest import did_you_mean
 
 ENV_FILE = Path(".env")
+ENV_FILE_OPTION = "ADSTREAM_ENV_FILE"
 DEFAULT_DATA_DIR = Path(".adstream")
 STACK_FILE = "stack.json"
 
 
+def env_files() -> list[Path]:
+    """The files of settings, of which the last goes first: `.env`, and what `--env-file` or ADSTREAM_ENV_FILE names.
+
+    Named by the environment, so that processes started from here read the same. Raises ConfigError.
+    """
+    named = os.environ.get(ENV_FILE_OPTION)
+    if not named:
+        return [ENV_FILE]
+    if not os.access(named, os.R_OK) or not Path(named).is_file():
+        raise ConfigError(f"the file of settings {named} cannot be read", "correct --env-file or ADSTREAM_ENV_FILE")
+    return [ENV_FILE, Path(named)]
+
+
+def _from_files() -> dict[str, str | None]:
+    return {name: value for file in env_files() for name, value in dotenv_values(file).items()}
+
+
 def data_dir() -> Path:
     """Where the local stack and the jobs keep their data: ADSTREAM_DATA_DIR, else `.adstream` in this folder."""
-    configured = os.environ.get("ADSTREAM_DATA_DIR") or dotenv_values(ENV_FILE).get("ADSTREAM_DATA_DIR")
+    configured = os.environ.get("ADSTREAM_DATA_DIR") or _from_files().get("ADSTREAM_DATA_DIR")
     return Path(configured) if configured else DEFAULT_DATA_DIR
 
 
@@ -51,7 +76,7 @@ class _RunningStack(PydanticBaseSettingsSource):
 
 class _Section(BaseSettings):
     section: ClassVar[str] = ""
-    model_config = SettingsConfigDict(env_file=ENV_FILE, extra="ignore", env_ignore_empty=True)
+    model_config = SettingsConfigDict(extra="ignore", env_ignore_empty=True)
 
     @classmethod
     def settings_customise_sources(
@@ -59,10 +84,11 @@ class _Section(BaseSettings):
         settings_cls: type[BaseSettings],
         init_settings: PydanticBaseSettingsSource,
         env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return init_settings, env_settings, dotenv_settings, _RunningStack(settings_cls)
+        files = DotEnvSettingsSource(settings_cls, env_file=env_files())
+        return init_settings, env_settings, files, _RunningStack(settings_cls)
 
 
 _S = TypeVar("_S", bound=_Section)
@@ -123,12 +149,19 @@ class CassandraSettings(_Section):
     port: int = Field(default=9042, ge=1, le=65_535)
     username: str = ""
     password: SecretStr = SecretStr("")
+    ssl: bool = False
+    ssl_ca_file: Path | None = None
     keyspace: str = Field(default="ads", pattern=r"^[a-z][a-z0-9_]{0,47}$")
     replication: str = "{'class': 'SimpleStrategy', 'replication_factor': 1}"
     local_datacenter: str = "datacenter1"
     consistency: Literal["ONE", "LOCAL_ONE", "QUORUM", "LOCAL_QUORUM", "ALL"] = "LOCAL_QUORUM"
     window_ttl_days: int = Field(default=30, ge=1, le=7_300)
     timeout_seconds: float = Field(default=10.0, gt=0, le=300)
+
+    @property
+    def tls(self) -> bool:
+        """Whoever names an authority wants TLS: without it the file would not be looked at."""
+        return self.ssl or self.ssl_ca_file is not None
 
     @field_validator("hosts", mode="before")
     @classmethod
@@ -267,7 +300,7 @@ def _load(section: type[_S]) -> _S:
 
 def _refuse_unknown_names() -> None:
     known = option_names()
-    for name in {**dotenv_values(ENV_FILE), **os.environ}:
-        if name.startswith("ADSTREAM_") and name not in known:
+    for name in {**_from_files(), **os.environ}:
+        if name.startswith("ADSTREAM_") and name not in (*known, ENV_FILE_OPTION):
             remedy = did_you_mean(name, known, "see .env.example for the names there are")
             raise ConfigError(f"{name} is not a setting", remedy)

@@ -14,7 +14,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from adstream.contracts import Contract
 from adstream.errors import AdstreamError, ConfigError, DeliveryFailed
-from adstream.kafka import ClientErrors, client_config, kafka_error, require_topic
+from adstream.kafka import UNHEARD, ClientErrors, client_config, fatal, kafka_error, require_topic
 from adstream.registry import RegistryClient
 from adstream.settings import Settings
 from producer.encoding import Encoder
@@ -79,6 +79,7 @@ class Publisher:
             "queue.buffering.max.kbytes": QUEUE_KIBIBYTES,
             "request.timeout.ms": timeout_ms,
             "message.timeout.ms": DELIVERY_TIMEOUTS * timeout_ms,
+            "logger": UNHEARD,
         }
         try:
             self._producer = Producer(config)
@@ -114,14 +115,14 @@ class Publisher:
 
     def serve(self, seconds: float) -> None:
         """Take delivery reports, waiting up to `seconds` for one. Raises DeliveryFailed."""
-        self._producer.poll(seconds)
+        self._attend(lambda: self._producer.poll(seconds))
         if self._failure is not None:
             raise self._failed()
 
     def flush(self) -> None:
         """Wait until every record is acknowledged, as long as the delivery timeout lasts. Raises DeliveryFailed."""
         end = time.monotonic() + self._delivery_seconds + self._settings.timeout_seconds
-        while self._producer.flush(FLUSH_SLICE_SECONDS) and self._failure is None:
+        while self._attend(lambda: self._producer.flush(FLUSH_SLICE_SECONDS)) and self._failure is None:
             if time.monotonic() > end:
                 raise self._failed()
         if self._failure is not None:
@@ -130,7 +131,14 @@ class Publisher:
     def abandon(self) -> None:
         """Drop what is still queued, so that a failed run ends at once."""
         self._producer.purge()
-        self._producer.flush(FLUSH_SLICE_SECONDS)
+        self._attend(lambda: self._producer.flush(FLUSH_SLICE_SECONDS))
+
+    def _attend(self, serve: Callable[[], int]) -> int:
+        try:
+            return serve()
+        except (KafkaException, SystemError) as error:
+            self._failure = self._failure or fatal(error)
+            return 0
 
     def _acknowledge(self, error: KafkaError | None, _message: Message) -> None:
         if error is None:

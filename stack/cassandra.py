@@ -4,6 +4,10 @@ import json
 from importlib.resources import files
 from pathlib import Path
 
+from adstream import cassandra
+from adstream.settings import CassandraSettings
+from stack import cassandra_rights
+from stack.secured import Secured, write_private
 from stack.service import HOST, Place, Service
 
 _HERE = Path(str(files("stack")))
@@ -48,6 +52,8 @@ JVM_OPTIONS = (
 )
 # There is nobody to gossip with.
 ALONE = ("-Dcassandra.skip_wait_for_gossip_to_settle=0", "-Dcassandra.ring_delay_ms=0")
+# The first user is there at once, and a password that was changed in a role's file is taken over by each `up`.
+_PASSWORDS = ("-Dcassandra.superuser_setup_delay_ms=0", "-Dcassandra.role_password_update_min_interval_in_ms=0")
 
 
 def prepare(place: Place) -> list[str]:
@@ -65,9 +71,12 @@ def prepare(place: Place) -> list[str]:
         "hints_directory": str(place.data / "hints"),
         "cdc_raw_directory": str(place.data / "cdc_raw"),
     }
+    if place.secured:
+        own |= _secured(place.secured)
     # JSON is YAML, and needs no thought about quoting a path.
     lines = "".join(f"{key}: {json.dumps(value)}\n" for key, value in own.items())
-    configuration.write_text((_HERE / "cassandra.yaml").read_text(encoding="ascii") + "\n" + lines, encoding="ascii")
+    fixed = (_HERE / "cassandra.yaml").read_text(encoding="ascii")
+    write_private(configuration, f"{fixed}\n{lines}".encode("ascii"))
     return [
         *(str(place.java), *place.heap(), "-Xms256m", "-Xss512k", "-XX:+UseG1GC", "-XX:MaxDirectMemorySize=256m"),
         *JVM_OPTIONS,
@@ -77,9 +86,26 @@ def prepare(place: Place) -> list[str]:
         f"-Dcassandra.logdir={place.data}",
         f"-Dlogback.configurationFile={_HERE / 'cassandra-logback.xml'}",
         *ALONE,
+        *(_PASSWORDS if place.secured else ()),
         *("-Djava.io.tmpdir=" + str(_folder(place.data / "tmp")), "-Dcassandra-foreground=yes"),
         *("-cp", place.classpath("cassandra"), "org.apache.cassandra.service.CassandraDaemon"),
     ]
+
+
+def _secured(keys: Secured) -> dict[str, object]:
+    """TLS for clients and between nodes, which need the services' own certificate; logins, and rights by role."""
+    pem = {
+        "ssl_context_factory": {"class_name": "org.apache.cassandra.security.PEMBasedSslContextFactory"},
+        "keystore": str(keys.server),
+        "truststore": str(keys.authority),
+    }
+    return {
+        "client_encryption_options": {**pem, "enabled": True, "optional": False, "require_client_auth": False},
+        "server_encryption_options": {**pem, "internode_encryption": "all", "require_client_auth": True},
+        "authenticator": "PasswordAuthenticator",
+        "authorizer": "CassandraAuthorizer",
+        "role_manager": "CassandraRoleManager",
+    }
 
 
 def _folder(path: Path) -> Path:
@@ -87,16 +113,18 @@ def _folder(path: Path) -> Path:
     return path
 
 
-def ask(port: int) -> str | None:
+def ask(port: int, secured: Secured | None) -> str | None:
     """A CQL query by the driver. It opens its port only when it can answer."""
     from cassandra import DriverException
     from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, ExecutionProfile, NoHostAvailable
     from cassandra.policies import WhiteListRoundRobinPolicy
 
     profile = ExecutionProfile(WhiteListRoundRobinPolicy([HOST]), request_timeout=TIMEOUT_SECONDS)
+    settings = secured.cassandra(port) if secured else CassandraSettings(hosts=(HOST,), port=port, username="")
     cluster = Cluster(
         [HOST],
         port=port,
+        **cassandra.credentials(settings),
         protocol_version=5,
         execution_profiles={EXEC_PROFILE_DEFAULT: profile},
         connect_timeout=TIMEOUT_SECONDS,
@@ -115,9 +143,9 @@ def ask(port: int) -> str | None:
     return None
 
 
-def address(port: int) -> dict[str, object]:
+def address(port: int, _secured: Secured | None) -> dict[str, object]:
     """As the settings' section wants it."""
     return {"hosts": [HOST], "port": port}
 
 
-CASSANDRA = Service("cassandra", "Cassandra", ("cassandra-storage",), prepare, ask, address)
+CASSANDRA = Service("cassandra", "Cassandra", ("cassandra-storage",), prepare, ask, address, cassandra_rights.grant)

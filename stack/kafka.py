@@ -7,7 +7,11 @@ from importlib.resources import files
 from pathlib import Path
 
 from adstream.errors import StackError
-from stack.service import HOST, Place, Service, properties
+from adstream.kafka import client_config
+from adstream.settings import KafkaSettings
+from stack import certificates, kafka_rights
+from stack.secured import ADMIN, Secured, private_properties
+from stack.service import HOST, Place, Service
 
 _HERE = Path(str(files("stack")))
 FORMAT_SECONDS = 60.0
@@ -25,13 +29,43 @@ def prepare(place: Place) -> list[str]:
         "advertised.listeners": f"PLAINTEXT://{HOST}:{broker}",
         "controller.quorum.voters": f"1@{HOST}:{controller}",
     }
-    configuration.write_text(
-        (_HERE / "kafka.properties").read_text(encoding="ascii") + properties(own), encoding="ascii"
-    )
+    if place.secured:
+        own |= _secured(place.secured, broker, controller)
+    private_properties(configuration, (_HERE / "kafka.properties").read_text(encoding="ascii"), own)
     java = [str(place.java), f"-Dlog4j2.configurationFile={_HERE / 'kafka-log4j2.properties'}"]
     if not (logs / "meta.properties").exists():
         _format([*java, "-cp", place.classpath("kafka")], configuration)
     return [*java, *place.heap(), "-Xms128m", "-cp", place.classpath("kafka"), "kafka.Kafka", str(configuration)]
+
+
+def _secured(keys: Secured, broker: int, controller: int) -> dict[str, object]:
+    """TLS on both listeners. Clients log in; the controller takes only who has the services' own certificate."""
+    plain = " ".join(f'user_{name}="{_escaped(password)}"' for name, password in keys.kafka_users().items())
+    admin = _escaped(keys.kafka(broker).sasl_password.get_secret_value())
+    jaas = "listener.name.clients.{}.sasl.jaas.config", "org.apache.kafka.common.security.{} required"
+    return {
+        "listeners": f"CLIENTS://{HOST}:{broker},CONTROLLER://{HOST}:{controller}",
+        "advertised.listeners": f"CLIENTS://{HOST}:{broker}",
+        "listener.security.protocol.map": "CLIENTS:SASL_SSL,CONTROLLER:SSL",
+        "inter.broker.listener.name": "CLIENTS",
+        "sasl.mechanism.inter.broker.protocol": "PLAIN",
+        "sasl.enabled.mechanisms": "SCRAM-SHA-512,PLAIN",
+        jaas[0].format("plain"): f"{jaas[1].format('plain.PlainLoginModule')}"
+        f' username="{ADMIN}" password="{admin}" {plain};',
+        # Its users are in the broker's metadata: stack/kafka_rights.py puts them there.
+        jaas[0].format("scram-sha-512"): f"{jaas[1].format('scram.ScramLoginModule')};",
+        "ssl.keystore.type": "PEM",
+        "ssl.keystore.location": keys.server,
+        "ssl.truststore.type": "PEM",
+        "ssl.truststore.location": keys.authority,
+        "listener.name.controller.ssl.client.auth": "required",
+        "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+        "super.users": f"User:{ADMIN};User:CN={certificates.NAME}",
+    }
+
+
+def _escaped(value: str) -> str:
+    return value.replace("\\", "\\\\").replace('"', '\\"')
 
 
 def _format(java: list[str], configuration: Path) -> None:
@@ -47,13 +81,13 @@ def _format(java: list[str], configuration: Path) -> None:
         raise StackError(f"Kafka's folder could not be formatted: {said[-1]}", f"see {configuration}") from None
 
 
-def ask(port: int) -> str | None:
+def ask(port: int, secured: Secured | None) -> str | None:
     """A metadata request, as every client makes first."""
     from confluent_kafka import KafkaException
     from confluent_kafka.admin import AdminClient
 
     # Its own lines about every refused connection are of no use to anybody here.
-    client = AdminClient({"bootstrap.servers": f"{HOST}:{port}", "log_level": 0, "socket.timeout.ms": 2000})
+    client = AdminClient({**client_config(_settings(port, secured)), "log_level": 0, "socket.timeout.ms": 2000})
     try:
         client.list_topics(timeout=2.0)
     except KafkaException as error:
@@ -61,9 +95,15 @@ def ask(port: int) -> str | None:
     return None
 
 
-def address(port: int) -> dict[str, object]:
+def _settings(port: int, secured: Secured | None) -> KafkaSettings:
+    if secured:
+        return secured.kafka(port)
+    return KafkaSettings(bootstrap_servers=f"{HOST}:{port}", security_protocol="PLAINTEXT")
+
+
+def address(port: int, _secured: Secured | None) -> dict[str, object]:
     """As the settings' section wants it."""
     return {"bootstrap_servers": f"{HOST}:{port}"}
 
 
-KAFKA = Service("kafka", "Kafka", ("kafka-controller",), prepare, ask, address)
+KAFKA = Service("kafka", "Kafka", ("kafka-controller",), prepare, ask, address, kafka_rights.grant)

@@ -11,11 +11,12 @@ from pathlib import Path
 from adstream.errors import StackError
 from adstream.file_lock import Held, locked
 from adstream.settings import Settings
-from stack import parts, processes, state
+from stack import parts, processes, secured, state
 from stack.cassandra import CASSANDRA
 from stack.kafka import KAFKA
 from stack.machine import require_room
 from stack.registry import REGISTRY
+from stack.secured import Secured
 from stack.service import Service
 from stack.signals import ending_deferred
 from stack.spark import MASTER, WORKER, cluster
@@ -58,7 +59,8 @@ def up(settings: Settings, *, spark_workers: int = 0, report: Report = lambda _l
     """
     data = settings.data_dir.absolute()
     with _alone(data):
-        start = Start(settings, data, state.read(data), report)
+        keys = secured.find(data)
+        start = Start(settings, data, state.read(data), report, keys)
         services = (*SERVICES, *cluster(spark_workers))
         start.choose_ports(services)
         home = None
@@ -66,7 +68,7 @@ def up(settings: Settings, *, spark_workers: int = 0, report: Report = lambda _l
             require_room(data, parts.cache_root(settings.stack))
             home = parts.ensure(settings.stack, report)
         start.run(services, home)
-        return addresses(start.state)
+        return addresses(start.state, keys)
 
 
 def down(
@@ -95,32 +97,34 @@ def down(
 def status(settings: Settings) -> list[Status]:
     """How each service is, by asking it (at most a few seconds)."""
     data = settings.data_dir.absolute()
-    current = state.read(data)
+    current, keys = state.read(data), secured.find(data)
     workers = sum(name.startswith(WORKER) for name in current.services)
-    return [_status(service, current.services.get(service.name), data) for service in (*SERVICES, *cluster(workers))]
+    services = (*SERVICES, *cluster(workers))
+    return [_status(service, current.services.get(service.name), data, keys) for service in services]
 
 
-def addresses(current: State) -> Addresses:
+def addresses(current: State, keys: Secured | None) -> Addresses:
     """Of a stack whose three services have been started."""
 
     def port(service: Service) -> int:
         return current.services[service.name].ports[service.name]
 
     return Addresses(
-        bootstrap_servers=str(KAFKA.address(port(KAFKA))["bootstrap_servers"]),
-        registry_url=str(REGISTRY.address(port(REGISTRY))["url"]),
+        bootstrap_servers=str(KAFKA.address(port(KAFKA), keys)["bootstrap_servers"]),
+        registry_url=str(REGISTRY.address(port(REGISTRY), keys)["url"]),
         cassandra_port=port(CASSANDRA),
-        spark_master=str(MASTER.address(port(MASTER))["master"]) if MASTER.name in current.services else None,
+        spark_master=str(MASTER.address(port(MASTER), keys)["master"]) if MASTER.name in current.services else None,
     )
 
 
-def _status(service: Service, entry: Entry | None, data: Path) -> Status:
+def _status(service: Service, entry: Entry | None, data: Path, keys: Secured | None) -> Status:
     log = data / "logs" / f"{service.name}.log"
     process = entry.running.process() if entry else None
     if entry is None or process is None:
         return Status(service.name, "", None, "not running" if entry is None else "it has ended", None, log)
     port = entry.ports[service.name]
-    return Status(service.name, f"127.0.0.1:{port}", entry.pid, service.ask(port), process.memory_info().rss, log)
+    problem = service.ask(port, keys)
+    return Status(service.name, f"127.0.0.1:{port}", entry.pid, problem, process.memory_info().rss, log)
 
 
 @contextmanager

@@ -6,11 +6,14 @@ then name a wrong schema.
 
 import http.client
 import json
+import ssl
+from base64 import b64encode
 from importlib.resources import files
 from pathlib import Path
 
 from stack.parts import REGISTRY_HOME
-from stack.service import HOST, Place, Service, properties
+from stack.secured import ADMIN, Secured, private_properties
+from stack.service import HOST, Place, Service
 
 _HERE = Path(str(files("stack")))
 PATH = "/apis/ccompat/v7"
@@ -28,9 +31,9 @@ def prepare(place: Place) -> list[str]:
         # WRITE_DELAY=0: a schema id that was answered is on disk.
         "apicurio.datasource.url": f"jdbc:h2:file:{place.data / 'schemas'};WRITE_DELAY=0",
     }
-    configuration.write_text(
-        (_HERE / "registry.properties").read_text(encoding="ascii") + properties(own), encoding="ascii"
-    )
+    if place.secured:
+        own |= _secured(place.secured, place.ports["registry"])
+    private_properties(configuration, (_HERE / "registry.properties").read_text(encoding="ascii"), own)
     return [
         *(str(place.java), *place.heap(), "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"),
         # It answers a few requests an hour: what counts is how soon it is up, and how little it takes.
@@ -39,12 +42,38 @@ def prepare(place: Place) -> list[str]:
     ]
 
 
-def ask(port: int) -> str | None:
+def _secured(keys: Secured, port: int) -> dict[str, object]:
+    """TLS alone, a password for all but the question whether it is up, and only the admin may change anything."""
+    own: dict[str, object] = {
+        "quarkus.http.insecure-requests": "disabled",
+        "quarkus.http.ssl-port": port,
+        "quarkus.http.ssl.certificate.files": keys.server,
+        "quarkus.http.ssl.certificate.key-files": keys.server,
+        "quarkus.http.auth.basic": "true",
+        "quarkus.security.users.embedded.enabled": "true",
+        "quarkus.security.users.embedded.plain-text": "true",
+        "quarkus.http.auth.policy.admins.roles-allowed": ADMIN,
+        "quarkus.http.auth.permission.look.paths": "/*",
+        "quarkus.http.auth.permission.look.methods": "GET,HEAD",
+        "quarkus.http.auth.permission.look.policy": "authenticated",
+        "quarkus.http.auth.permission.change.paths": "/*",
+        "quarkus.http.auth.permission.change.methods": "POST,PUT,PATCH,DELETE",
+        "quarkus.http.auth.permission.change.policy": "admins",
+        "quarkus.http.auth.permission.health.paths": "/health/*",
+        "quarkus.http.auth.permission.health.policy": "permit",
+    }
+    for name, password in keys.registry_users().items():
+        own[f"quarkus.security.users.embedded.users.{name}"] = password
+        own[f"quarkus.security.users.embedded.roles.{name}"] = name
+    return own
+
+
+def ask(port: int, secured: Secured | None) -> str | None:
     """Ready by its own account, and the list of subjects is answered. No proxy: it is this machine."""
-    connection = http.client.HTTPConnection(HOST, port, timeout=TIMEOUT_SECONDS)
+    connection, headers = _connection(port, secured)
     try:
         for path in ("/health/ready", f"{PATH}/subjects"):
-            connection.request("GET", path)
+            connection.request("GET", path, headers=headers)
             answer = connection.getresponse()
             body = answer.read()
             if answer.status != http.client.OK:
@@ -57,9 +86,18 @@ def ask(port: int) -> str | None:
     return None
 
 
-def address(port: int) -> dict[str, object]:
+def _connection(port: int, secured: Secured | None) -> tuple[http.client.HTTPConnection, dict[str, str]]:
+    if secured is None:
+        return http.client.HTTPConnection(HOST, port, timeout=TIMEOUT_SECONDS), {}
+    trusted = ssl.create_default_context(cafile=str(secured.authority))
+    login = f"{ADMIN}:{secured.registry_users()[ADMIN]}".encode()
+    headers = {"Authorization": f"Basic {b64encode(login).decode()}"}
+    return http.client.HTTPSConnection(HOST, port, timeout=TIMEOUT_SECONDS, context=trusted), headers
+
+
+def address(port: int, secured: Secured | None) -> dict[str, object]:
     """As the settings' section wants it."""
-    return {"url": f"http://{HOST}:{port}{PATH}"}
+    return {"url": f"http{'s' if secured else ''}://{HOST}:{port}{PATH}"}
 
 
 REGISTRY = Service("registry", "Schema registry", (), prepare, ask, address)

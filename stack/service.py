@@ -3,6 +3,11 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from adstream.settings import Settings
+    from stack.secured import Secured
 
 HOST = "127.0.0.1"
 Ports = Mapping[str, int]
@@ -10,13 +15,17 @@ Ports = Mapping[str, int]
 
 @dataclass(frozen=True)
 class Place:
-    """Where one service runs. `data` is its own folder; `ports` has its public port by its name, and its inner ones."""
+    """Where one service runs. `data` is its own folder; `ports` has its public port by its name, and its inner ones.
+
+    `secured` are the keys of a secured stack, None of a plain one; so they are for all functions of a `Service`.
+    """
 
     java: Path
     parts: Path
     data: Path
     ports: Ports
     memory: str
+    secured: "Secured | None" = None
 
     def classpath(self, configuration: str) -> str:
         """A wildcard: the JVM expands it, and the process list stays readable."""
@@ -32,14 +41,16 @@ class Service:
     """`prepare` writes the configuration into the place and returns the command; `ask` is None when all is well.
 
     `ask` makes a real request with a timeout of a second or two, and otherwise returns what went wrong, in words.
+    `grant` makes the users of a secured stack and their rights, before `ask`, and answers as it does; safe to repeat.
     """
 
     name: str
     title: str
     inner_ports: tuple[str, ...]
     prepare: Callable[[Place], list[str]]
-    ask: Callable[[int], str | None]
-    address: Callable[[int], dict[str, object]]
+    ask: Callable[[int, "Secured | None"], str | None]
+    address: Callable[[int, "Secured | None"], dict[str, object]]
+    grant: "Callable[[Settings, int, Secured], str | None]" = lambda _settings, _port, _secured: None
 
 
 def properties(values: Mapping[str, object]) -> str:

@@ -10,6 +10,7 @@ import os
 from importlib.util import find_spec
 from pathlib import Path
 
+from stack.secured import Secured
 from stack.service import HOST, Place, Service
 
 TIMEOUT_SECONDS = 2.0
@@ -32,10 +33,10 @@ def worker(number: int) -> Service:
         where = ("--host", HOST, "--webui-port", str(place.ports[name]))
         return _daemon(place, "worker.Worker", *where, *limits, f"spark://{HOST}:{place.ports[MASTER.name]}")
 
-    return Service(name, f"Spark worker {number}", (), prepare, _ask_worker, lambda _port: {})
+    return Service(name, f"Spark worker {number}", (), prepare, _ask_worker, lambda _port, _keys: {})
 
 
-def _ask_worker(port: int) -> str | None:
+def _ask_worker(port: int, _keys: Secured | None) -> str | None:
     """By its pages: it names a master as soon as it has registered with it."""
     connection = http.client.HTTPConnection(HOST, port, timeout=TIMEOUT_SECONDS)
     try:
@@ -79,6 +80,6 @@ MASTER = Service(
     "Spark master",
     (_PAGES,),
     _prepare_master,
-    lambda _port: None,  # its port opens when it is ready
-    lambda port: {"master": f"spark://{HOST}:{port}"},
+    lambda _port, _keys: None,  # its port opens when it is ready
+    lambda port, _keys: {"master": f"spark://{HOST}:{port}"},
 )

@@ -8,6 +8,7 @@ from adstream.errors import StackError
 from adstream.settings import Settings
 from stack import ports, processes, state
 from stack.java import find_java
+from stack.secured import Secured
 from stack.service import Place, Service
 from stack.signals import ending_deferred
 from stack.state import Entry, State
@@ -20,9 +21,11 @@ _TELLING = ("Caused by", "ERROR", "FATAL", "Exception", "rror:")
 class Start:
     """One `up`: what it found running, and what it started itself and would stop again."""
 
-    def __init__(self, settings: Settings, data: Path, found: State, report: Callable[[str], None]) -> None:
+    def __init__(
+        self, settings: Settings, data: Path, found: State, report: Callable[[str], None], secured: Secured | None
+    ) -> None:
         self.state = found
-        self._settings, self._data, self._report = settings, data, report
+        self._settings, self._data, self._report, self._secured = settings, data, report, secured
         self._started: list[Service] = []
 
     def missing(self, services: Sequence[Service]) -> list[Service]:
@@ -78,6 +81,7 @@ class Start:
             data=self._data / service.name,
             ports=self.state.ports,
             memory=self._settings.stack.memory(service.name),
+            secured=self._secured,
         )
         command = service.prepare(place)
         log = self._data / "logs" / f"{service.name}.log"
@@ -100,7 +104,7 @@ class Start:
                     continue
                 del waiting[service.name]
                 port = self.state.services[service.name].ports[service.name]
-                self.state.addresses[service.name] = service.address(port)
+                self.state.addresses[service.name] = service.address(port, self._secured)
                 state.write(self._data, self.state)
                 self._report(f"{service.title} answers on port {port} ({time.monotonic() - began:.0f} s)")
             if waiting and time.monotonic() - began > START_SECONDS:
@@ -115,7 +119,10 @@ class Start:
             problem = f"{service.title} ended while starting: {last_words(Path(entry.log))}"
             raise StackError(problem, f"see {entry.log}")
         port = entry.ports[service.name]
-        return service.ask(port) if ports.is_open(port) else "its port is closed"
+        if not ports.is_open(port):
+            return "its port is closed"
+        refused = service.grant(self._settings, port, self._secured) if self._secured else None
+        return refused or service.ask(port, self._secured)
 
     def _take_back(self) -> None:
         if self._started:

@@ -1,6 +1,7 @@
 """`adstream up | down | status | doctor`: the local services."""
 
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,19 +16,40 @@ DataDir = Annotated[
     Path | None,
     typer.Option("--data-dir", help="Where the stack keeps its data (ADSTREAM_DATA_DIR; default .adstream)."),
 ]
+Secured = Annotated[
+    bool, typer.Option("--secured", help="The secured stack, in the folder `secured` of the data folder.")
+]
 Port = Annotated[int | None, typer.Option(min=0, max=65_535, help="0 means any free port, the same again next time.")]
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the program."""
+    app.command()(secure)
     app.command()(up)
     app.command()(down)
     app.command()(status)
     app.command()(doctor)
 
 
+def secure(data_dir: DataDir = None) -> None:
+    """Make certificates, passwords and a file of settings for each role of a secured stack; `up --secured` does, too.
+
+    What is there already is kept. Example: `adstream secure`
+    """
+    from stack import secured
+
+    settings = _settings(data_dir, secured=True)
+    for path in secured.make(settings.data_dir):
+        typer.echo(f"made {_short(path)}")
+    for role, (does, _services) in secured.ROLES.items():
+        typer.echo(
+            f"{role:<8}  {does}: adstream --env-file {_short(secured.Secured(settings.data_dir).env_file(role))}"
+        )
+
+
 def up(
     data_dir: DataDir = None,
+    secured: Secured = False,
     kafka_port: Port = None,
     registry_port: Port = None,
     cassandra_port: Port = None,
@@ -38,13 +60,18 @@ def up(
 ) -> None:
     """Start Kafka, the schema registry and Cassandra; those that run already are left as they are.
 
-    Example: adstream up --free-ports
+    Example: `adstream up --free-ports`
+
+    Example, with TLS, passwords and rights: `adstream up --secured`
     """
     from rich.console import Console
 
     from stack import local
+    from stack.secured import make
 
-    settings = _settings(data_dir)
+    settings = _settings(data_dir, secured=secured)
+    if secured:
+        make(settings.data_dir)
     wanted = {"kafka": kafka_port, "registry": registry_port, "cassandra": cassandra_port, "spark": None}
     for name, port in wanted.items():
         if port is not None or free_ports:
@@ -56,24 +83,28 @@ def up(
     console.print(f"Cassandra        127.0.0.1:{found.cassandra_port}")
     if found.spark_master:
         console.print(f"Spark master     {found.spark_master}")
-    if data_dir is not None:
+    if secured:
+        admin = _short(settings.data_dir / "admin.env")
+        console.print(f"For the other commands to find them: adstream --env-file {admin} ..., or another role's file")
+    elif data_dir is not None:
         console.print(f"For the other commands to find them: export ADSTREAM_DATA_DIR={data_dir.absolute()}")
-    console.print(f"Stop them with: adstream down{_data_dir_option(data_dir)}")
+    console.print(f"Stop them with: adstream down{_options(data_dir, secured=secured)}")
 
 
-def down(data_dir: DataDir = None) -> None:
+def down(data_dir: DataDir = None, secured: Secured = False) -> None:
     """Stop the local services; their data are kept for the next `up`.
 
     Example: adstream down
     """
     from stack import local
 
-    stopped = local.down(_settings(data_dir), report=typer.echo)
+    stopped = local.down(_settings(data_dir, secured=secured), report=typer.echo)
     typer.echo(f"stopped {', '.join(stopped)}; the data are kept" if stopped else "nothing was running")
 
 
 def status(
     data_dir: DataDir = None,
+    secured: Secured = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON list, for scripts.")] = False,
 ) -> None:
     """Show what runs where, and how it is. Exits with 1 when a service is down.
@@ -82,7 +113,7 @@ def status(
     """
     from stack import local
 
-    found = local.status(_settings(data_dir))
+    found = local.status(_settings(data_dir, secured=secured))
     if as_json:
         typer.echo(json.dumps([_as_dict(one) for one in found], indent=2))
     else:
@@ -91,7 +122,7 @@ def status(
         raise typer.Exit(1)
 
 
-def doctor(data_dir: DataDir = None) -> None:
+def doctor(data_dir: DataDir = None, secured: Secured = False) -> None:
     """Check this machine before trying: Java, Python, ports, memory, disk and more. Exits with 1 on a FAIL.
 
     Example: adstream doctor
@@ -102,24 +133,30 @@ def doctor(data_dir: DataDir = None) -> None:
 
     console = Console(highlight=False, soft_wrap=True)
     failed = False
-    for finding in examine(_settings(data_dir)):
+    for finding in examine(_settings(data_dir, secured=secured)):
         failed |= finding.verdict == "FAIL"
         console.print(_finding_line(finding))
     if failed:
         raise typer.Exit(1)
 
 
-def _settings(data_dir: Path | None) -> "Settings":
-    from adstream.settings import Settings
+def _settings(data_dir: Path | None, *, secured: bool) -> "Settings":
+    from adstream.settings import ENV_FILE_OPTION, Settings
+    from stack.secured import ADMIN, FOLDER, Secured, find
 
     settings = Settings()
     if data_dir is not None:
         settings.data_dir = data_dir
+    if secured and find(settings.data_dir) is None:
+        settings.data_dir = (settings.data_dir / FOLDER).absolute()
+        admin = Secured(settings.data_dir).env_file(ADMIN)
+        if admin.exists():
+            os.environ[ENV_FILE_OPTION] = str(admin)
     return settings
 
 
-def _data_dir_option(data_dir: Path | None) -> str:
-    return f" --data-dir {data_dir}" if data_dir else ""
+def _options(data_dir: Path | None, *, secured: bool) -> str:
+    return (f" --data-dir {data_dir}" if data_dir else "") + (" --secured" if secured else "")
 
 
 def _as_dict(one: "Status") -> dict[str, object]:
