@@ -85,6 +85,16 @@ class Checkpoint:
         # One made before checkpoints had an id goes by Spark's.
         return str(made_with.get(_ID) or json.loads(self._read("metadata") or "{}").get("id", ""))
 
+    def require_whole(self) -> None:
+        """Raises CheckpointError where the newest files are damaged that Spark would read first, or one is missing.
+
+        Spark itself trips over them: by an error that says nothing of checkpoints, or of another driver.
+        """
+        for batch_id in self._numbered("commits")[-1:]:
+            self._read(f"commits/{batch_id}")
+            if self._read(f"offsets/{batch_id}") is None:
+                raise self.damaged(f"commits/{batch_id} is there, and offsets/{batch_id} is not")
+
     def batches(self) -> list[int]:
         """The batches that have begun, as far as the checkpoint still knows them."""
         return self._numbered("offsets")
@@ -247,6 +257,7 @@ _DAMAGE = (
     "Incomplete log file",
     "MalformedInputException",
     "JsonParseException",
+    "NOT_MATCH_IN_STATE_METADATA",
 )
 # A batch that failed may hold its state for a moment longer: that is over with the next attempt.
 _PASSING = "UNRELEASED_THREAD_ERROR"

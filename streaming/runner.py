@@ -194,6 +194,7 @@ class Runner:
         )
         for name, value in kept.items():
             self._listener.notice(f"{name}={value}, as the checkpoint was made with; the setting is for new ones")
+        self._checkpoint.require_whole()
         if self._tables:
             late_events.require_table(self._settings.cassandra)
             self._before = job_checkpoints.require(self._settings.cassandra, self._owner(), self._tables)

@@ -113,4 +113,5 @@ def test_damage_is_refused_or_changes_nothing(
                 shutil.copy(kept / "sources/0/0", pipeline.checkpoint / "sources/0/0")  # verify begins where it says
                 ledger(pipeline, 3000)
             print(what, "->", outcomes[what], flush=True)
+    assert not any("another driver" in said for said in outcomes.values())
     assert all(said == "the same" or said.startswith(CheckpointError.__name__) for said in outcomes.values()), outcomes
