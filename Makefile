@@ -1,7 +1,7 @@
 # The commands a user types; `make help` lists them. Every recipe line is one simple command wherever a service or a
 # test runs, so that make itself is its parent, and Ctrl-C or a kill of make reaches it.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-unit test-patterns test-e2e test-faults lint up down bench lock parts-sums clean
+.PHONY: help setup demo test test-unit test-patterns test-e2e test-compose test-faults lint up down bench lock parts-sums clean
 .SUFFIXES:
 SHELL := /bin/sh
 
@@ -32,7 +32,7 @@ $(STAMP): requirements-dev.lock pyproject.toml
 demo: $(STAMP) ## from an empty machine to ad_metrics in cqlsh
 	@$(BIN)/adstream demo
 
-test: lint test-quick test-patterns test-e2e ## all tests, on real services
+test: lint test-quick test-patterns test-e2e test-compose ## all tests, on real services
 
 test-unit: lint test-quick ## the checks and tests that need no service
 
@@ -45,6 +45,9 @@ test-patterns: $(STAMP) ## every pattern as batch, stream, shuffled and with a c
 
 test-e2e: $(STAMP) ## the tests on real services alone, with the faults that take little time
 	$(BIN)/pytest tests/e2e tests/faults -m "not thorough"
+
+test-compose: $(STAMP) ## docker-compose.yml from the producer to cqlsh; skipped where no Docker engine answers
+	$(BIN)/pytest tests/compose
 
 SEEDS := 10
 test-faults: $(STAMP) ## every fault, ten times each (SEEDS=3 for fewer), and other long tests; hours
