@@ -130,8 +130,8 @@ def spark_options(settings: KafkaSettings) -> dict[str, str]:
         options["kafka.sasl.mechanism"] = settings.sasl_mechanism
         options["kafka.sasl.jaas.config"] = (
             f"org.apache.kafka.common.security.{module} required"
-            f" username={_jaas(settings.sasl_username)}"
-            f" password={_jaas(settings.sasl_password.get_secret_value())};"
+            f" username={jaas_value(settings.sasl_username)}"
+            f" password={jaas_value(settings.sasl_password.get_secret_value())};"
         )
     if settings.security_protocol.endswith("SSL") and settings.ssl_ca_file:
         options["kafka.ssl.truststore.type"] = "PEM"
@@ -139,7 +139,8 @@ def spark_options(settings: KafkaSettings) -> dict[str, str]:
     return options
 
 
-def _jaas(value: str) -> str:
+def jaas_value(value: str) -> str:
+    """Quoted as an option in a configuration of a login (JAAS)."""
     return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
