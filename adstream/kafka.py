@@ -87,14 +87,20 @@ class ClientErrors:
             for seen in self._seen:
                 if seen.code() in telling:
                     return translate(seen, self._settings)
+        return translate(error, self._settings)
+
+    def explain_first(self, error: KafkaError) -> AdstreamError:
+        """The same for a client that never had an answer: a broker that can be connected to may want another protocol.
+
+        When it cannot be, `_TRANSPORT` or `_RESOLVE` say so.
+        """
         if error.code() in _UNREACHABLE and {seen.code() for seen in self._seen} == {KafkaError._ALL_BROKERS_DOWN}:
-            # It was reached, or that would be among them.
             settings = self._settings
             return ServiceUnavailable(
                 f"Kafka at {settings.bootstrap_servers} does not answer {settings.security_protocol} connections",
                 "check ADSTREAM_KAFKA_SECURITY_PROTOCOL, or look at the broker's log",
             )
-        return translate(error, self._settings)
+        return self.explain(error)
 
 
 def client_config(settings: KafkaSettings, errors: ClientErrors | None = None) -> dict[str, Any]:
@@ -130,8 +136,8 @@ def spark_options(settings: KafkaSettings) -> dict[str, str]:
         options["kafka.sasl.mechanism"] = settings.sasl_mechanism
         options["kafka.sasl.jaas.config"] = (
             f"org.apache.kafka.common.security.{module} required"
-            f" username={_jaas(settings.sasl_username)}"
-            f" password={_jaas(settings.sasl_password.get_secret_value())};"
+            f" username={jaas_value(settings.sasl_username)}"
+            f" password={jaas_value(settings.sasl_password.get_secret_value())};"
         )
     if settings.security_protocol.endswith("SSL") and settings.ssl_ca_file:
         options["kafka.ssl.truststore.type"] = "PEM"
@@ -139,7 +145,8 @@ def spark_options(settings: KafkaSettings) -> dict[str, str]:
     return options
 
 
-def _jaas(value: str) -> str:
+def jaas_value(value: str) -> str:
+    """Quoted as an option in a configuration of a login (JAAS)."""
     return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
@@ -361,7 +368,8 @@ class _Admin:
             try:
                 return self.client.list_topics(timeout=min(METADATA_SLICE_SECONDS, self.timeout))
             except KafkaException as error:
-                problem = self.explain(kafka_error(error))
+                self.client.poll(0)
+                problem = self._errors.explain_first(kafka_error(error))
                 if not isinstance(problem, ServiceUnavailable) or time.monotonic() >= end:
                     raise problem from None
 

@@ -10,6 +10,7 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
@@ -18,9 +19,13 @@ from adstream import kafka
 from adstream.errors import AdstreamError, ServiceUnavailable, TopicNotFound
 from adstream.settings import Settings
 from stack import parts, ports, state
+from stack.certificates import valid_until
 from stack.java import find_java, system_bundle
 from stack.local import SERVICES
 from stack.machine import DISK_NEEDED, MEMORY_NEEDED, available_memory, free_disk, gigabytes
+from stack.secured import find as find_secured
+
+_NEW_CERTIFICATE = "`adstream down --secured`, delete ca.pem and server.pem, and `adstream up --secured`"
 
 
 @dataclass(frozen=True)
@@ -111,6 +116,20 @@ def service_ports(settings: Settings) -> list[Finding]:
     return findings
 
 
+def certificate(settings: Settings) -> list[Finding]:
+    """Of a secured stack: whether clients still accept it."""
+    secured = find_secured(settings.data_dir.absolute())
+    if secured is None:
+        return []
+    try:
+        until = valid_until(secured.server.read_bytes())
+    except ValueError:
+        return [Finding("FAIL", "certificate", f"{secured.server} cannot be read", _NEW_CERTIFICATE)]
+    verdict: Literal["OK", "FAIL"] = "OK" if until > datetime.now(UTC) else "FAIL"
+    remedy = "" if verdict == "OK" else _NEW_CERTIFICATE
+    return [Finding(verdict, "certificate", f"valid until {until:%Y-%m-%d}: {secured.server}", remedy)]
+
+
 def memory(settings: Settings) -> list[Finding]:
     """Room for the stack and one job."""
     free = available_memory()
@@ -176,6 +195,7 @@ CHECKS: list[Check] = [
     trusted_authorities,
     jvm_parts,
     service_ports,
+    certificate,
     memory,
     disk,
     cassandra_driver,

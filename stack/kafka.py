@@ -7,7 +7,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from adstream.errors import StackError
-from adstream.kafka import client_config
+from adstream.kafka import client_config, jaas_value
 from adstream.settings import KafkaSettings
 from stack import certificates, kafka_rights
 from stack.secured import ADMIN, Secured, private_properties
@@ -40,9 +40,8 @@ def prepare(place: Place) -> list[str]:
 
 def _secured(keys: Secured, broker: int, controller: int) -> dict[str, object]:
     """TLS on both listeners. Clients log in; the controller takes only who has the services' own certificate."""
-    plain = " ".join(f'user_{name}="{_escaped(password)}"' for name, password in keys.kafka_users().items())
-    admin = _escaped(keys.kafka(broker).sasl_password.get_secret_value())
-    jaas = "listener.name.clients.{}.sasl.jaas.config", "org.apache.kafka.common.security.{} required"
+    users = keys.kafka_users()
+    plain = {"username": ADMIN, "password": users[ADMIN], **{f"user_{name}": each for name, each in users.items()}}
     return {
         "listeners": f"CLIENTS://{HOST}:{broker},CONTROLLER://{HOST}:{controller}",
         "advertised.listeners": f"CLIENTS://{HOST}:{broker}",
@@ -50,10 +49,9 @@ def _secured(keys: Secured, broker: int, controller: int) -> dict[str, object]:
         "inter.broker.listener.name": "CLIENTS",
         "sasl.mechanism.inter.broker.protocol": "PLAIN",
         "sasl.enabled.mechanisms": "SCRAM-SHA-512,PLAIN",
-        jaas[0].format("plain"): f"{jaas[1].format('plain.PlainLoginModule')}"
-        f' username="{ADMIN}" password="{admin}" {plain};',
+        "listener.name.clients.plain.sasl.jaas.config": _login("plain.PlainLoginModule", plain),
         # Its users are in the broker's metadata: stack/kafka_rights.py puts them there.
-        jaas[0].format("scram-sha-512"): f"{jaas[1].format('scram.ScramLoginModule')};",
+        "listener.name.clients.scram-sha-512.sasl.jaas.config": _login("scram.ScramLoginModule", {}),
         "ssl.keystore.type": "PEM",
         "ssl.keystore.location": keys.server,
         "ssl.truststore.type": "PEM",
@@ -64,8 +62,9 @@ def _secured(keys: Secured, broker: int, controller: int) -> dict[str, object]:
     }
 
 
-def _escaped(value: str) -> str:
-    return value.replace("\\", "\\\\").replace('"', '\\"')
+def _login(module: str, options: dict[str, str]) -> str:
+    given = "".join(f" {name}={jaas_value(value)}" for name, value in options.items())
+    return f"org.apache.kafka.common.security.{module} required{given};"
 
 
 def _format(java: list[str], configuration: Path) -> None:

@@ -1,7 +1,7 @@
 """The folder of a secured stack: its certificates, and a file of settings for each role that uses it.
 
 The files are the only place where the passwords are kept in the clear; what the services need of them is written for
-them anew with each start. A data folder is that of a secured stack when it has certificates.
+them anew with each start. A data folder is that of a secured stack when it has the file of an admin.
 """
 
 import os
@@ -106,13 +106,19 @@ class Secured:
         return found
 
 
+def is_secured(data: Path) -> bool:
+    """Whether this data folder is that of a secured stack, be its keys complete or not."""
+    return Secured(data).env_file(ADMIN).exists()
+
+
 def find(data: Path) -> Secured | None:
     """The keys of the stack in this data folder, or None where it is a plain one. Raises StackError."""
-    secured = Secured(data)
-    if not secured.authority.exists():
+    if not is_secured(data):
         return None
+    secured = Secured(data)
     with _readable(data):
-        secured.server.read_bytes()
+        for path in (secured.authority, secured.server):
+            path.read_bytes()
     _ = secured.kafka_users()
     return secured
 
@@ -124,6 +130,7 @@ def make(data: Path) -> list[Path]:
     with _readable(data):
         data.mkdir(parents=True, exist_ok=True)
         data.chmod(0o700)
+        (data / ".gitignore").write_text("*\n", encoding="ascii")
         for role, (does, services) in ROLES.items():
             path = secured.env_file(role)
             if not path.exists():
@@ -132,7 +139,7 @@ def make(data: Path) -> list[Path]:
         if not (secured.authority.exists() and secured.server.exists()):
             pair = certificates.make()
             write_private(secured.server, pair.server)
-            write_private(secured.authority, pair.authority)  # last: with it, the stack is a secured one
+            write_private(secured.authority, pair.authority)
             made += [secured.authority, secured.server]
     return made
 
@@ -179,4 +186,4 @@ def _readable(folder: Path) -> Iterator[None]:
     except (OSError, ValueError) as error:
         said = error.strerror if isinstance(error, OSError) else error
         problem = f"the keys of the secured stack in {folder} cannot be used: {said}"
-        raise StackError(problem, "correct its permissions, or choose another folder by --data-dir") from None
+        raise StackError(problem, "`adstream secure` makes what is missing; correct the rest") from None

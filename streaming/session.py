@@ -35,6 +35,9 @@ _AVRO_LIMITS = " ".join(
 # Spark makes one long method of decoding and judging; beyond 8 kB of bytecode HotSpot would only interpret it.
 _JAVA_OPTIONS = f"-Duser.timezone=UTC -Xss16m -XX:-DontCompileHugeMethods {_AVRO_LIMITS}"
 
+# What Spark's pages, plans and logs do not show, by its name or its value: Spark's own default, and Kafka's logins.
+_SECRETS = "(?i)secret|password|token|access[.]?key|jaas"
+
 _STATE_STORES = {
     "rocksdb": "org.apache.spark.sql.execution.streaming.state.RocksDBStateStoreProvider",
     "memory": "org.apache.spark.sql.execution.streaming.state.HDFSBackedStateStoreProvider",
@@ -107,6 +110,7 @@ def open_session(settings: Settings, name: str, *, master: str | None = None, la
         "spark.executor.extraJavaOptions": _JAVA_OPTIONS,
         "spark.ui.enabled": str(spark.ui).lower(),
         "spark.ui.showConsoleProgress": "false",
+        "spark.redaction.regex": _SECRETS,
         "spark.sql.session.timeZone": "UTC",
         "spark.sql.shuffle.partitions": str(spark.shuffle_partitions),
         "spark.sql.streaming.stateStore.providerClass": _STATE_STORES[spark.state_store],

@@ -16,7 +16,7 @@ DataDir = Annotated[
     Path | None,
     typer.Option("--data-dir", help="Where the stack keeps its data (ADSTREAM_DATA_DIR; default .adstream)."),
 ]
-Secured = Annotated[
+IsSecured = Annotated[
     bool, typer.Option("--secured", help="The secured stack, in the folder `secured` of the data folder.")
 ]
 Port = Annotated[int | None, typer.Option(min=0, max=65_535, help="0 means any free port, the same again next time.")]
@@ -49,7 +49,7 @@ def secure(data_dir: DataDir = None) -> None:
 
 def up(
     data_dir: DataDir = None,
-    secured: Secured = False,
+    secured: IsSecured = False,
     kafka_port: Port = None,
     registry_port: Port = None,
     cassandra_port: Port = None,
@@ -91,7 +91,7 @@ def up(
     console.print(f"Stop them with: adstream down{_options(data_dir, secured=secured)}")
 
 
-def down(data_dir: DataDir = None, secured: Secured = False) -> None:
+def down(data_dir: DataDir = None, secured: IsSecured = False) -> None:
     """Stop the local services; their data are kept for the next `up`.
 
     Example: adstream down
@@ -104,7 +104,7 @@ def down(data_dir: DataDir = None, secured: Secured = False) -> None:
 
 def status(
     data_dir: DataDir = None,
-    secured: Secured = False,
+    secured: IsSecured = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON list, for scripts.")] = False,
 ) -> None:
     """Show what runs where, and how it is. Exits with 1 when a service is down.
@@ -122,7 +122,7 @@ def status(
         raise typer.Exit(1)
 
 
-def doctor(data_dir: DataDir = None, secured: Secured = False) -> None:
+def doctor(data_dir: DataDir = None, secured: IsSecured = False) -> None:
     """Check this machine before trying: Java, Python, ports, memory, disk and more. Exits with 1 on a FAIL.
 
     Example: adstream doctor
@@ -142,12 +142,12 @@ def doctor(data_dir: DataDir = None, secured: Secured = False) -> None:
 
 def _settings(data_dir: Path | None, *, secured: bool) -> "Settings":
     from adstream.settings import ENV_FILE_OPTION, Settings
-    from stack.secured import ADMIN, FOLDER, Secured, find
+    from stack.secured import ADMIN, FOLDER, Secured, is_secured
 
     settings = Settings()
     if data_dir is not None:
         settings.data_dir = data_dir
-    if secured and find(settings.data_dir) is None:
+    if secured and not is_secured(settings.data_dir):
         settings.data_dir = (settings.data_dir / FOLDER).absolute()
         admin = Secured(settings.data_dir).env_file(ADMIN)
         if admin.exists():

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from adstream.cassandra import credentials
 from adstream.errors import ConfigError
 from adstream.settings import Settings, option_names
 
@@ -43,6 +44,36 @@ def test_a_running_stacks_addresses_stand_in_for_the_defaults(tmp_path: Path, mo
     assert Settings().cassandra.port == 4321
     monkeypatch.setenv("ADSTREAM_CASSANDRA_PORT", "9999")
     assert Settings().cassandra.port == 9999
+
+
+def test_a_named_file_goes_before_the_usual_one_and_after_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".env").write_text("ADSTREAM_KAFKA_SASL_USERNAME=usual\nADSTREAM_TOPIC_ADS=mine\n", encoding="utf-8")
+    (tmp_path / "job.env").write_text(
+        "ADSTREAM_KAFKA_SASL_USERNAME=job\nADSTREAM_DATA_DIR='/a b'\nADSTREAM_CASSANDRA_PORT=1\n", encoding="utf-8"
+    )
+    monkeypatch.setenv("ADSTREAM_ENV_FILE", "job.env")
+    monkeypatch.setenv("ADSTREAM_CASSANDRA_PORT", "2")
+    monkeypatch.delenv("ADSTREAM_DATA_DIR", raising=False)
+    settings = Settings()
+    assert (settings.kafka.sasl_username, settings.topic.ads, settings.cassandra.port) == ("job", "mine", 2)
+    assert settings.data_dir == Path("/a b")
+
+
+def test_a_named_file_that_is_not_there_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ADSTREAM_ENV_FILE", "nowhere.env")
+    with pytest.raises(ConfigError, match=r"nowhere\.env cannot be read; correct --env-file"):
+        Settings()
+
+
+def test_an_authority_for_cassandra_is_asking_for_tls(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not Settings().cassandra.tls
+    monkeypatch.setenv("ADSTREAM_CASSANDRA_SSL_CA_FILE", "/nowhere/ca.pem")
+    assert Settings().cassandra.tls
+    with pytest.raises(ConfigError, match=r"/nowhere/ca\.pem cannot be used; check ADSTREAM_CASSANDRA_SSL_CA_FILE"):
+        credentials(Settings().cassandra)
 
 
 def test_hosts_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:

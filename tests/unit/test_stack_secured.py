@@ -1,0 +1,57 @@
+"""The keys of a secured stack: complete, kept, and an error of one line when they are not usable."""
+
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+
+from adstream.errors import StackError
+from stack import certificates, secured
+
+
+def test_what_is_missing_is_made_and_what_is_there_is_kept(tmp_path: Path) -> None:
+    data = tmp_path / "it's a folder"
+    assert secured.find(data) is None
+    assert len(secured.make(data)) == len(secured.ROLES) + 2
+    before = secured.find(data)
+    assert before is not None
+    assert before.kafka_users().keys() == {"admin", "producer", "job", "consumer"}
+    assert before.registry_users().keys() == {"admin", "producer", "job", "consumer"}
+    assert before.cassandra_users().keys() == {"admin", "job", "reader"}
+    assert before.kafka(1).ssl_ca_file == data / "ca.pem"
+
+    assert secured.make(data) == []
+    (data / "job.env").unlink()
+    assert secured.make(data) == [data / "job.env"]
+    after = secured.find(data)
+    assert after is not None
+    changed = {name for name, password in before.kafka_users().items() if after.kafka_users()[name] != password}
+    assert changed == {"job"}
+
+
+@pytest.mark.parametrize("missing", ["ca.pem", "server.pem", "job.env"])
+def test_keys_that_are_not_complete_do_not_make_a_plain_stack(tmp_path: Path, missing: str) -> None:
+    secured.make(tmp_path)
+    (tmp_path / missing).unlink()
+    with pytest.raises(StackError, match="`adstream secure` makes"):
+        secured.find(tmp_path)
+
+
+def test_a_role_without_its_password_is_named(tmp_path: Path) -> None:
+    secured.make(tmp_path)
+    file = tmp_path / "reader.env"
+    file.write_text("ADSTREAM_CASSANDRA_USERNAME=reader\nADSTREAM_CASSANDRA_PASSWORD=\n", encoding="utf-8")
+    with pytest.raises(StackError, match=r"reader\.env has no ADSTREAM_CASSANDRA_PASSWORD; "):
+        secured.find(tmp_path)
+
+
+def test_the_certificate_is_the_authoritys_and_of_this_machine() -> None:
+    made, other = certificates.make(), certificates.make()
+    authority = x509.load_pem_x509_certificate(made.authority)
+    server = x509.load_pem_x509_certificate(made.server[made.server.index(b"-----BEGIN CERTIFICATE") :])
+    server.verify_directly_issued_by(authority)
+    names = server.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert names.get_values_for_type(x509.DNSName) == ["localhost"]
+    assert [str(each) for each in names.get_values_for_type(x509.IPAddress)] == ["127.0.0.1"]
+    assert certificates.valid_until(made.server) == server.not_valid_after_utc
+    assert other.authority != made.authority
