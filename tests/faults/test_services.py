@@ -54,6 +54,7 @@ def test_kafka_killed_and_frozen_while_producing_loses_no_acknowledged_event(
     assert found.acknowledged.places == sent
 
 
+@pytest.mark.thorough
 def test_cassandra_killed_in_the_middle_of_a_batch(spark: SparkSession, pipeline: Pipeline, seed: int) -> None:
     chance = random.Random(seed)
     pipeline.produce("--seed", str(seed), "--count", "6000", "--over", "3m", *MIX)
