@@ -179,6 +179,7 @@ class SparkSettings(_Section):
     state_store: Literal["rocksdb", "memory"] = "rocksdb"
     max_events_per_batch: int = Field(default=500_000, ge=1)
     ui: bool = True
+    log_level: Literal["ERROR", "WARN", "INFO", "DEBUG"] = "WARN"
     executor_python: str = f"python{sys.version_info.major}.{sys.version_info.minor}"
     properties: Properties = {}
 

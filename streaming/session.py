@@ -106,7 +106,7 @@ def open_session(settings: Settings, name: str, *, master: str | None = None, la
     options = {
         "spark.jars": ",".join(str(jar) for jar in jars),
         "spark.driver.memory": spark.driver_memory,
-        "spark.driver.extraJavaOptions": f"{_JAVA_OPTIONS} -Dadstream.log={log} {_log_configuration()}",
+        "spark.driver.extraJavaOptions": f"{_JAVA_OPTIONS} -Dadstream.log={log} {_log_configuration(spark.log_level)}",
         "spark.executor.extraJavaOptions": _JAVA_OPTIONS,
         "spark.ui.enabled": str(spark.ui).lower(),
         "spark.ui.showConsoleProgress": "false",
@@ -135,8 +135,9 @@ def open_session(settings: Settings, name: str, *, master: str | None = None, la
         raise JobFailed(f"Spark did not start on {where}", f"{log} says why") from None
 
 
-def _log_configuration() -> str:
-    return f"-Dlog4j2.configurationFile={resources.files('streaming') / 'log4j2.properties'}"
+def _log_configuration(level: str) -> str:
+    levels = f"-Dadstream.log.level={level} -Dadstream.kafka.log.level={'ERROR' if level == 'WARN' else level}"
+    return f"-Dlog4j2.configurationFile={resources.files('streaming') / 'log4j2.properties'} {levels}"
 
 
 @contextlib.contextmanager

@@ -99,7 +99,13 @@ def test_the_whole_flow_each_step_by_the_role_for_it(secured: Stack) -> None:
     produced = secured.done("producer", "produce", "ads", "--count", str(EVENTS), "--rate", "0", *MIX)
     assert f"{EVENTS:,} acknowledged" in produced
     command = ("--env-file", secured.env_file("job"), "stream", "ad-metrics", "--trigger", "500ms")
-    with started(*command, ADSTREAM_DATA_DIR="") as running:
+    events = secured.folder / "events"
+    events.mkdir()
+    telling = {
+        "ADSTREAM_SPARK_LOG_LEVEL": "DEBUG",
+        "ADSTREAM_SPARK_PROPERTIES": f"spark.eventLog.enabled=true,spark.eventLog.dir={events.as_uri()}",
+    }
+    with started(*command, ADSTREAM_DATA_DIR="", **telling) as running:
         job = Job(running)
         job.await_events(EVENTS)
         for page in sparks_pages(running.pid):
@@ -225,10 +231,12 @@ def test_inner_ports_take_only_the_services_own_certificate(secured: Stack, port
 
 
 def test_no_password_is_in_anything_that_is_kept(secured: Stack) -> None:
-    """Last of all: logs, checkpoints and the services' own files, after all of the above; and the process list."""
+    """Last of all: logs at debug level, the event log, checkpoints, what the services keep; and the process list."""
     secrets = [password.encode() for password in secured.passwords]
     files = [path for path in secured.folder.rglob("*") if path.is_file() and path.name not in KEEP_PASSWORDS]
-    assert {"kafka.log", "registry.log", "cassandra.log"} <= {path.name for path in files}
+    assert {"kafka.log", "registry.log", "cassandra.log", "ad-metrics.log"} <= {path.name for path in files}
+    assert " DEBUG " in (secured.folder / "logs" / "ad-metrics.log").read_text(errors="replace")
+    assert any(path.parent.name == "events" or "eventlog" in path.parent.name for path in files)
     showing = [path for path in files for content in [path.read_bytes()] if any(each in content for each in secrets)]
     assert showing == []
     for service in secured.state["services"].values():
