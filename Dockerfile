@@ -26,7 +26,7 @@ FROM ${PYTHON_IMAGE}
 RUN mkdir -p /usr/share/man/man1 \
  && apt-get update \
  && apt-get install --yes --no-install-recommends openjdk-17-jre-headless \
- && rm -rf /var/lib/apt/lists/*
+ && rm -rf /var/cache/apt/* /var/lib/apt/lists/*
 # pip is needed no more. The data folder is here so that a new volume over it belongs to the user.
 RUN rm -rf /usr/local/lib/python3.11/site-packages/* /usr/local/lib/python3.11/ensurepip /usr/local/bin/pip* \
  && useradd --uid 10001 --home-dir /data --no-create-home --shell /usr/sbin/nologin adstream \

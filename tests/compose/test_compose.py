@@ -9,7 +9,7 @@ import pytest
 
 from adstream.kafka import end_offsets
 from adstream.settings import Settings
-from tests.compose.compose import System, images, require_engine
+from tests.compose.compose import ROOT, System, images, require_engine
 
 pytestmark = pytest.mark.timeout(2400)
 OURS = ("producer", "streaming")
@@ -53,6 +53,7 @@ def test_a_killed_container_comes_back_and_nothing_is_lost(
     before = in_topic(system, monkeypatch)
     with subprocess.Popen(
         system.adstream_command(*produce),
+        cwd=ROOT,
         env=system.environment,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
