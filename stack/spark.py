@@ -10,6 +10,7 @@ import os
 from importlib.util import find_spec
 from pathlib import Path
 
+from stack.java import Java, spark_home
 from stack.secured import Secured
 from stack.service import HOST, Place, Service
 
@@ -62,7 +63,7 @@ def _daemon(place: Place, main: str, *arguments: str) -> list[str]:
     environment = {
         "PATH": os.environ.get("PATH", os.defpath),
         "HOME": os.environ.get("HOME", "/"),
-        "JAVA_HOME": str(place.java.parent.parent),
+        "JAVA_HOME": str(spark_home(Java(place.java.parent.parent, "", ""), place.data / "java")),
         "SPARK_HOME": str(home),
         "SPARK_SCALA_VERSION": "2.13",  # Spark's own start script would look which one it is
         "SPARK_LOCAL_IP": HOST,

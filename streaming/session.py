@@ -94,7 +94,8 @@ def open_session(settings: Settings, name: str, *, master: str | None = None, la
     log = (settings.data_dir / "logs" / f"{name}.log").absolute()
     log.parent.mkdir(parents=True, exist_ok=True)
     parts.ensure(settings.stack)
-    os.environ["JAVA_HOME"] = str(java.find_java(settings.stack.java_home).home)
+    found = java.find_java(settings.stack.java_home)
+    os.environ["JAVA_HOME"] = str(java.spark_home(found, settings.data_dir.absolute() / "java"))
     where = master or spark.master
     alone = where.startswith("local")
     if alone or "//127.0.0.1:" in where:
