@@ -1,7 +1,7 @@
 # The commands a user types; `make help` lists them. Every recipe line is one simple command wherever a service or a
 # test runs, so that make itself is its parent, and Ctrl-C or a kill of make reaches it.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-unit test-patterns test-e2e test-compose test-faults lint up down bench lock parts-sums clean
+.PHONY: help setup demo test test-unit test-patterns test-e2e test-compose test-faults lint up down bench lock parts-sums sbom audit clean
 .SUFFIXES:
 SHELL := /bin/sh
 
@@ -73,6 +73,13 @@ lock: ## resolve the requirements anew (UPGRADE=--upgrade takes the newest that 
 
 parts-sums: $(STAMP) ## list the JVM parts that stack/ivy.xml comes to, with their sums
 	$(BIN)/python -m stack.parts_list
+
+sbom: $(STAMP) ## list everything that this is made of, for scanners: build/sbom.cdx.json
+	@mkdir -p build
+	@$(BIN)/python -m stack.bill_of_materials >build/sbom.cdx.json
+
+audit: ## ask for known vulnerabilities of the Python requirements
+	@sh .ci/audit
 
 clean: down ## remove the environment and the data of the local stack
 	rm -rf .venv .adstream

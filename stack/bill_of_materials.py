@@ -1,0 +1,84 @@
+"""What all this is made of, for scanners: every Python requirement and every jar, as a CycloneDX bill (`make sbom`).
+
+Python parts come from the lock file, jars from what lies on this machine: those that are fetched, those that PySpark
+brings, and those in the registry's archive, each with its SHA-256.
+"""
+
+import hashlib
+import json
+import re
+import sys
+import zipfile
+from collections.abc import Iterator
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from adstream.settings import Settings
+from stack import parts
+
+_PIN = re.compile(r"^(?P<name>[A-Za-z0-9._-]+)==(?P<version>[^ ;\\]+)", re.MULTILINE)
+_COORDINATES = re.compile(r"META-INF/maven/[^/]+/[^/]+/pom\.properties")
+_FILE = re.compile(r"(?P<name>.+?)-(?P<version>\d.*)\.jar")
+
+
+def bill(lock: Path, jars: dict[str, Path]) -> dict[str, Any]:
+    """The bill: pins of the lock file, and jars by the name of the folder that they are in."""
+    return {
+        "bomFormat": "CycloneDX",
+        "specVersion": "1.6",
+        "version": 1,
+        "metadata": {"component": {"type": "application", "name": "adstream", "version": version("adstream")}},
+        "components": [*_python(lock), *(each for name, folder in jars.items() for each in _jars(name, folder))],
+    }
+
+
+def folders(settings: Settings) -> dict[str, Path]:
+    """Where the jars are; fetches those that are missing."""
+    home = parts.ensure(settings.stack, lambda line: print(line, file=sys.stderr))
+    pyspark = find_spec("pyspark")
+    assert pyspark is not None and pyspark.origin is not None  # noqa: S101, PT018 - for the type checker: a dependency
+    fetched = {folder.name: folder for folder in sorted(home.iterdir()) if folder.is_dir()}
+    return {"pyspark": Path(pyspark.origin).parent / "jars", **fetched}
+
+
+def _python(lock: Path) -> Iterator[dict[str, Any]]:
+    for pin in _PIN.finditer(lock.read_text(encoding="utf-8")):
+        yield _component(f"pkg:pypi/{pin['name'].lower()}@{pin['version']}", "", pin["name"], pin["version"])
+
+
+def _jars(place: str, folder: Path) -> Iterator[dict[str, Any]]:
+    for jar in sorted(folder.rglob("*.jar")):
+        group, name, release = _named(jar)
+        digest = hashlib.sha256(jar.read_bytes()).hexdigest()
+        purl = f"pkg:maven/{group}/{name}@{release}" if group else f"pkg:generic/{name}@{release}"
+        component = _component(purl, group, name, release, f"{place}/{jar.relative_to(folder)}")
+        yield component | {"hashes": [{"alg": "SHA-256", "content": digest}]}
+
+
+def _named(jar: Path) -> tuple[str, str, str]:
+    """Group, name and version by the jar's own account, where it is of one artifact, else by its file's name."""
+    with zipfile.ZipFile(jar) as archive:
+        accounts = [name for name in archive.namelist() if _COORDINATES.fullmatch(name)]
+        if len(accounts) == 1:
+            lines = archive.read(accounts[0]).decode("utf-8", "replace").splitlines()
+            told = dict(line.split("=", 1) for line in lines if "=" in line and not line.startswith("#"))
+            if {"groupId", "artifactId", "version"} <= told.keys():
+                return told["groupId"].strip(), told["artifactId"].strip(), told["version"].strip()
+    parsed = _FILE.fullmatch(jar.name)
+    return ("", parsed["name"], parsed["version"]) if parsed else ("", jar.stem, "")
+
+
+def _component(purl: str, group: str, name: str, release: str, place: str = "") -> dict[str, Any]:
+    named = {"group": group} if group else {}
+    return {"type": "library", "bom-ref": place or purl, **named, "name": name, "version": release, "purl": purl}
+
+
+def main() -> None:
+    """Write the bill to standard output."""
+    json.dump(bill(Path("requirements.lock"), folders(Settings())), sys.stdout, indent=1)
+
+
+if __name__ == "__main__":
+    main()
