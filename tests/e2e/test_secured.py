@@ -119,8 +119,18 @@ def test_the_whole_flow_each_step_by_the_role_for_it(secured: Stack) -> None:
     assert len(secured.done("consumer", *looking).splitlines()) == EVENTS
     assert len(secured.done("consumer", *looking, "--group", "adstream-consume-mine").splitlines()) == EVENTS
     assert "ads_data" in secured.done("consumer", "dead-letters", "list")
+    letters = secured.done("consumer", "consume", "ads_data.dead-letters", "--to-end", "--json")
+    assert "adstream.reason" in letters
     assert "ad-001" in secured.done("reader", "show", "ad-metrics", "--limit", "20")
     assert "ad-001" in secured.done("reader", "cql", "SELECT ad_id FROM ad_metrics")
+
+
+def test_a_catalogs_password_stays_out_of_what_the_lakehouse_keeps(secured: Stack) -> None:
+    """The job writes Cassandra and Iceberg; what it leaves there and in its log is looked through at the end."""
+    secured.done("admin", "produce", "sensor-averages", "--sample")
+    catalog = {"ADSTREAM_LAKEHOUSE_USERNAME": "lake", "ADSTREAM_LAKEHOUSE_PASSWORD": WRONG}
+    secured.done("admin", "stream", "sensor-averages", "--sample", ADSTREAM_SPARK_LOG_LEVEL="DEBUG", **catalog)
+    assert list((secured.folder / "warehouse").rglob("*.metadata.json"))
 
 
 def sparks_pages(driver: int) -> list[str]:
