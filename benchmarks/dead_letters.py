@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from rich.console import Console
 
@@ -51,14 +51,14 @@ class Seconds:
     flood: list[float] = field(default_factory=list)
 
 
-def uncounted(judged: DataFrame) -> DataFrame:
+def uncounted(judged: DataFrame, *_further: Column) -> DataFrame:
     """As streaming.judge.counted, and nobody counts."""
     good = judged.where(F.col("outcome").isNull())
     return good.select("event.*", F.concat_ws(":", "topic", "partition", "offset").alias("position"))
 
 
 @contextmanager
-def counting_by(function: Callable[[DataFrame], DataFrame]) -> Iterator[None]:
+def counting_by(function: Callable[..., DataFrame]) -> Iterator[None]:
     """Let the job's plan use another function in place of `counted`."""
     kept = pipeline.counted
     pipeline.counted = function  # type: ignore[assignment]

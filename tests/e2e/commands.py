@@ -16,6 +16,7 @@ from confluent_kafka import Consumer, Message, TopicPartition
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
 from adstream import contracts
+from adstream.errors import ServiceUnavailable
 from adstream.kafka import create_topics, end_offsets, topic_spec
 from adstream.registry import RegistryClient
 from adstream.settings import Settings
@@ -77,6 +78,18 @@ def delete_before(settings: Settings, topic: str, ends: Mapping[int, int]) -> No
     places = [TopicPartition(topic, partition, offset) for partition, offset in ends.items()]
     for future in admin.delete_records(places, request_timeout=60).values():
         future.result(timeout=60)
+
+
+def await_leaders(settings: Settings, topic: str) -> None:
+    """Wait until a broker that was frozen leads its partitions again: until then its controller takes it for dead."""
+    deadline = time.monotonic() + 90
+    while True:
+        try:
+            end_offsets(settings, topic)
+            return
+        except ServiceUnavailable:
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
 
 
 def limit_messages(settings: Settings, topic: str, most_bytes: int) -> None:

@@ -26,7 +26,16 @@ from producer.events import SAMPLES, SOURCES, find
 from producer.timeline import Timeline
 from producer.traffic import Mix
 from stack import state
-from tests.e2e.commands import adstream, changed_contract, everything_on, free_port, new_topic, one_line, started
+from tests.e2e.commands import (
+    adstream,
+    await_leaders,
+    changed_contract,
+    everything_on,
+    free_port,
+    new_topic,
+    one_line,
+    started,
+)  # fmt: skip
 
 START_MS = 1_735_689_600_000
 TROUBLE = ("--late", "0.1", "--out-of-order", "0.1", "--duplicates", "0.1", "--broken", "0.2")
@@ -207,12 +216,13 @@ def test_a_broker_that_stops_while_running(stack: Settings, broker: psutil.Proce
     topic = new_topic(stack)
     patience = {"ADSTREAM_KAFKA_TIMEOUT_SECONDS": "3"}
     with started("produce", "ads", "--topic", topic, "--rate", "2000", **patience) as running:
-        wait_for(running, stack, topic, 500)
+        wait_for(running, stack, topic, 3_000)  # some requests later, the first are acknowledged
         broker.suspend()
         try:
             _out, err = running.communicate(timeout=90)
         finally:
             broker.resume()
+            await_leaders(stack, topic)
     assert running.returncode == 1
     assert "Traceback" not in err
     line = err.splitlines()[-1]
