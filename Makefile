@@ -32,7 +32,7 @@ $(STAMP): requirements-dev.lock pyproject.toml
 demo: $(STAMP) ## from an empty machine to ad_metrics in cqlsh
 	@$(BIN)/adstream demo
 
-test: lint test-quick test-patterns test-e2e test-compose ## all tests, on real services
+test: lint test-quick test-patterns test-e2e test-containers ## all tests, on real services
 
 test-unit: lint test-quick ## the checks and tests that need no service
 
@@ -45,6 +45,10 @@ test-patterns: $(STAMP) ## every pattern as batch, stream, shuffled and with a c
 
 test-e2e: $(STAMP) ## the tests on real services alone, with the faults that take little time
 	$(BIN)/pytest tests/e2e tests/faults -m "not thorough"
+
+.PHONY: test-containers
+test-containers: $(STAMP)
+	$(BIN)/pytest tests/compose -m "not thorough"
 
 test-compose: $(STAMP) ## docker-compose.yml from the producer to cqlsh; skipped where no Docker engine answers
 	$(BIN)/pytest tests/compose

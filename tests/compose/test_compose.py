@@ -44,7 +44,14 @@ def test_events_come_to_the_tables_and_agree_with_the_topic(system: System, monk
     everything_is_counted(system, monkeypatch)
 
 
-@pytest.mark.parametrize("victim", ["kafka", "cassandra", "streaming"])
+@pytest.mark.parametrize(
+    "victim",
+    [
+        "kafka",
+        pytest.param("cassandra", marks=pytest.mark.thorough),
+        pytest.param("streaming", marks=pytest.mark.thorough),
+    ],
+)
 def test_a_killed_container_comes_back_and_nothing_is_lost(
     system: System, victim: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -100,6 +107,7 @@ def test_ports_are_published_on_the_loopback_address_only(system: System) -> Non
         assert bool(published) == (service not in OURS)
 
 
+@pytest.mark.thorough
 def test_the_job_goes_on_with_its_checkpoint_on_a_cluster(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
     system.settings["ADSTREAM_SPARK_MASTER"] = "spark://spark-master:7077"
     system.up("--profile", "cluster")
