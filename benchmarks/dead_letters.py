@@ -68,6 +68,22 @@ def counting_by(function: Callable[..., DataFrame]) -> Iterator[None]:
         pipeline.counted = kept
 
 
+def own_pipeline() -> Settings:
+    """Topics and a keyspace of a benchmark's own, and batches of a size that a small machine takes."""
+    name = f"bench_{secrets.token_hex(3)}"
+    os.environ |= {
+        "ADSTREAM_TOPIC_ADS": name,
+        "ADSTREAM_TOPIC_DEAD_LETTERS": f"{name}.dead-letters",
+        "ADSTREAM_CASSANDRA_KEYSPACE": name,
+        "ADSTREAM_SPARK_UI": "false",
+        "ADSTREAM_SPARK_MAX_EVENTS_PER_BATCH": "100000",
+    }
+    settings = Settings()
+    prepare(settings)
+    migrate(settings)
+    return settings
+
+
 def produce(settings: Settings, topic: str, messages: int, broken: float) -> None:
     """Messages of the last minutes, half of them `broken` or none."""
     prepare_topic(settings, topic, "ads_data")
@@ -96,17 +112,8 @@ def main(
     rounds: Annotated[int, typer.Option(min=1, help="Rounds that count.")] = 5,
 ) -> None:
     """Measure, and write the result into docs/performance.md."""
-    name = f"bench_{secrets.token_hex(3)}"
-    os.environ |= {
-        "ADSTREAM_TOPIC_ADS": name,
-        "ADSTREAM_TOPIC_DEAD_LETTERS": f"{name}.dead-letters",
-        "ADSTREAM_CASSANDRA_KEYSPACE": name,
-        "ADSTREAM_SPARK_UI": "false",
-        "ADSTREAM_SPARK_MAX_EVENTS_PER_BATCH": "100000",
-    }
-    settings, console = Settings(), Console()
-    prepare(settings)
-    migrate(settings)
+    settings, console = own_pipeline(), Console()
+    name = settings.topic.ads
     good, bad = f"{name}-good", f"{name}-bad"
     produce(settings, good, messages, 0.0)
     produce(settings, bad, messages, 0.5)

@@ -5,7 +5,6 @@ and stopped here. Kafka, Cassandra and the driver share the machine with the wor
 """
 
 import os
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,11 +13,9 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from adstream.migrations import migrate
-from adstream.provision import prepare
 from adstream.settings import Settings
 from benchmarks import page
-from benchmarks.dead_letters import produce, timed
+from benchmarks.dead_letters import own_pipeline, produce, timed
 from stack import local
 from stack.spark import cluster
 from streaming.session import spark_session
@@ -31,17 +28,8 @@ def main(
     rounds: Annotated[int, typer.Option(min=1, help="Clusters of each size, in turns, with two runs that count.")] = 2,
 ) -> None:
     """Measure, and write the result into docs/performance.md."""
-    name = f"bench_{secrets.token_hex(3)}"
-    os.environ |= {
-        "ADSTREAM_TOPIC_ADS": name,
-        "ADSTREAM_TOPIC_DEAD_LETTERS": f"{name}.dead-letters",
-        "ADSTREAM_CASSANDRA_KEYSPACE": name,
-        "ADSTREAM_SPARK_UI": "false",
-        "ADSTREAM_SPARK_MAX_EVENTS_PER_BATCH": "100000",
-    }
-    settings, console = Settings(), Console()
-    prepare(settings)
-    migrate(settings)
+    settings, console = own_pipeline(), Console()
+    name = settings.topic.ads
     produce(settings, name, messages, 0.0)
     load = os.getloadavg()[0]
     seconds: dict[int, list[float]] = {workers: [] for workers in WORKERS}
