@@ -11,12 +11,12 @@ import sys
 import zipfile
 from collections.abc import Iterator
 from importlib.metadata import version
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from adstream.settings import Settings
 from stack import parts
+from stack.ivy import pyspark_folder
 
 _PIN = re.compile(r"^(?P<name>[A-Za-z0-9._-]+)==(?P<version>[^ ;\\]+)", re.MULTILINE)
 _COORDINATES = re.compile(r"META-INF/maven/[^/]+/[^/]+/pom\.properties")
@@ -37,10 +37,8 @@ def bill(lock: Path, jars: dict[str, Path]) -> dict[str, Any]:
 def folders(settings: Settings) -> dict[str, Path]:
     """Where the jars are; fetches those that are missing."""
     home = parts.ensure(settings.stack, lambda line: print(line, file=sys.stderr))
-    pyspark = find_spec("pyspark")
-    assert pyspark is not None and pyspark.origin is not None  # noqa: S101, PT018 - for the type checker: a dependency
     fetched = {folder.name: folder for folder in sorted(home.iterdir()) if folder.is_dir()}
-    return {"pyspark": Path(pyspark.origin).parent / "jars", **fetched}
+    return {"pyspark": pyspark_folder() / "jars", **fetched}
 
 
 def _python(lock: Path) -> Iterator[dict[str, Any]]:

@@ -70,9 +70,16 @@ def _command(settings: StackSettings, names: Path, into: Path, downloads: Path) 
     ]
 
 
-def _ivy_jar() -> Path:
+def pyspark_folder() -> Path:
+    """Where PySpark is installed, without importing it. Raises StackError."""
     pyspark = find_spec("pyspark")
-    found = sorted(Path(pyspark.origin).parent.glob("jars/ivy-*.jar")) if pyspark and pyspark.origin else []
+    if pyspark is None or pyspark.origin is None:
+        raise StackError("PySpark is not installed", "run `make setup`")
+    return Path(pyspark.origin).parent
+
+
+def _ivy_jar() -> Path:
+    found = sorted(pyspark_folder().glob("jars/ivy-*.jar"))
     if not found:
         raise StackError("PySpark's own ivy-*.jar is missing", "install the locked requirements again: `make setup`")
     return found[-1]

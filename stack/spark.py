@@ -7,9 +7,8 @@ on machines that have nothing but Spark and Python.
 import http.client
 import json
 import os
-from importlib.util import find_spec
-from pathlib import Path
 
+from stack.ivy import pyspark_folder
 from stack.java import Java, spark_home
 from stack.secured import Secured
 from stack.service import HOST, Place, Service
@@ -57,9 +56,7 @@ def _prepare_master(place: Place) -> list[str]:
 
 def _daemon(place: Place, main: str, *arguments: str) -> list[str]:
     place.data.mkdir(parents=True, exist_ok=True)
-    found = find_spec("pyspark")
-    assert found is not None and found.origin is not None  # noqa: S101, PT018 - for the type checker: it is a dependency
-    home = Path(found.origin).parent
+    home = pyspark_folder()
     environment = {
         "PATH": os.environ.get("PATH", os.defpath),
         "HOME": os.environ.get("HOME", "/"),
