@@ -6,7 +6,7 @@ of the row in the local data centre, and none waits longer than `timeout_seconds
 
 import logging
 import ssl
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -29,7 +29,7 @@ from cassandra.protocol import ErrorMessage, OverloadedErrorMessage, ServerError
 from cassandra.protocol import RequestValidationException as RejectedRequest
 
 from adstream import retries
-from adstream.errors import AccessDenied, AdstreamError, ConfigError, ServiceUnavailable
+from adstream.errors import AccessDenied, AdstreamError, ConfigError, MigrationError, ServiceUnavailable
 from adstream.settings import CassandraSettings
 
 # What Cassandra 4.0 and later speak. Fixed, as the driver would otherwise try newer versions first and log each.
@@ -100,6 +100,15 @@ def open_session(settings: CassandraSettings, *, keyspace: str | None = None) ->
             raise explain(error, settings) from error
 
     return retries.call(attempt, on=ServiceUnavailable)
+
+
+def require_tables(settings: CassandraSettings, names: Iterable[str]) -> None:
+    """Raises MigrationError where the keyspace lacks one of them."""
+    with connect(settings) as session:
+        keyspace = session.cluster.metadata.keyspaces.get(settings.keyspace)
+        for name in names:
+            if keyspace is None or name not in keyspace.tables:
+                raise MigrationError(f"keyspace {settings.keyspace} has no table {name}", "run `adstream migrate`")
 
 
 def explain(error: Exception, settings: CassandraSettings) -> AdstreamError:

@@ -1,12 +1,11 @@
 """What a job needs to be there, asked before Spark is started: the user hears of a missing table in a second."""
 
-from adstream.cassandra import connect
-from adstream.errors import MigrationError
+from adstream.cassandra import require_tables
 from adstream.kafka import require_topic
 from adstream.late_events import TABLE as LATE_EVENTS
 from adstream.provision import topic_of
 from adstream.registry import RegistryClient
-from adstream.settings import CassandraSettings, Settings
+from adstream.settings import Settings
 from streaming.job import Job
 from streaming.pipeline import known_writers
 from streaming.runner import Options, tables_of
@@ -26,12 +25,4 @@ def require(settings: Settings, job: Job, options: Options) -> None:
         if options.sinks is None:
             require_topic(settings, settings.topic.dead_letters)
     if tables := tables_of(job.sinks if options.sinks is None else options.sinks):
-        _require_tables(settings.cassandra, (*tables, LATE_EVENTS))
-
-
-def _require_tables(settings: CassandraSettings, tables: tuple[str, ...]) -> None:
-    with connect(settings) as session:
-        keyspace = session.cluster.metadata.keyspaces.get(settings.keyspace)
-        for name in tables:
-            if keyspace is None or name not in keyspace.tables:
-                raise MigrationError(f"keyspace {settings.keyspace} has no table {name}", "run `adstream migrate`")
+        require_tables(settings.cassandra, (*tables, LATE_EVENTS))

@@ -19,6 +19,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.streaming.query import StreamingQuery
 
 from adstream import job_checkpoints, kafka, leases
+from adstream.cassandra import require_tables
 from adstream.contracts import Contract
 from adstream.errors import (
     AccessDenied,
@@ -32,6 +33,7 @@ from adstream.errors import (
     ServiceUnavailable,
     TopicNotFound,
 )
+from adstream.late_events import TABLE as LATE_EVENTS
 from adstream.provision import topic_of
 from adstream.registry import RegistryClient
 from adstream.settings import Settings
@@ -196,7 +198,7 @@ class Runner:
             self._listener.notice(f"{name}={value}, as the checkpoint was made with; the setting is for new ones")
         self._checkpoint.require_whole()
         if self._tables:
-            late_events.require_table(self._settings.cassandra)
+            require_tables(self._settings.cassandra, (LATE_EVENTS,))
             self._before = job_checkpoints.require(self._settings.cassandra, self._owner(), self._tables)
         if isinstance(self._source, Topic):
             self._source = self._source.pinned()

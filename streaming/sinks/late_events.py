@@ -10,8 +10,6 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
-from adstream.cassandra import connect
-from adstream.errors import MigrationError
 from adstream.late_events import TABLE
 from adstream.settings import CassandraSettings
 from streaming.late import Late
@@ -21,14 +19,6 @@ from streaming.sinks.sink import Stamp
 _COLUMNS = (
     "job", "hour", "window_start", "checkpoint", "batch_id", "events", "events_once", "delays", "last_updated",
 )  # fmt: skip
-
-
-def require_table(settings: CassandraSettings) -> None:
-    """Raises MigrationError where the table is missing."""
-    with connect(settings) as session:
-        keyspace = session.cluster.metadata.keyspaces.get(settings.keyspace)
-        if keyspace is None or TABLE not in keyspace.tables:
-            raise MigrationError(f"keyspace {settings.keyspace} has no table {TABLE}", "run `adstream migrate`")
 
 
 def write(settings: CassandraSettings, late: Late, job: str, checkpoint: str, batch_id: int, stamp: Stamp) -> None:
