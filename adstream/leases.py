@@ -11,6 +11,7 @@ leases are older, too. Two leases are at least a second apart, which leaves room
 
 import socket
 import time
+import uuid
 from collections.abc import Callable
 from typing import Any
 
@@ -37,7 +38,7 @@ def take(settings: CassandraSettings, job: str, *, clock: Callable[[], int] = no
 
     Raises SinkError where others keep taking it at the same time, and as `adstream.cassandra.open_session`.
     """
-    holder = socket.gethostname()
+    holder = f"{socket.gethostname()} {uuid.uuid4().hex}"
     with connect(settings, keyspace=settings.keyspace) as session:
 
         def run(statement: str, *values: object) -> Any:  # noqa: ANN401 - the driver has no types
@@ -48,7 +49,9 @@ def take(settings: CassandraSettings, job: str, *, clock: Callable[[], int] = no
                 raise explain(error, settings) from error
 
         for _attempt in range(_ATTEMPTS):
-            before = run("SELECT start FROM writer_leases WHERE job = %s", job).one()
+            before = run("SELECT start, holder FROM writer_leases WHERE job = %s", job).one()
+            if before is not None and before.holder == holder:
+                return int(before.start)  # an earlier attempt timed out, and has taken it all the same
             if before is None:
                 start = clock()
                 insert = "INSERT INTO writer_leases (job, start, holder) VALUES (%s, %s, %s) IF NOT EXISTS"
@@ -57,8 +60,7 @@ def take(settings: CassandraSettings, job: str, *, clock: Callable[[], int] = no
                 start = max(clock(), before.start + BATCHES)
                 update = "UPDATE writer_leases SET start = %s, holder = %s WHERE job = %s IF start = %s"
                 done = run(update, start, holder, job, before.start)
-            # A first try that timed out may have taken it: then the stored start is this one.
-            if done.was_applied or getattr(done.one(), "start", None) == start:
+            if done.was_applied:
                 return start
     raise SinkError(f"others take the lease of {job} again and again", "stop all but one of its drivers")
 

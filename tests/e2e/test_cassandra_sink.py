@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
+from threading import Barrier
 
 import psutil
 import pytest
@@ -181,6 +182,14 @@ def test_an_earlier_writer_that_comes_back_overwrites_nothing(settings: Cassandr
 def test_leases_grow_although_a_clock_goes_back_and_many_take_them_at_once(settings: CassandraSettings) -> None:
     ahead = leases.take(settings, "another-job", clock=lambda: leases.now_micros() + 3_600_000_000)
     assert leases.take(settings, "another-job") == ahead + leases.BATCHES
+
+    together = Barrier(3, timeout=30)
+
+    def take(job: str) -> int:
+        together.wait()
+        return leases.take(settings, job, clock=lambda: 0)  # so that all of them ask for the same number
+
     with ThreadPoolExecutor(3) as pool:
-        taken = list(pool.map(lambda _: leases.take(settings, "third-job"), range(3)))
-    assert len(set(taken)) == 3
+        for job in ("third-job", "fourth-job", "fifth-job", "third-job"):
+            taken = list(pool.map(take, [job] * 3))
+            assert len(set(taken)) == 3, f"{job}: two writers hold one lease: {taken}"
