@@ -29,6 +29,7 @@ from adstream.reasons import UNKNOWN_SCHEMA_ID
 
 LATE = "late"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
 
 
 def _ad_rules(event: Column) -> dict[str, Column]:
@@ -53,9 +54,11 @@ def judge(decoded: DataFrame, contract: Contract, *, lateness: timedelta | None 
     rules = dict(_rules(contract, event))
     if contract.schema["name"] in RULES:
         rules |= RULES[contract.schema["name"]](event)
-    rules[f"{time}_ahead"] = event[time] > arrival + F.lit(AHEAD)
+    # In microseconds: Spark adds an interval to a timestamp by way of a calendar, for each message.
+    event_micros, arrival_micros = F.unix_micros(event[time]), F.unix_micros(arrival)
+    rules[f"{time}_ahead"] = event_micros > arrival_micros + F.lit(AHEAD // _MICROSECOND)
     if lateness is not None:
-        rules[LATE] = event[time] < arrival - F.lit(lateness)
+        rules[LATE] = event_micros < arrival_micros - F.lit(lateness // _MICROSECOND)
     rules[f"{time}_before_1970"] = event[time] < F.lit(_EPOCH)
     outcome = F.when(F.col("problem").isNotNull(), F.col("problem"))
     for reason, condition in rules.items():

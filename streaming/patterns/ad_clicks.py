@@ -6,7 +6,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from streaming.patterns.event_time import interval
-from streaming.patterns.repeated import as_they_are, once
+from streaming.patterns.repeated import watermarked
 
 WINDOW = timedelta(seconds=30)
 SLIDE = timedelta(seconds=10)
@@ -28,8 +28,7 @@ def ad_clicks(
     Out: `ad_id`, `window_start`, `window_end` (UTC), `total_clicks` (bigint).
     """
     return (
-        events.withWatermark("timestamp", interval(watermark))
-        .transform(once if dedupe else as_they_are)
+        events.transform(watermarked, "timestamp", watermark, dedupe=dedupe)
         .groupBy("ad_id", F.window("timestamp", interval(window), interval(slide)).alias("window"))
         .agg(F.sum("clicks").alias("total_clicks"))
         .select(

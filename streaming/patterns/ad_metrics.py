@@ -6,9 +6,8 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from streaming.patterns.buckets import in_buckets, is_window
-from streaming.patterns.event_time import interval
 from streaming.patterns.money import currency, micros, rounded_ratio
-from streaming.patterns.repeated import as_they_are, once
+from streaming.patterns.repeated import watermarked
 
 WINDOW = timedelta(minutes=1)
 SLIDE = timedelta(seconds=30)
@@ -42,8 +41,7 @@ def ad_metrics(
     """
     watermark = lateness + SLACK
     return (
-        events.withWatermark("timestamp", interval(watermark))
-        .transform(once if dedupe else as_they_are)
+        events.transform(watermarked, "timestamp", watermark, dedupe=dedupe)
         .transform(_summed, window, slide, watermark)
         .transform(_presented)
     )

@@ -7,10 +7,20 @@ Floating-point sums depend on the order of arrival; sums of integers do not. An 
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
+# The product is off by a thousandth at most (amounts up to 1e6): so close to an integer it is far from the middle.
+_CLEAR = 0.25
+
 
 def micros(amount: Column) -> Column:
-    """A double rounded half-up to 6 decimals, in millionths (bigint). `round` goes by its shortest decimal text."""
-    return F.rint(F.round(amount, 6) * F.lit(1e6)).cast("bigint")
+    """A double rounded half-up to 6 decimals, in millionths (bigint).
+
+    Only near the middle between two millionths does it matter how: there `round` goes by the double's shortest decimal
+    text, which costs ten times as much as the multiplication that is enough everywhere else.
+    """
+    scaled = amount * F.lit(1e6)
+    nearest = F.rint(scaled)
+    exact = F.rint(F.round(amount, 6) * F.lit(1e6))
+    return F.when(F.abs(scaled - nearest) < _CLEAR, nearest).otherwise(exact).cast("bigint")
 
 
 def currency(micros: Column) -> Column:

@@ -1,12 +1,22 @@
 """Repeated events: the same `event_id` counts once."""
 
+from datetime import timedelta
+
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from streaming.patterns.event_time import interval
 
-def once(events: DataFrame) -> DataFrame:
-    """Drop repeated event ids, in a stream within the watermark. Adds `identity`."""
-    keyed = identified(events)
+
+def watermarked(events: DataFrame, time: str, delay: timedelta, *, dedupe: bool) -> DataFrame:
+    """The events with a watermark on `time`; with `dedupe` each id once, in a stream within that watermark.
+
+    Then `identity` is added, and below the watermark: Spark leaves no column uncomputed that has to pass one, and
+    `position` is only needed where an event has no id.
+    """
+    if not dedupe:
+        return events.withWatermark(time, interval(delay))
+    keyed = identified(events).withWatermark(time, interval(delay))
     if events.isStreaming:
         return keyed.dropDuplicatesWithinWatermark(["identity"])
     return keyed.dropDuplicates(["identity"])
@@ -21,8 +31,3 @@ def identified(events: DataFrame) -> DataFrame:
     """
     known = F.when(F.col("event_id") != "", F.concat(F.lit("="), "event_id"))
     return events.withColumn("identity", F.coalesce(known, F.col("position")))
-
-
-def as_they_are(events: DataFrame) -> DataFrame:
-    """All events, repeated ones too."""
-    return events
