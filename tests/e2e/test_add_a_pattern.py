@@ -69,6 +69,7 @@ def run(project: Path, *command: str) -> str:
     return done.stdout
 
 
+@pytest.mark.thorough
 def test_the_page_leads_to_a_job_that_runs(stack: Settings, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert stack.data_dir.is_dir()
     monkeypatch.setenv("ADSTREAM_CASSANDRA_KEYSPACE", "add_a_pattern")

@@ -4,6 +4,7 @@ import json
 import re
 from dataclasses import replace
 
+import pytest
 from confluent_kafka import Producer
 from pyspark.sql import SparkSession
 
@@ -108,6 +109,7 @@ def headers(message: object) -> list[tuple[str, bytes]]:
     return message.headers() or []  # type: ignore[attr-defined]
 
 
+@pytest.mark.thorough
 def test_messages_of_a_schema_registered_since_go_back_all_at_once(spark: SparkSession, pipeline: Pipeline) -> None:
     settings = pipeline.settings
     registry = RegistryClient(settings.registry)

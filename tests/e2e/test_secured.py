@@ -125,6 +125,7 @@ def test_the_whole_flow_each_step_by_the_role_for_it(secured: Stack) -> None:
     assert "ad-001" in secured.done("reader", "cql", "SELECT ad_id FROM ad_metrics")
 
 
+@pytest.mark.thorough
 def test_a_catalogs_password_stays_out_of_what_the_lakehouse_keeps(secured: Stack) -> None:
     """The job writes Cassandra and Iceberg; what it leaves there and in its log is looked through at the end."""
     secured.done("admin", "produce", "sensor-averages", "--sample")
