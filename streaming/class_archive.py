@@ -7,16 +7,17 @@ comes into being by one rename. Without it everything works as well, and starts 
 
 import contextlib
 import hashlib
+import json
 import os
 import shlex
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import IO
 
-from adstream.errors import AdstreamError
+from adstream.errors import AdstreamError, StackError
 from adstream.file_lock import Held, locked
 from adstream.settings import Settings, StackSettings
 from stack import parts
@@ -28,6 +29,7 @@ from stack.signals import ending_raises
 TRAINING_SECONDS = 600.0
 _SPARKS = "spark.jsa"
 _JAVAS = "java.jsa"
+_SIZES = "sizes.json"
 # A JVM that cannot use an archive, or that leaves classes out of one, would say so on the terminal.
 _QUIET = "-Xlog:cds*=off"
 
@@ -35,9 +37,9 @@ _QUIET = "-Xlog:cds*=off"
 def home(cache: Path, java: Java, pyspark: Path) -> Path:
     """Where the archive of this Java and this PySpark belongs, whether it is there or not.
 
-    A JVM refuses an archive of another Java, or of jars at another place or of another time: it is named after those.
+    A JVM passes over an archive of another Java, or of jars at another place or of another time: it is named by those.
     """
-    return cache / f"classes-{_digest(str(pyspark))[:8]}-{_digest(*_made_of(java, pyspark))[:16]}"
+    return cache / f"classes-{_digest(str(pyspark), str(java.home))[:8]}-{_digest(*_made_of(java, pyspark))[:16]}"
 
 
 def _made_of(java: Java, pyspark: Path) -> Iterator[str]:
@@ -66,17 +68,19 @@ def _own(java: Java) -> Path:
 
 
 def java_option(settings: StackSettings, java: Java) -> str:
-    """What a driver's JVM needs on its command line to use the archive; empty where there is none."""
+    """What a driver's JVM needs on its command line to use the archive; empty where there is none.
+
+    Java passes over an archive that does not suit it, and says nothing; one that was cut short would crash it.
+    """
     folder = home(parts.cache_root(settings), java, pyspark_folder())
-    return _option(folder) if (folder / _SPARKS).is_file() else ""
-
-
-def _option(folder: Path) -> str:
-    archives = [str(folder / name) for name in (_JAVAS, _SPARKS) if (folder / name).is_file()]
-    # A JVM would take the parts of such a path for archives of their own, and end.
-    if any(":" in path for path in archives):
+    try:
+        sizes: dict[str, int] = json.loads((folder / _SIZES).read_text(encoding="ascii"))
+        whole = all((folder / name).stat().st_size == size for name, size in sizes.items())
+    except (OSError, ValueError):
         return ""
-    return shlex.join([f"-XX:SharedArchiveFile={':'.join(archives)}", _QUIET])
+    if not whole:
+        return ""
+    return shlex.join([f"-XX:SharedArchiveFile={':'.join(str(folder / name) for name in sizes)}", _QUIET])
 
 
 def make(settings: StackSettings, report: Report) -> None:
@@ -84,11 +88,14 @@ def make(settings: StackSettings, report: Report) -> None:
     try:
         java = find_java(settings.java_home)
         folder = home(parts.cache_root(settings), java, pyspark_folder())
-        if folder.is_dir():
+        if java_option(settings, java):
             return
+        if ":" in str(folder):
+            raise StackError(f"Java divides the path {folder} at its colon", "set ADSTREAM_STACK_CACHE_DIR to another")
         parts.ensure(settings, report)
         with ending_raises(), locked(parts.cache_root(settings) / "classes.lock"):
-            if not folder.is_dir():
+            if not java_option(settings, java):
+                shutil.rmtree(folder, ignore_errors=True)
                 report("making Spark's class archive, once: later starts take ten seconds less")
                 _make(settings, java, folder)
     except Held:
@@ -98,27 +105,35 @@ def make(settings: StackSettings, report: Report) -> None:
 
 
 def _make(settings: StackSettings, java: Java, folder: Path) -> None:
-    log = folder.parent / "classes.log"
-    with tempfile.TemporaryDirectory(prefix="classes-", dir=folder.parent) as passing, log.open("wb") as output:
-        made = Path(passing) / "made"
-        work = Path(passing) / "work"
-        made.mkdir()
+    log, passing = folder.parent / "classes.log", folder.parent / "classes.partial"
+    shutil.rmtree(passing, ignore_errors=True)  # of one that was killed
+    try:
+        made, work = passing / "made", passing / "work"
+        made.mkdir(parents=True)
         work.mkdir()
-        options = [f"-XX:ArchiveClassesAtExit={made / _SPARKS}"]
-        if not _own(java).is_file():
-            below = f"-XX:SharedArchiveFile={made / _JAVAS}"
-            options.append(below)
-            _run([str(java.executable), "-Xshare:dump", below], work, output.fileno(), os.environ)
-        command = [sys.executable, "-m", "streaming.class_training", shlex.join([*options, _QUIET])]
-        _run(command, work, output.fileno(), _environment(settings))
-        if not (made / _SPARKS).is_file():
-            raise FileNotFoundError(f"Java wrote none; {log} may say why")
+        with log.open("wb") as output:
+            _write(settings, java, made, work, output)
+        _seal(made)
         made.rename(folder)
+    except (OSError, subprocess.SubprocessError):
+        raise StackError("the run that makes it failed", f"{log} may say why") from None
+    finally:
+        shutil.rmtree(passing, ignore_errors=True)
     log.unlink()
     _remove_older(folder)
 
 
-def _run(command: list[str], work: Path, output: int, environment: Mapping[str, str]) -> None:
+def _write(settings: StackSettings, java: Java, made: Path, work: Path, output: IO[bytes]) -> None:
+    options = [f"-XX:ArchiveClassesAtExit={made / _SPARKS}"]
+    if not _own(java).is_file():
+        below = f"-XX:SharedArchiveFile={made / _JAVAS}"
+        options.append(below)
+        _run([str(java.executable), "-Xshare:dump", below], work, output, os.environ)
+    command = [sys.executable, "-m", "streaming.class_training", shlex.join([*options, _QUIET])]
+    _run(command, work, output, _environment(settings))
+
+
+def _run(command: list[str], work: Path, output: IO[bytes], environment: Mapping[str, str]) -> None:
     subprocess.run(
         command,
         cwd=work,
@@ -131,6 +146,18 @@ def _run(command: list[str], work: Path, output: int, environment: Mapping[str, 
     )
 
 
+def _seal(made: Path) -> None:
+    """Write the sizes down, once what has them is on the disk: `java_option` believes in nothing else."""
+    sizes: dict[str, int] = {}
+    for archive in (made / _JAVAS, made / _SPARKS):
+        if archive.name == _JAVAS and not archive.is_file():
+            continue  # Java brings its own
+        with archive.open("rb") as file:
+            os.fsync(file.fileno())
+            sizes[archive.name] = os.fstat(file.fileno()).st_size
+    (made / _SIZES).write_text(json.dumps(sizes), encoding="ascii")
+
+
 def _environment(settings: StackSettings) -> dict[str, str]:
     """This process's, with none of the user's settings but where Java and the JVM parts are."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("ADSTREAM_")}
@@ -141,7 +168,7 @@ def _environment(settings: StackSettings) -> dict[str, str]:
 
 
 def _remove_older(folder: Path) -> None:
-    """Remove the archives of the same PySpark's former jars or Java; a JVM that has one mapped keeps it."""
+    """Remove the archives of former versions of the same PySpark and Java; a JVM that has one mapped keeps it."""
     place = folder.name.rpartition("-")[0]
     for other in folder.parent.glob(f"{place}-*"):
         if other != folder:

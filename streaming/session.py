@@ -46,7 +46,12 @@ _STATE_STORES = {
 
 @contextlib.contextmanager
 def spark_session(
-    settings: Settings, name: str, *, master: str | None = None, lakehouse: bool = False
+    settings: Settings,
+    name: str,
+    *,
+    master: str | None = None,
+    lakehouse: bool = False,
+    java_options: str | None = None,
 ) -> Iterator[SparkSession]:
     """A session as `open_session` makes it; at the end, however that comes, its JVM and workers are gone.
 
@@ -54,7 +59,7 @@ def spark_session(
     """
     before = set(_children())
     try:
-        session = open_session(settings, name, master=master, lakehouse=lakehouse)
+        session = open_session(settings, name, master=master, lakehouse=lakehouse, java_options=java_options)
         yield session
         session.stop()
     finally:
@@ -86,7 +91,12 @@ def _session_of(process: psutil.Process) -> int | None:
 
 
 def open_session(
-    settings: Settings, name: str, *, master: str | None = None, lakehouse: bool = False, java_options: str | None = None
+    settings: Settings,
+    name: str,
+    *,
+    master: str | None = None,
+    lakehouse: bool = False,
+    java_options: str | None = None,
 ) -> SparkSession:
     """Start Spark for the job `name`, with the Iceberg catalog of the settings if it is for the `lakehouse`.
 
