@@ -159,8 +159,10 @@ def _seal(made: Path) -> None:
 
 
 def _environment(settings: StackSettings) -> dict[str, str]:
-    """This process's, with none of the user's settings but where Java and the JVM parts are."""
+    """This process's and where this code is, with none of the user's settings but where Java and the JVM parts are."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("ADSTREAM_")}
+    code = str(Path(__file__).parents[1])
+    kept["PYTHONPATH"] = os.pathsep.join(filter(None, [code, os.environ.get("PYTHONPATH")]))
     kept["ADSTREAM_STACK_CACHE_DIR"] = str(parts.cache_root(settings))
     if settings.java_home:
         kept["ADSTREAM_STACK_JAVA_HOME"] = str(settings.java_home.absolute())
