@@ -29,7 +29,7 @@ $(STAMP): requirements-dev.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
-warm: $(STAMP) ## make Spark's class archive: later starts take ten seconds less
+warm: $(STAMP) ## make Spark's class archive: later starts take some seconds less
 	@$(BIN)/python -m streaming.class_archive
 
 demo: $(STAMP) ## from an empty machine to ad_metrics in cqlsh

@@ -8,6 +8,8 @@ from adstream.settings import Settings
 from stack.java import find_java
 from streaming.class_archive import java_option, make
 
+ARCHIVED = "shared objects file (top)"
+SPARK_SQL = "org.apache.spark.sql."
 DRIVER = """
 import sys
 from streaming.session import Settings, spark_session
@@ -38,6 +40,9 @@ def test_sparks_classes_come_out_of_the_archive(tmp_path: Path) -> None:
     ended = subprocess.run(driver, cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False)
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
     sources = loaded(log)
-    assert sources["org.apache.spark.SparkContext"] == "shared objects file (top)"
-    sparks = [source for name, source in sources.items() if name.startswith("org.apache.spark.sql.")]
-    assert sum(source == "shared objects file (top)" for source in sparks) > len(sparks) * 0.9
+    assert sources["org.apache.spark.SparkContext"] == ARCHIVED
+    # The others are lambdas and generated code, which a JVM makes as it goes.
+    read = [name for name, source in sources.items() if source.startswith("file:") and SPARK_SQL in name]
+    mapped = [name for name, source in sources.items() if source == ARCHIVED and SPARK_SQL in name]
+    assert len(mapped) > 1_000
+    assert len(read) < len(mapped) / 20
