@@ -96,7 +96,7 @@ def make(settings: StackSettings, report: Report) -> None:
         with ending_raises(), locked(parts.cache_root(settings) / "classes.lock"):
             if not java_option(settings, java):
                 shutil.rmtree(folder, ignore_errors=True)
-                report("making Spark's class archive, once: later starts take ten seconds less")
+                report("making Spark's class archive, once: later starts take some seconds less")
                 _make(settings, java, folder)
     except Held:
         report("another process is making Spark's class archive")
