@@ -1,7 +1,7 @@
 # The commands a user types; `make help` lists them. Every recipe line is one simple command wherever a service or a
 # test runs, so that make itself is its parent, and Ctrl-C or a kill of make reaches it.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-unit test-patterns test-e2e test-compose test-faults lint up down bench lock parts-sums sbom audit clean
+.PHONY: help setup warm demo test test-unit test-patterns test-e2e test-compose test-faults lint up down bench lock parts-sums sbom audit clean
 .SUFFIXES:
 SHELL := /bin/sh
 
@@ -29,10 +29,13 @@ $(STAMP): requirements-dev.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
+warm: $(STAMP) ## make Spark's class archive: later starts take some seconds less
+	@$(BIN)/python -m streaming.class_archive
+
 demo: $(STAMP) ## from an empty machine to ad_metrics in cqlsh
 	@$(BIN)/adstream demo
 
-test: lint test-quick test-patterns test-e2e test-containers ## all tests, on real services
+test: lint warm test-quick test-patterns test-e2e test-containers ## all tests, on real services
 
 test-unit: lint test-quick ## the checks and tests that need no service
 
@@ -40,10 +43,10 @@ test-unit: lint test-quick ## the checks and tests that need no service
 test-quick: $(STAMP)
 	$(BIN)/pytest $(wildcard tests/unit tests/property)
 
-test-patterns: $(STAMP) ## every pattern as batch, stream, shuffled and with a crash; no service either
+test-patterns: $(STAMP) warm ## every pattern as batch, stream, shuffled and with a crash; no service either
 	$(BIN)/pytest tests/patterns
 
-test-e2e: $(STAMP) ## the tests on real services alone, with the faults that take little time
+test-e2e: $(STAMP) warm ## the tests on real services alone, with the faults that take little time
 	$(BIN)/pytest tests/e2e tests/faults -m "not thorough"
 
 .PHONY: test-containers

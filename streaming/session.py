@@ -19,8 +19,8 @@ from pyspark.sql import SparkSession
 from adstream.errors import JobFailed
 from adstream.settings import Settings
 from stack import java, parts
+from streaming import class_archive, shipping
 from streaming import lakehouse as iceberg
-from streaming import shipping
 
 # It logs an exception in foreachBatch with its trace; the runner reports it in one line.
 logging.getLogger("py4j").setLevel(logging.CRITICAL)
@@ -46,7 +46,12 @@ _STATE_STORES = {
 
 @contextlib.contextmanager
 def spark_session(
-    settings: Settings, name: str, *, master: str | None = None, lakehouse: bool = False
+    settings: Settings,
+    name: str,
+    *,
+    master: str | None = None,
+    lakehouse: bool = False,
+    java_options: str | None = None,
 ) -> Iterator[SparkSession]:
     """A session as `open_session` makes it; at the end, however that comes, its JVM and workers are gone.
 
@@ -54,7 +59,7 @@ def spark_session(
     """
     before = set(_children())
     try:
-        session = open_session(settings, name, master=master, lakehouse=lakehouse)
+        session = open_session(settings, name, master=master, lakehouse=lakehouse, java_options=java_options)
         yield session
         session.stop()
     finally:
@@ -85,10 +90,18 @@ def _session_of(process: psutil.Process) -> int | None:
         return None
 
 
-def open_session(settings: Settings, name: str, *, master: str | None = None, lakehouse: bool = False) -> SparkSession:
+def open_session(
+    settings: Settings,
+    name: str,
+    *,
+    master: str | None = None,
+    lakehouse: bool = False,
+    java_options: str | None = None,
+) -> SparkSession:
     """Start Spark for the job `name`, with the Iceberg catalog of the settings if it is for the `lakehouse`.
 
-    Raises JobFailed when the JVM does not start; its log says why.
+    `java_options` are the driver's besides the usual ones; it uses the class archive, where there is one, if none are
+    given. Raises JobFailed when the JVM does not start; its log says why.
     """
     spark = settings.spark
     log = (settings.data_dir / "logs" / f"{name}.log").absolute()
@@ -104,10 +117,14 @@ def open_session(settings: Settings, name: str, *, master: str | None = None, la
     os.environ["PYSPARK_PYTHON"] = sys.executable if alone else spark.executor_python
     os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
     jars = [*parts.jars("spark"), *(parts.jars("lakehouse") if lakehouse else ())]
+    if java_options is None:
+        java_options = class_archive.java_option(settings.stack, found)
     options = {
         "spark.jars": ",".join(str(jar) for jar in jars),
         "spark.driver.memory": spark.driver_memory,
-        "spark.driver.extraJavaOptions": f"{_JAVA_OPTIONS} -Dadstream.log={log} {_log_configuration(spark.log_level)}",
+        "spark.driver.extraJavaOptions": (
+            f"{_JAVA_OPTIONS} -Dadstream.log={log} {_log_configuration(spark.log_level)} {java_options}".rstrip()
+        ),
         "spark.executor.extraJavaOptions": _JAVA_OPTIONS,
         "spark.ui.enabled": str(spark.ui).lower(),
         "spark.ui.showConsoleProgress": "false",

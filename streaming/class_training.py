@@ -1,0 +1,96 @@
+"""A run of Spark for its class archive (streaming.class_archive): what ad-metrics does, without any service.
+
+`python -m streaming.class_training OPTIONS` starts a driver with those Java options, and lets it end by itself: Java
+writes an archive on its normal way out only.
+"""
+
+import io
+import json
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import fastavro
+import pyarrow as pa
+from pyspark import SparkContext
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql.types import StructType
+
+from adstream import contracts, wire
+from adstream.settings import Settings
+from streaming.decode import decode
+from streaming.jobs import find
+from streaming.runner import Listener, Options, Runner
+from streaming.session import open_session
+from streaming.sinks.sink import Write
+from streaming.sources import Folder
+
+_WRITING_SECONDS = 120.0
+_BATCHES = 2
+_SCHEMA_ID = 1
+
+
+class _ToWorkers:
+    """A sink whose rows reach Python's workers, as the tables' do, and go no further."""
+
+    def open(self, _spark: SparkSession, _settings: Settings, _schema: StructType) -> Write:
+        return lambda rows, _stamp: sum(row["rows"] for row in rows.mapInArrow(_counted, "rows bigint").collect())
+
+
+def _counted(batches: Iterable[pa.RecordBatch]) -> Iterable[pa.RecordBatch]:
+    yield pa.RecordBatch.from_pydict({"rows": [sum(batch.num_rows for batch in batches)]})
+
+
+def train(java_options: str) -> None:
+    """Run the job in two batches on a driver with these options, and wait until its JVM has ended."""
+    with tempfile.TemporaryDirectory(prefix="adstream-passing-") as passing:
+        folder = Path(passing)
+        settings = Settings()
+        settings.data_dir = folder / "data"
+        spark = open_session(settings, "class-archive", java_options=java_options)
+        _stream(spark, settings, folder)
+        _decode(spark)
+        jvm = SparkContext._gateway.proc  # type: ignore[union-attr]
+        spark.stop()
+        jvm.stdin.close()  # what it waits for to end
+        if jvm.wait(_WRITING_SECONDS):
+            raise SystemExit(f"Java ended with {jvm.returncode}")
+
+
+def _stream(spark: SparkSession, settings: Settings, folder: Path) -> None:
+    inputs = folder / "events"
+    inputs.mkdir()
+    for number in range(_BATCHES):
+        (inputs / f"{number}.json").write_text(json.dumps(_event(int(time.time()))), encoding="utf-8")
+    job = find("ad-metrics")
+    options = Options(
+        job.trigger,
+        once=True,
+        checkpoint=str(folder / "checkpoint"),
+        source=Folder(inputs, files_per_batch=1),
+        sinks=(_ToWorkers(),),
+    )
+    listener = Listener(batch=print, notice=print)
+    Runner(spark, settings, job, options, listener=listener, stopping=threading.Event()).run()
+
+
+def _event(timestamp: object) -> dict[str, object]:
+    return {"ad_id": "ad", "timestamp": timestamp, "clicks": 1, "views": 2, "cost": 0.5, "event_id": "id"}
+
+
+def _decode(spark: SparkSession) -> None:
+    """What a folder of JSON has no need of: Avro."""
+    contract = contracts.latest(find("ad-metrics").contract)
+    payload = io.BytesIO()
+    fastavro.schemaless_writer(payload, fastavro.parse_schema(contract.schema), _event(datetime.now(UTC)))
+    value = wire.frame(_SCHEMA_ID, payload.getvalue())
+    messages: DataFrame = spark.createDataFrame([(bytearray(value),)], "value binary")
+    print(decode(messages, {_SCHEMA_ID: contract}, contract).collect())
+
+
+if __name__ == "__main__":
+    train(sys.argv[1])
