@@ -51,7 +51,7 @@ def drain(settings: Settings, topic: str, messages: int, seconds: float) -> Drai
         told = log.read_text(encoding="utf-8").strip().splitlines()
     if not sum(each[-1][1] for each in counts if each):
         raise PeerMissing(f"Quix Streams took nothing: {told[-1] if told else 'it said nothing'}")
-    return _together([each for each in counts if each], time.perf_counter() - began)
+    return together([each for each in counts if each], time.perf_counter() - began)
 
 
 def _follow(workers: list[subprocess.Popen[str]], messages: int, seconds: float) -> list[Counts]:
@@ -88,7 +88,7 @@ def _read(number: int, worker: subprocess.Popen[str], lines: "queue.SimpleQueue[
     lines.put((number, ""))
 
 
-def _together(counts: list[Counts], whole: float) -> Drained:
+def together(counts: list[Counts], whole: float) -> Drained:
     begin = max(each[0][0] for each in counts)
     end = min(each[-1][0] for each in counts)
     events = sum(_by(each, end) - _by(each, begin) for each in counts)
