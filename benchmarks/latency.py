@@ -138,8 +138,8 @@ def running(spark: SparkSession, settings: Settings, topic: str, trigger: int) -
 
 
 def measure(spark: SparkSession, settings: Settings, rate: int, trigger: int, warm: float, seconds: float) -> Reader:
-    """Latencies of the probes sent in the `seconds` after the first that was seen, and after `warm` more."""
-    topic = f"{settings.topic.ads}-{rate}-{trigger}"
+    """Latencies of the probes sent in the `seconds` that follow `warm` seconds of the same load."""
+    topic = f"{settings.topic.ads}-{secrets.token_hex(3)}"
     prepare_topic(settings, topic, "ads_data")
     context = multiprocessing.get_context("spawn")
     with (
@@ -201,6 +201,7 @@ def main(
     before = os.getloadavg()[0]
     lines, kept = [], []
     with spark_session(settings, "benchmark") as spark:
+        measure(spark, settings, rate[0], trigger[0], warm, seconds)  # only warms up
         for each, milliseconds in itertools.product(rate, trigger):
             reader = measure(spark, settings, each, milliseconds, warm, seconds)
             found = [latency for _, latency in reader.seen]
