@@ -35,8 +35,10 @@ from producer.publisher import AvroPublisher
 from producer.run import run as send_all
 from producer.traffic import Mix
 from streaming import pipeline
+from streaming.job import Job
 from streaming.jobs import find
 from streaming.judge import counted
+from streaming.progress import BatchReport
 from streaming.runner import Listener, Options, Runner, tables_of
 from streaming.session import spark_session
 from streaming.sources import Topic
@@ -72,14 +74,15 @@ def counting_by(function: Callable[..., DataFrame]) -> Iterator[None]:
         pipeline.counted = kept
 
 
-def own_pipeline() -> Settings:
-    """Topics and a keyspace of a benchmark's own."""
+def own_pipeline(events_per_batch: int = 100_000) -> Settings:
+    """Topics and a keyspace of a benchmark's own, and batches of a size that a small machine takes."""
     name = f"bench_{secrets.token_hex(3)}"
     os.environ |= {
         "ADSTREAM_TOPIC_ADS": name,
         "ADSTREAM_TOPIC_DEAD_LETTERS": f"{name}.dead-letters",
         "ADSTREAM_CASSANDRA_KEYSPACE": name,
         "ADSTREAM_SPARK_UI": "false",
+        "ADSTREAM_SPARK_MAX_EVENTS_PER_BATCH": str(events_per_batch),
     }
     settings = Settings()
     prepare(settings)
@@ -97,14 +100,21 @@ def produce(settings: Settings, topic: str, messages: int, broken: float) -> Non
     send_all(publisher, records, 0, threading.Event(), lambda _sent, _acknowledged: None)
 
 
-def timed(spark: SparkSession, settings: Settings, topic: str) -> float:
-    """Seconds that the job takes for the whole topic, with a new checkpoint and empty tables."""
-    job = find(JOB)
+def timed(
+    spark: SparkSession,
+    settings: Settings,
+    topic: str,
+    *,
+    job: Job | None = None,
+    batch: Callable[[BatchReport], None] = lambda _report: None,
+) -> float:
+    """Seconds that the job takes for the whole topic, with a new checkpoint and empty tables; `batch` hears of each."""
+    job = job or find(JOB)
     tables = tables_of(job.sinks)
     reset.reset(settings, reset.Plan(JOB, None, None, tables), lambda _line: None)
     with tempfile.TemporaryDirectory() as folder:
         options = Options(job.trigger, once=True, checkpoint=f"{folder}/checkpoint", source=Topic(settings, topic))
-        listener = Listener(batch=lambda _report: None, notice=lambda _line: None)
+        listener = Listener(batch=batch, notice=lambda _line: None)
         began = time.perf_counter()
         Runner(spark, settings, job, options, listener=listener, stopping=threading.Event()).run()
         return time.perf_counter() - began
@@ -115,7 +125,7 @@ def main(
     rounds: Annotated[int, typer.Option(min=1, help="Rounds that count.")] = 5,
 ) -> None:
     """Measure, and write the result into docs/performance.md."""
-    settings, console = own_pipeline(), Console()
+    settings, console = own_pipeline(events_per_batch=500_000), Console()
     name = settings.topic.ads
     good, bad = f"{name}-good", f"{name}-bad"
     produce(settings, good, messages, 0.0)

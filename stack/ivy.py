@@ -4,7 +4,7 @@ import queue
 import subprocess
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import IO
@@ -28,9 +28,16 @@ Report = Callable[[str], None]
 
 
 def retrieve(
-    settings: StackSettings, names: Path, *, into: Path, downloads: Path, expected: int | None, report: Report
+    settings: StackSettings,
+    names: Path,
+    *,
+    into: Path,
+    downloads: Path,
+    expected: int | None,
+    report: Report,
+    configurations: Sequence[str] = CONFIGURATIONS,
 ) -> None:
-    """Put every file of `names`, WANTED or LISTED, under `into/<configuration>/`. Raises StackError in one line.
+    """Put every file of `names`, WANTED, LISTED or another, under `into/<configuration>/`. Raises StackError, one line.
 
     `downloads` is Ivy's own cache. A try that got further is followed by another: a single file that failed among a
     hundred and fifty is usual on a bad line.
@@ -38,7 +45,7 @@ def retrieve(
     reason = ""
     for _attempt in range(ATTEMPTS):
         before = _bytes_under(downloads)
-        reason = _run(_command(settings, names, into, downloads), downloads, expected, report)
+        reason = _run(_command(settings, names, into, downloads, configurations), downloads, expected, report)
         if not reason:
             return
         if _bytes_under(downloads) <= before:
@@ -55,7 +62,9 @@ def _remedy(reason: str) -> str:
     return "check the network (HTTPS_PROXY is honoured) and run it again; what is fetched already is kept"
 
 
-def _command(settings: StackSettings, names: Path, into: Path, downloads: Path) -> list[str]:
+def _command(
+    settings: StackSettings, names: Path, into: Path, downloads: Path, configurations: Sequence[str]
+) -> list[str]:
     java = find_java(settings.java_home)
     return [
         str(java.executable),
@@ -64,7 +73,7 @@ def _command(settings: StackSettings, names: Path, into: Path, downloads: Path) 
         *network_options(downloads.parent),
         *("-cp", str(_ivy_jar()), "org.apache.ivy.Main"),
         *("-settings", str(_HERE / "ivysettings.xml"), "-ivy", str(names), "-cache", str(downloads)),
-        *("-confs", *CONFIGURATIONS),
+        *("-confs", *configurations),
         *("-retrieve", f"{into}/[conf]/[artifact]-[revision](-[classifier]).[ext]"),
         *("-types", "jar", "bundle", "tar.gz"),
     ]

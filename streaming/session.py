@@ -38,7 +38,7 @@ _JAVA_OPTIONS = f"-Duser.timezone=UTC -Xss16m -XX:-DontCompileHugeMethods {_AVRO
 # What Spark's pages, plans and logs do not show, by its name or its value: Spark's own default, and Kafka's logins.
 _SECRETS = "(?i)secret|password|token|access[.]?key|jaas"
 
-_STATE_STORES = {
+STATE_STORES = {
     "rocksdb": "org.apache.spark.sql.execution.streaming.state.RocksDBStateStoreProvider",
     "memory": "org.apache.spark.sql.execution.streaming.state.HDFSBackedStateStoreProvider",
 }
@@ -131,7 +131,7 @@ def open_session(
         "spark.redaction.regex": _SECRETS,
         "spark.sql.session.timeZone": "UTC",
         "spark.sql.shuffle.partitions": str(spark.shuffle_partitions),
-        "spark.sql.streaming.stateStore.providerClass": _STATE_STORES[spark.state_store],
+        "spark.sql.streaming.stateStore.providerClass": STATE_STORES[spark.state_store],
         "spark.sql.streaming.stateStore.rocksdb.changelogCheckpointing.enabled": "true",
         # To count its rows RocksDB would look each one up before it writes it: a third of what deduplication costs.
         "spark.sql.streaming.stateStore.rocksdb.trackTotalNumberOfRows": "false",
