@@ -104,9 +104,9 @@ def main(
                 console.print(f"round {number}: {name}: {drained.rate:,.0f}/s, {drained.whole:.1f} s in all")
                 if number:  # the first one only warms up
                     results.setdefault(name, []).append(drained)
-    if write:
-        _write(results, missing, messages, load)
-        console.print(f"written to {page.PAGE} and {RESULTS.name}")
+            if write and number:
+                _write(results, missing, messages, load)
+                console.print(f"round {number} written to {page.PAGE.name} and {RESULTS.name}")
 
 
 def _state_in(spark: SparkSession, store: str) -> None:

@@ -56,7 +56,7 @@ class Flink:
     tables: Any
 
     def drain(self, full: str, empty: str, messages: int) -> Drained:
-        """Take the table `full`, and `empty` just before: what it costs to start and end."""
+        """Take the table `full`, and `empty` just before: what it costs to start and end. Raises PeerMissing."""
         nothing = self._run(empty)
         began = time.perf_counter()
         milliseconds = self._run(full)
@@ -70,8 +70,11 @@ class Flink:
         )
 
     def _run(self, table: str) -> int:
-        client = self.tables.executeSql(QUERY.format(table=table)).getJobClient().get()
-        return int(client.getJobExecutionResult().get().getNetRuntime())
+        try:
+            client = self.tables.executeSql(QUERY.format(table=table)).getJobClient().get()
+            return int(client.getJobExecutionResult().get().getNetRuntime())
+        except Py4JError as error:
+            raise PeerMissing(f"Flink failed: {first_cause(error)}") from error
 
 
 @contextmanager

@@ -50,7 +50,7 @@ def one_query(spark: SparkSession, settings: Settings, topic: str) -> Drained:
 def two_queries(spark: SparkSession, settings: Settings, topic: str) -> Drained:
     """A Python UDF; one query for the windows, another for the totals."""
     with _tables(settings) as session:
-        decoded = F.udf(_decode, EVENT)(_payload())
+        decoded = F.udf(_decode, EVENT, useArrow=False)(_payload())
         windows = _windowed(_events(spark, settings, topic, decoded))
         totals = _summed(_events(spark, settings, topic, decoded).groupBy("ad_id"))
         return _run([(windows, _inserted(session)), (totals, _added(session))])
