@@ -5,7 +5,7 @@ which are named here. A replayed batch publishes its letters again, and two jobs
 the place (topic, partition, offset) says which are the same, and the newest copy is taken.
 
 What was sent back is in a compacted topic beside it, `<dead-letter topic>.replayed`: the place is the key, and the
-value says when and where to (docs/decisions/0015).
+value says when and where to (docs/decisions/0016).
 """
 
 import json

@@ -28,6 +28,8 @@ from adstream.settings import CassandraSettings, Settings
 # A change of schema writes several system tables, which a busy node takes seconds for.
 STATEMENT_SECONDS = 30.0
 SECONDS_PER_DAY = 86_400
+# What these say holds for as long as there are results: whose checkpoint counts, and what was corrected.
+_KEPT = ("job_checkpoints", "backfills")
 
 _RECORDS_TABLE = """CREATE TABLE IF NOT EXISTS {keyspace}.schema_migrations (
     version int PRIMARY KEY, name text, checksum text, applied_at timestamp, applied_by text)"""
@@ -176,16 +178,17 @@ def _apply(run: Run, keyspace: str, migration: Migration) -> None:
 
 
 def _reconcile_ttl(run: Run, settings: CassandraSettings, report: Report) -> None:
-    """Rows of the tables that grow with time expire; those are the ones with clustering columns."""
+    """Rows of the tables that grow with time expire; those are the ones with clustering columns, but for `_KEPT`."""
     keyspace, wanted = settings.keyspace, settings.window_ttl_days * SECONDS_PER_DAY
     columns = run("SELECT table_name, kind FROM system_schema.columns WHERE keyspace_name = %s", (keyspace,))
     growing = {column.table_name for column in columns if column.kind == "clustering"}
     query = "SELECT table_name, default_time_to_live FROM system_schema.tables WHERE keyspace_name = %s"
     changed = []
     for stored in run(query, (keyspace,)):
-        if stored.table_name in growing and stored.default_time_to_live != wanted:
-            run(f"ALTER TABLE {keyspace}.{stored.table_name} WITH default_time_to_live = {wanted}", ())
-            if stored.default_time_to_live:
+        seconds = 0 if stored.table_name in _KEPT else wanted
+        if stored.table_name in growing and stored.default_time_to_live != seconds:
+            run(f"ALTER TABLE {keyspace}.{stored.table_name} WITH default_time_to_live = {seconds}", ())
+            if stored.default_time_to_live and seconds:
                 changed.append(f"{keyspace}.{stored.table_name}")
     if changed:
         tables = changed[0] if len(changed) == 1 else f"{len(changed)} tables in {keyspace}"

@@ -42,9 +42,9 @@ def tables(session: Session, settings: Settings) -> set[str]:
     return {row.table_name for row in session.execute(query, (settings.cassandra.keyspace,))}
 
 
-def time_to_live(session: Session, settings: Settings) -> int:
+def time_to_live(session: Session, settings: Settings, table: str = "ad_metrics_by_window") -> int:
     query = "SELECT default_time_to_live FROM system_schema.tables WHERE keyspace_name = %s AND table_name = %s"
-    found: int = session.execute(query, (settings.cassandra.keyspace, "ad_metrics_by_window")).one()[0]
+    found: int = session.execute(query, (settings.cassandra.keyspace, table)).one()[0]
     return found
 
 
@@ -123,6 +123,19 @@ def test_options_follow_the_settings(settings: Settings, session: Session, monke
 
     said.clear()
     migrate(Settings(), report=said.append)
+    assert said == []
+
+
+@pytest.mark.parametrize("table", ["job_checkpoints", "backfills"])
+def test_which_checkpoint_counts_and_what_was_corrected_does_not_expire(
+    settings: Settings, session: Session, table: str
+) -> None:
+    migrate(settings)
+    assert time_to_live(session, settings, table) == 0
+    session.execute(f"ALTER TABLE {settings.cassandra.keyspace}.{table} WITH default_time_to_live = 86400")
+    said: list[str] = []
+    migrate(settings, report=said.append)
+    assert time_to_live(session, settings, table) == 0
     assert said == []
 
 
