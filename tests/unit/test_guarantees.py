@@ -1,14 +1,18 @@
-"""docs/guarantees.md names tests that exist, and every fault test is named there."""
+"""docs/guarantees.md and docs/report.md name tests that exist, and every fault test is named in the first."""
 
 import re
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "guarantees.md").read_text(encoding="utf-8")
+REPORT = (ROOT / "docs" / "report.md").read_text(encoding="utf-8")
 
 
-def test_every_named_test_exists() -> None:
-    named = re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", PAGE)
+@pytest.mark.parametrize("page", [PAGE, REPORT], ids=["guarantees", "report"])
+def test_every_named_test_exists(page: str) -> None:
+    named = re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", page)
     assert len(named) > 15
     for file, test in named:
         assert f"def {test}(" in (ROOT / file).read_text(encoding="utf-8") if test else (ROOT / file).is_file(), file

@@ -1,0 +1,45 @@
+"""docs/troubleshooting.md quotes lines as the code words them, and docs/README.md lists every page."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+PAGE = (DOCS / "troubleshooting.md").read_text(encoding="utf-8")
+PACKAGES = ("adstream", "consumer", "producer", "stack", "streaming")
+
+
+def texts(source: str) -> Iterator[str]:
+    """Every string of the source; of an f-string the constant parts, with `...` for each of the others."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.JoinedStr):
+            yield "".join(str(part.value) if isinstance(part, ast.Constant) else "..." for part in node.values)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.value
+
+
+def quoted() -> list[str]:
+    """The code spans, one after the other, at the start of a heading or of a list's item."""
+    starts = re.findall(r"^(?:#+|-) ((?:`[^`\n]+`(?:, )?)+)", PAGE, re.MULTILINE)
+    return [line for start in starts for line in re.findall(r"`([^`]+)`", start)]
+
+
+def test_every_quoted_line_is_in_the_code() -> None:
+    files = [file for package in PACKAGES for file in (ROOT / package).rglob("*.py")]
+    said = {text for file in files for text in texts(file.read_text(encoding="utf-8"))}
+    lines = quoted()
+    assert len(lines) > 80
+    assert [line for line in lines if not any(line in text for text in said)] == []
+
+
+def test_the_contents_list_every_section() -> None:
+    anchors = re.findall(r"\]\(#([a-z-]+)\)", PAGE.partition("\n## ")[0])
+    sections = re.findall(r"^## (.+)$", PAGE, re.MULTILINE)
+    assert anchors == [section.lower().replace(",", "").replace(" ", "-") for section in sections]
+
+
+def test_the_index_lists_every_page() -> None:
+    listed = re.findall(r"\]\(([^)#]+)\)", (DOCS / "README.md").read_text(encoding="utf-8"))
+    assert {page.name for page in DOCS.glob("*.md")} - {"README.md"} <= set(listed)
