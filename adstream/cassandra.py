@@ -105,10 +105,19 @@ def open_session(settings: CassandraSettings, *, keyspace: str | None = None) ->
 def require_tables(settings: CassandraSettings, names: Iterable[str]) -> None:
     """Raises MigrationError where the keyspace lacks one of them."""
     with connect(settings) as session:
-        keyspace = session.cluster.metadata.keyspaces.get(settings.keyspace)
-        for name in names:
-            if keyspace is None or name not in keyspace.tables:
-                raise MigrationError(f"keyspace {settings.keyspace} has no table {name}", "run `adstream migrate`")
+        table_metadata(session, settings, names)
+
+
+def table_metadata(session: Session, settings: CassandraSettings, names: Iterable[str]) -> dict[str, Any]:
+    """Name -> what the driver knows of the table. Raises MigrationError where the keyspace lacks one."""
+    keyspace = session.cluster.metadata.keyspaces.get(settings.keyspace)
+    present = keyspace.tables if keyspace else {}
+    found = {}
+    for name in names:
+        if name not in present:
+            raise MigrationError(f"keyspace {settings.keyspace} has no table {name}", "run `adstream migrate`")
+        found[name] = present[name]
+    return found
 
 
 def explain(error: Exception, settings: CassandraSettings) -> AdstreamError:

@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import StructType
 
-from adstream.cassandra import connect
+from adstream.cassandra import connect, table_metadata
 from adstream.errors import MigrationError, SinkError
 from adstream.settings import CassandraSettings, Settings
 from streaming.sinks.cassandra import RowWriter, Table
@@ -67,11 +67,7 @@ class Tables:
 
 def _layouts(settings: CassandraSettings, tables: Mapping[str | None, str], columns: list[str]) -> tuple[Layout, ...]:
     with connect(settings) as session:
-        keyspace = session.cluster.metadata.keyspaces.get(settings.keyspace)
-        present = keyspace.tables if keyspace else {}
-        for name in tables.values():
-            if name not in present:
-                raise MigrationError(f"keyspace {settings.keyspace} has no table {name}", "run `adstream migrate`")
+        present = table_metadata(session, settings, tables.values())
         layouts = tuple(_layout(present[name], columns, kind) for kind, name in tables.items())
     taken = {_KIND, *(name for layout in layouts for name in layout.sources)}
     lost = [name for name in columns if name not in taken]
