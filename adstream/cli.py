@@ -14,6 +14,7 @@ from adstream.commands.batch import batch
 from adstream.commands.consume import consume
 from adstream.commands.cql import cql
 from adstream.commands.demo import demo
+from adstream.commands.explain import explain
 from adstream.commands.migrate import migrate
 from adstream.commands.produce import produce
 from adstream.commands.reset import reset
@@ -53,6 +54,7 @@ app.command()(migrate)
 app.command()(show)
 app.command()(cql)
 app.command()(jobs)
+app.command()(explain)
 app.command()(stream)
 app.command()(batch)
 app.command()(validate)
