@@ -21,6 +21,7 @@ from adstream.commands.reset import reset
 from adstream.commands.show import show
 from adstream.commands.sql import sql
 from adstream.commands.stream import jobs, stream
+from adstream.commands.usage import Commands
 from adstream.commands.validate import validate
 from adstream.commands.verify import verify
 from adstream.errors import AdstreamError
@@ -28,6 +29,7 @@ from adstream.settings import ENV_FILE_OPTION
 
 app = typer.Typer(
     name="adstream",
+    cls=Commands,
     help="Ad analytics on Kafka, Avro, Spark Structured Streaming and Cassandra.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -72,10 +74,10 @@ def main() -> None:
     # The program says in its own lines what a user needs; what libraries log is not for the terminal.
     logging.getLogger().addHandler(logging.NullHandler())
     try:
-        app()
+        app(prog_name="adstream")
     except AdstreamError as error:
         sys.stderr.write(f"error: {error}\n")
-        sys.exit(1)
+        sys.exit(error.exit_code)
 
 
 if __name__ == "__main__":

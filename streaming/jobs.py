@@ -5,6 +5,7 @@ from pathlib import Path
 
 from adstream.errors import ConfigError
 from adstream.nearest import did_you_mean
+from streaming.batch_jobs import BATCH_JOBS
 from streaming.job import Job, Lookup
 from streaming.patterns.ad_clicks import ad_clicks
 from streaming.patterns.ad_metrics import SLACK, ad_metrics
@@ -232,6 +233,8 @@ JOBS = {job.name: job for job in _CATALOGUE}
 def find(name: str) -> Job:
     """Raises ConfigError with the nearest name."""
     job = JOBS.get(name)
+    if job is None and name in BATCH_JOBS:
+        raise ConfigError(f"{name} does not stream", f"run it with `adstream batch {name}`")
     if job is None:
         raise ConfigError(f"there is no job {name}", did_you_mean(name, JOBS, "`adstream jobs` lists them"))
     return job

@@ -10,6 +10,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 from adstream.errors import ConfigError, Mismatch
+from adstream.nearest import did_you_mean
 from adstream.settings import Settings
 
 # The ledger is not folded, also where no terminal says how wide it is.
@@ -49,7 +50,8 @@ def verify(
     from adstream.verify.ad_metrics import Wish
 
     if job != "ad-metrics":
-        raise ConfigError(f"there is nothing to verify for {job}", "use `adstream verify ad-metrics`")
+        remedy = did_you_mean(job, ["ad-metrics"], "use `adstream verify ad-metrics`")
+        raise ConfigError(f"there is nothing to verify for {job}", remedy)
     settings = Settings()
     wish = Wish(acknowledged or (), baseline, keep_baseline, partial)
     report(settings, checkpoint or settings.checkpoints / job, Console(highlight=False, soft_wrap=True), wish)
