@@ -31,6 +31,7 @@ app = typer.Typer(
     name="adstream",
     cls=Commands,
     help="Ad analytics on Kafka, Avro, Spark Structured Streaming and Cassandra.",
+    epilog="Example: `adstream demo`",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",

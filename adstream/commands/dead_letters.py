@@ -19,7 +19,12 @@ from adstream.settings import Settings
 if TYPE_CHECKING:
     from adstream.dead_letters import Letter, Mark, Wanted
 
-app = typer.Typer(cls=Commands, help="Messages that could not be used: what, why, and again.", no_args_is_help=True)
+app = typer.Typer(
+    cls=Commands,
+    help="Messages that could not be used: what, why, and again.",
+    epilog="Example: `adstream dead-letters list`",
+    no_args_is_help=True,
+)
 
 SHOWN = 20
 

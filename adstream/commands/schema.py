@@ -11,7 +11,12 @@ from adstream.settings import Settings
 
 _REMEDY = "give added fields a default, and keep the names and types of the others"
 
-app = typer.Typer(cls=Commands, help="The contracts in schemas/ and the schema registry.", no_args_is_help=True)
+app = typer.Typer(
+    cls=Commands,
+    help="The contracts in schemas/ and the schema registry.",
+    epilog="Example: `adstream schema register`",
+    no_args_is_help=True,
+)
 
 
 @app.command()

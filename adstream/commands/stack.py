@@ -34,7 +34,9 @@ def register(app: typer.Typer) -> None:
 def secure(data_dir: DataDir = None) -> None:
     """Make certificates, passwords and a file of settings for each role of a secured stack; `up --secured` does, too.
 
-    What is there already is kept. Example: `adstream secure`
+    What is there already is kept.
+
+    Example: `adstream secure`
     """
     from stack import secured
 
@@ -94,7 +96,7 @@ def up(
 def down(data_dir: DataDir = None, secured: IsSecured = False) -> None:
     """Stop the local services; their data are kept for the next `up`.
 
-    Example: adstream down
+    Example: `adstream down`
     """
     from stack import local
 
@@ -109,7 +111,7 @@ def status(
 ) -> None:
     """Show what runs where, and how it is. Exits with 1 when a service is down.
 
-    Example: adstream status --json
+    Example: `adstream status --json`
     """
     from stack import local
 
@@ -125,7 +127,7 @@ def status(
 def doctor(data_dir: DataDir = None, secured: IsSecured = False) -> None:
     """Check this machine before trying: Java, Python, ports, memory, disk and more. Exits with 1 on a FAIL.
 
-    Example: adstream doctor
+    Example: `adstream doctor`
     """
     from rich.console import Console
 

@@ -45,7 +45,11 @@ def verify(
     """Compute windows and totals again from the raw topic, compare them with Cassandra, cell by cell, and account for
     every offset. The job may be running.
 
-    Exits with 1 when anything differs, is missing, or cannot be proved. Example: `adstream verify ad-metrics`
+    Exits with 1 when anything differs, is missing, or cannot be proved.
+
+    Example: `adstream verify ad-metrics`
+
+    Example: `adstream verify ad-metrics --keep-baseline`
     """
     from adstream.verify.ad_metrics import Wish
 
