@@ -122,7 +122,7 @@ def _show_lakehouse(asked: _Asked, name: str) -> None:
     with out.status("starting Spark, which reads Iceberg"), spark_session(settings, "show", lakehouse=True) as spark:
         columns, rows = newest_rows(spark, settings.lakehouse, name, asked.limit)
     if asked.as_json:
-        print_document(tables_document({name: [row.asDict() for row in rows]}, complete=True))
+        print_document(tables_document({name: rows}, complete=True))
         return
     out.print(table(name, columns, rows) if rows else f"{name} holds nothing yet")
 

@@ -1,12 +1,16 @@
 """`--json` prints one document and nothing else on standard output; what the services would say is given here."""
 
 import json
+import time
+from contextlib import nullcontext
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pyspark.sql import Row, functions
+from pyspark.sql.types import DoubleType, StructType, TimestampType
 from typer.testing import CliRunner, Result
 
 from adstream import ad_metrics_tables, dead_letters, late_events, result_tables
@@ -26,6 +30,7 @@ from adstream.verify.tables import Comparison
 from stack import doctor, local
 from stack.doctor import Finding
 from stack.local import Status
+from streaming import lakehouse, session
 from streaming.batch_jobs import BATCH_JOBS
 from streaming.jobs import JOBS
 
@@ -104,6 +109,38 @@ def test_show_of_ads_has_the_columns_of_the_tables(monkeypatch: pytest.MonkeyPat
     [shown] = both["ad_metrics_by_window"]
     assert shown["window_end"] == "2026-03-01T10:01:00.000Z"
     assert shown["avg_cost_per_view"] == "0.250000"
+
+
+class SparkTable:
+    """A table of one row, as Spark gives it to Python."""
+
+    columns = ("window_start", "average")
+    schema = StructType().add("window_start", TimestampType()).add("average", DoubleType())
+
+    def orderBy(self, *_by: object) -> "SparkTable":  # noqa: N802
+        return self
+
+    def limit(self, _limit: int) -> "SparkTable":
+        return self
+
+    def collect(self) -> list[Row]:
+        micros = int(TEN.replace(tzinfo=UTC).timestamp()) * 1_000_000
+        return [Row(window_start=TimestampType().fromInternal(micros), average=float("nan"))]
+
+
+def test_show_of_the_lakehouse_is_in_utc_wherever_the_machine_stands(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(session, "spark_session", lambda *_what, **_how: nullcontext())
+    monkeypatch.setattr(lakehouse, "existing_table", lambda *_what: SparkTable())
+    monkeypatch.setattr(functions, "desc", lambda name: name)
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    try:
+        found = run("show", "sensor-moving-averages")
+    finally:
+        monkeypatch.delenv("TZ")
+        time.tzset()
+    shown = {"window_start": "2026-03-01T10:00:00.000Z", "average": "NaN"}
+    assert found == {"tables": {"sensor_5min_slide1min": [shown]}, "complete": True}
 
 
 def test_show_of_late_events(monkeypatch: pytest.MonkeyPatch) -> None:
