@@ -211,15 +211,16 @@ class _Drawn:
             what = (inspect.getdoc(job.state.remembered) or "").split(".")[0]
             yield f"{what}: {job.state.lasts.format(**values)}"
             return
-        groups = " and ".join(name for name in job.key if name not in _NOT_A_GROUP)
-        per = f" per {groups}" if groups else ""
+        names = [name for name in job.key if name not in _NOT_A_GROUP]
+        per = f" per {' and '.join(names)}" if names else ""
         for_ever = job.output_mode == "complete"
         if "gap" in job.parameters:
             yield f"the sessions{per}, until the watermark is {self._value('gap')} past the last event"
         elif "window" in job.parameters:
-            yield f"one row{per} and window, {'for ever' if for_ever else 'until the watermark passes its end'}"
+            each = " and ".join([*names, "window"])
+            yield f"one row per {each}, {'for ever' if for_ever else 'until the watermark passes its end'}"
             yield from (f"one row of kind {kind}{per}, for ever" for kind in self._kinds_without_window())
-        elif groups and job.output_mode != "append":
+        elif names and job.output_mode != "append":
             yield f"one row{per}, for ever"
 
     def _kinds_without_window(self) -> Iterator[str]:

@@ -101,7 +101,7 @@ def test_state_follows_from_mode_windows_kinds_and_rules() -> None:
     assert "late is what it has passed" in step(of_job(windows.in_mode("update"), settings), "watermark")
     assert "one row per user_id, for ever" in state(find("transaction-totals"))
     assert "one row of kind total per ad_id, for ever" in state(find("ad-metrics"))
-    assert "one row and window" in state(find("unique-visitors"))
+    assert "one row per window, until" in state(find("unique-visitors"))
     assert "until the watermark is 30s past the last event" in state(find("session-windows"))
     assert "until the watermark is 2h past the last" in state(
         find("expiring-totals").with_parameters(timeout=timedelta(hours=2))
