@@ -1,12 +1,12 @@
 """The Iceberg catalog of the settings: Spark's configuration for it, and the tables in its namespace."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
 from pyspark.errors import PySparkException
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
@@ -90,7 +90,12 @@ def newest_rows(
         return [], []
     times = [field.name for field in table.schema if field.dataType.typeName() in ("timestamp", "date")]
     rows = table.orderBy(F.desc(times[0]), *table.columns).limit(limit).collect()
-    return table.columns, [{column: _in_utc(value) for column, value in row.asDict().items()} for row in rows]
+    return table.columns, in_utc(rows)
+
+
+def in_utc(rows: Iterable[Row]) -> list[dict[str, Any]]:
+    """Collected rows by column, with times that say that they are UTC."""
+    return [{column: _in_utc(value) for column, value in row.asDict().items()} for row in rows]
 
 
 def _in_utc(value: object) -> object:

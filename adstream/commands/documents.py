@@ -17,6 +17,11 @@ def print_document(found: object) -> None:
     typer.echo(json.dumps(strict(found), indent=2, allow_nan=False))
 
 
+def print_row(row: Mapping[str, Any]) -> None:
+    """One line of strict JSON, for rows that are read one by one."""
+    typer.echo(json.dumps(strict(row), allow_nan=False))
+
+
 def tables_document(tables: Mapping[str, Iterable[Mapping[str, Any]]], *, complete: bool) -> dict[str, Any]:
     """Rows by table; `complete` is False where not all were looked at to choose these. Times without a zone are UTC."""
     rows = {

@@ -6,6 +6,7 @@ from contextlib import nullcontext
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -30,9 +31,10 @@ from adstream.verify.tables import Comparison
 from stack import doctor, local
 from stack.doctor import Finding
 from stack.local import Status
-from streaming import lakehouse, session
+from streaming import lakehouse, launch, session, validation
 from streaming.batch_jobs import BATCH_JOBS
 from streaming.jobs import JOBS
+from streaming.validation import Check
 
 TEN = datetime(2026, 3, 1, 10, 0)  # noqa: DTZ001 - as Cassandra's driver gives times: UTC, without saying so
 
@@ -141,6 +143,31 @@ def test_show_of_the_lakehouse_is_in_utc_wherever_the_machine_stands(monkeypatch
         time.tzset()
     shown = {"window_start": "2026-03-01T10:00:00.000Z", "average": "NaN"}
     assert found == {"tables": {"sensor_5min_slide1min": [shown]}, "complete": True}
+
+
+def test_rows_of_sql_are_one_object_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [Row(user_id="u1", at=None, total=Decimal("1.10")), Row(user_id="u2", at=date(2026, 3, 1), total=None)]
+    found = SimpleNamespace(
+        columns=["user_id", "at", "total"], limit=lambda _most: SimpleNamespace(collect=lambda: rows)
+    )
+    spark = SimpleNamespace(sql=lambda _query: found)
+    monkeypatch.setattr(launch, "computed", lambda *_what: nullcontext(spark))
+    done = ended("sql", "user-clicks", "select 1", "--topic", "t")
+    assert [json.loads(line) for line in done.stdout.splitlines()] == [
+        {"user_id": "u1", "at": None, "total": "1.10"},
+        {"user_id": "u2", "at": "2026-03-01", "total": None},
+    ]
+
+
+def test_validate_prints_its_checks_and_fails_where_one_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    checks = [Check("it is not empty", True, "3 rows"), Check("within bounds", False, "99.5")]
+    chosen = SimpleNamespace(run=lambda *_what: checks, clean_up=lambda *_what: ["lakehouse.demo.t"])
+    monkeypatch.setattr(validation, "find", lambda _job: chosen)
+    monkeypatch.setattr(session, "spark_session", lambda *_what, **_how: nullcontext())
+    done = ended("validate", "sensor-averages", "--clean-up", code=1)
+    assert isinstance(done.exception, Mismatch)
+    assert [each["holds"] for each in json.loads(done.stdout)] == [True, False]
+    assert "removed lakehouse.demo.t" in done.stderr
 
 
 def test_show_of_late_events(monkeypatch: pytest.MonkeyPatch) -> None:
