@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from adstream.commands.flow_pages import as_mermaid, as_text
+from adstream.commands.flow_pages import IN_ASCII, as_mermaid, as_text
 from adstream.errors import ConfigError
 from adstream.nearest import did_you_mean
 from adstream.settings import Settings
@@ -45,7 +45,7 @@ def explain(
         return
     out = Console(highlight=False, soft_wrap=True)
     for line in as_text(flow, min(out.width, _WIDEST) if out.is_terminal else _WIDEST):
-        out.print(line)
+        out.print(line.translate(IN_ASCII) if out.options.ascii_only else line)
 
 
 def _flow(name: str, settings: Settings) -> "Flow":

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 _WIDTH = 100
 _BOX_WIDTH = 44
+# For where standard output takes no more than ASCII.
+IN_ASCII = str.maketrans("│▼├└─▶◀", "|v+`-><")
 
 
 def as_text(flow: "Flow", width: int = _WIDTH) -> Iterator[str]:

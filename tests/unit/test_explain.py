@@ -88,6 +88,15 @@ def test_text_is_plain_in_a_pipe_and_not_too_wide(name: str) -> None:
     assert max(map(len, said.splitlines()[2:])) <= 100
 
 
+def test_an_output_that_takes_only_ascii_gets_no_more() -> None:
+    ascii_only = os.environ | {"PYTHONIOENCODING": "ascii"}
+    command = [sys.executable, "-m", "adstream.cli", "explain", "fruit-categories"]
+    said = subprocess.run(command, check=True, timeout=120, env=ascii_only, capture_output=True).stdout.decode("ascii")
+    assert "v watermark" in said
+    assert "|<-- file: fruit_categories.csv" in said
+    assert "`-> Cassandra table ads.fruit_categories" in said
+
+
 def test_state_follows_from_mode_windows_kinds_and_rules() -> None:
     settings = Settings()
 
