@@ -14,12 +14,14 @@ from adstream.commands.batch import batch
 from adstream.commands.consume import consume
 from adstream.commands.cql import cql
 from adstream.commands.demo import demo
+from adstream.commands.explain import explain
 from adstream.commands.migrate import migrate
 from adstream.commands.produce import produce
 from adstream.commands.reset import reset
 from adstream.commands.show import show
 from adstream.commands.sql import sql
 from adstream.commands.stream import jobs, stream
+from adstream.commands.usage import Commands
 from adstream.commands.validate import validate
 from adstream.commands.verify import verify
 from adstream.errors import AdstreamError
@@ -27,7 +29,9 @@ from adstream.settings import ENV_FILE_OPTION
 
 app = typer.Typer(
     name="adstream",
+    cls=Commands,
     help="Ad analytics on Kafka, Avro, Spark Structured Streaming and Cassandra.",
+    epilog="Example: `adstream demo`",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
@@ -53,6 +57,7 @@ app.command()(migrate)
 app.command()(show)
 app.command()(cql)
 app.command()(jobs)
+app.command()(explain)
 app.command()(stream)
 app.command()(batch)
 app.command()(validate)
@@ -70,10 +75,10 @@ def main() -> None:
     # The program says in its own lines what a user needs; what libraries log is not for the terminal.
     logging.getLogger().addHandler(logging.NullHandler())
     try:
-        app()
+        app(prog_name="adstream")
     except AdstreamError as error:
         sys.stderr.write(f"error: {error}\n")
-        sys.exit(1)
+        sys.exit(error.exit_code)
 
 
 if __name__ == "__main__":

@@ -31,3 +31,9 @@ def parse_duration(text: str) -> timedelta:
     if match is None or unit is None:
         raise ConfigError(f"{text!r} is not a duration", "write it like 30s, 1 minute or 2h")
     return float(match["number"]) * _UNITS[unit]
+
+
+def duration_text(duration: timedelta) -> str:
+    """The duration as `parse_duration` takes it, in the largest unit that says it in whole numbers: `90s`, `2h`."""
+    unit, length = next(each for each in reversed(_UNITS.items()) if not duration % each[1] or each[0] == "ms")
+    return f"{duration // length}{unit}" if duration else "0"

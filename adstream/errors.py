@@ -1,6 +1,7 @@
 """Every error a user can meet, as one tree.
 
 AdstreamError
+├── WrongUsage             a command or option that does not exist, or an argument that is missing
 ├── ConfigError            a setting or option that cannot be used
 ├── ServiceUnavailable     a broker, registry or Cassandra node that does not answer
 ├── AccessDenied           wrong credentials, or no right to do it
@@ -18,13 +19,17 @@ AdstreamError
 ├── Unproved               what can no longer be computed, because messages have aged out of the topic
 └── StackError             a local service that could not be fetched, started or stopped
 
-The command line prints one as `error: <what is wrong>; <what to do>` and exits with 1. Anything else that escapes is
-a bug, and keeps its traceback.
+The command line prints one as `error: <what is wrong>; <what to do>` and exits with 1, or with 2 for a WrongUsage.
+Anything else that escapes is a bug, and keeps its traceback.
 """
+
+from typing import ClassVar
 
 
 class AdstreamError(Exception):
     """`problem` says what is wrong, `remedy` what to do about it; both without a full stop, each on one line."""
+
+    exit_code: ClassVar[int] = 1
 
     def __init__(self, problem: str, remedy: str = "") -> None:
         self.problem = " ".join(problem.split())
@@ -33,6 +38,12 @@ class AdstreamError(Exception):
 
     def __reduce__(self) -> tuple[type["AdstreamError"], tuple[str, str]]:
         return type(self), (self.problem, self.remedy)
+
+
+class WrongUsage(AdstreamError):
+    """A command or option that does not exist, or an argument that is missing."""
+
+    exit_code = 2
 
 
 class ConfigError(AdstreamError):

@@ -49,6 +49,12 @@ def violation(event: Event, schema: Event, time_field: str, arrival_ms: int) -> 
     return None
 
 
+def reasons(schema: Event, time_field: str) -> list[str]:
+    """Every reason for which an event of this contract can be refused, in the job's order."""
+    named = [f"{name}_{rule}" for name, rule, _wants, _broken in _rules(schema)]
+    return [*named, f"{time_field}_ahead", f"{time_field}_before_1970"]
+
+
 Rule = tuple[str, str, str, Callable[[Any], bool]]
 
 

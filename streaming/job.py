@@ -15,6 +15,7 @@ from pyspark.sql import DataFrame
 
 from adstream.errors import ConfigError
 from adstream.nearest import did_you_mean
+from streaming.patterns.keyed_state import KeyRules
 from streaming.sinks.sink import Sink
 
 Mode = Literal["append", "update", "complete"]
@@ -34,7 +35,8 @@ class Job:
     """One streaming job: events of a topic -> `pattern` -> `sinks`; without sinks it prints.
 
     `contract` names the topic's contract, `key` the columns that tell its rows apart, and `modes` the output modes
-    that it can run in, the default first. A job with state of its own (transformWithState) has `arbitrary_state`.
+    that it can run in, the default first. A job with state of its own (transformWithState) names its rules as `state`.
+    `slack` is what its watermark waits beyond its lateness.
     `concerns` is a condition, in SQL, for the events that the pattern uses at all: no other can be late for it.
     """
 
@@ -47,14 +49,19 @@ class Job:
     modes: tuple[Mode, ...] = ("update",)
     trigger: timedelta = timedelta(seconds=3)
     json: bool = False
-    arbitrary_state: bool = False
+    state: type[KeyRules[Any]] | None = None
     lookup: Lookup | None = None
     concerns: str = "true"
+    slack: timedelta = timedelta(0)
     changed: Mapping[str, Parameter] = field(default_factory=dict)
 
     @property
     def output_mode(self) -> Mode:
         return self.modes[0]
+
+    @property
+    def arbitrary_state(self) -> bool:
+        return self.state is not None
 
     @property
     def parameters(self) -> dict[str, Parameter]:
@@ -70,6 +77,14 @@ class Job:
     def lateness(self) -> timedelta | None:
         """How late an event may arrive and count, where the job decides that for each event (streaming.judge)."""
         found = self.parameters.get("lateness")
+        return found if isinstance(found, timedelta) else None
+
+    @property
+    def watermark(self) -> timedelta | None:
+        """How far Spark's watermark stays behind the newest event time; None where the job has none."""
+        if self.lateness is not None:
+            return self.lateness + self.slack
+        found = self.parameters.get("watermark")
         return found if isinstance(found, timedelta) else None
 
     @property

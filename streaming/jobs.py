@@ -5,27 +5,28 @@ from pathlib import Path
 
 from adstream.errors import ConfigError
 from adstream.nearest import did_you_mean
+from streaming.batch_jobs import BATCH_JOBS
 from streaming.job import Job, Lookup
 from streaming.patterns.ad_clicks import ad_clicks
-from streaming.patterns.ad_metrics import ad_metrics
+from streaming.patterns.ad_metrics import SLACK, ad_metrics
 from streaming.patterns.ad_tail import ad_tail
-from streaming.patterns.error_alerts import error_alerts
-from streaming.patterns.expiring_totals import expiring_totals
+from streaming.patterns.error_alerts import ErrorAlerts, error_alerts
+from streaming.patterns.expiring_totals import ExpiringTotals, expiring_totals
 from streaming.patterns.fruit_categories import fruit_categories
 from streaming.patterns.hourly_sales import hourly_sales
 from streaming.patterns.logins import logins
 from streaming.patterns.mobile_actions import mobile_actions
 from streaming.patterns.order_values import order_values
-from streaming.patterns.rack_alerts import rack_alerts
+from streaming.patterns.rack_alerts import RackAlerts, rack_alerts
 from streaming.patterns.rack_temperatures import rack_temperatures
-from streaming.patterns.running_totals import running_totals
+from streaming.patterns.running_totals import RunningTotals, running_totals
 from streaming.patterns.sensors import sensor_averages, sensor_moving_averages
 from streaming.patterns.session_windows import session_windows
 from streaming.patterns.top_products import top_products
 from streaming.patterns.transactions import transaction_totals, transaction_windows
 from streaming.patterns.unique_visitors import unique_visitors
 from streaming.patterns.user_clicks import user_clicks
-from streaming.patterns.user_sessions import user_sessions
+from streaming.patterns.user_sessions import UserSessions, user_sessions
 from streaming.sinks.alerts import Alerts
 from streaming.sinks.iceberg import IcebergTable
 from streaming.sinks.ranking import TopProducts
@@ -42,6 +43,7 @@ _CATALOGUE = [
         ad_metrics,
         key=("kind", "ad_id", "window_start"),
         sinks=(Tables(total="ad_metrics", window="ad_metrics_by_window"),),
+        slack=SLACK,
     ),
     Job("ad-tail", "the ad events themselves, as they arrive", "ads_data", ad_tail, modes=("append",)),
     Job(
@@ -100,7 +102,7 @@ _CATALOGUE = [
         running_totals,
         key=("user_id",),
         sinks=(Tables("running_totals"),),
-        arbitrary_state=True,
+        state=RunningTotals,
         json=True,
     ),
     Job(
@@ -110,7 +112,7 @@ _CATALOGUE = [
         expiring_totals,
         key=("user_id",),
         sinks=(Tables("expiring_totals"),),
-        arbitrary_state=True,
+        state=ExpiringTotals,
         json=True,
     ),
     Job(
@@ -129,7 +131,7 @@ _CATALOGUE = [
         user_sessions,
         key=("user_id", "session_start"),
         sinks=(Tables("user_sessions"),),
-        arbitrary_state=True,
+        state=UserSessions,
     ),
     Job(
         "session-windows",
@@ -155,7 +157,7 @@ _CATALOGUE = [
         error_alerts,
         key=("window_start",),
         sinks=(Tables("error_alerts"), Alerts("error-alerts", subject=_SPAN, status="'raised'", at="window_start")),
-        arbitrary_state=True,
+        state=ErrorAlerts,
         concerns="event = 'error'",
     ),
     Job(
@@ -220,7 +222,7 @@ _CATALOGUE = [
         rack_alerts,
         key=("rack", "changed_at"),
         sinks=(Tables("rack_alerts"), Alerts("rack-alerts", subject="rack", status="status", at="changed_at")),
-        arbitrary_state=True,
+        state=RackAlerts,
         json=True,
     ),
 ]
@@ -231,6 +233,8 @@ JOBS = {job.name: job for job in _CATALOGUE}
 def find(name: str) -> Job:
     """Raises ConfigError with the nearest name."""
     job = JOBS.get(name)
+    if job is None and name in BATCH_JOBS:
+        raise ConfigError(f"{name} does not stream", f"run it with `adstream batch {name}`")
     if job is None:
         raise ConfigError(f"there is no job {name}", did_you_mean(name, JOBS, "`adstream jobs` lists them"))
     return job

@@ -1,7 +1,9 @@
 """The Iceberg catalog of the settings: Spark's configuration for it, and the tables in its namespace."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
 
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, Row, SparkSession
@@ -76,13 +78,28 @@ def _explained(settings: LakehouseSettings) -> Iterator[None]:
         ) from error
 
 
-def newest_rows(spark: SparkSession, settings: LakehouseSettings, name: str, limit: int) -> tuple[list[str], list[Row]]:
-    """Column names and rows of a table, newest first by its first time column; nothing where it is missing."""
+def newest_rows(
+    spark: SparkSession, settings: LakehouseSettings, name: str, limit: int
+) -> tuple[list[str], list[dict[str, Any]]]:
+    """Column names and rows of a table, newest first by its first time column; nothing where it is missing.
+
+    Times are UTC, and say so: Spark gives them to Python in this machine's zone, and without one.
+    """
     table = existing_table(spark, settings, name)
     if table is None:
         return [], []
     times = [field.name for field in table.schema if field.dataType.typeName() in ("timestamp", "date")]
-    return table.columns, table.orderBy(F.desc(times[0]), *table.columns).limit(limit).collect()
+    rows = table.orderBy(F.desc(times[0]), *table.columns).limit(limit).collect()
+    return table.columns, in_utc(rows)
+
+
+def in_utc(rows: Iterable[Row]) -> list[dict[str, Any]]:
+    """Collected rows by column, with times that say that they are UTC."""
+    return [{column: _in_utc(value) for column, value in row.asDict().items()} for row in rows]
+
+
+def _in_utc(value: object) -> object:
+    return value.astimezone(UTC) if isinstance(value, datetime) else value
 
 
 def first_line(error: Exception) -> str:

@@ -12,6 +12,7 @@ from rich.progress import Progress
 from adstream.commands.asking import ask, require_somebody
 from adstream.errors import ConfigError, Mismatch
 from adstream.moments import parse_moment
+from adstream.nearest import did_you_mean
 from adstream.settings import Settings
 
 if TYPE_CHECKING:
@@ -48,7 +49,8 @@ def backfill(
     Example: `adstream backfill ad-metrics --from 2026-01-31T10:00:00Z --to 2026-01-31T12:00:00Z --late --correct`
     """
     if job != "ad-metrics":
-        raise ConfigError(f"there is no backfill for {job}", "use `adstream backfill ad-metrics`")
+        remedy = did_you_mean(job, ["ad-metrics"], "use `adstream backfill ad-metrics`")
+        raise ConfigError(f"there is no backfill for {job}", remedy)
     now = datetime.now(UTC)
     first, last = parse_moment("--from", start, now), parse_moment("--to", end, now)
     if first >= last:

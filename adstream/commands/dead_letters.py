@@ -10,6 +10,7 @@ import typer
 
 from adstream.commands.asking import ask
 from adstream.commands.dead_letter_pages import listing, page, plan_lines
+from adstream.commands.usage import Commands
 from adstream.errors import ConfigError, ReplayRefused
 from adstream.moments import parse_moment
 from adstream.nearest import did_you_mean
@@ -18,7 +19,12 @@ from adstream.settings import Settings
 if TYPE_CHECKING:
     from adstream.dead_letters import Letter, Mark, Wanted
 
-app = typer.Typer(help="Messages that could not be used: what, why, and again.", no_args_is_help=True)
+app = typer.Typer(
+    cls=Commands,
+    help="Messages that could not be used: what, why, and again.",
+    epilog="Example: `adstream dead-letters list`",
+    no_args_is_help=True,
+)
 
 SHOWN = 20
 

@@ -1,5 +1,7 @@
 """The page of `adstream show JOB --late`: what was late, by window and in all, and what would have kept it."""
 
+from typing import Any
+
 from rich.console import Console
 from rich.table import Table
 
@@ -35,6 +37,30 @@ def show(settings: Settings, job: str, option: str, limit: int, out: Console) ->
         lines.append(f"only the newest {late_events.MOST_ROWS:,} rows were read")
     for line in lines:
         out.print(line, soft_wrap=True)
+
+
+def document(settings: Settings, job: str, option: str, limit: int) -> dict[str, Any]:
+    """The same facts for scripts: delays in seconds, by the share of late events that they would have kept."""
+    found = late_events.read(settings.cassandra, job)
+    windows = [
+        {"window_start": start, "events": sum(delays.values()), "kept_within_seconds": _within(delays)}
+        for start, delays in list(found.windows.items())[:limit]
+    ]
+    return {
+        "job": job,
+        "option": option,
+        "events": found.events,
+        "kept_within_seconds": _within(found.delays),
+        "windows": windows,
+        "windows_in_all": len(found.windows),
+        "events_of_other_checkpoints": found.others,
+        "complete": found.complete,
+    }
+
+
+def _within(delays: Delays) -> dict[str, int]:
+    names = {per_mille: f"p{per_mille / 10:g}".replace(".", "") for per_mille in SHARES}
+    return {names[per_mille]: percentile(delays, per_mille) for per_mille in SHARES} if delays else {}
 
 
 def _kept(delays: Delays) -> list[str]:

@@ -5,12 +5,18 @@ from typing import Annotated
 
 import typer
 
+from adstream.commands.usage import Commands
 from adstream.errors import BadInput, ConfigError, SchemaIncompatible
 from adstream.settings import Settings
 
 _REMEDY = "give added fields a default, and keep the names and types of the others"
 
-app = typer.Typer(help="The contracts in schemas/ and the schema registry.", no_args_is_help=True)
+app = typer.Typer(
+    cls=Commands,
+    help="The contracts in schemas/ and the schema registry.",
+    epilog="Example: `adstream schema register`",
+    no_args_is_help=True,
+)
 
 
 @app.command()

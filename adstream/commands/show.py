@@ -1,11 +1,13 @@
 """`adstream show JOB`: what a job has written, as a table to read."""
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
+from adstream.commands.documents import AsJson, print_document, tables_document
 from adstream.errors import ConfigError
 from adstream.nearest import did_you_mean
 from adstream.settings import Settings
@@ -25,6 +27,7 @@ def show(
     late: Annotated[
         bool, typer.Option("--late", help="The events that came too late, by window, and what would have kept them.")
     ] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Show what a job has written, newest first; of ad-metrics the ads that cost most. Times are UTC.
 
@@ -33,21 +36,22 @@ def show(
     Example: `adstream show user-sessions --key user-001`
 
     Example: `adstream show ad-metrics --late`
+
+    Example: `adstream show logins --json | jq .tables.logins`
     """
-    settings = Settings()
-    out = Console(highlight=False)
+    asked = _Asked(Settings(), key, limit, as_json)
     if late:
-        _show_late(settings, "ad-metrics" if job in _ADS else job, key, limit, out)
+        _show_late(asked, "ad-metrics" if job in _ADS else job)
         return
     if job in _ADS:
-        _show_ads(settings, key, limit, out)
+        _show_ads(asked)
         return
     from streaming.batch_jobs import BATCH_JOBS
     from streaming.jobs import JOBS
     from streaming.sinks.iceberg import IcebergTable
 
     if job in BATCH_JOBS:
-        _show_lakehouse(settings, BATCH_JOBS[job].result, limit, out)
+        _show_lakehouse(asked, BATCH_JOBS[job].result)
         return
     chosen = JOBS.get(job)
     if chosen is None:
@@ -57,61 +61,108 @@ def show(
         raise ConfigError(f"{job} writes no table", f"watch it with `adstream stream {job}`")
     main = chosen.sinks[0]
     if isinstance(main, IcebergTable):
-        _show_lakehouse(settings, main.name, limit, out)
+        _show_lakehouse(asked, main.name)
     else:
-        _show_table(settings, main.names[0], key, limit, out)  # type: ignore[attr-defined]  # of Tables, TopProducts
+        _show_table(asked, main.names[0])  # type: ignore[attr-defined]  # of Tables, TopProducts
 
 
-def _show_late(settings: Settings, name: str, key: str | None, limit: int, out: Console) -> None:
+@dataclass(frozen=True)
+class _Asked:
+    """What is to be shown, and how; with `as_json` standard output is the document's alone."""
+
+    settings: Settings
+    key: str | None
+    limit: int
+    as_json: bool
+
+    @property
+    def out(self) -> Console:
+        return Console(highlight=False, stderr=self.as_json)
+
+
+def _show_late(asked: _Asked, name: str) -> None:
     from adstream.commands import late_page
     from streaming.jobs import find
     from streaming.runner import tables_of
 
     job = find(name)
-    if key is not None:
+    if asked.key is not None:
         raise ConfigError("late events are not kept by key", "leave --key out")
     if not tables_of(job.sinks):
         raise ConfigError(f"{name} writes no table in Cassandra", f"its late events are in `adstream stream {name}`")
-    late_page.show(settings, name, job.late_option, limit, out)
+    if asked.as_json:
+        print_document(late_page.document(asked.settings, name, job.late_option, asked.limit))
+    else:
+        late_page.show(asked.settings, name, job.late_option, asked.limit, asked.out)
 
 
-def _show_table(settings: Settings, name: str, key: str | None, limit: int, out: Console) -> None:
+def _show_table(asked: _Asked, name: str) -> None:
     from adstream.result_tables import MOST_ROWS, read
     from streaming.sinks.console import table
 
-    found = read(settings.cassandra, name, key, limit)
+    found, out = read(asked.settings.cassandra, name, asked.key, asked.limit), asked.out
+    if asked.as_json:
+        rows = [{column: row[column] for column in found.columns} for row in found.rows]
+        print_document(tables_document({name: rows}, complete=found.complete))
+        return
     if not found.rows:
-        out.print(f"{name} holds nothing{'' if key is None else f' of {key}'} yet")
+        out.print(f"{name} holds nothing{'' if asked.key is None else f' of {asked.key}'} yet")
         return
     out.print(table(name, found.columns, found.rows))
     if not found.complete:
         out.print(f"[yellow]only the first {MOST_ROWS:,} rows were read[/yellow]")
 
 
-def _show_lakehouse(settings: Settings, name: str, limit: int, out: Console) -> None:
+def _show_lakehouse(asked: _Asked, name: str) -> None:
     from streaming.lakehouse import newest_rows
     from streaming.session import spark_session
     from streaming.sinks.console import table
 
+    settings, out = asked.settings, asked.out
     with out.status("starting Spark, which reads Iceberg"), spark_session(settings, "show", lakehouse=True) as spark:
-        columns, rows = newest_rows(spark, settings.lakehouse, name, limit)
+        columns, rows = newest_rows(spark, settings.lakehouse, name, asked.limit)
+    if asked.as_json:
+        print_document(tables_document({name: rows}, complete=True))
+        return
     out.print(table(name, columns, rows) if rows else f"{name} holds nothing yet")
 
 
-def _show_ads(settings: Settings, ad: str | None, limit: int, out: Console) -> None:
+def _show_ads(asked: _Asked) -> None:
     from adstream import ad_metrics_tables
 
+    cassandra, ad, out = asked.settings.cassandra, asked.key, asked.out
     if ad is None:
-        top, complete = ad_metrics_tables.top_ads(settings.cassandra, limit)
+        top, complete = ad_metrics_tables.top_ads(cassandra, asked.limit)
+        if asked.as_json:
+            print_document(tables_document({"ad_metrics": map(_cells, top)}, complete=complete))
+            return
         out.print(_ads("ads by cost", top))
         if not complete:
             out.print(f"[yellow]only the first {ad_metrics_tables.MOST_ADS} ads were read[/yellow]")
         return
-    total, windows = ad_metrics_tables.one_ad(settings.cassandra, ad, limit)
+    total, windows = ad_metrics_tables.one_ad(cassandra, ad, asked.limit)
     if total is None:
         raise ConfigError(f"nothing is stored for ad {ad}", "`adstream show ad-metrics` lists ads that there are")
+    if asked.as_json:
+        both = {"ad_metrics": [_cells(total)], "ad_metrics_by_window": map(_cells, windows)}
+        print_document(tables_document(both, complete=True))
+        return
     out.print(_ads(f"{ad} in all", [total]))
     out.print(_ads(f"{ad} by window, newest first", windows))
+
+
+def _cells(sums: "Sums") -> dict[str, Any]:
+    """A row under the names of its columns."""
+    times = {"window_start": sums.start, "window_end": sums.end} if sums.start else {}
+    return {
+        "ad_id": sums.ad_id,
+        **times,
+        "total_clicks": sums.clicks,
+        "total_views": sums.views,
+        "total_cost": sums.cost,
+        "avg_cost_per_view": sums.cost_per_view,
+        "last_updated": sums.updated,
+    }
 
 
 def _ads(title: str, rows: "list[Sums]") -> Table:

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from adstream.commands.documents import print_row
 from adstream.commands.inputs import Inputs
 from adstream.errors import BadInput
 from adstream.settings import Settings
@@ -25,15 +26,18 @@ def sql(
     topic: Annotated[str | None, typer.Option(help="Over this topic instead of the job's own.")] = None,
     files: Annotated[Path | None, typer.Option(help="Over the JSON files of this folder instead of Kafka.")] = None,
     start: Annotated[str, typer.Option("--from", help="earliest, or a time like 2026-01-31T10:00:00Z.")] = "earliest",
+    as_json: Annotated[bool, typer.Option("--json", help="One strict JSON object per row.")] = False,
 ) -> None:
     """Take all there is of a job's input, compute its rows in memory, and query them. Nothing is written or kept.
 
     Example: `adstream sql user-clicks "select user_id, sum(clicks) from user_clicks group by user_id"`
+
+    Example: `adstream sql logins "select * from logins" --sample --json | jq .logins`
     """
     from pyspark.errors import PySparkException
 
     from streaming.jobs import find
-    from streaming.lakehouse import first_line
+    from streaming.lakehouse import first_line, in_utc
     from streaming.launch import computed
     from streaming.runner import Listener, Options
     from streaming.sinks.console import table
@@ -52,7 +56,11 @@ def sql(
     with stop_requested() as stopping, computed(settings, chosen, options, listener, stopping, view) as spark:
         try:
             found = spark.sql(query)
-            rows = found.limit(_MOST_ROWS).collect()
+            rows = in_utc(found.limit(_MOST_ROWS).collect())
         except PySparkException as error:
             raise BadInput(f"the query does not run: {first_line(error)}", f"the table is {view}") from None
+        if as_json:
+            for row in rows:
+                print_row(row)
+            return
         out.print(table(view, found.columns, rows, most=_MOST_ROWS) if rows else "no rows")

@@ -1,11 +1,13 @@
 """`adstream up | down | status | doctor`: the local services."""
 
-import json
 import os
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from adstream.commands.documents import AsJson, print_document
 
 if TYPE_CHECKING:
     from adstream.settings import Settings
@@ -34,7 +36,9 @@ def register(app: typer.Typer) -> None:
 def secure(data_dir: DataDir = None) -> None:
     """Make certificates, passwords and a file of settings for each role of a secured stack; `up --secured` does, too.
 
-    What is there already is kept. Example: `adstream secure`
+    What is there already is kept.
+
+    Example: `adstream secure`
     """
     from stack import secured
 
@@ -94,7 +98,7 @@ def up(
 def down(data_dir: DataDir = None, secured: IsSecured = False) -> None:
     """Stop the local services; their data are kept for the next `up`.
 
-    Example: adstream down
+    Example: `adstream down`
     """
     from stack import local
 
@@ -105,38 +109,43 @@ def down(data_dir: DataDir = None, secured: IsSecured = False) -> None:
 def status(
     data_dir: DataDir = None,
     secured: IsSecured = False,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON list, for scripts.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Show what runs where, and how it is. Exits with 1 when a service is down.
 
-    Example: adstream status --json
+    Example: `adstream status --json`
     """
     from stack import local
 
     found = local.status(_settings(data_dir, secured=secured))
     if as_json:
-        typer.echo(json.dumps([_as_dict(one) for one in found], indent=2))
+        print_document([_as_dict(one) for one in found])
     else:
         _show(found)
     if any(one.problem for one in found):
         raise typer.Exit(1)
 
 
-def doctor(data_dir: DataDir = None, secured: IsSecured = False) -> None:
+def doctor(data_dir: DataDir = None, secured: IsSecured = False, as_json: AsJson = False) -> None:
     """Check this machine before trying: Java, Python, ports, memory, disk and more. Exits with 1 on a FAIL.
 
-    Example: adstream doctor
+    Example: `adstream doctor`
+
+    Example: `adstream doctor --json | jq -r '.[] | select(.verdict != "OK").detail'`
     """
     from rich.console import Console
 
     from stack.doctor import examine
 
     console = Console(highlight=False, soft_wrap=True)
-    failed = False
+    found = []
     for finding in examine(_settings(data_dir, secured=secured)):
-        failed |= finding.verdict == "FAIL"
-        console.print(_finding_line(finding))
-    if failed:
+        found.append(finding)
+        if not as_json:
+            console.print(_finding_line(finding))
+    if as_json:
+        print_document([asdict(finding) for finding in found])
+    if any(finding.verdict == "FAIL" for finding in found):
         raise typer.Exit(1)
 
 

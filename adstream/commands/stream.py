@@ -1,15 +1,19 @@
 """`adstream stream JOB` and `adstream jobs`: run a streaming job until it is stopped, or until its input ends."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 
+from adstream.commands.documents import AsJson, print_document
 from adstream.commands.inputs import Inputs
 from adstream.durations import parse_duration
 from adstream.settings import Settings
 from adstream.stopping import stop_requested
+
+if TYPE_CHECKING:
+    from streaming.job import Job
 
 
 def stream(
@@ -97,19 +101,42 @@ def stream(
         launch(settings, chosen, options, master=master, listener=listener, stopping=stopping)
 
 
-def jobs() -> None:
+def jobs(as_json: AsJson = False) -> None:
     """List the jobs: those that stream, then those that run as a batch.
 
     Example: `adstream jobs`
+
+    Example: `adstream jobs --json | jq -r '.[] | select(.contract == "clickstream").job'`
     """
     from streaming.batch_jobs import BATCH_JOBS
     from streaming.jobs import JOBS
 
+    if as_json:
+        streams = [_stream_facts(job) for job in JOBS.values()]
+        batches = [{"job": job.name, "kind": "batch", "summary": job.summary} for job in BATCH_JOBS.values()]
+        print_document([*streams, *batches])
+        return
     width = max(map(len, [*JOBS, *BATCH_JOBS]))
     for job in JOBS.values():
         typer.echo(f"{job.name:{width}}  {job.summary}")
     for batch_job in BATCH_JOBS.values():
         typer.echo(f"{batch_job.name:{width}}  {batch_job.summary} (batch)")
+
+
+def _stream_facts(job: "Job") -> dict[str, Any]:
+    from streaming.runner import tables_of
+
+    parameters = {name: value for name, value in job.described().items() if name not in ("job", "mode")}
+    return {
+        "job": job.name,
+        "kind": "stream",
+        "summary": job.summary,
+        "contract": job.contract,
+        "key": job.key,
+        "modes": job.modes,
+        "parameters": parameters,
+        "tables": tables_of(job.sinks),
+    }
 
 
 def _given(**options: Any) -> dict[str, Any]:  # noqa: ANN401

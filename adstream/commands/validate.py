@@ -1,12 +1,17 @@
 """`adstream validate JOB`: check a job's tables in the lakehouse, and remove them after a trial."""
 
-from typing import Annotated
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
+from adstream.commands.documents import AsJson, print_document
 from adstream.errors import Mismatch
 from adstream.settings import Settings
+
+if TYPE_CHECKING:
+    from streaming.validation import Check
 
 
 def validate(
@@ -14,25 +19,35 @@ def validate(
     clean_up: Annotated[
         bool, typer.Option("--clean-up", help="Remove the tables afterwards, whatever the checks say.")
     ] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Check the Iceberg tables that a job has written: not empty, within bounds, adding up. Exits with 1 where not.
 
     Example: `adstream validate sensor-averages --clean-up`
+
+    Example: `adstream validate daily-sales --json | jq '.[] | select(.holds | not)'`
     """
     from streaming.session import spark_session
     from streaming.validation import find
 
     settings, chosen = Settings(), find(job)
-    out = Console(highlight=False, soft_wrap=True)
+    out = Console(highlight=False, soft_wrap=True, stderr=as_json)
     with spark_session(settings, "validate", lakehouse=True) as spark:
         with out.status("checking"):
             checks = chosen.run(spark, settings.lakehouse)
-        for check in checks:
-            mark = "[green]ok    [/green]" if check.holds else "[red]FAILED[/red]"
-            out.print(f"{mark} {check.what}: {check.found}")
+        if as_json:
+            print_document([asdict(check) for check in checks])
+        else:
+            _print_checks(checks, out)
         if clean_up:
             for name in chosen.clean_up(spark, settings.lakehouse):
                 out.print(f"removed {name}")
     failed = [check for check in checks if not check.holds]
     if failed:
         raise Mismatch(f"{len(failed)} of {len(checks)} checks failed: {failed[0].what}: {failed[0].found}")
+
+
+def _print_checks(checks: "list[Check]", out: Console) -> None:
+    for check in checks:
+        mark = "[green]ok    [/green]" if check.holds else "[red]FAILED[/red]"
+        out.print(f"{mark} {check.what}: {check.found}")

@@ -1,7 +1,7 @@
 """`adstream verify JOB`: compare a job's tables with an independent computation over the raw topic."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.box import SIMPLE_HEAD
@@ -9,7 +9,9 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
+from adstream.commands.documents import AsJson, print_document
 from adstream.errors import ConfigError, Mismatch
+from adstream.nearest import did_you_mean
 from adstream.settings import Settings
 
 # The ledger is not folded, also where no terminal says how wide it is.
@@ -40,23 +42,37 @@ def verify(
         bool,
         typer.Option("--partial", help="Where messages have aged out and no baseline fits, compare what can be."),
     ] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Compute windows and totals again from the raw topic, compare them with Cassandra, cell by cell, and account for
     every offset. The job may be running.
 
-    Exits with 1 when anything differs, is missing, or cannot be proved. Example: `adstream verify ad-metrics`
+    Exits with 1 when anything differs, is missing, or cannot be proved.
+
+    Example: `adstream verify ad-metrics`
+
+    Example: `adstream verify ad-metrics --keep-baseline`
+
+    Example: `adstream verify ad-metrics --json | jq .ledger.fates`
     """
     from adstream.verify.ad_metrics import Wish
 
     if job != "ad-metrics":
-        raise ConfigError(f"there is nothing to verify for {job}", "use `adstream verify ad-metrics`")
+        remedy = did_you_mean(job, ["ad-metrics"], "use `adstream verify ad-metrics`")
+        raise ConfigError(f"there is nothing to verify for {job}", remedy)
     settings = Settings()
     wish = Wish(acknowledged or (), baseline, keep_baseline, partial)
-    report(settings, checkpoint or settings.checkpoints / job, Console(highlight=False, soft_wrap=True), wish)
+    out = Console(highlight=False, soft_wrap=True, stderr=as_json)
+    report(settings, checkpoint or settings.checkpoints / job, out, wish, as_json=as_json)
 
 
-def report(settings: Settings, checkpoint: Path, out: Console, wish: "Wish | None" = None) -> None:
-    """Verify and print what was found. Raises Mismatch where anything differs or is missing."""
+def report(
+    settings: Settings, checkpoint: Path, out: Console, wish: "Wish | None" = None, *, as_json: bool = False
+) -> None:
+    """Verify and print what was found; as JSON, on standard output and not on `out`, which has the progress.
+
+    Raises Mismatch where anything differs or is missing.
+    """
     from adstream.verify.ad_metrics import verify as run
 
     with Progress(console=out, transient=True) as bar:
@@ -67,9 +83,61 @@ def report(settings: Settings, checkpoint: Path, out: Console, wish: "Wish | Non
             wish,
             progress=lambda what, done, count: bar.update(task, description=what, completed=done, total=count or None),
         )
-    _print_ledger(found.ledger, settings.topic.ads, out)
-    _print_notes(found, out)
-    _judge(found, out)
+    if as_json:
+        print_document(_document(found, settings.topic.ads))
+    else:
+        _print_ledger(found.ledger, settings.topic.ads, out)
+        _print_notes(found, out)
+        for line in _lines(found):
+            out.print(f"  {line}", markup=False)
+    if problems := _problems(found):
+        raise Mismatch("; ".join(problems), "see docs/verify.md for what each of them means")
+    if not as_json:
+        _print_equal(found, out)
+
+
+def _document(found: "Verified", topic: str) -> dict[str, Any]:
+    result, ledger = found.comparison, found.ledger
+    partitions = [
+        {
+            "partition": line.partition,
+            "from": line.begin,
+            "to": line.end,
+            "offsets": line.end - line.begin,
+            "fates": dict(line.fates),
+            "unexplained": line.unexplained,
+        }
+        for line in ledger.lines
+    ]
+    return {
+        "equal": found.equal,
+        "problems": _problems(found),
+        "lines": _lines(found),
+        "rows": result.rows,
+        "cells": result.cells,
+        "rows_moving": result.moving,
+        "rows_different": result.different,
+        "ledger": {
+            "topic": topic,
+            "offsets": ledger.offsets,
+            "fates": ledger.fates,
+            "unexplained": ledger.unexplained,
+            "letters_aged_out": ledger.letters_aged_out,
+            "partitions": partitions,
+        },
+        "acknowledged": _acknowledged(found),
+        "late_counted_by_a_backfill": found.backfilled,
+        "not_proved": found.unproved or None,
+        "since_baseline_of": found.since.made if found.since else None,
+        "baseline_kept": str(found.kept.path) if found.kept else None,
+    }
+
+
+def _acknowledged(found: "Verified") -> dict[str, int] | None:
+    places = found.acknowledged
+    if places is None:
+        return None
+    return {"places": places.places, "aged_out": places.aged_out, "missing": places.missing}
 
 
 def _print_ledger(ledger: "Ledger", topic: str, out: Console) -> None:
@@ -102,7 +170,7 @@ def _print_notes(found: "Verified", out: Console) -> None:
         out.print(f"[yellow]not proved[/yellow], as messages have aged out: {found.unproved}")
 
 
-def _judge(found: "Verified", out: Console) -> None:
+def _problems(found: "Verified") -> list[str]:
     result, ledger = found.comparison, found.ledger
     problems = []
     if result.different:
@@ -111,11 +179,17 @@ def _judge(found: "Verified", out: Console) -> None:
         problems.append(f"{ledger.unexplained:,} offsets are unexplained")
     if found.acknowledged and found.acknowledged.missing:
         problems.append(f"{found.acknowledged.missing:,} acknowledged messages are not in the topic")
+    return problems
+
+
+def _lines(found: "Verified") -> list[str]:
+    """The first of everything that is wrong, to read."""
     lost = found.acknowledged.lines if found.acknowledged else []
-    for line in (*result.differences, *ledger.puzzles, *lost):
-        out.print(f"  {line}", markup=False)
-    if problems:
-        raise Mismatch("; ".join(problems), "see docs/verify.md for what each of them means")
+    return [*found.comparison.differences, *found.ledger.puzzles, *lost]
+
+
+def _print_equal(found: "Verified", out: Console) -> None:
+    result = found.comparison
     agree = f"{result.rows:,} rows, {result.cells:,} cells agree with the independent computation"
     if result.moving:
         agree += f"; {result.moving:,} of the rows moved meanwhile, and had a value of one of the batches"

@@ -32,6 +32,7 @@ class Errors(NamedTuple):
 class ErrorAlerts(KeyRules[Errors]):
     """The key is a window; rows are (event time,). An alert has no columns beside its key, so it is always the same."""
 
+    lasts = "until the watermark passes the window's end"
     remembered = Errors
     stored = StructType().add("end", LongType()).add("errors", LongType()).add("raised", BooleanType())
     emitted = StructType()

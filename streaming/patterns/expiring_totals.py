@@ -20,6 +20,8 @@ WATERMARK = timedelta(minutes=10)
 class ExpiringTotals(AccountRules):
     """Adds up in event order, from zero after more than `timeout` microseconds without a transaction."""
 
+    lasts = "until the watermark is {timeout} past the last transaction; an id until it passes that one's own"
+
     def __init__(self, timeout: int) -> None:
         self._timeout = timeout
 

@@ -42,9 +42,10 @@ class KeyRules(ABC, Generic[State]):
     """What one key remembers and gives out. Event times are microseconds since 1970, UTC.
 
     `remembered` is a named tuple with the columns of `stored`, in their order. `emitted` has the columns of an emitted
-    row, without the key.
+    row, without the key. `lasts` says until when a key is remembered, with the pattern's parameters in braces.
     """
 
+    lasts: ClassVar[str]
     remembered: ClassVar[type[tuple[Any, ...]]]
     stored: ClassVar[StructType]
     emitted: ClassVar[StructType]

@@ -34,6 +34,7 @@ class Rack(NamedTuple):
 class RackAlerts(KeyRules[Rack]):
     """Rows are (event time, temperature). Racks are few and known, so a rack is remembered for ever."""
 
+    lasts = "for ever"
     remembered = Rack
     stored = StructType().add("warning", BooleanType()).add("hot", LongType()).add("last", LongType())
     emitted = StructType().add("at", LongType()).add("status", StringType()).add("temperature", DoubleType())

@@ -43,6 +43,8 @@ class AccountRules(KeyRules[Account]):
 class RunningTotals(AccountRules):
     """Adds up. A sum has no order, so no row is late."""
 
+    lasts = "for ever; an id until the watermark passes its transaction"
+
     def take(self, state: Account | None, rows: Sequence[EventRow]) -> Taken[Account]:
         total, transactions, last, known = state or Account(0, 0, rows[0][0], {})
         ids = dict(known)

@@ -27,6 +27,7 @@ class Session(NamedTuple):
 class UserSessions(KeyRules[Session]):
     """Rows are (event time,). A session ends when more than `gap` microseconds follow its last event."""
 
+    lasts = "until the watermark is {gap} past the session's last event"
     remembered = Session
     stored = StructType().add("start", LongType()).add("last", LongType()).add("events", LongType())
     emitted = stored

@@ -55,6 +55,11 @@ class Tables:
         self._tables: dict[str | None, str] = {None: table} if table is not None else dict(by_kind.items())
 
     @property
+    def by_kind(self) -> Mapping[str | None, str]:
+        """Kind of row -> table; None is every kind."""
+        return self._tables
+
+    @property
     def names(self) -> tuple[str, ...]:
         """The tables, the main one first."""
         return tuple(self._tables.values())

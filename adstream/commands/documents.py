@@ -1,0 +1,36 @@
+"""`--json`: one JSON document on standard output and nothing else there; progress and errors go to standard error."""
+
+import json
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import typer
+
+from consumer.display import strict
+
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON document, for scripts.")]
+
+
+def print_document(found: object) -> None:
+    """Strict JSON: decimals as exact text, times as ISO 8601 in UTC, NaN and infinities as text."""
+    typer.echo(json.dumps(strict(found), indent=2, allow_nan=False))
+
+
+def print_row(row: Mapping[str, Any]) -> None:
+    """One line of strict JSON, for rows that are read one by one."""
+    typer.echo(json.dumps(strict(row), allow_nan=False))
+
+
+def tables_document(tables: Mapping[str, Iterable[Mapping[str, Any]]], *, complete: bool) -> dict[str, Any]:
+    """Rows by table; `complete` is False where not all were looked at to choose these. Times without a zone are UTC."""
+    rows = {
+        name: [{column: _in_utc(value) for column, value in row.items()} for row in tables[name]] for name in tables
+    }
+    return {"tables": rows, "complete": complete}
+
+
+def _in_utc(value: object) -> object:
+    if not isinstance(value, datetime):
+        return value
+    return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)

@@ -1,0 +1,61 @@
+"""`adstream explain JOB`: what a job does, from its topic to its tables, without starting anything."""
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from adstream.commands.flow_pages import IN_ASCII, as_mermaid, as_text
+from adstream.errors import ConfigError
+from adstream.nearest import did_you_mean
+from adstream.settings import Settings
+
+if TYPE_CHECKING:
+    from streaming.flow import Flow
+
+_WIDEST = 100
+
+
+class Format(StrEnum):
+    """How a job is drawn."""
+
+    text = "text"
+    mermaid = "mermaid"
+
+
+def explain(
+    job: Annotated[str, typer.Argument(help="The job, as `adstream jobs` lists it.")],
+    format: Annotated[  # noqa: A002 - the option's name
+        Format, typer.Option(help="text to read, or mermaid for a page that draws it.")
+    ] = Format.text,
+) -> None:
+    """Draw a job: its topic and contract, what is refused or late, windows, watermark, state, output, and its tables.
+
+    It starts no Spark and asks no service: names and limits are those of the settings, values are the job's own.
+
+    Example: `adstream explain ad-metrics`
+
+    Example: `adstream explain user-sessions --format mermaid`
+    """
+    flow = _flow(job, Settings())
+    if format is Format.mermaid:
+        for line in as_mermaid(flow):
+            typer.echo(line)
+        return
+    out = Console(highlight=False, soft_wrap=True)
+    for line in as_text(flow, min(out.width, _WIDEST) if out.is_terminal else _WIDEST):
+        out.print(line.translate(IN_ASCII) if out.options.ascii_only else line)
+
+
+def _flow(name: str, settings: Settings) -> "Flow":
+    from streaming import flow
+    from streaming.batch_jobs import BATCH_JOBS
+    from streaming.jobs import JOBS
+
+    if name in JOBS:
+        return flow.of_job(JOBS[name], settings)
+    if name in BATCH_JOBS:
+        return flow.of_batch(BATCH_JOBS[name], settings)
+    known = [*JOBS, *BATCH_JOBS]
+    raise ConfigError(f"there is no job {name}", did_you_mean(name, known, "`adstream jobs` lists them"))

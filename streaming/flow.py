@@ -1,0 +1,273 @@
+"""A job as a drawing: the steps of its query in order, and the topics, tables and files at its ends.
+
+All of it follows from the catalogue, the contracts, the migrations and the settings. Nothing is started and nothing is
+asked, so it says how a job would run here, not how one runs now.
+"""
+
+import inspect
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+
+from adstream import contracts
+from adstream.durations import duration_text
+from adstream.event_rules import AHEAD, reasons
+from adstream.late_events import TABLE as LATE_EVENTS
+from adstream.primary_keys import PrimaryKey, primary_keys
+from adstream.provision import topic_of
+from adstream.settings import Settings
+from streaming.batch_jobs import BatchJob
+from streaming.job import Job
+from streaming.lakehouse import table_name
+from streaming.sinks.alerts import CONTRACT as ALERTS
+from streaming.sinks.alerts import Alerts
+from streaming.sinks.iceberg import IcebergTable
+from streaming.sinks.ranking import TopProducts
+from streaming.sinks.sink import Sink
+from streaming.sinks.tables import Tables
+
+_OUTPUT = {
+    "append": "a row comes out once, when nothing can change it any more",
+    "update": "each batch gives the rows that it has changed, whole",
+    "complete": "each batch gives all rows there are",
+}
+# Columns of a job's key that tell the rows of one group apart, and not the groups.
+_NOT_A_GROUP = ("kind", "window_start", "session_start")
+_DESCRIBED = ("window", "slide", "gap", "watermark", "lateness", "dedupe")
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where messages come from or rows go to. `store` is Kafka, Cassandra, Iceberg, a file or the console."""
+
+    store: str
+    name: str
+    facts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of the query. `details` are left out where there is little room.
+
+    `aside` are the places that take what does not go on, with what that is; `reads` is one that is joined.
+    """
+
+    name: str
+    facts: tuple[str, ...]
+    details: tuple[str, ...] = ()
+    aside: tuple[tuple[str, Place], ...] = ()
+    reads: Place | None = None
+
+
+@dataclass(frozen=True)
+class Flow:
+    """From `source` through the steps to every one of the sinks; `command` runs it."""
+
+    name: str
+    summary: str
+    command: str
+    source: Place
+    steps: tuple[Step, ...]
+    sinks: tuple[Place, ...]
+
+
+def of_job(job: Job, settings: Settings) -> Flow:
+    """The drawing of a streaming job with the parameters that it has."""
+    return _Drawn(job, settings).flow()
+
+
+def of_batch(job: BatchJob, settings: Settings) -> Flow:
+    """The drawing of a batch job."""
+    partitioned = "partitioned by transaction_date; a run replaces the days that it computes"
+    return Flow(
+        job.name,
+        job.summary,
+        f"adstream batch {job.name}",
+        Place("Iceberg", table_name(settings.lakehouse, job.raw), (f"columns: {', '.join(job.schema.names)}",)),
+        (
+            Step("choose", ("one day (--date), or every day there is",)),
+            Step("compute", (_said(job.pattern),)),
+            Step("validate", ("a result that does not add up is not written, and the one before stays",)),
+        ),
+        (Place("Iceberg", table_name(settings.lakehouse, job.result), (partitioned,)),),
+    )
+
+
+class _Drawn:
+    """One job's steps; those that it does not have are left out."""
+
+    def __init__(self, job: Job, settings: Settings) -> None:
+        self._job = job
+        self._settings = settings
+        self._contract = contracts.latest(job.contract)
+        self._time = self._contract.time_field
+        self._keys = primary_keys()
+        self._tables = [name for sink in job.sinks if isinstance(sink, Tables | TopProducts) for name in sink.names]
+        self._kept = tuple(self._remembered())
+
+    def flow(self) -> Flow:
+        job = self._job
+        steps = [self._judge(), self._watermark(), self._filter(), self._join(), self._dedupe(), self._windows()]
+        steps += [self._compute(), self._state(), self._output()]
+        sinks = tuple(place for sink in job.sinks for place in self._places(sink))
+        return Flow(
+            job.name,
+            job.summary,
+            f"adstream stream {job.name}",
+            self._source(),
+            tuple(step for step in steps if step is not None),
+            sinks or (Place("console", "standard output", ("the rows of each batch",)),),
+        )
+
+    def _source(self) -> Place:
+        fields = ", ".join(field["name"] for field in self._contract.schema["fields"])
+        facts = (
+            f"contract {self._job.contract}, version {self._contract.version}: {fields}",
+            f"event time: {self._time}",
+        )
+        return Place("Kafka", topic_of(self._settings, self._job.contract), facts)
+
+    def _judge(self) -> Step:
+        json = ", or JSON" if self._job.json else ""
+        facts = [f"Avro, by the schema id of each message{json}"]
+        details = [
+            "refused is what cannot be read, and " + ", ".join(reasons(self._contract.schema, self._time)),
+            f"ahead is more than {duration_text(AHEAD)} ahead of the broker's clock",
+        ]
+        aside = [("refused", Place("Kafka", self._settings.topic.dead_letters))]
+        if self._job.lateness is not None:
+            facts.append(f"late is what arrives more than {self._option('lateness')} after its event time")
+            aside += self._late()
+        return Step("decode and judge", tuple(facts), tuple(details), tuple(aside))
+
+    def _late(self) -> list[tuple[str, Place]]:
+        return [("late", self._table(LATE_EVENTS))] if self._tables else []
+
+    def _filter(self) -> Step | None:
+        return None if self._job.concerns == "true" else Step("filter", (f"only where {self._job.concerns}",))
+
+    def _join(self) -> Step | None:
+        lookup = self._job.lookup
+        if lookup is None:
+            return None
+        table = Place("file", lookup.path.name, (f"columns: {lookup.columns}", "another one: --lookup FILE"))
+        return Step("join", ("each event with its row of a static table, read when the query starts",), reads=table)
+
+    def _watermark(self) -> Step | None:
+        job, delay = self._job, self._job.watermark
+        if delay is None:
+            return None
+        own = job.lateness is None
+        facts = [f"{self._option('watermark') if own else duration_text(delay)} behind the newest {self._time}"]
+        if not own:
+            facts.append(f"the lateness and {duration_text(job.slack)} of slack: it only removes state")
+        elif job.output_mode == "complete":
+            facts.append("drops nothing: in mode complete all of the state stays")
+        elif not self._kept:
+            facts.append("drops nothing: there is no state that waits for it")
+        else:
+            facts.append("late is what it has passed")
+            return Step("watermark", tuple(facts), aside=tuple(self._late()))
+        return Step("watermark", tuple(facts))
+
+    def _dedupe(self) -> Step | None:
+        if "dedupe" not in self._job.parameters:
+            return None
+        if not self._job.parameters["dedupe"]:
+            return Step("dedupe", ("off (--no-dedupe): a repeated event counts again",))
+        return Step("dedupe", ("each event_id once (--dedupe); an event without one counts",))
+
+    def _windows(self) -> Step | None:
+        window, slide, gap = (self._job.parameters.get(name) for name in ("window", "slide", "gap"))
+        if gap is not None:
+            return Step("sessions", (f"of a key's events that are at most {self._option('gap')} apart",))
+        if not isinstance(window, timedelta):
+            return None
+        if not isinstance(slide, timedelta):
+            return Step("windows", (f"of {self._option('window')}, one after the other",))
+        often = f"an event lies in {window // slide}"
+        return Step("windows", (f"of {self._option('window')}, a new one every {self._option('slide')}: {often}",))
+
+    def _compute(self) -> Step:
+        own = [f"{self._option(name)}" for name in self._job.parameters if name not in _DESCRIBED]
+        facts = [_said(self._job.pattern), *([", ".join(own)] if own else [])]
+        return Step("compute", tuple(facts), (f"{self._job.pattern.__module__}.{self._job.pattern.__name__}",))
+
+    def _state(self) -> Step:
+        if not self._kept:
+            return Step("state", ("none: each event makes its rows by itself",))
+        checkpoint = self._settings.checkpoints / self._job.name
+        where = f"in {self._settings.spark.state_store}, with the checkpoint {checkpoint}"
+        return Step("state", self._kept, (where,))
+
+    def _remembered(self) -> Iterator[str]:
+        """What the query's state holds, and until when."""
+        job = self._job
+        watermark = "" if job.watermark is None else duration_text(job.watermark)
+        if job.parameters.get("dedupe"):
+            yield f"each event_id, until the watermark is {watermark} past its event"
+        if job.state is not None:
+            values = {name: self._value(name) for name in job.parameters}
+            what = (inspect.getdoc(job.state.remembered) or "").split(".")[0]
+            yield f"{what}: {job.state.lasts.format(**values)}"
+            return
+        names = [name for name in job.key if name not in _NOT_A_GROUP]
+        per = f" per {' and '.join(names)}" if names else ""
+        for_ever = job.output_mode == "complete"
+        if "gap" in job.parameters:
+            yield f"the sessions{per}, until the watermark is {self._value('gap')} past the last event"
+        elif "window" in job.parameters:
+            each = " and ".join([*names, "window"])
+            yield f"one row per {each}, {'for ever' if for_ever else 'until the watermark passes its end'}"
+            yield from (f"one row of kind {kind}{per}, for ever" for kind in self._kinds_without_window())
+        elif names and job.output_mode != "append":
+            yield f"one row{per}, for ever"
+
+    def _kinds_without_window(self) -> Iterator[str]:
+        for sink in self._job.sinks:
+            for kind, table in sink.by_kind.items() if isinstance(sink, Tables) else ():
+                if kind is not None and "window_start" not in self._key(table).clustering:
+                    yield kind
+
+    def _output(self) -> Step:
+        job = self._job
+        others = " or ".join(job.modes[1:])
+        mode = f"mode {job.output_mode}{f' (--mode {others} is possible)' if others else ''}"
+        facts = [f"{mode}: {_OUTPUT[job.output_mode]}", f"a batch every {duration_text(job.trigger)} (--trigger)"]
+        return Step("output", (*facts, *([f"a row is known by {', '.join(job.key)}"] if job.key else [])))
+
+    def _places(self, sink: Sink) -> Iterator[Place]:
+        match sink:
+            case Tables():
+                yield from (self._table(name, kind) for kind, name in sink.by_kind.items())
+            case TopProducts():
+                yield from (self._table(name) for name in sink.names)
+            case IcebergTable():
+                by = (f"merged by {', '.join(sink.key)}", f"partitioned by {sink.partitioned_by}")
+                yield Place("Iceberg", table_name(self._settings.lakehouse, sink.name), by)
+            case Alerts():
+                alert = f"contract {ALERTS}, key alert_id: job, subject and event time"
+                yield Place("Kafka", topic_of(self._settings, ALERTS), (alert,))
+            case _:
+                yield Place("sink", type(sink).__name__)
+
+    def _table(self, name: str, kind: str | None = None) -> Place:
+        key, cassandra = self._key(name), self._settings.cassandra
+        lives = f"a row lives {cassandra.window_ttl_days} days" if key.clustering else "a row stays"
+        of_kind = [] if kind is None else [f"rows of kind {kind}"]
+        return Place("Cassandra", f"{cassandra.keyspace}.{name}", (*of_kind, f"primary key {key}", lives))
+
+    def _key(self, table: str) -> PrimaryKey:
+        return self._keys.get(table, PrimaryKey(("unknown",)))
+
+    def _value(self, name: str) -> str:
+        value = self._job.parameters[name]
+        return duration_text(value) if isinstance(value, timedelta) else str(value)
+
+    def _option(self, name: str) -> str:
+        return f"{self._value(name)} (--{name})"
+
+
+def _said(pattern: object) -> str:
+    """The first sentence of a pattern's own words."""
+    return " ".join((inspect.getdoc(pattern) or "").split("\n\n")[0].split()).removesuffix(".")

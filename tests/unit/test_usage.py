@@ -1,0 +1,69 @@
+"""A mistyped command line is answered with one line that names the nearest thing there is."""
+
+import sys
+
+import pytest
+from typer.testing import CliRunner
+
+from adstream.cli import app, main
+from adstream.errors import WrongUsage
+from streaming.batch_jobs import BATCH_JOBS
+from streaming.jobs import JOBS
+
+USAGE, REFUSED = 2, 1
+
+
+@pytest.mark.parametrize(
+    ("typed", "code", "said"),
+    [
+        ("stat", USAGE, "adstream has no command stat; did you mean status?"),
+        ("produse ads", USAGE, "adstream has no command produse; did you mean produce?"),
+        ("xyzzy", USAGE, "adstream has no command xyzzy; see `adstream --help`"),
+        ("dead-letters lst", USAGE, "adstream dead-letters has no command lst; did you mean list?"),
+        ("schema chek", USAGE, "adstream schema has no command chek; did you mean check?"),
+        ("--env-fil x status", USAGE, "adstream has no option --env-fil; did you mean --env-file?"),
+        ("stream ad-metrics --triger 3s", USAGE, "adstream stream has no option --triger; did you mean --trigger?"),
+        ("dead-letters list --tpic x", USAGE, "adstream dead-letters list has no option --tpic; did you mean --topic?"),
+        ("jobs -x", USAGE, "adstream jobs has no option -x; see `adstream jobs --help`"),
+        ("stream", USAGE, "missing argument 'job'; see `adstream stream --help`"),
+        ("stream ad-metrics --trigger", USAGE, "option '--trigger' requires an argument; see `adstream --help`"),
+        ("show a b", USAGE, "got unexpected extra argument(s) (b); see `adstream show --help`"),
+        (
+            "explain ad-metrics --format svg",
+            USAGE,
+            "invalid value for '--format': 'svg' is not one of 'text', 'mermaid'; see `adstream explain --help`",
+        ),
+        ("stream ad-metric", REFUSED, "there is no job ad-metric; did you mean ad-metrics?"),
+        ("stream daily-sales", REFUSED, "daily-sales does not stream; run it with `adstream batch daily-sales`"),
+        ("batch daily-sale", REFUSED, "there is no batch job daily-sale; did you mean daily-sales?"),
+        ("show user-click", REFUSED, "there is no job user-click to show; did you mean user-clicks?"),
+        ("show ad-metric --late", REFUSED, "there is no job ad-metric; did you mean ad-metrics?"),
+        ("reset user-click", REFUSED, "there is no job user-click; did you mean user-clicks?"),
+        ("verify ad-metric", REFUSED, "there is nothing to verify for ad-metric; did you mean ad-metrics?"),
+        ("verify logins", REFUSED, "there is nothing to verify for logins; use `adstream verify ad-metrics`"),
+        ("backfill ad-metric --from 2h", REFUSED, "there is no backfill for ad-metric; did you mean ad-metrics?"),
+        ("validate daily-sale", REFUSED, "there is nothing to validate for daily-sale; did you mean daily-sales?"),
+        ("produce ad", REFUSED, "there is nothing called ad to produce; did you mean ads?"),
+    ],
+)
+def test_a_typo_is_answered_in_one_line(
+    typed: str, code: int, said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["adstream", *typed.split()])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    printed = capsys.readouterr()
+    assert (printed.out, printed.err) == ("", f"error: {said}\n")
+    assert ended.value.code == code
+
+
+@pytest.mark.parametrize("group", [[], ["dead-letters"], ["schema"]])
+def test_a_group_without_a_command_still_shows_its_help(group: list[str]) -> None:
+    done = CliRunner().invoke(app, group)
+    assert not isinstance(done.exception, WrongUsage)
+    assert "Usage: adstream" in done.output
+    assert "Commands" in done.output
+
+
+def test_no_name_is_a_job_and_a_batch_job() -> None:
+    assert not JOBS.keys() & BATCH_JOBS.keys()
