@@ -9,10 +9,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+from pyspark.sql.streaming.query import StreamingQuery
 
 from adstream.errors import ConfigError
 from adstream.running import running_jobs
@@ -173,6 +174,22 @@ def test_it_is_ready_when_it_waits_at_the_end_of_its_topic(monitor: Monitor) -> 
     monitor.seen(BUSY)
     assert monitor.unready()
     monitor.seen(IDLE)
+    assert not monitor.unready()
+
+
+def test_a_query_is_asked_for_its_status_once_a_second_and_not_at_each_poll(monitor: Monitor, clock: Clock) -> None:
+    asked = []
+
+    class Query:
+        @property
+        def status(self) -> dict[str, Any]:
+            asked.append(clock())
+            return IDLE
+
+    for _ in range(21):
+        monitor.polled(cast("StreamingQuery", Query()))
+        clock.after(seconds=0.2)
+    assert len(asked) == 4
     assert not monitor.unready()
 
 
