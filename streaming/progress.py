@@ -20,10 +20,11 @@ _WINDOWS_SHOWN = 3
 
 @dataclass(frozen=True)
 class State:
-    """What a stateful operator keeps."""
+    """What a stateful operator keeps: rows (None where they are not counted), memory, and files of RocksDB."""
 
-    rows: int
-    bytes: int
+    rows: int | None
+    memory: int
+    disk: int
 
 
 @dataclass(frozen=True)
@@ -135,7 +136,10 @@ def state(progress: Mapping[str, Any]) -> dict[str, State]:
         name = operator["operatorName"]
         same = sum(each.split(" ")[0] == name for each in found)
         key = f"{name} {same + 1}" if same else name
-        found[key] = State(operator["numRowsTotal"], operator["memoryUsedBytes"])
+        disk = operator["customMetrics"].get("rocksdbSstFileSize")
+        # RocksDB counts no rows as we set it (streaming.session), and says 0.
+        rows = operator["numRowsTotal"] or (0 if disk is None else None)
+        found[key] = State(rows, operator["memoryUsedBytes"], disk or 0)
     return found
 
 
@@ -149,6 +153,7 @@ def figures(report: BatchReport, now: datetime) -> dict[str, Any]:
     progress = report.progress
     watermark = watermark_of(report)
     operators = state(progress).values()
+    rows = [kept.rows for kept in operators]
     return {
         "batch_id": report.batch_id,
         "at": iso(now),
@@ -163,8 +168,9 @@ def figures(report: BatchReport, now: datetime) -> dict[str, Any]:
         "watermark": None if watermark is None else iso(watermark),
         "phases_ms": progress.get("durationMs", {}),
         "sink_seconds": round(report.sink_seconds, 3),
-        "state_rows": sum(kept.rows for kept in operators),
-        "state_bytes": sum(kept.bytes for kept in operators),
+        "state_rows": None if None in rows else sum(each or 0 for each in rows),
+        "state_bytes": sum(kept.memory for kept in operators),
+        "state_disk_bytes": sum(kept.disk for kept in operators),
         "input_rate": progress.get("inputRowsPerSecond", 0.0),
         "processed_rate": progress.get("processedRowsPerSecond", 0.0),
     }

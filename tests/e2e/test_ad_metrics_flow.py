@@ -83,6 +83,7 @@ def test_every_event_is_counted_once_or_late_or_a_dead_letter(spark: SparkSessio
     assert [metrics[f"adstream_lag_events partition={partition}"] for partition in (0, 1)] == [0, 0]
     assert (metrics["adstream_up"], metrics["adstream_ready"], metrics["adstream_restarts_total"]) == (1, 1, 0)
     assert min(size for name, size in metrics.items() if name.startswith("adstream_state_bytes ")) > 0
+    assert told["batches"][-1]["state_rows"] is None, "RocksDB does not count them"
     batches = re.findall(
         r"^batch (\d+) · ([\d,]+) events in .* · ([\d,]+) rows written · lag ([\d,]+)", lines, re.MULTILINE
     )
