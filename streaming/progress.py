@@ -6,7 +6,7 @@ Spark keeps its offsets in the checkpoint and commits none to Kafka, so the lag 
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from pyspark.sql.streaming.query import StreamingQuery
@@ -19,6 +19,15 @@ _WINDOWS_SHOWN = 3
 
 
 @dataclass(frozen=True)
+class State:
+    """What a stateful operator keeps: rows (None where they are not counted), memory, and files of RocksDB."""
+
+    rows: int | None
+    memory: int
+    disk: int
+
+
+@dataclass(frozen=True)
 class BatchReport:
     """One committed batch: wall-clock seconds, lag in events.
 
@@ -26,6 +35,8 @@ class BatchReport:
     have had to be waited for it; `late_option` is the job's option for that.
 
     `dropped_by_watermark` is Spark's count, of groups where the pattern aggregates; `alarm` says that it should be 0.
+
+    `sink_seconds` is the part in which the rows were computed and written; `progress` is Spark's own, as parsed JSON.
     """
 
     batch_id: int
@@ -42,6 +53,9 @@ class BatchReport:
     late_by_window: Mapping[datetime, int] = field(default_factory=dict)
     late_delays: Delays = field(default_factory=dict)
     late_option: str = "watermark"
+    dead_by_reason: Mapping[str, int] = field(default_factory=dict)
+    sink_seconds: float = 0.0
+    progress: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     def __str__(self) -> str:
         rate = f"{self.events / self.seconds:,.0f}/s" if self.seconds else "-"
@@ -104,12 +118,95 @@ def _since(query: StreamingQuery, after: int) -> list[Any]:
     return found
 
 
+def partitions(progress: Mapping[str, Any]) -> dict[str, dict[str, int]]:
+    """Partition -> the offset after the batch (`end`), the newest that Spark knew (`latest`), and what is between."""
+    found = {}
+    for source in progress.get("sources", ()):
+        ends, latest = source.get("endOffset"), source.get("latestOffset")
+        if not isinstance(ends, dict) or not isinstance(latest, dict):
+            continue  # files and sockets do not tell how far behind they are
+        for topic, offsets in ends.items():
+            if isinstance(offsets, dict):
+                for partition, end in offsets.items():
+                    newest = latest.get(topic, {}).get(partition, end)
+                    found[partition] = {"end": end, "latest": newest, "lag": newest - end}
+    return found
+
+
+def watermark_of(report: BatchReport) -> datetime | None:
+    """None before the first event, and where the job has none: then Spark says 1970."""
+    if not report.watermark:
+        return None
+    watermark = datetime.fromisoformat(report.watermark)
+    return watermark if watermark.timestamp() > 0 else None
+
+
+def state(progress: Mapping[str, Any]) -> dict[str, State]:
+    """By operator; a second one of the same name gets a number."""
+    found: dict[str, State] = {}
+    for operator in progress.get("stateOperators", ()):
+        name = operator["operatorName"]
+        same = sum(each.split(" ")[0] == name for each in found)
+        key = f"{name} {same + 1}" if same else name
+        disk = operator["customMetrics"].get("rocksdbSstFileSize")
+        # RocksDB counts no rows as we set it (streaming.session), and says 0.
+        rows = operator["numRowsTotal"] or (0 if disk is None else None)
+        found[key] = State(rows, operator["memoryUsedBytes"], disk or 0)
+    return found
+
+
+def iso(moment: datetime) -> str:
+    """ISO 8601 in UTC, with milliseconds."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def figures(report: BatchReport, now: datetime) -> dict[str, Any]:
+    """The report as JSON has it, in `/progress` and in the log; `now` is when the batch was committed."""
+    progress = report.progress
+    watermark = watermark_of(report)
+    operators = state(progress).values()
+    rows = [kept.rows for kept in operators]
+    return {
+        "batch_id": report.batch_id,
+        "at": iso(now),
+        "events": report.events,
+        "seconds": report.seconds,
+        "rows": report.rows,
+        "duplicates": report.duplicates,
+        "late": report.late,
+        "dead": report.dead,
+        "dead_by_reason": dict(report.dead_by_reason),
+        "lag": report.lag,
+        "watermark": None if watermark is None else iso(watermark),
+        "phases_ms": progress.get("durationMs", {}),
+        "sink_seconds": round(report.sink_seconds, 3),
+        "state_rows": None if None in rows else sum(each or 0 for each in rows),
+        "state_bytes": sum(kept.memory for kept in operators),
+        "state_disk_bytes": sum(kept.disk for kept in operators),
+        "input_rate": progress.get("inputRowsPerSecond", 0.0),
+        "processed_rate": progress.get("processedRowsPerSecond", 0.0),
+    }
+
+
 def replayed(batch_id: int, events: int, writer: BatchWriter) -> BatchReport:
     """The report of a committed batch that Spark gave none of."""
     written = writer.written[batch_id]
     late = written.late
     return with_late(
-        BatchReport(batch_id, events, 0.0, written.rows, 0, 0, written.dead, 0, watermark="", dropped_by_watermark=0),
+        BatchReport(
+            batch_id,
+            events,
+            0.0,
+            written.rows,
+            0,
+            0,
+            written.dead,
+            0,
+            watermark="",
+            dropped_by_watermark=0,
+            dead_by_reason=written.dead_by_reason,
+            sink_seconds=written.seconds,
+        ),
         late,
     )
 
@@ -134,6 +231,9 @@ def _report(progress: Any, writer: BatchWriter) -> BatchReport:  # noqa: ANN401 
         lag=sum(_behind(source) for source in progress["sources"]),
         watermark=progress.get("eventTime", {}).get("watermark", ""),
         dropped_by_watermark=sum(operator["numRowsDroppedByWatermark"] for operator in operators),
+        dead_by_reason=written.dead_by_reason if written else {},
+        sink_seconds=written.seconds if written else 0.0,
+        progress=progress,
     )
     return with_late(report, written.late) if written else report
 
