@@ -3,7 +3,6 @@
 python -m benchmarks.daily_sales
 """
 
-import os
 import tempfile
 import time
 from dataclasses import dataclass, field
@@ -15,10 +14,10 @@ import typer
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from rich.console import Console
-from rich.table import Table as Grid
 
 from adstream.settings import Settings
 from benchmarks import page
+from benchmarks.pipeline import command
 from streaming import lakehouse
 from streaming.batch_jobs import BATCH_JOBS, BatchJob, run
 from streaming.session import spark_session
@@ -81,7 +80,7 @@ def main(
 ) -> None:
     """Measure, print a table, and write it into docs/performance.md."""
     console = Console(highlight=False)
-    settings, job, load = Settings(), BATCH_JOBS["daily-sales"], os.getloadavg()[0]
+    settings, job = Settings(), BATCH_JOBS["daily-sales"]
     with tempfile.TemporaryDirectory(prefix="adstream-bench-") as folder:
         settings.data_dir = Path(folder)
         with spark_session(settings, "bench", lakehouse=True) as spark:
@@ -107,20 +106,16 @@ def main(
         (question, page.spread(each.raw, 2), page.spread(each.summary, 2), page.spread(each.ratios))
         for question, each in results.items()
     ]
-    grid = Grid(*head)
-    for line in lines:
-        grid.add_row(*line)
-    console.print(grid)
     intro = [
         (
             f"{found.raw_rows:,} raw rows of {DAYS} days and {PRODUCTS} products, {found.summary_rows:,} summaries"
             f" ({found.reduction:,.0f}x fewer); summarising and validating took {batch:.0f} s."
         ),
-        f"{rounds} rounds in turns; load average {load:.1f} before and {os.getloadavg()[0]:.1f} after.",
-        f"Machine: {page.machine()}.",
+        f"{rounds} rounds in turns.",
+        page.conditions(),
     ]
     page.write("daily-sales", intro, head, lines)
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    command(main)

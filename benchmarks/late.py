@@ -3,53 +3,26 @@
 python -m benchmarks.late
 """
 
-import io
-import os
 import tempfile
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
-import fastavro
 import typer
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from rich.console import Console
 
-from adstream import contracts, wire
 from adstream.settings import Settings
 from benchmarks import page
-from streaming.jobs import JOBS
+from benchmarks.pipeline import PLAN, as_messages, command
 from streaming.judge import counted
-from streaming.pipeline import Pipeline
 from streaming.session import spark_session
 
 SHARES = (0.0, 0.01, 1.0)
-DIFFERENT = 20_000
+TIMES = 20_000
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
-PIPELINE = Pipeline(JOBS["ad-metrics"], {1: contracts.latest("ads_data")}, json=False)
-
-
-def fill(spark: SparkSession, folder: str, rows: int) -> None:
-    """Messages as Kafka gives them, of ten minutes."""
-    schema = fastavro.parse_schema(PIPELINE.writers[1].schema)
-    made = []
-    for number in range(DIFFERENT):
-        time_of = NOW - timedelta(milliseconds=number * 600_000 // DIFFERENT)
-        event = {
-            "ad_id": f"ad-{number % 100}", "timestamp": time_of, "clicks": 1, "views": 4, "cost": 0.5,
-            "event_id": None,
-        }  # fmt: skip
-        payload = io.BytesIO()
-        fastavro.schemaless_writer(payload, schema, event)
-        made.append((wire.frame(1, payload.getvalue()), number, time_of))
-    once = spark.createDataFrame(made, "value binary, number bigint, time timestamp")
-    times = spark.range(rows // DIFFERENT).crossJoin(F.broadcast(once))
-    times.select(
-        F.lit(None).cast("binary").alias("key"), "value", F.lit("ads").alias("topic"), F.lit(0).alias("partition"),
-        (F.col("id") * DIFFERENT + F.col("number")).alias("offset"), "time",
-    ).repartition(8).write.parquet(folder)  # fmt: skip
 
 
 def seconds(rows: DataFrame) -> float:
@@ -59,29 +32,34 @@ def seconds(rows: DataFrame) -> float:
 
 
 def main(
-    rows: Annotated[int, typer.Option(min=DIFFERENT, help="Messages per round.")] = 1_000_000,
+    rows: Annotated[int, typer.Option(min=TIMES, help="Messages per round.")] = 1_000_000,
     rounds: Annotated[int, typer.Option(min=1, help="Rounds that count.")] = 5,
 ) -> None:
     """Measure, print, and write the table into docs/performance.md."""
     console = Console(highlight=False)
-    settings, load = Settings(), os.getloadavg()[0]
+    settings = Settings()
     lines = []
     with tempfile.TemporaryDirectory(prefix="adstream-bench-") as folder:
         settings.data_dir = Path(folder)
         with spark_session(settings, "bench") as spark:
-            fill(spark, f"{folder}/messages", rows)
+            # Of ten minutes and 100 ads, without ids: each event goes by its place.
+            millis = F.lit(int(NOW.timestamp() * 1_000)) - F.col("id") % TIMES * (600_000 // TIMES)
+            events = spark.range(rows).select(
+                F.col("id").alias("number"), F.col("id") % 100, F.timestamp_millis(millis), F.lit(None)
+            )
+            as_messages(events.toDF("number", "ad", "time", "event_id")).write.parquet(f"{folder}/messages")
             stored = spark.read.parquet(f"{folder}/messages")
             for share in SHARES:
                 # Half an hour after its time an event is late.
                 late = F.pmod(F.xxhash64("offset"), F.lit(10_000)) < F.lit(int(share * 10_000))
-                arrival = F.col("time") + F.when(late, F.expr("INTERVAL 30 MINUTES")).otherwise(
+                arrival = F.col("timestamp") + F.when(late, F.expr("INTERVAL 30 MINUTES")).otherwise(
                     F.expr("INTERVAL 0 MINUTES")
                 )
-                messages = stored.withColumn("timestamp", arrival).drop("time")
+                messages = stored.withColumn("timestamp", arrival)
                 without, ratios = [], []
                 for turn in range(rounds + 1):
-                    plain = seconds(PIPELINE.job.compute(counted(PIPELINE.judged(messages))))
-                    counting = seconds(PIPELINE.rows(messages))
+                    plain = seconds(PLAN.job.compute(counted(PLAN.judged(messages))))
+                    counting = seconds(PLAN.rows(messages))
                     if turn:
                         without.append(rows / plain)
                         ratios.append(counting / plain)
@@ -89,10 +67,10 @@ def main(
                 console.print(*lines[-1])
     intro = [
         f"{rows:,} messages per round, {rounds} rounds in turns, decoded, judged and aggregated, and written nowhere.",
-        f"Machine: {page.machine()}; load average {load:.1f} before and {os.getloadavg()[0]:.1f} after.",
+        page.conditions(),
     ]
     page.write("late", intro, ("late", "messages/s without the count", "times as long with it"), lines)
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    command(main)
