@@ -1,5 +1,6 @@
 """What the benchmarks share: a pipeline of their own, messages, and runs of ad-metrics that begin anew."""
 
+import logging
 import os
 import secrets
 import sys
@@ -43,7 +44,8 @@ PLAN = Pipeline(find(JOB), {1: contracts.latest("ads_data")}, json=False)
 
 
 def command(main: Callable[..., Any]) -> None:
-    """Run `main` with the options of the command line; what a user can mend is one line."""
+    """Run `main` with the options of the command line; what a user can mend is one line, and libraries log nowhere."""
+    logging.getLogger().addHandler(logging.NullHandler())
     try:
         typer.run(main)
     except AdstreamError as error:

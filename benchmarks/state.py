@@ -159,7 +159,8 @@ def main(
 def report(results: list[Measured], memory: str) -> None:
     lines = [
         (
-            *(each.way, f"{each.ads:,}", page.spread(each.batch_ms, 0), f"{each.rows_out:,}", f"{each.rows:,}"),
+            *(each.way, f"{each.ads:,}", page.spread(each.batch_ms, 0), f"{each.rows_out:,}"),
+            f"{each.rows:,}" if each.rows else "-",  # RocksDB does not count them
             *(f"{size:,.0f}" for size in (each.memory, each.files, each.heap, each.jvm, each.python)),
         )
         for each in results
