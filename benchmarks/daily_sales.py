@@ -5,7 +5,6 @@ python -m benchmarks.daily_sales
 
 import tempfile
 import time
-from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Annotated
@@ -24,18 +23,6 @@ from streaming.session import spark_session
 
 DAYS, PRODUCTS = 30, 100
 FIRST_DAY = date(2025, 1, 1)
-
-
-@dataclass
-class Measured:
-    """Seconds that each of the two ways took, one of each per round."""
-
-    raw: list[float] = field(default_factory=list)
-    summary: list[float] = field(default_factory=list)
-
-    @property
-    def ratios(self) -> list[float]:
-        return [raw / summary for raw, summary in zip(self.raw, self.summary, strict=True)]
 
 
 def fill(spark: SparkSession, settings: Settings, job: BatchJob, rows: int) -> None:
@@ -92,19 +79,22 @@ def main(
             batch = time.perf_counter() - began
             console.print(f"{found.raw_rows:,} raw rows -> {found.summary_rows:,} summaries in {batch:.1f} s")
             raw, summary = (spark.table(lakehouse.table_name(settings.lakehouse, t)) for t in (job.raw, job.result))
-            results = {question: Measured() for question in questions(raw, summary)}
+            results: dict[str, list[tuple[float, float]]] = {}
             for turn in range(rounds + 1):
                 for question, (long, short) in questions(raw, summary).items():
                     (slow, one), (fast, other) = timed(long), timed(short)
                     if one != other:
                         raise AssertionError(f"{question}: the two ways differ")
                     if turn:
-                        results[question].raw.append(slow)
-                        results[question].summary.append(fast)
+                        results.setdefault(question, []).append((slow, fast))
     head = ("question", "raw scan, s", "summary, s", "times faster")
     lines = [
-        (question, page.spread(each.raw, 2), page.spread(each.summary, 2), page.spread(each.ratios))
-        for question, each in results.items()
+        (
+            question,
+            *(page.spread(each, 2) for each in zip(*seconds, strict=True)),
+            page.spread([slow / fast for slow, fast in seconds]),
+        )
+        for question, seconds in results.items()
     ]
     intro = [
         (

@@ -3,6 +3,7 @@
 import logging
 import os
 import secrets
+import subprocess
 import sys
 import tempfile
 import threading
@@ -14,11 +15,9 @@ from itertools import islice
 from typing import Any
 
 import typer
-from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql import functions as F
-from pyspark.sql.avro.functions import to_avro
+from pyspark.sql import SparkSession
 
-from adstream import contracts, reset, wire
+from adstream import reset
 from adstream.errors import AdstreamError
 from adstream.migrations import migrate
 from adstream.provision import prepare, prepare_topic
@@ -30,17 +29,18 @@ from producer.run import run as send_all
 from producer.traffic import Mix
 from streaming.job import Job
 from streaming.jobs import find
-from streaming.pipeline import Pipeline
 from streaming.progress import BatchReport
 from streaming.runner import Listener, Options, Runner, tables_of
 from streaming.sources import Topic
 
 JOB = "ad-metrics"
+STOP_SECONDS = 300.0
 GOOD = Mix(keys=1_000)
 # Events are of the five minutes before they are sent, so more than these are sent in slices.
 SLICE, SPAN = 1_000_000, "5m"
-# For benchmarks of the plan alone, without a registry.
-PLAN = Pipeline(find(JOB), {1: contracts.latest("ads_data")}, json=False)
+
+
+Process = subprocess.Popen[str]
 
 
 def command(main: Callable[..., Any]) -> None:
@@ -80,23 +80,6 @@ def produce(settings: Settings, topic: str, messages: int, mix: Mix = GOOD) -> f
         records = islice(source.records(decided.seed, mix, decided.timeline), count)
         send_all(publisher, records, 0, threading.Event(), lambda _sent, _acknowledged: None)
     return time.perf_counter() - began
-
-
-def as_messages(events: DataFrame) -> DataFrame:
-    """`number`, `ad`, `time` and `event_id` as Kafka would give them: newest contract, schema id 1, arrival at `time`.
-
-    Made by Spark itself, for plans that are measured without Kafka.
-    """
-    event = F.struct(
-        F.concat(F.lit("ad-"), "ad").alias("ad_id"), F.col("time").alias("timestamp"), F.lit(1).alias("clicks"),
-        F.lit(4).alias("views"), F.lit(0.5).alias("cost"), F.col("event_id").cast("string").alias("event_id"),
-    )  # fmt: skip
-    payload = to_avro(event, contracts.latest("ads_data").text)
-    return events.select(
-        F.lit(None).cast("binary").alias("key"), F.concat(F.lit(wire.header(1)), payload).alias("value"),
-        F.lit("ads").alias("topic"), F.lit(0).alias("partition"), F.col("number").alias("offset"),
-        F.col("time").alias("timestamp"),
-    )  # fmt: skip
 
 
 @contextmanager
@@ -140,3 +123,18 @@ def running(spark: SparkSession, settings: Settings, source: Topic, trigger: tim
         finally:
             stopping.set()
             thread.join()
+
+
+@contextmanager
+def started(*arguments: str, **how: Any) -> Iterator[Process]:  # noqa: ANN401 - as subprocess.Popen
+    """`adstream` with these arguments until the block ends; in a session of its own, so that Ctrl-C reaches only us."""
+    asked = [sys.executable, "-m", "adstream.cli", *arguments]
+    process = subprocess.Popen(asked, stdout=subprocess.PIPE, text=True, start_new_session=True, **how)
+    try:
+        yield process
+    finally:
+        process.terminate()
+        try:
+            process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()

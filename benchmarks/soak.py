@@ -17,11 +17,11 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Annotated, Any
+from typing import Annotated, Any
 
 import psutil
 import typer
@@ -34,7 +34,7 @@ from adstream import kafka
 from adstream.settings import Settings
 from adstream.stopping import stop_requested
 from benchmarks import page, plots
-from benchmarks.pipeline import JOB, command, own_pipeline
+from benchmarks.pipeline import JOB, Process, command, own_pipeline, started
 from stack import state
 from streaming.jobs import find
 
@@ -51,7 +51,6 @@ PANELS = (MEMORY, BATCH_TIME, DISK, LAG)
 BOUNDS = {MEMORY: 0.10, BATCH_TIME: 0.25, LAG: 0.25, PER_ID: 0.10, PER_MESSAGE: 0.10}
 JVM = "job, JVM"
 
-Process = subprocess.Popen[str]
 # One look: the panel's name -> the name of each of its series -> its value.
 Sample = dict[str, dict[str, float]]
 
@@ -138,14 +137,15 @@ class Watched:
         }
 
     def _memory(self, data: Path) -> dict[str, int]:
-        pids = {"job, Python": self._job.pid, "producer": self._producer.pid}
-        pids |= {name: entry.pid for name, entry in state.read(data).services.items()}
-        found: dict[str, int] = {}
+        pids = [("job, Python", self._job.pid), ("producer", self._producer.pid)]
+        pids += [(name, entry.pid) for name, entry in state.read(data).services.items()]
         with suppress(psutil.Error):
-            found = {name: psutil.Process(pid).memory_info().rss for name, pid in pids.items()}
-            for child in psutil.Process(self._job.pid).children(recursive=True):
-                name = JVM if child.name() == "java" else "job, Python workers"
-                found[name] = found.get(name, 0) + child.memory_info().rss
+            children = psutil.Process(self._job.pid).children(recursive=True)
+            pids += [(JVM if child.name() == "java" else "job, Python workers", child.pid) for child in children]
+        found: dict[str, int] = {}
+        for name, pid in pids:
+            with suppress(psutil.Error):
+                found[name] = found.get(name, 0) + psutil.Process(pid).memory_info().rss
         return found
 
     def _ids(self) -> int:
@@ -163,21 +163,6 @@ def size(folder: Path) -> int:
         with suppress(OSError):
             found += file.lstat().st_blocks * 512
     return found
-
-
-@contextmanager
-def started(*arguments: str, errors: IO[str]) -> Iterator[Process]:
-    """`adstream` with these arguments until the block ends; in a session of its own, so that Ctrl-C reaches only us."""
-    asked = [sys.executable, "-m", "adstream.cli", *arguments]
-    process = subprocess.Popen(asked, stdout=subprocess.PIPE, stderr=errors, text=True, start_new_session=True)
-    try:
-        yield process
-    finally:
-        process.terminate()
-        try:
-            process.wait(PATIENCE_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
 
 
 def age_out(settings: Settings, minutes: float) -> None:
@@ -251,8 +236,8 @@ def main(
         checkpoint, log = folder / "checkpoint", folder / "errors.log"
         os.environ["SPARK_LOCAL_DIRS"] = str(folder / "local")
         stream, produce = ("stream", JOB, "--checkpoint", str(checkpoint)), ("produce", "ads", "--rate", str(rate))
-        with log.open("w", encoding="utf-8") as errors, started(*stream, errors=errors) as job:
-            with started(*produce, *mix, errors=errors) as producer:
+        with log.open("w", encoding="utf-8") as errors, started(*stream, stderr=errors) as job:
+            with started(*produce, *mix, stderr=errors) as producer:
                 watched = Watched(settings, folder, job, producer)
                 times, samples = watch(watched, minutes * 60, stopping)
                 ended = watched.ended

@@ -8,12 +8,10 @@ read all files before: a first start after booting takes longer.
 
 import os
 import statistics
-import subprocess
-import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import timedelta
@@ -30,7 +28,7 @@ from adstream import reset
 from adstream.cassandra import connect
 from adstream.settings import Settings
 from benchmarks import page, plots
-from benchmarks.pipeline import JOB, command, own_pipeline, produce, running
+from benchmarks.pipeline import JOB, Process, command, own_pipeline, produce, running, started
 from stack import parts
 from streaming import class_archive
 from streaming.jobs import find
@@ -58,38 +56,32 @@ class Start:
         return self.process + self.session + self.first_batch
 
 
-def await_row(session: Session) -> float:
-    """When a first row can be read."""
+def await_row(session: Session, alive: Callable[[], bool]) -> float:
+    """When a first row can be read, while the job is alive."""
     read = session.prepare("SELECT ad_id FROM ad_metrics LIMIT 1")
     until = time.monotonic() + MOST_SECONDS
-    while time.monotonic() < until:
+    while alive() and time.monotonic() < until:
         if session.execute(read).one():
             return time.perf_counter()
         time.sleep(POLL_SECONDS)
-    raise AssertionError(f"no row after {MOST_SECONDS:.0f} s")
+    raise AssertionError(f"the job ended, or no row after {MOST_SECONDS:.0f} s")
 
 
 def typed(settings: Settings, session: Session, cache: Path) -> Start:
     """One start of the command, in a process of its own, until its first row; then it is asked to stop."""
     reset.reset(settings, reset.Plan(JOB, None, None, tables_of(find(JOB).sinks)), lambda _line: None)
+    environment = os.environ | {"ADSTREAM_STACK_CACHE_DIR": str(cache)}
+    said: dict[str, float] = {}
+
+    def listen(job: Process) -> None:
+        for line in job.stdout or ():
+            said.setdefault(line.partition(" ")[0], time.perf_counter())
+
     with tempfile.TemporaryDirectory() as folder:
-        asked = [sys.executable, "-m", "adstream.cli", "stream", JOB, "--trigger", "0", "--checkpoint", f"{folder}/it"]
-        began, said = time.perf_counter(), dict[str, float]()
-        with subprocess.Popen(
-            asked, env=os.environ | {"ADSTREAM_STACK_CACHE_DIR": str(cache)}, stdout=subprocess.PIPE, text=True
-        ) as job:
-
-            def listen() -> None:
-                for line in job.stdout or ():
-                    said.setdefault(line.partition(" ")[0], time.perf_counter())
-
-            listener = threading.Thread(target=listen)
-            listener.start()
-            try:
-                row = await_row(session)
-            finally:
-                job.terminate()
-                listener.join()
+        began = time.perf_counter()
+        with started("stream", JOB, "--trigger", "0", "--checkpoint", f"{folder}/checkpoint", env=environment) as job:
+            threading.Thread(target=listen, args=(job,), daemon=True).start()
+            row = await_row(session, lambda: job.poll() is None)
     starting, reading = said["starting"], said["reading"]
     return Start(starting - began, reading - starting, row - reading)
 
@@ -97,8 +89,8 @@ def typed(settings: Settings, session: Session, cache: Path) -> Start:
 def again(spark: SparkSession, settings: Settings, session: Session) -> Start:
     """One start of the query alone."""
     began = time.perf_counter()
-    with running(spark, settings, Topic(settings, settings.topic.ads), timedelta(0)):
-        return Start(0.0, 0.0, await_row(session) - began)
+    with running(spark, settings, Topic(settings, settings.topic.ads), timedelta(0)) as job:
+        return Start(0.0, 0.0, await_row(session, job.is_alive) - began)
 
 
 @contextmanager

@@ -19,13 +19,16 @@ from typing import Annotated, Any
 import psutil
 import typer
 from matplotlib.figure import Figure
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
+from pyspark.sql.avro.functions import to_avro
 from rich.console import Console
 
+from adstream import contracts, wire
 from adstream.settings import Settings
 from benchmarks import page, plots
-from benchmarks.pipeline import PLAN, as_messages, command
+from benchmarks.pipeline import JOB, command
+from streaming.jobs import find
 from streaming.pipeline import Pipeline
 from streaming.session import spark_session
 
@@ -63,6 +66,20 @@ class Measured:
         return f"{'RocksDB' if self.store == 'rocksdb' else 'in memory'}, dedupe {'on' if self.dedupe else 'off'}"
 
 
+def as_messages(events: DataFrame) -> DataFrame:
+    """Events of `number`, `ad` and `time` as Kafka would give them: newest contract, schema id 1, arrival at `time`."""
+    event = F.struct(
+        F.concat(F.lit("ad-"), "ad").alias("ad_id"), F.col("time").alias("timestamp"), F.lit(1).alias("clicks"),
+        F.lit(4).alias("views"), F.lit(0.5).alias("cost"), F.concat(F.lit("event-"), "number").alias("event_id"),
+    )  # fmt: skip
+    payload = to_avro(event, contracts.latest("ads_data").text)
+    return events.select(
+        F.lit(None).cast("binary").alias("key"), F.concat(F.lit(wire.header(1)), payload).alias("value"),
+        F.lit("ads").alias("topic"), F.lit(0).alias("partition"), F.col("number").alias("offset"),
+        F.col("time").alias("timestamp"),
+    )  # fmt: skip
+
+
 def write_messages(spark: SparkSession, ads: int, folder: Path) -> int:
     """Every ad once, then batches of the same 1,000, all over the size; two files each. Returns how many batches."""
     sizes = [min(FIRST_BATCH, ads - done) for done in range(0, ads, FIRST_BATCH)]
@@ -74,7 +91,6 @@ def write_messages(spark: SparkSession, ads: int, folder: Path) -> int:
             number.alias("number"),
             (number if batch < len(sizes) else active).alias("ad"),
             F.lit(NOW + timedelta(seconds=batch)).alias("time"),
-            F.concat(F.lit("event-"), number).alias("event_id"),
         ).repartition(2).transform(as_messages).write.mode("append").parquet(str(folder))
         first += size
     return len(sizes) + WARM + COUNTED
@@ -101,7 +117,7 @@ def peaks(into: Measured, jvm: psutil.Process) -> Iterator[None]:
 
 def measure(spark: SparkSession, store: str, dedupe: bool, ads: int, messages: Path, batches: int) -> Measured:
     found = Measured(store, dedupe, ads)
-    plan = Pipeline(PLAN.job.with_parameters(dedupe=dedupe), PLAN.writers, json=False)
+    plan = Pipeline(find(JOB).with_parameters(dedupe=dedupe), {1: contracts.latest("ads_data")}, json=False)
     stored = spark.read.parquet(str(messages)).schema
     stream = spark.readStream.schema(stored).option("maxFilesPerTrigger", 2).parquet(str(messages))
     virtual: Any = spark.sparkContext._jvm
