@@ -47,8 +47,8 @@ def consume(settings: Settings, topic: str, messages: int) -> float:
 
 def steps(spark: SparkSession, settings: Settings, topic: str) -> dict[str, Callable[[], float]]:
     """Spark's part of the work, each step with all before it."""
-    writers = known_writers(RegistryClient(settings.registry), topic)
-    plan = Pipeline(find(JOB), writers, json=True)
+    job, writers = find(JOB), known_writers(RegistryClient(settings.registry), topic)
+    plan = Pipeline(job, writers, json=job.json)
     ranges = {partition: (0, end) for partition, end in kafka.end_offsets(settings, topic).items()}
 
     def judged(messages: DataFrame) -> DataFrame:
@@ -63,7 +63,7 @@ def steps(spark: SparkSession, settings: Settings, topic: str) -> dict[str, Call
     return {
         READING: lambda: spent(lambda each: each.select("value")),
         "... and from_avro, judged": lambda: spent(judged),
-        "... and the windows and totals, as one batch": lambda: spent(lambda each: plan.job.compute(judged(each))),
+        "... and the windows and totals, as one batch": lambda: spent(lambda each: job.compute(judged(each))),
         "... and late events counted by window: the job's plan": lambda: spent(plan.rows),
     }
 
@@ -93,17 +93,14 @@ def main(
     for name, rates in results.items():
         ratios = [rate / base for rate, base in zip(rates, results[READING], strict=True)]
         lines.append((name, page.spread(rates, 0), page.spread(ratios, 2)))
-    intro = [
-        f"{messages:,} messages, {MIX.late:.0%} of them late, {rounds} rounds in turns after one that warmed up.",
-        page.conditions(),
-    ]
+    taken = f"{messages:,} messages, {MIX.late:.0%} of them late, {rounds} rounds in turns after one that warmed up."
     shown = page.plot(
         "rates",
         "Events a second of the producer, a consumer and Spark's steps",
         lambda figure: plots.bars(figure.subplots(), results, "events/s: median and range, logarithmic", log=True),
         height=2.8,
     )
-    page.write("rates", intro, HEAD, lines, picture=shown, runs=results)
+    page.write("rates", [taken, page.conditions()], HEAD, lines, picture=shown, runs=results)
 
 
 if __name__ == "__main__":
