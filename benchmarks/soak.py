@@ -159,9 +159,10 @@ class Watched:
 def size(folder: Path) -> int:
     """Bytes on disk of all files below; those that go meanwhile count nothing."""
     found = 0
-    for file in folder.rglob("*"):
-        with suppress(OSError):
-            found += file.lstat().st_blocks * 512
+    for where, _, names in os.walk(folder):
+        for name in names:
+            with suppress(OSError):
+                found += Path(where, name).lstat().st_blocks * 512
     return found
 
 
