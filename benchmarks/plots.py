@@ -38,8 +38,10 @@ def lines(axes: Axes, series: Mapping[str, Mapping[float, Values]], x: str, y: s
     """A line each through x -> values; `log` names the axes with a logarithmic scale."""
     for number, (name, points) in enumerate(series.items()):
         medians, around = _with_range(points.values())
-        style = {"color": COLOURS[number % len(COLOURS)], "marker": MARKERS[number % len(MARKERS)]}
-        axes.errorbar(list(points), medians, yerr=around, label=name, capsize=3, markersize=5, **style)
+        colour, marker = COLOURS[number % len(COLOURS)], MARKERS[number % len(MARKERS)]
+        axes.errorbar(
+            list(points), medians, yerr=around, label=name, capsize=3, color=colour, marker=marker, markersize=5
+        )
     for scale, axis in (("x", axes.xaxis), ("y", axes.yaxis)):
         if scale in log:
             axes.set(**{f"{scale}scale": "log"})

@@ -121,11 +121,11 @@ def _write(results: dict[str, list[Drained]], missing: dict[str, str], messages:
         f"{messages:,} messages of 1,000 ads over five minutes, {len(base)} rounds in turns after one that warmed up.",
         page.conditions(),
     ]
-    rates = {name: [each.rate for each in runs] for name, runs in results.items() if name not in missing}
+    measured = {name: [each.rate for each in runs] for name, runs in results.items() if name not in missing}
     shown = page.plot(
         "throughput",
         "Events a second of ad-metrics beside others",
-        lambda figure: plots.bars(figure.subplots(), rates, "events/s: median and range, logarithmic", log=True),
+        lambda figure: plots.bars(figure.subplots(), measured, "events/s: median and range, logarithmic", log=True),
     )
     kept = {
         "messages": messages,
