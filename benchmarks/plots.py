@@ -29,6 +29,7 @@ def bars(axes: Axes, measured: Mapping[str, Values], unit: str, *, log: bool = F
     if log:
         axes.set_xscale("log")
         axes.set_xlim(left=10 ** math.floor(math.log10(min(medians) / 2)))
+        axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set_xlabel(unit)
     axes.xaxis.set_major_formatter(PLAIN)
     tidy(axes, "x")
