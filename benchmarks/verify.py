@@ -79,10 +79,13 @@ def main(
     if not again:
         rate = messages / produce(settings, NAME, messages, MIX)
         console.print(f"{messages:,} messages sent, {rate:,.0f}/s")
-    if job:
-        run_job(checkpoint)
-    else:
-        write_checkpoint(settings, checkpoint)
+        if job:
+            run_job(checkpoint)
+        else:
+            write_checkpoint(settings, checkpoint)
+        # In a process of its own, so that CPU and memory are of verifying alone.
+        verifying = [sys.executable, "-m", "benchmarks.verify", "--again", "--job" if job else "--no-job"]
+        sys.exit(subprocess.run(verifying, check=False).returncode)
     stages, began = Stages(), time.perf_counter()
     found = run_verify(settings, checkpoint, progress=stages)
     seconds = time.perf_counter() - began
