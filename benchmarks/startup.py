@@ -88,8 +88,8 @@ def typed(settings: Settings, session: Session, cache: Path) -> Start:
 
 def again(spark: SparkSession, settings: Settings, session: Session) -> Start:
     """One start of the query alone."""
-    began = time.perf_counter()
     with running(spark, settings, Topic(settings, settings.topic.ads), timedelta(0)) as job:
+        began = time.perf_counter()
         return Start(0.0, 0.0, await_row(session, job.is_alive) - began)
 
 

@@ -150,7 +150,7 @@ def main(
     ads: Annotated[list[int], typer.Option(min=1_000, help="How many ads; may be repeated.")] = list(SIZES),  # noqa: B006
     memory: Annotated[str, typer.Option(help="Heap of the JVM; the job has 1g.")] = "4g",
 ) -> None:
-    """Measure, and write the results after each size."""
+    """Measure, and write the results after each way to keep the state."""
     console, settings = Console(highlight=False), Settings()
     results: list[Measured] = []
     with tempfile.TemporaryDirectory(prefix="adstream-bench-") as folder:
@@ -169,7 +169,7 @@ def main(
                     if turn:  # the first one only warms up
                         results.append(found)
                         console.print(found)
-    report(results, memory)
+            report(results, memory)
 
 
 def report(results: list[Measured], memory: str) -> None:
