@@ -72,8 +72,13 @@ up: $(STAMP) ## start Kafka, the schema registry and Cassandra
 down: $(STAMP) ## stop them; their data are kept
 	@$(BIN)/adstream down
 
-bench: $(STAMP) ## measure
+bench: $(STAMP) ## measure, on the services that `make up` starts; hours
 	@$(BIN)/python -m benchmarks
+
+.PHONY: soak
+MINUTES := 30
+soak: $(STAMP) ## half an hour of steady load: what grows, and is all counted (MINUTES=90 for longer)
+	@$(BIN)/python -m benchmarks.soak --minutes $(MINUTES)
 
 lock: ## resolve the requirements anew (UPGRADE=--upgrade takes the newest that pyproject.toml allows)
 	@sh .ci/lock $(UPGRADE)
