@@ -3,6 +3,7 @@
 import logging
 import os
 import sys
+from importlib import metadata
 from pathlib import Path
 from typing import Annotated
 
@@ -27,6 +28,13 @@ from adstream.commands.verify import verify
 from adstream.errors import AdstreamError
 from adstream.settings import ENV_FILE_OPTION
 
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"adstream {metadata.version('adstream')}")
+        raise typer.Exit
+
+
 app = typer.Typer(
     name="adstream",
     cls=Commands,
@@ -44,6 +52,9 @@ def _for_every_command(
         Path | None,
         typer.Option("--env-file", help="A file of settings, which go before those of .env (ADSTREAM_ENV_FILE)."),
     ] = None,
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Say which version this is.")
+    ] = False,
 ) -> None:
     if env_file is not None:
         os.environ[ENV_FILE_OPTION] = str(env_file.absolute())
