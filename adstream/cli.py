@@ -22,6 +22,7 @@ from adstream.commands.reset import reset
 from adstream.commands.show import show
 from adstream.commands.sql import sql
 from adstream.commands.stream import jobs, stream
+from adstream.commands.tour import tour
 from adstream.commands.usage import Commands
 from adstream.commands.validate import validate
 from adstream.commands.verify import verify
@@ -79,6 +80,7 @@ app.command()(backfill)
 app.command()(archive)
 app.add_typer(dead_letters.app, name="dead-letters")
 app.command()(demo)
+app.command()(tour)
 
 
 def main() -> None:
