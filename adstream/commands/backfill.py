@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
+from adstream.commands import completion
 from adstream.commands.asking import ask, require_somebody
 from adstream.errors import ConfigError, Mismatch
 from adstream.moments import parse_moment
@@ -24,7 +25,7 @@ _LOOK_FIRST = "add --yes, or leave --correct out to look first"
 
 
 def backfill(
-    job: Annotated[str, typer.Argument(help="The job; today ad-metrics.")],
+    job: Annotated[str, typer.Argument(help="The job; today ad-metrics.", autocompletion=completion.verified)],
     start: Annotated[str, typer.Option("--from", help="First window's start: ISO 8601, or how long ago, like 3h.")],
     end: Annotated[
         str, typer.Option("--to", help="Windows that begin before this; now unless given.", show_default=False)
@@ -81,7 +82,7 @@ def backfill(
 
 
 def archive(
-    topic: Annotated[str, typer.Argument(help="The topic whose messages to keep.")],
+    topic: Annotated[str, typer.Argument(help="The topic whose messages to keep.", autocompletion=completion.topics)],
     folder: Annotated[str, typer.Argument(help="Where: one folder per day of broker time, as Parquet.")],
 ) -> None:
     """Add a topic's messages to an archive, as they are, from where it ended; run twice, it adds nothing twice.

@@ -6,12 +6,13 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from adstream.commands import completion
 from adstream.errors import ConfigError
 from adstream.settings import Settings
 
 
 def batch(
-    job: Annotated[str, typer.Argument(help="The batch job: daily-sales.")],
+    job: Annotated[str, typer.Argument(help="The batch job: daily-sales.", autocompletion=completion.batches)],
     day: Annotated[
         str | None, typer.Option("--date", help="The day, like 2025-01-15; every day that has rows unless given.")
     ] = None,

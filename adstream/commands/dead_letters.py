@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from adstream.commands import completion
 from adstream.commands.asking import ask
-from adstream.commands.dead_letter_pages import listing, page, plan_lines
 from adstream.commands.usage import Commands
 from adstream.errors import ConfigError, ReplayRefused
 from adstream.moments import parse_moment
@@ -28,7 +28,7 @@ app = typer.Typer(
 
 SHOWN = 20
 
-_Topic = Annotated[str | None, typer.Option(help="Only letters from this topic.")]
+_Topic = Annotated[str | None, typer.Option(help="Only letters from this topic.", autocompletion=completion.topics)]
 _From = Annotated[
     str | None, typer.Option("--from", help="Only originals of this broker time or later: ISO 8601 or 2h.")
 ]
@@ -53,6 +53,7 @@ def list_(
 
     Example: `adstream dead-letters list --json | jq -r 'select(.replayed == null).place'`
     """
+    from adstream.commands.dead_letter_pages import listing
     from adstream.dead_letters import Marks, read
 
     settings = Settings()
@@ -80,6 +81,7 @@ def explain(
 
     Example: `adstream dead-letters explain ads_data/1/4711`
     """
+    from adstream.commands.dead_letter_pages import page
     from adstream.dead_letters import Marks, Wanted, missing, parse_place, read
     from adstream.replay import Checker
 
@@ -117,6 +119,7 @@ def replay(
 
     Example: `adstream dead-letters replay --reason unknown_schema_id --dry-run`
     """
+    from adstream.commands.dead_letter_pages import plan_lines
     from adstream.dead_letters import Marks
     from adstream.repair import parse_changes
     from adstream.replay import Checker, plan, send

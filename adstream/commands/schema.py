@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from adstream.commands import completion
 from adstream.commands.usage import Commands
 from adstream.errors import BadInput, ConfigError, SchemaIncompatible
 from adstream.settings import Settings
@@ -21,7 +22,9 @@ app = typer.Typer(
 
 @app.command()
 def register(
-    name: Annotated[str | None, typer.Argument(help="The contract of --file, like ads_data.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(help="The contract of --file, like ads_data.", autocompletion=completion.contracts)
+    ] = None,
     file: Annotated[
         Path | None, typer.Option(help="Register this .avsc as the next version, instead of all that is in schemas/.")
     ] = None,
@@ -47,7 +50,10 @@ def register(
 @app.command()
 def check(
     name: Annotated[
-        str | None, typer.Argument(help="The contract, like ads_data; with --offline all unless named.")
+        str | None,
+        typer.Argument(
+            help="The contract, like ads_data; with --offline all unless named.", autocompletion=completion.contracts
+        ),
     ] = None,
     file: Annotated[
         Path | None, typer.Option(help="Check this .avsc as the next version, instead of the newest in schemas/.")

@@ -7,6 +7,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from adstream.commands import completion
 from adstream.commands.documents import AsJson, print_document, tables_document
 from adstream.errors import ConfigError
 from adstream.nearest import did_you_mean
@@ -19,7 +20,10 @@ _ADS = ("ad-metrics", "ads")
 
 
 def show(
-    job: Annotated[str, typer.Argument(help="The job, as `adstream jobs` lists it; ads is ad-metrics.")],
+    job: Annotated[
+        str,
+        typer.Argument(help="The job, as `adstream jobs` lists it; ads is ad-metrics.", autocompletion=completion.jobs),
+    ],
     key: Annotated[
         str | None, typer.Option("--key", "--ad", help="One ad, user, sensor, ...: only its rows, newest first.")
     ] = None,

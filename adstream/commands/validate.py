@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
+from adstream.commands import completion
 from adstream.commands.documents import AsJson, print_document
 from adstream.errors import Mismatch
 from adstream.settings import Settings
@@ -15,7 +16,12 @@ if TYPE_CHECKING:
 
 
 def validate(
-    job: Annotated[str, typer.Argument(help="sensor-averages, sensor-moving-averages or daily-sales.")],
+    job: Annotated[
+        str,
+        typer.Argument(
+            help="sensor-averages, sensor-moving-averages or daily-sales.", autocompletion=completion.validated
+        ),
+    ],
     clean_up: Annotated[
         bool, typer.Option("--clean-up", help="Remove the tables afterwards, whatever the checks say.")
     ] = False,

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
+from adstream.commands import completion
 from adstream.commands.documents import AsJson, print_document
 from adstream.errors import ConfigError, Mismatch
 from adstream.nearest import did_you_mean
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def verify(
-    job: Annotated[str, typer.Argument(help="The job; today ad-metrics.")],
+    job: Annotated[str, typer.Argument(help="The job; today ad-metrics.", autocompletion=completion.verified)],
     checkpoint: Annotated[
         Path | None, typer.Option(help="The job's checkpoint; else <data dir>/checkpoints/JOB.")
     ] = None,

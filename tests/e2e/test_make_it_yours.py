@@ -55,6 +55,7 @@ def test_the_pages_code_is_tidy(check: list[str], tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout
 
 
+@pytest.mark.thorough
 def test_a_project_of_ones_own_runs_with_the_installed_wheel_and_its_table_is_right(
     stack: Settings, installed: Installed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
