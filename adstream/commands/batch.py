@@ -8,6 +8,7 @@ from rich.console import Console
 
 from adstream.commands import completion
 from adstream.errors import ConfigError
+from adstream.live import Working
 from adstream.settings import Settings
 
 
@@ -30,7 +31,11 @@ def batch(
     settings = Settings()
     chosen, wanted = find(job), parse_date(day)
     out = Console(highlight=False, soft_wrap=True)
-    with spark_session(settings, job, master=master, lakehouse=True) as spark, out.status("computing"):
+    with (
+        Working("starting Spark") as working,
+        spark_session(settings, job, master=master, lakehouse=True) as spark,
+    ):
+        working(f"computing {job}")
         found = run(spark, settings.lakehouse, chosen, wanted)
     out.print(
         f"{found.raw_rows:,} raw rows -> {found.summary_rows:,} summaries ({found.reduction:,.0f}x fewer),"

@@ -10,6 +10,7 @@ from rich.table import Table
 from adstream.commands import completion
 from adstream.commands.documents import AsJson, print_document, tables_document
 from adstream.errors import ConfigError
+from adstream.live import Working
 from adstream.nearest import did_you_mean
 from adstream.settings import Settings
 
@@ -123,7 +124,8 @@ def _show_lakehouse(asked: _Asked, name: str) -> None:
     from streaming.sinks.console import table
 
     settings, out = asked.settings, asked.out
-    with out.status("starting Spark, which reads Iceberg"), spark_session(settings, "show", lakehouse=True) as spark:
+    reading = Working("starting Spark, which reads Iceberg")
+    with reading, spark_session(settings, "show", lakehouse=True) as spark:
         columns, rows = newest_rows(spark, settings.lakehouse, name, asked.limit)
     if asked.as_json:
         print_document(tables_document({name: rows}, complete=True))

@@ -9,6 +9,7 @@ from rich.console import Console
 from adstream.commands import completion
 from adstream.commands.documents import AsJson, print_document
 from adstream.errors import Mismatch
+from adstream.live import Working
 from adstream.settings import Settings
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def validate(
     settings, chosen = Settings(), find(job)
     out = Console(highlight=False, soft_wrap=True, stderr=as_json)
     with spark_session(settings, "validate", lakehouse=True) as spark:
-        with out.status("checking"):
+        with Working("checking the tables"):
             checks = chosen.run(spark, settings.lakehouse)
         if as_json:
             print_document([asdict(check) for check in checks])
