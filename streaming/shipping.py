@@ -50,7 +50,9 @@ def archives(folder: Path) -> dict[str, Path]:
             "libraries": _archive(folder, "libraries", _hash(each.encode() for each in versions), _libraries()),
         }
     except OSError as error:
-        raise JobFailed(f"the archives for the executors could not be made in {folder}: {error}", "") from None
+        raise JobFailed(
+            f"the archives for the executors could not be made in {folder}: {error}", "free disk space there"
+        ) from None
 
 
 def _archive(folder: Path, name: str, key: str, files: Iterable[tuple[str, Path]]) -> Path:

@@ -51,7 +51,10 @@ def validate(
                 out.print(f"removed {name}")
     failed = [check for check in checks if not check.holds]
     if failed:
-        raise Mismatch(f"{len(failed)} of {len(checks)} checks failed: {failed[0].what}: {failed[0].found}")
+        raise Mismatch(
+            f"{len(failed)} of {len(checks)} checks failed: {failed[0].what}: {failed[0].found}",
+            f"`adstream show {job}` shows the rows",
+        )
 
 
 def _print_checks(checks: "list[Check]", out: Console) -> None:
