@@ -21,7 +21,7 @@ from adstream.hexdump import hexdump
 from adstream.settings import Settings
 from adstream.tour_processes import RunningJob, run_command
 from consumer.debug import DebugConsumer
-from stack.signals import ending_raises
+from stack.signals import ending_deferred, ending_raises
 
 STEPS = 10
 KEYSPACE = "tour"
@@ -60,7 +60,8 @@ class Tour:
             finally:
                 if self._job is not None:
                     self._out.print("\nstopping the job, after its batch")
-                    self._job.stop()
+                    with ending_deferred():
+                        self._job.stop()
         self._what_next()
 
     @contextmanager
@@ -247,7 +248,10 @@ class Tour:
         """Show the command; before the first one of a step wait for Enter."""
         self._out.print(f"\n$ {command}", style="cyan", markup=False)
         if self._wait and not self._asked:
-            self._out.input("[dim]Enter to go on, Ctrl-C to leave[/dim] ")
+            try:
+                self._out.input("[dim]Enter to go on, Ctrl-C to leave[/dim] ")
+            except EOFError:
+                raise KeyboardInterrupt from None
         self._asked = True
 
     def _do(self, command: str, *, code: int = 0) -> None:
