@@ -20,7 +20,11 @@ from tests.e2e.commands import adstream, one_line
 
 @pytest.mark.thorough
 def test_the_tour_tells_its_story_and_ends_with_equal(stack: Settings) -> None:
-    done = adstream("tour", "--no-wait", ADSTREAM_SPARK_UI="false", COLUMNS="160")
+    done = subprocess.run(
+        [sys.executable, "-m", "adstream.cli", "tour", "--no-wait"],
+        env={**os.environ, "ADSTREAM_SPARK_UI": "false", "COLUMNS": "160"},
+        capture_output=True, text=True, timeout=540, check=False,
+    )  # fmt: skip
     print(done.stdout)
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"{STEPS}/{STEPS} " in done.stdout
