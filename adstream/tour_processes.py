@@ -110,10 +110,10 @@ class RunningJob:
 
     def _read(self) -> None:
         for line in self._process.stdout or ():
+            self._say(line.rstrip("\n"))
             with self._heard:
                 self._lines.append(line)
                 self._heard.notify_all()
-            self._say(line.rstrip("\n"))
         self._ended.set()
 
 
