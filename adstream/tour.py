@@ -95,7 +95,8 @@ class Tour:
         self._explain(
             "A topic, a contract, tables",
             "The topic gets its Avro contract before it gets an event: nobody can send what no reader knows. The tables"
-            " come from numbered migrations. Both commands may be repeated at any time.",
+            " come from numbered migrations. Both commands may be repeated at any time. The third empties the tables of"
+            " what an earlier tour has left there.",
         )
         self._do("schema register")
         self._do("migrate")
