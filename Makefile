@@ -59,6 +59,7 @@ test-containers: $(STAMP)
 test-compose: $(STAMP) ## docker-compose.yml from the producer to cqlsh; skipped where no Docker engine answers
 	$(BIN)/pytest tests/compose
 
+# The long tests of tests/e2e are the tour (over three minutes), the pages that are followed word for word, and more.
 SEEDS := 10
 test-faults: $(STAMP) ## every fault, ten times each (SEEDS=3 for fewer), and other long tests; hours
 	$(BIN)/pytest tests/e2e -m thorough
