@@ -13,7 +13,7 @@ from adstream.errors import StackError
 from adstream.settings import StackSettings
 from stack.java import find_java, network_options
 
-CONFIGURATIONS = ("spark", "lakehouse", "kafka", "registry", "cassandra")
+CONFIGURATIONS = ("spark", "lakehouse", "local-files", "kafka", "registry", "cassandra")
 ATTEMPTS = 4
 STALLED_SECONDS = 180.0
 TELL_EVERY_SECONDS = 2.0

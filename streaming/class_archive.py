@@ -44,7 +44,7 @@ def home(cache: Path, java: Java, pyspark: Path) -> Path:
 
 
 def _made_of(java: Java, pyspark: Path) -> Iterator[str]:
-    yield from (str(java.home), java.version)
+    yield from (str(java.home), java.version, parts.sum_of(parts.SUMS))
     for file in (java.home / "release", java.home / "lib" / "server" / "libjvm.so", _own(java)):
         yield _seen(file)
     for jar in sorted((pyspark / "jars").glob("*.jar")):

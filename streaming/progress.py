@@ -82,14 +82,26 @@ class BatchReport:
 
 def reports(query: StreamingQuery, *, after: int, writer: BatchWriter) -> Iterator[BatchReport]:
     """Reports of the batches committed since batch `after`, oldest first."""
-    newest = query.lastProgress
-    if newest is None or newest["batchId"] <= after:
-        return
-    # As JSON: PySpark's own objects hold the offsets as the text of a Python dict.
-    for progress in (json.loads(each.json) for each in query.recentProgress):
+    for progress in _since(query, after):
         # An idle trigger reports progress too, under the id of the batch that will come.
         if progress["batchId"] > after and "addBatch" in progress["durationMs"]:
             yield _report(progress, writer)
+
+
+def _since(query: StreamingQuery, after: int) -> list[Any]:
+    """Spark's progress documents from the first one after batch `after` on, of those that it still keeps.
+
+    Read from the newest backwards: each costs a call into the JVM, and PySpark's `recentProgress` asks for all hundred.
+    As JSON, because PySpark's own objects hold the offsets as the text of a Python dict.
+    """
+    kept: Any = query._jsq.recentProgress()
+    found: list[Any] = []
+    for place in reversed(range(len(kept))):
+        progress = json.loads(kept[place].json())
+        if progress["batchId"] <= after:
+            break
+        found.insert(0, progress)
+    return found
 
 
 def replayed(batch_id: int, events: int, writer: BatchWriter) -> BatchReport:
