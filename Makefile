@@ -1,7 +1,7 @@
 # The commands a user types; `make help` lists them. Every recipe line is one simple command wherever a service or a
 # test runs, so that make itself is its parent, and Ctrl-C or a kill of make reaches it.
 .DEFAULT_GOAL := help
-.PHONY: help setup warm demo test test-unit test-patterns test-e2e test-compose test-faults lint up down bench lock parts-sums sbom audit clean
+.PHONY: help setup warm demo tour test test-unit test-patterns test-e2e test-compose test-faults lint up down bench lock parts-sums sbom audit clean
 .SUFFIXES:
 SHELL := /bin/sh
 
@@ -35,6 +35,9 @@ warm: $(STAMP) ## make Spark's class archive: later starts take some seconds les
 demo: $(STAMP) ## from an empty machine to ad_metrics in cqlsh
 	@$(BIN)/adstream demo
 
+tour: $(STAMP) ## the life of a pipeline, step by step, in a quarter of an hour
+	@$(BIN)/adstream tour
+
 test: lint warm test-quick test-patterns test-e2e test-containers ## all tests, on real services
 
 test-unit: lint test-quick ## the checks and tests that need no service
@@ -56,6 +59,7 @@ test-containers: $(STAMP)
 test-compose: $(STAMP) ## docker-compose.yml from the producer to cqlsh; skipped where no Docker engine answers
 	$(BIN)/pytest tests/compose
 
+# The long tests of tests/e2e are the tour (over three minutes), the pages that are followed word for word, and more.
 SEEDS := 10
 test-faults: $(STAMP) ## every fault, ten times each (SEEDS=3 for fewer), and other long tests; hours
 	$(BIN)/pytest tests/e2e -m thorough

@@ -19,6 +19,7 @@ from typing import IO
 
 from adstream.errors import AdstreamError, StackError
 from adstream.file_lock import Held, locked
+from adstream.live import Working
 from adstream.settings import Settings, StackSettings
 from stack import parts
 from stack.ivy import pyspark_folder
@@ -179,4 +180,5 @@ def _remove_older(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    make(Settings().stack, print)
+    with Working("making Spark's class archive"):
+        make(Settings().stack, print)

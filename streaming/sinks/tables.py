@@ -95,7 +95,10 @@ def _layout(metadata: Any, columns: list[str], kind: str | None) -> Layout:  # n
             return None
         if name == _DAY and clustering:
             return str(clustering[0])
-        raise MigrationError(f"table {metadata.name} has a column {name}, which the job does not compute")
+        raise MigrationError(
+            f"table {metadata.name} has a column {name}, which the job does not compute",
+            "drop it by a migration, or compute it",
+        )
 
     return Layout(Table(metadata.name, names), tuple(source(name) for name in names), kind)
 
