@@ -1,0 +1,57 @@
+"""Streamlit's server, for viewers on this machine: it listens on the loopback address, and calls nobody."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from adstream.errors import ConfigError
+from stack import ports
+from stack.service import HOST
+
+PORT = 8501
+APP = Path(__file__).with_name("app.py")
+OPTIONS = {
+    "server.address": HOST,
+    # A page of somewhere else that has our address as its name must not get in.
+    "server.allowedHosts": [HOST, "localhost"],
+    "server.headless": True,  # opens no browser, and asks for no e-mail address
+    "server.fileWatcherType": "none",
+    "server.runOnSave": False,
+    "browser.gatherUsageStats": False,
+    "client.toolbarMode": "minimal",
+    "client.showErrorDetails": "none",
+    "client.showErrorLinks": "false",  # to search engines
+    "logger.hideWelcomeMessage": True,
+    "logger.level": "error",
+    "theme.primaryColor": "#2563eb",
+}
+
+
+def choose_port(asked: int | None) -> int:
+    """`asked`, or 8501 unless something listens there, or any that is free for 0. Raises ConfigError."""
+    if asked and not ports.is_free(asked):
+        holder = ports.who_listens(asked)
+        raise ConfigError(
+            f"port {asked} is taken{f' by {holder}' if holder else ''}", "leave --port out, or give another one"
+        )
+    if asked:
+        return asked
+    if asked is None and ports.is_free(PORT):
+        return PORT
+    return ports.choose("dashboard", 0, {}, ())
+
+
+def url(port: int) -> str:
+    """The address for the browser."""
+    return f"http://{HOST}:{port}"
+
+
+def serve(port: int, say: Callable[[str], None]) -> None:
+    """Serve the pages until SIGINT or SIGTERM."""
+    os.environ["STREAMLIT_LOGGER_LEVEL"] = "error"
+    from streamlit.web import bootstrap
+
+    options = OPTIONS | {"server.port": port}
+    bootstrap.load_config_options(options)
+    say(f"The dashboard is at {url(port)} (Ctrl-C ends it)")
+    bootstrap.run(str(APP), is_hello=False, args=[], flag_options=options)
