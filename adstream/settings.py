@@ -184,6 +184,23 @@ class SparkSettings(_Section):
     properties: Properties = {}
 
 
+class MetricsSettings(_Section):
+    section = "metrics"
+    model_config = SettingsConfigDict(env_prefix="ADSTREAM_METRICS_")
+
+    host: str = "127.0.0.1"
+    port: Literal["off"] | Annotated[int, Field(ge=0, le=65_535)] = 0
+
+    def on_port(self, text: str) -> "MetricsSettings":
+        """The same with the port of --metrics-port. Raises ConfigError."""
+        try:
+            return MetricsSettings(host=self.host, port=text)  # type: ignore[arg-type]  # pydantic reads it
+        except ValidationError:
+            raise ConfigError(
+                f"--metrics-port {text} cannot be used", "give a port, 0 for a free one, or off"
+            ) from None
+
+
 class LakehouseSettings(_Section):
     section = "lakehouse"
     model_config = SettingsConfigDict(env_prefix="ADSTREAM_LAKEHOUSE_")
@@ -225,6 +242,7 @@ _SECTIONS: dict[str, type[_Section]] = {
     "registry": RegistrySettings,
     "cassandra": CassandraSettings,
     "spark": SparkSettings,
+    "metrics": MetricsSettings,
     "lakehouse": LakehouseSettings,
     "stack": StackSettings,
 }
@@ -256,6 +274,10 @@ class Settings:
     @cached_property
     def spark(self) -> SparkSettings:
         return _load(SparkSettings)
+
+    @cached_property
+    def metrics(self) -> MetricsSettings:
+        return _load(MetricsSettings)
 
     @cached_property
     def lakehouse(self) -> LakehouseSettings:

@@ -6,9 +6,10 @@ commit. Whatever raises here leaves the batch uncommitted: it comes again, with 
 """
 
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from time import monotonic
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -34,12 +35,17 @@ class NewWriterSchema(Exception):
 
 @dataclass(frozen=True)
 class Written:
-    """What a batch left behind: rows in the sinks, and which of its messages were late or dead."""
+    """What a batch left behind: rows in the sinks, and which of its messages were late or dead.
+
+    `seconds` went by while the rows were computed and written, which Spark does in one.
+    """
 
     rows: int
     late: Late
     dead: int
     stamp: Stamp
+    seconds: float = 0.0
+    dead_by_reason: Mapping[str, int] = field(default_factory=dict)
 
 
 class BatchWriter:
@@ -85,12 +91,14 @@ class BatchWriter:
         if self._stopping.is_set():
             raise StopRequested
         stamp = Stamp(self._clock(), self._timestamps())
+        begun = monotonic()
         written = self._sink(rows, stamp)
+        seconds = monotonic() - begun
         seen = self._observed()
         if seen.dead:
             self._dead_letter(batch_id, some_unknown=seen.unknown > 0)
         late = self._keep_late(batch_id, seen, stamp)
-        self.written[batch_id] = Written(written, late, seen.dead, stamp)
+        self.written[batch_id] = Written(written, late, seen.dead, stamp, seconds, seen.dead_by_reason)
         if len(self.written) > _REMEMBERED:
             del self.written[min(self.written)]
 

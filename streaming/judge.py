@@ -28,6 +28,7 @@ from adstream.event_rules import AHEAD, LARGEST_NUMBER, LONGEST_STRING_BYTES
 from adstream.reasons import UNKNOWN_SCHEMA_ID
 
 LATE = "late"
+MOST_REASONS = 256
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -69,9 +70,9 @@ def judge(decoded: DataFrame, contract: Contract, *, lateness: timedelta | None 
 def counted(judged: DataFrame, *further: Column) -> DataFrame:
     """The events that count, flat: the contract's fields and `position` (topic:partition:offset, unique).
 
-    On the way it counts, as the observed metric `judged`: `late`, `dead` and `unknown` (of a schema id that the plan
-    does not know), and the `further` aggregates. Spark pushes no condition below that, so the decode is not repeated
-    for each part of the condition.
+    On the way it counts, as the observed metric `judged`: `late`, `dead` (also `dead_by_reason`) and `unknown` (of a
+    schema id that the plan does not know), and the `further` aggregates. Spark pushes no condition below that, so the
+    decode is not repeated for each part of the condition.
     """
     return (
         judged.observe(
@@ -79,6 +80,10 @@ def counted(judged: DataFrame, *further: Column) -> DataFrame:
             F.count_if(F.col("outcome") == LATE).alias("late"),
             F.count_if(_is_dead()).alias("dead"),
             F.count_if(F.col("outcome") == UNKNOWN_SCHEMA_ID).alias("unknown"),
+            # A sketch that is exact as long as there are not more different values, and there are a few reasons.
+            F.call_function(
+                "approx_top_k", F.when(_is_dead(), F.col("outcome")), F.lit(MOST_REASONS), F.lit(MOST_REASONS)
+            ).alias("dead_by_reason"),
             *further,
         )
         .where(F.col("outcome").isNull())

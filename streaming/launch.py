@@ -3,15 +3,18 @@
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 
 from pyspark.sql import SparkSession
 
+from adstream.provision import topic_of
 from adstream.settings import Settings
 from streaming import prerequisites
+from streaming.endpoint import served
 from streaming.job import Job
+from streaming.monitor import Monitor
 from streaming.runner import Listener, Options, Runner
 from streaming.session import spark_session
 from streaming.sinks.iceberg import IcebergTable
@@ -26,18 +29,33 @@ def launch(
     listener: Listener,
     stopping: threading.Event,
     master: str | None = None,
+    serve: bool = False,
 ) -> None:
-    """Run the job to its end and close its session. A job that writes elsewhere than usual keeps no checkpoint."""
+    """Run the job to its end and close its session. A job that writes elsewhere than usual keeps no checkpoint.
+
+    Meanwhile its endpoint answers, if it shall `serve` and the settings do not say otherwise.
+    """
     with tempfile.TemporaryDirectory(prefix="adstream-passing-") as passing:
         kept = options.checkpoint or str(settings.checkpoints / job.name)
         checkpoint = absolute(kept) if options.sinks is None else passing
         prerequisites.require(settings, job, options)
-        listener.notice(f"starting Spark for {job.name}")
         sinks = job.sinks if options.sinks is None else options.sinks
         lakehouse = any(isinstance(sink, IcebergTable) for sink in sinks)
-        with spark_session(settings, job.name, master=master, lakehouse=lakehouse) as spark:
-            ready = replace(options, checkpoint=checkpoint)
-            Runner(spark, settings, job, ready, listener=listener, stopping=stopping).run()
+        with _served(settings, job, options, listener) if serve else nullcontext(listener) as told:
+            told.notice(f"starting Spark for {job.name}")
+            with spark_session(settings, job.name, master=master, lakehouse=lakehouse) as spark:
+                ready = replace(options, checkpoint=checkpoint)
+                Runner(spark, settings, job, ready, listener=told, stopping=stopping).run()
+
+
+@contextmanager
+def _served(settings: Settings, job: Job, options: Options, listener: Listener) -> Iterator[Listener]:
+    source = options.source.name if options.source else topic_of(settings, job.contract)
+    monitor = Monitor(job.name, source, options.trigger)
+    with served(settings, monitor) as url:
+        if url is not None:
+            listener.notice(f"metrics, health and progress: {url}/metrics, /health, /ready, /progress")
+        yield monitor.listening(listener)
 
 
 @contextmanager

@@ -6,6 +6,7 @@ execution of the batch that is under way holds the same numbers as soon as its r
 
 import json
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,12 +22,14 @@ class Observed:
     """Messages of the batch: late ones, dead ones, and the dead ones with a schema id unknown to the plan.
 
     `late_pairs`: the late ones by window and delay, where the job decides lateness (streaming.late).
+    `dead_by_reason`: the dead ones, reason -> messages.
     """
 
     late: int = 0
     dead: int = 0
     unknown: int = 0
     late_pairs: Pairs = field(default_factory=dict)
+    dead_by_reason: Mapping[str, int] = field(default_factory=dict)
 
 
 class RunningBatch:
@@ -54,6 +57,7 @@ class RunningBatch:
             judged.get("dead", 0),
             judged.get("unknown", 0),
             pairs_of(judged.get("late_by_window", [])),
+            {each["item"]: each["count"] for each in judged.get("dead_by_reason", []) if each.get("item")},
         )
 
 

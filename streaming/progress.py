@@ -26,6 +26,8 @@ class BatchReport:
     have had to be waited for it; `late_option` is the job's option for that.
 
     `dropped_by_watermark` is Spark's count, of groups where the pattern aggregates; `alarm` says that it should be 0.
+
+    `sink_seconds` is the part in which the rows were computed and written; `progress` is Spark's own, as parsed JSON.
     """
 
     batch_id: int
@@ -42,6 +44,9 @@ class BatchReport:
     late_by_window: Mapping[datetime, int] = field(default_factory=dict)
     late_delays: Delays = field(default_factory=dict)
     late_option: str = "watermark"
+    dead_by_reason: Mapping[str, int] = field(default_factory=dict)
+    sink_seconds: float = 0.0
+    progress: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     def __str__(self) -> str:
         rate = f"{self.events / self.seconds:,.0f}/s" if self.seconds else "-"
@@ -97,7 +102,20 @@ def replayed(batch_id: int, events: int, writer: BatchWriter) -> BatchReport:
     written = writer.written[batch_id]
     late = written.late
     return with_late(
-        BatchReport(batch_id, events, 0.0, written.rows, 0, 0, written.dead, 0, watermark="", dropped_by_watermark=0),
+        BatchReport(
+            batch_id,
+            events,
+            0.0,
+            written.rows,
+            0,
+            0,
+            written.dead,
+            0,
+            watermark="",
+            dropped_by_watermark=0,
+            dead_by_reason=written.dead_by_reason,
+            sink_seconds=written.seconds,
+        ),
         late,
     )
 
@@ -122,6 +140,9 @@ def _report(progress: Any, writer: BatchWriter) -> BatchReport:  # noqa: ANN401 
         lag=sum(_behind(source) for source in progress["sources"]),
         watermark=progress.get("eventTime", {}).get("watermark", ""),
         dropped_by_watermark=sum(operator["numRowsDroppedByWatermark"] for operator in operators),
+        dead_by_reason=written.dead_by_reason if written else {},
+        sink_seconds=written.seconds if written else 0.0,
+        progress=progress,
     )
     return with_late(report, written.late) if written else report
 

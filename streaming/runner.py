@@ -82,10 +82,15 @@ class Options:
 
 @dataclass(frozen=True)
 class Listener:
-    """Whom the runner tells: `batch` after each committed batch, `notice` when something else happens."""
+    """Whom the runner tells: `batch` after each committed batch, `notice` when something else happens.
+
+    Further `polled`, a few times a second while a query runs, and `failed`, with the reason, before it is tried again.
+    """
 
     batch: Callable[[BatchReport], None]
     notice: Callable[[str], None]
+    polled: Callable[[StreamingQuery], None] = lambda _query: None
+    failed: Callable[[str], None] = lambda _reason: None
 
 
 class Runner:
@@ -140,6 +145,7 @@ class Runner:
                 self._listener.notice(f"new schema version on {self._source.name}: going on with it ({error})")
                 continue
             failures = 1 if committed else failures + 1
+            self._listener.failed(_line(error))
             if isinstance(error, _FINAL):
                 raise error
             self._refuse_what_cannot_go_on(error, last=failures >= ATTEMPTS)
@@ -364,6 +370,7 @@ class Runner:
                 ended = bool(query.awaitTermination(_POLL_SECONDS))  # type: ignore[arg-type]  # takes fractions
             except StreamingQueryException:
                 ended = True
+            self._listener.polled(query)
             for report in reports(query, after=last, writer=writer):
                 self._listener.batch(self._with_dropped(report, writer))
                 last = report.batch_id

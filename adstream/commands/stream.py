@@ -53,6 +53,9 @@ def stream(
     timeout: Annotated[str | None, typer.Option(help="Quiet time after which a total starts again. Likewise.")] = None,
     threshold: Annotated[int | None, typer.Option(help="Limit above which an alert is raised. Fixed likewise.")] = None,
     readings: Annotated[int | None, typer.Option(help="Readings in a row for an alert. Fixed likewise.")] = None,
+    metrics_port: Annotated[
+        str | None, typer.Option(help="Port of /metrics, /health, /ready and /progress; 0 is a free one, or off.")
+    ] = None,
     dedupe: Annotated[
         bool | None, typer.Option(help="Count a repeated event_id once. Fixed when the checkpoint is made.")
     ] = None,
@@ -71,6 +74,8 @@ def stream(
     from streaming.sinks.console import Console as ConsoleSink
 
     settings = Settings()
+    if metrics_port is not None:
+        settings.metrics = settings.metrics.on_port(metrics_port)
     chosen = find(job)
     durations = {
         "window": window, "slide": slide, "watermark": watermark,
@@ -98,7 +103,7 @@ def stream(
         notice=lambda line: out.print(line, style="yellow", markup=False),
     )
     with stop_requested() as stopping:
-        launch(settings, chosen, options, master=master, listener=listener, stopping=stopping)
+        launch(settings, chosen, options, master=master, listener=listener, stopping=stopping, serve=True)
 
 
 def jobs(as_json: AsJson = False) -> None:

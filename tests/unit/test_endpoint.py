@@ -1,0 +1,260 @@
+"""A job's HTTP endpoint, asked over HTTP: what it answers follows what the runner told it."""
+
+import json
+import os
+import socket
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from adstream.errors import ConfigError
+from adstream.running import running_jobs
+from adstream.settings import MetricsSettings, Settings
+from streaming.endpoint import served
+from streaming.monitor import BATCHES_KEPT, Monitor
+from streaming.progress import BatchReport
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+# As Spark 4.1.1 reports a batch of a Kafka source, with the parts that nobody reads left out.
+PROGRESS: dict[str, Any] = {
+    "id": "0b2c9a5e-7d0f-4f0f-8f6a-2f1f0c6f9a11",
+    "runId": "5d1b7f4e-3a53-4d3c-9b50-7f0d8f0f3c22",
+    "inputRowsPerSecond": 500.0,
+    "processedRowsPerSecond": 250.0,
+    "durationMs": {"addBatch": 3_000, "walCommit": 200, "triggerExecution": 4_000},
+    "stateOperators": [
+        {"operatorName": "dedupe", "numRowsTotal": 10, "memoryUsedBytes": 1_000},
+        {"operatorName": "stateStoreSave", "numRowsTotal": 4, "memoryUsedBytes": 500},
+        {"operatorName": "stateStoreSave", "numRowsTotal": 2, "memoryUsedBytes": 300},
+    ],
+    "sources": [{"endOffset": {"ads": {"0": 600, "1": 400}}, "latestOffset": {"ads": {"0": 650, "1": 400}}}],
+}
+BATCH = BatchReport(
+    7, 1_000, 4.0, 50, 5, 20, 3, 50, "2026-01-01T00:00:10.000Z", 0,
+    dead_by_reason={"empty": 2, "short": 1}, sink_seconds=2.5, progress=PROGRESS,
+)  # fmt: skip
+IDLE = {"message": "Waiting for next trigger", "isDataAvailable": False, "isTriggerActive": False}
+BETWEEN = {"message": "Waiting for next trigger", "isDataAvailable": True, "isTriggerActive": False}
+BUSY = {"message": "Processing new data", "isDataAvailable": True, "isTriggerActive": True}
+BEGINNING = {"message": "Initializing sources", "isDataAvailable": False, "isTriggerActive": False}
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.time = START
+
+    def __call__(self) -> datetime:
+        return self.time
+
+    def after(self, **span: float) -> None:
+        self.time += timedelta(**span)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def monitor(clock: Clock) -> Monitor:
+    return Monitor("ad-metrics", "ads", timedelta(seconds=3), now=clock)
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    settings = Settings()
+    settings.data_dir = tmp_path
+    return settings
+
+
+@pytest.fixture
+def url(settings: Settings, monitor: Monitor) -> Iterator[str]:
+    with served(settings, monitor) as url:
+        assert url is not None
+        yield url
+
+
+def get(url: str) -> tuple[int, str]:
+    try:
+        with urllib.request.urlopen(url, timeout=5) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as refused:
+        with refused:
+            return refused.code, refused.read().decode()
+
+
+def test_progress_tells_what_the_dashboard_needs(url: str, monitor: Monitor, clock: Clock) -> None:
+    clock.after(seconds=5)
+    monitor.batch(BATCH)
+    status, text = get(f"{url}/progress")
+    assert status == 200
+    assert json.loads(text) == {
+        "job": "ad-metrics",
+        "source": "ads",
+        "started": "2026-01-01T00:00:00.000Z",
+        "restarts": 0,
+        "ready": True,
+        "reason": "",
+        "trigger_seconds": 3.0,
+        "partitions": {"0": {"end": 600, "latest": 650, "lag": 50}, "1": {"end": 400, "latest": 400, "lag": 0}},
+        "batches": [
+            {
+                "batch_id": 7,
+                "at": "2026-01-01T00:00:05.000Z",
+                "events": 1_000,
+                "seconds": 4.0,
+                "rows": 50,
+                "duplicates": 5,
+                "late": 20,
+                "dead": 3,
+                "dead_by_reason": {"empty": 2, "short": 1},
+                "lag": 50,
+                "watermark": "2026-01-01T00:00:10.000Z",
+                "phases_ms": {"addBatch": 3_000, "walCommit": 200, "triggerExecution": 4_000},
+                "sink_seconds": 2.5,
+                "state_rows": 16,
+                "state_bytes": 1_800,
+                "input_rate": 500.0,
+                "processed_rate": 250.0,
+            }
+        ],
+    }
+
+
+def test_the_newest_batches_are_kept_and_their_number_is_bounded(monitor: Monitor) -> None:
+    for number in range(BATCHES_KEPT + 10):
+        monitor.batch(replace(BATCH, batch_id=number))
+    kept = [batch["batch_id"] for batch in monitor.progress()["batches"]]
+    assert kept == list(range(10, BATCHES_KEPT + 10))
+
+
+def test_a_batch_that_spark_gave_no_report_of_leaves_the_partitions_as_they_were(monitor: Monitor) -> None:
+    monitor.batch(BATCH)
+    before = monitor.progress()["partitions"]
+    monitor.batch(BatchReport(8, 10, 0.0, 5, 0, 0, 0, 0, "", 0))
+    assert monitor.progress()["partitions"] == before
+    assert monitor.progress()["batches"][-1]["watermark"] is None
+
+
+def test_it_is_ready_after_the_first_batch_and_not_while_the_last_attempt_has_failed(
+    url: str, monitor: Monitor
+) -> None:
+    assert get(f"{url}/ready") == (503, "no batch is committed yet\n")
+    assert get(f"{url}/health") == (200, "ok\n")
+    monitor.batch(BATCH)
+    assert get(f"{url}/ready") == (200, "ok\n")
+    monitor.failed("Cassandra is away")
+    assert get(f"{url}/ready") == (503, "the last attempt failed: Cassandra is away\n")
+    assert get(f"{url}/health") == (200, "ok\n")
+    monitor.batch(BATCH)
+    assert get(f"{url}/ready") == (200, "ok\n")
+    assert json.loads(get(f"{url}/progress")[1])["restarts"] == 1
+
+
+def test_it_is_ready_when_it_waits_at_the_end_of_its_topic(monitor: Monitor) -> None:
+    for status in (BEGINNING, BUSY, BETWEEN):
+        monitor.seen(status)
+        assert monitor.unready()
+    monitor.seen(IDLE)
+    assert not monitor.unready()
+    monitor.failed("Kafka is away")
+    monitor.seen(BUSY)
+    assert monitor.unready()
+    monitor.seen(IDLE)
+    assert not monitor.unready()
+
+
+def test_it_is_unhealthy_when_no_trigger_ends_and_idle_ones_count(url: str, monitor: Monitor, clock: Clock) -> None:
+    clock.after(seconds=119)
+    monitor.seen(BETWEEN)
+    clock.after(seconds=119)
+    monitor.seen(BUSY)
+    assert get(f"{url}/health")[0] == 200
+    clock.after(seconds=2)
+    assert get(f"{url}/health") == (503, "no trigger has ended for 121 s; the bound is 120 s\n")
+    assert get(f"{url}/ready")[0] == 503
+    monitor.batch(BATCH)
+    assert get(f"{url}/health")[0] == 200
+
+
+def test_a_long_trigger_has_ten_times_its_length(clock: Clock) -> None:
+    monitor = Monitor("ad-metrics", "ads", timedelta(minutes=5), now=clock)
+    clock.after(minutes=49)
+    assert not monitor.unhealthy()
+    clock.after(minutes=2)
+    assert monitor.unhealthy()
+
+
+def test_another_path_says_which_there_are(url: str) -> None:
+    status, text = get(f"{url}/")
+    assert status == 404
+    assert "/progress" in text
+
+
+def test_a_client_that_says_nothing_holds_nobody_up(url: str) -> None:
+    port = int(url.rpartition(":")[2])
+    with socket.create_connection(("127.0.0.1", port)):
+        assert get(f"{url}/health")[0] == 200
+
+
+def test_while_it_serves_it_is_listed_and_afterwards_neither(settings: Settings, monitor: Monitor) -> None:
+    with served(settings, monitor) as url:
+        [running] = running_jobs(settings)
+        assert (running.job, running.pid, running.url) == ("ad-metrics", os.getpid(), url)
+        written = json.loads((settings.data_dir / "running" / "ad-metrics.json").read_text())
+        assert (written["job"], written["pid"], written["url"]) == ("ad-metrics", os.getpid(), url)
+    assert running_jobs(settings) == []
+    assert list((settings.data_dir / "running").iterdir()) == []
+    with pytest.raises(urllib.error.URLError, match="refused"):
+        get(f"{url}/health")
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"job": "gone", "pid": 2**22 + 1, "url": "http://127.0.0.1:1", "process_started": 1.0},
+        {"job": "of-another-process", "pid": os.getpid(), "url": "http://127.0.0.1:1", "process_started": 1.0},
+        {"job": "half"},
+        ["no", "entry"],
+    ],
+)
+def test_what_a_killed_job_left_behind_is_not_listed(settings: Settings, entry: object) -> None:
+    folder = settings.data_dir / "running"
+    folder.mkdir()
+    (folder / "left.json").write_text(json.dumps(entry))
+    assert running_jobs(settings) == []
+
+
+def test_the_end_of_an_older_run_leaves_the_younger_ones_entry(settings: Settings, monitor: Monitor) -> None:
+    file = settings.data_dir / "running" / "ad-metrics.json"
+    with served(settings, monitor):
+        file.write_text(json.dumps({"job": "ad-metrics", "pid": 1, "url": "", "process_started": 1.0}))
+    assert file.exists()
+
+
+def test_off_serves_nothing_and_lists_nothing(settings: Settings, monitor: Monitor) -> None:
+    settings.metrics = MetricsSettings(port="off")
+    with served(settings, monitor) as url:
+        assert url is None
+        assert running_jobs(settings) == []
+
+
+def test_a_port_that_is_taken_is_one_line(settings: Settings, monitor: Monitor, url: str) -> None:
+    port = int(url.rpartition(":")[2])
+    settings.metrics = MetricsSettings(port=port)
+    taken = f"127.0.0.1:{port}: Address already in use; set ADSTREAM_METRICS_PORT"
+    with pytest.raises(ConfigError, match=taken), served(settings, monitor):
+        raise AssertionError("two serve on one port")
+
+
+@pytest.mark.parametrize("port", ["many", "70000", "-1", ""])
+def test_a_port_that_is_none_is_one_line(port: str) -> None:
+    with pytest.raises(ConfigError, match=r"--metrics-port .*cannot be used; give a port"):
+        MetricsSettings().on_port(port)
+    assert MetricsSettings(host="0.0.0.0").on_port("9108") == MetricsSettings(host="0.0.0.0", port=9_108)
