@@ -47,7 +47,9 @@ def service() -> Iterator[None]:
         yield
     except AdstreamError as error:
         said = f"{error.problem[:1].upper()}{error.problem[1:]}"
-        st.error(f"{with_commands(said)}: {with_commands(error.remedy)}." if error.remedy else f"{with_commands(said)}.")
+        st.error(
+            f"{with_commands(said)}: {with_commands(error.remedy)}." if error.remedy else f"{with_commands(said)}."
+        )
 
 
 def nothing_yet(what: str, *commands: str) -> None:
@@ -71,7 +73,7 @@ def active(topic: str) -> list[str]:
     """The keys to offer; without Kafka those of earlier, and a line about it."""
     known = resources.keys(topic)
     with service():
-        return known()
+        known()
     return known.seen
 
 
@@ -82,9 +84,7 @@ def table(rows: Sequence[Mapping[str, object]], *, key: str, empty: str = "No ro
         return
     numbers = {name for name, value in rows[0].items() if isinstance(value, int | float | Decimal)}
     shown = pd.DataFrame([{name: _cell(value) for name, value in row.items()} for row in rows])
-    columns = {
-        name: st.column_config.TextColumn(alignment="right" if name in numbers else "left") for name in rows[0]
-    }
+    columns = {name: st.column_config.TextColumn(alignment="right" if name in numbers else "left") for name in rows[0]}
     st.dataframe(shown, hide_index=True, column_config=columns, key=key, width="stretch")
 
 
@@ -94,12 +94,16 @@ def figures(values: Mapping[str, object]) -> None:
         column.metric(name, _cell(value), border=True)
 
 
-def lines(rows: Sequence[Row], time: str, value: str, title: str, *, by: str | None = None, points: bool = False) -> None:
+def lines(
+    rows: Sequence[Row], time: str, value: str, title: str, *, by: str | None = None, points: bool = False
+) -> None:
     """A line over time (UTC), or one for each `by`; zero is not forced into the picture where values have a series."""
     chart = alt.Chart(_frame(rows, time, [value], [by] if by else []))
     mark = chart.mark_line(interpolate="monotone", point=points or len(rows) < 3)
     encoding: dict[str, Any] = {
-        "x": alt.X(f"{time}:T", title=None, scale=alt.Scale(type="utc"), axis=alt.Axis(format="%H:%M", labelOverlap=True)),
+        "x": alt.X(
+            f"{time}:T", title=None, scale=alt.Scale(type="utc"), axis=alt.Axis(format="%H:%M", labelOverlap=True)
+        ),
         "y": alt.Y(f"{value}:Q", title=None, scale=alt.Scale(zero=by is None), axis=alt.Axis(tickCount=5)),
         "tooltip": [alt.Tooltip(f"{time}:T", format="%Y-%m-%d %H:%M:%S", title="UTC"), f"{value}:Q"],
     }
@@ -222,7 +226,7 @@ def _frame(rows: Sequence[Row], time: str | None, values: Sequence[str], names: 
 def _cell(value: object) -> str:
     match value:
         case None:
-            return "–"
+            return "-"
         case bool() | str():
             return str(value)
         case int():

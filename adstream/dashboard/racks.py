@@ -3,6 +3,7 @@
 import streamlit as st
 
 from adstream.dashboard import elements, statements
+from adstream.dashboard.store import Row
 
 _RUN = ("adstream produce racks --rate 20", "adstream stream rack-temperatures", "adstream stream rack-alerts")
 # What the job calls the average over all of them.
@@ -61,11 +62,11 @@ def _racks() -> None:
         )
 
 
-def _state(rack: str, newest: dict[str, elements.Row], changes: dict[str, elements.Row]) -> dict[str, object]:
+def _state(rack: str, newest: dict[str, Row], changes: dict[str, Row]) -> dict[str, object]:
     row, change = newest.get(rack), changes.get(rack)
     return {
         "rack": rack,
-        "status": change["status"] if change else "–" if rack == _ALL else "normal",
+        "status": change["status"] if change else "-" if rack == _ALL else "normal",
         "average": row["avg_temperature"] if row else None,
         "readings": row["readings"] if row else None,
         "window from (UTC)": row["window_start"] if row else None,

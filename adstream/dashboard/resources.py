@@ -1,4 +1,4 @@
-"""What all viewers share: the session to Cassandra, and what was last read from Kafka, which is kept for some seconds."""
+"""What all viewers share: the session to Cassandra, and what was read from Kafka in the last seconds."""
 
 import threading
 from collections.abc import Callable
@@ -39,8 +39,8 @@ class Kept(Generic[T]):
             if monotonic() >= self._until:
                 try:
                     self._outcome = self._read(), None
-                except AdstreamError as error:
-                    self._outcome = None, error
+                except AdstreamError as failed:
+                    self._outcome = None, failed
                 self._until = monotonic() + self._seconds
             value, error = self._outcome
             if error is not None:

@@ -33,7 +33,6 @@ def _sales() -> None:
             elements.stacked(hours.rows, "window_start", "total_sales", "product_id", f"Sales per hour on {hours.day}")
         if rankings:
             _show_rankings(rankings)
-    with elements.service(), elements.loading("orders"):
         orders = elements.newest_day_of(statements.ORDER_VALUES, asked)
         if orders is None:
             elements.nothing_yet("No orders in that time", *_ORDERS)

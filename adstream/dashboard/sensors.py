@@ -34,7 +34,9 @@ def _sensors() -> None:
         if found is None:
             elements.nothing_yet("No average of these sensors in that time", *_RUN)
             return
-        elements.lines(found.rows, "window_start", "avg_temperature", f"Average temperature on {found.day}, °C", by="sensor_id")
+        elements.lines(
+            found.rows, "window_start", "avg_temperature", f"Average temperature on {found.day}, °C", by="sensor_id"
+        )
         st.markdown("**The newest window of each**")
         elements.table(
             [

@@ -18,6 +18,7 @@ OPTIONS = {
     "server.fileWatcherType": "none",
     "server.runOnSave": False,
     "browser.gatherUsageStats": False,
+    "client.allowedOrigins": [],  # of pages that may have this one in a frame, and steer it
     "client.toolbarMode": "minimal",
     "client.showErrorDetails": "none",
     "client.showErrorLinks": "false",  # to search engines
@@ -27,8 +28,11 @@ OPTIONS = {
 }
 
 
-def choose_port(asked: int | None) -> int:
-    """`asked`, or 8501 unless something listens there, or any that is free for 0. Raises ConfigError."""
+def choose_port(asked: int | None, last: int | None = None) -> int:
+    """`asked`, any that is free for 0; else that of last time or 8501, unless something listens there.
+
+    Raises ConfigError.
+    """
     if asked and not ports.is_free(asked):
         holder = ports.who_listens(asked)
         raise ConfigError(
@@ -36,9 +40,8 @@ def choose_port(asked: int | None) -> int:
         )
     if asked:
         return asked
-    if asked is None and ports.is_free(PORT):
-        return PORT
-    return ports.choose("dashboard", 0, {}, ())
+    usual = next((port for port in (last, PORT) if port and ports.is_free(port)), None)
+    return usual if usual and asked is None else ports.choose("dashboard", 0, {}, ())
 
 
 def url(port: int) -> str:

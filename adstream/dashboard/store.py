@@ -55,9 +55,7 @@ class Store:
 
     def close(self) -> None:
         with self._lock:
-            if self._session is not None:
-                self._session.cluster.shutdown()
-            self._session, self._prepared = None, {}
+            self._drop()
 
     def _ready(self, statement: Statement) -> tuple[Session, PreparedStatement, CassandraSettings]:
         with self._lock:
@@ -87,5 +85,9 @@ class Store:
     def _lost(self, session: Session) -> None:
         with self._lock:
             if self._session is session:
-                self._session, self._prepared = None, {}
-                session.cluster.shutdown()
+                self._drop()
+
+    def _drop(self) -> None:
+        if self._session is not None:
+            self._session.cluster.shutdown()
+        self._session, self._prepared = None, {}
