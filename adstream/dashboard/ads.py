@@ -49,7 +49,7 @@ def ranking(windows: Sequence[Row], now: datetime) -> Ranking | None:
 
 def page() -> None:
     """Ads."""
-    st.title("Ads")
+    st.header("Ads")
     _now()
     _one_ad()
 

@@ -21,7 +21,7 @@ _LETTERS_SHOWN = 50
 
 def page() -> None:
     """Pipeline."""
-    st.title("Pipeline")
+    st.header("Pipeline")
     _jobs()
     _letters()
 

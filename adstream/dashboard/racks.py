@@ -13,7 +13,7 @@ _SHOWN = 12
 
 def page() -> None:
     """Racks."""
-    st.title("Racks")
+    st.header("Racks")
     _racks()
 
 

@@ -17,7 +17,7 @@ _RANKINGS = 3
 
 def page() -> None:
     """Sales."""
-    st.title("Sales")
+    st.header("Sales")
     _sales()
 
 
@@ -72,5 +72,5 @@ def _show_rankings(rankings: Sequence[list[Row]]) -> None:
             st.caption(f"{elements.moment(rows[0]['window_start'])} to {rows[0]['window_end']:%H:%M}")
             elements.table(
                 [{"rank": row["rank"], "product": row["product_id"], "sales": row["total_sales"]} for row in rows],
-                key=f"top-{rows[0]['window_start']}",
+                key=f"top-{rows[0]['window_start']:%Y%m%dT%H%M%S}",
             )

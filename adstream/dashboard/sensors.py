@@ -10,7 +10,7 @@ _SHOWN = 8
 
 def page() -> None:
     """Sensors."""
-    st.title("Sensors")
+    st.header("Sensors")
     _sensors()
 
 

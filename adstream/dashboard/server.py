@@ -1,7 +1,10 @@
 """Streamlit's server, for viewers on this machine: it listens on the loopback address, and calls nobody."""
 
 import os
+import threading
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from adstream.errors import ConfigError
@@ -9,6 +12,7 @@ from stack import ports
 from stack.service import HOST
 
 PORT = 8501
+_POLL_SECONDS = 0.05
 APP = Path(__file__).with_name("app.py")
 OPTIONS = {
     "server.address": HOST,
@@ -54,7 +58,13 @@ def serve(port: int, say: Callable[[str], None]) -> None:
     os.environ["STREAMLIT_LOGGER_LEVEL"] = "error"
     from streamlit.web import bootstrap
 
+    def say_when_it_listens() -> None:
+        while not ports.is_open(port):
+            time.sleep(_POLL_SECONDS)
+        say(f"The dashboard is at {url(port)} (Ctrl-C ends it)")
+
     options = OPTIONS | {"server.port": port}
     bootstrap.load_config_options(options)
-    say(f"The dashboard is at {url(port)} (Ctrl-C ends it)")
-    bootstrap.run(str(APP), is_hello=False, args=[], flag_options=options)
+    threading.Thread(target=say_when_it_listens, daemon=True).start()
+    with suppress(KeyboardInterrupt):  # before its own handler is in place
+        bootstrap.run(str(APP), is_hello=False, args=[], flag_options=options)
