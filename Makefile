@@ -35,7 +35,7 @@ warm: $(STAMP) ## make Spark's class archive: later starts take some seconds les
 demo: $(STAMP) ## from an empty machine to ad_metrics in cqlsh
 	@$(BIN)/adstream demo
 
-test: lint warm test-quick test-patterns test-e2e test-containers ## all tests, on real services
+test: lint warm test-quick test-patterns test-e2e test-containers test-browser ## all tests, on real services
 
 test-unit: lint test-quick ## the checks and tests that need no service
 
@@ -52,6 +52,10 @@ test-e2e: $(STAMP) warm ## the tests on real services alone, with the faults tha
 .PHONY: test-containers
 test-containers: $(STAMP)
 	$(BIN)/pytest tests/compose -m "not thorough"
+
+.PHONY: test-browser
+test-browser: $(STAMP) warm ## the dashboard in Chromium, on real services; skipped where there is none
+	$(BIN)/pytest tests/browser
 
 test-compose: $(STAMP) ## docker-compose.yml from the producer to cqlsh; skipped where no Docker engine answers
 	$(BIN)/pytest tests/compose

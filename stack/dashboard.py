@@ -2,10 +2,9 @@
 
 import sys
 import time
-import urllib.request
 from pathlib import Path
 
-from adstream.dashboard.server import choose_port, url
+from adstream.dashboard import server
 from adstream.errors import StackError
 from adstream.settings import Settings
 from stack import processes, state
@@ -18,8 +17,6 @@ from stack.state import Entry
 
 NAME = "dashboard"
 START_SECONDS = 60.0
-_ASK_SECONDS = 2.0
-_POLL_SECONDS = 0.1
 
 
 def begin(settings: Settings) -> Entry:
@@ -30,7 +27,7 @@ def begin(settings: Settings) -> Entry:
         entry = current.services.get(NAME)
         if entry and entry.running.process():
             return entry
-        port = choose_port(None, current.ports.get(NAME))
+        port = server.choose_port(None, current.ports.get(NAME))
         log = data / "logs" / f"{NAME}.log"
         with ending_deferred():
             running = processes.start(_command(port), log=log, folder=Path.cwd())
@@ -44,15 +41,15 @@ def begin(settings: Settings) -> Entry:
 def answering(entry: Entry) -> str:
     """Its address, once it answers there. Raises StackError."""
     deadline = time.monotonic() + START_SECONDS
-    while (problem := _ask(entry.ports[NAME], None)) is not None:
+    while (problem := server.problem(entry.ports[NAME])) is not None:
         if entry.running.process() is None:
             raise StackError(f"the dashboard ended while starting: {last_words(Path(entry.log))}", f"see {entry.log}")
         if time.monotonic() > deadline:
             raise StackError(
                 f"the dashboard did not answer within {START_SECONDS:.0f} s: {problem}", f"see {entry.log}"
             )
-        time.sleep(_POLL_SECONDS)
-    return url(entry.ports[NAME])
+        time.sleep(server.POLL_SECONDS)
+    return server.url(entry.ports[NAME])
 
 
 def _command(port: int) -> list[str]:
@@ -64,17 +61,11 @@ def _prepare(place: Place) -> list[str]:
 
 
 def _ask(port: int, _secured: Secured | None) -> str | None:
-    try:
-        # Of this machine: no proxy of the environment is asked.
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        with opener.open(f"{url(port)}/_stcore/health", timeout=_ASK_SECONDS) as answer:
-            return None if answer.status == 200 else f"status {answer.status}"
-    except OSError as error:
-        return str(error)
+    return server.problem(port)
 
 
 def _address(port: int, _secured: Secured | None) -> dict[str, object]:
-    return {"url": url(port)}
+    return {"url": server.url(port)}
 
 
 DASHBOARD = Service(NAME, "The dashboard", (), _prepare, _ask, _address)

@@ -87,7 +87,7 @@ def _of_day(ads: Sequence[str], day: date) -> list[Row]:
 def _show(top: Ranking, totals: dict[str, Row]) -> None:
     st.caption(
         f"The window {elements.moment(top.start)} to {top.end:%H:%M:%S} UTC, which ended {elements.ago(top.end)}: "
-        f"{top.ads} of the ads in the newest events of the topic"
+        f"the sums are over the {top.ads} ads that are active now"
     )
     elements.figures(
         {

@@ -2,16 +2,11 @@
 
 import streamlit as st
 
-from adstream.dashboard import ads, pipeline, racks, sales, sensors
-
-PAGES = {"Ads": ads, "Pipeline": pipeline, "Sensors": sensors, "Sales": sales, "Racks": racks}
+from adstream.dashboard.pages import PAGES
 
 st.set_page_config(page_title="adstream", layout="wide")
 st.html("<style>[data-testid=stMainBlockContainer] { padding-top: 4rem }</style>")
 st.navigation(
-    [
-        st.Page(module.page, title=title, url_path=title.lower(), default=title == "Ads")
-        for title, module in PAGES.items()
-    ],
+    [st.Page(page, title=title, url_path=title.lower(), default=title == "Ads") for title, page in PAGES.items()],
     position="top",
 ).run()

@@ -21,6 +21,9 @@ REFRESH_SECONDS = 2
 # Rows of a day are found by the day: without one asked for, back to so many days ago.
 MOST_DAYS = 7
 _HEIGHT = 220
+_BAR_HEIGHT = 34
+# So few values are marked each.
+_POINTS = 25
 _MILLIONTH = Decimal("0.000001")
 
 
@@ -85,7 +88,8 @@ def table(rows: Sequence[Mapping[str, object]], *, key: str, empty: str = "No ro
     numbers = {name for name, value in rows[0].items() if isinstance(value, int | float | Decimal)}
     shown = pd.DataFrame([{name: _cell(value) for name, value in row.items()} for row in rows])
     columns = {name: st.column_config.TextColumn(alignment="right" if name in numbers else "left") for name in rows[0]}
-    st.dataframe(shown, hide_index=True, column_config=columns, key=key, width="stretch")
+    with st.container(key=key):
+        st.dataframe(shown, hide_index=True, column_config=columns)
 
 
 def figures(values: Mapping[str, object]) -> None:
@@ -94,17 +98,15 @@ def figures(values: Mapping[str, object]) -> None:
         column.metric(name, _cell(value), border=True)
 
 
-def lines(
-    rows: Sequence[Row], time: str, value: str, title: str, *, by: str | None = None, points: bool = False
-) -> None:
-    """A line over time (UTC), or one for each `by`; zero is not forced into the picture where values have a series."""
-    chart = alt.Chart(_frame(rows, time, [value], [by] if by else []))
-    mark = chart.mark_line(interpolate="monotone", point=points or len(rows) < 3)
+def lines(rows: Sequence[Row], time: str, value: str, title: str, *, by: str | None = None, zero: bool = False) -> None:
+    """A line over time (UTC) from zero, or one for each `by`, from zero or in the range of their values."""
+    frame = _frame(rows, time, [value], [by] if by else [])
+    mark = alt.Chart(frame).mark_line(point=len(rows) < _POINTS)
+    most = frame[value].max()
+    scale = alt.Scale(zero=False) if by and not zero else alt.Scale(domain=[0, most if most > 0 else 1], nice=True)
     encoding: dict[str, Any] = {
-        "x": alt.X(
-            f"{time}:T", title=None, scale=alt.Scale(type="utc"), axis=alt.Axis(format="%H:%M", labelOverlap=True)
-        ),
-        "y": alt.Y(f"{value}:Q", title=None, scale=alt.Scale(zero=by is None), axis=alt.Axis(tickCount=5)),
+        "x": _time_axis(time, frame[time]),
+        "y": alt.Y(f"{value}:Q", title=None, scale=scale, axis=alt.Axis(tickCount=5)),
         "tooltip": [alt.Tooltip(f"{time}:T", format="%Y-%m-%d %H:%M:%S", title="UTC"), f"{value}:Q"],
     }
     if by:
@@ -120,7 +122,7 @@ def bars(rows: Sequence[Row], value: str, label: str, title: str) -> None:
         x=alt.X(f"{value}:Q", title=None, axis=alt.Axis(tickCount=5)),
         tooltip=[f"{label}:N", f"{value}:Q"],
     )
-    _draw(base.mark_bar(cornerRadiusEnd=3), title, height=max(120, 28 * len(rows)))
+    _draw(base.mark_bar(cornerRadiusEnd=3), title, height=max(120, _BAR_HEIGHT * (len(rows) + 1)))
 
 
 def stacked(rows: Sequence[Row], time: str, value: str, by: str, title: str) -> None:
@@ -128,7 +130,7 @@ def stacked(rows: Sequence[Row], time: str, value: str, by: str, title: str) -> 
     chart = alt.Chart(_frame(rows, time, [value], [by])).mark_bar(size=18)
     _draw(
         chart.encode(
-            x=alt.X(f"{time}:T", title=None, scale=alt.Scale(type="utc"), axis=alt.Axis(format="%H:%M")),
+            x=_time_axis(time, chart.data[time]),
             y=alt.Y(f"{value}:Q", title=None, stack="zero"),
             color=alt.Color(f"{by}:N", title=None, legend=alt.Legend(orient="bottom", columns=6)),
             tooltip=[alt.Tooltip(f"{time}:T", format="%H:%M", title="UTC"), f"{by}:N", f"{value}:Q"],
@@ -212,6 +214,14 @@ def per_view(cost: Decimal, views: int) -> Decimal | None:
 def _draw(chart: Any, title: str, *, height: int = _HEIGHT) -> None:  # noqa: ANN401 - Altair's many chart classes
     st.markdown(f"**{title}**")
     st.altair_chart(chart.properties(height=height))
+
+
+def _time_axis(name: str, times: "pd.Series[Any]") -> alt.X:
+    """In UTC, with labels as fine as the span needs."""
+    span = times.max() - times.min() if len(times) else timedelta()
+    form = "%m-%d %H:%M" if span > timedelta(days=1) else "%H:%M" if span > timedelta(minutes=10) else "%H:%M:%S"
+    axis = alt.Axis(format=form, tickCount=5, labelOverlap=True, labelFlush=False)
+    return alt.X(f"{name}:T", title=None, scale=alt.Scale(type="utc"), axis=axis)
 
 
 def _frame(rows: Sequence[Row], time: str | None, values: Sequence[str], names: Sequence[str]) -> pd.DataFrame:

@@ -59,11 +59,13 @@ def _show(found: health.Health) -> None:
             "Lag, events": found.lag,
             "Batch time, s": newest["seconds"],
             "Watermark": f"{watermark:%H:%M:%S}" if watermark else None,
-            "State rows": newest["state_rows"],
+            "State, MB": found.over_time()[-1]["state_mb"],
         }
     )
     behind = f"the watermark is {elements.ago(watermark)}" if watermark else "no watermark yet"
-    st.caption(f"Batch {newest['batch_id']}, committed {elements.ago(newest['at'])}; {behind}")
+    # RocksDB is not asked to count them (docs/performance.md).
+    rows = f"{newest['state_rows']:,} rows of state" if newest["state_rows"] else "rows of state are not counted"
+    st.caption(f"Batch {newest['batch_id']}, committed {elements.ago(newest['at'])}; {behind}; {rows}")
     _charts(found)
     title = f"Of {sums['events']:,} events in the last {len(found.batches):,} batches"
     st.markdown(f"**{title}**")
@@ -89,18 +91,25 @@ def _show(found: health.Health) -> None:
 
 def _charts(found: health.Health) -> None:
     rows = found.over_time()
-    charts = (
-        ("processed_rate", "Events per second processed"),
-        ("seconds", "Batch time, s"),
-        ("lag", "Lag, events"),
-        ("behind", "From the watermark to the batch, s"),
-        ("state_rows", "Rows of state"),
-        ("state_mb", "Memory of state, MB"),
-    )
-    for first in range(0, len(charts), 3):
-        for column, (name, title) in zip(st.columns(3), charts[first : first + 3], strict=True):
-            with column:
-                elements.lines(rows, "at", name, title)
+    rates = [
+        {"at": row["at"], "events": row[f"{name}_rate"], "rate": name}
+        for row in rows
+        for name in ("input", "processed")
+    ]
+    first, second, third = st.columns(3)
+    with first:
+        elements.lines(rates, "at", "events", "Events per second", by="rate", zero=True)
+    with second:
+        elements.lines(rows, "at", "seconds", "Batch time, s")
+    with third:
+        elements.lines(rows, "at", "lag", "Lag, events")
+    first, second, third = st.columns(3)
+    with first:
+        elements.lines(rows, "at", "behind", "From the watermark to the batch, s")
+    with second:
+        elements.lines(rows, "at", "state_mb", "Memory of state, MB")
+    with third:
+        elements.lines(rows, "at", "sink_seconds", "Writing to Cassandra, s")
 
 
 @st.fragment(run_every=elements.REFRESH_SECONDS)

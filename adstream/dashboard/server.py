@@ -1,10 +1,12 @@
 """Streamlit's server, for viewers on this machine: it listens on the loopback address, and calls nobody."""
 
+import importlib
 import os
+import signal
 import threading
 import time
+import urllib.request
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 
 from adstream.errors import ConfigError
@@ -12,7 +14,8 @@ from stack import ports
 from stack.service import HOST
 
 PORT = 8501
-_POLL_SECONDS = 0.05
+POLL_SECONDS = 0.1
+_ASK_SECONDS = 2.0
 APP = Path(__file__).with_name("app.py")
 OPTIONS = {
     "server.address": HOST,
@@ -53,18 +56,31 @@ def url(port: int) -> str:
     return f"http://{HOST}:{port}"
 
 
+def problem(port: int) -> str | None:
+    """Why it does not answer there, or None."""
+    try:
+        # Of this machine: no proxy of the environment is asked.
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        with opener.open(f"{url(port)}/_stcore/health", timeout=_ASK_SECONDS) as answer:
+            return None if answer.status == 200 else f"status {answer.status}"
+    except OSError as error:
+        return str(error)
+
+
 def serve(port: int, say: Callable[[str], None]) -> None:
     """Serve the pages until SIGINT or SIGTERM."""
     os.environ["STREAMLIT_LOGGER_LEVEL"] = "error"
     from streamlit.web import bootstrap
 
-    def say_when_it_listens() -> None:
-        while not ports.is_open(port):
-            time.sleep(_POLL_SECONDS)
+    def say_when_it_answers() -> None:
+        while problem(port) is not None:
+            time.sleep(POLL_SECONDS)
         say(f"The dashboard is at {url(port)} (Ctrl-C ends it)")
+        # The first viewer would wait for it.
+        importlib.import_module("adstream.dashboard.pages")
 
     options = OPTIONS | {"server.port": port}
     bootstrap.load_config_options(options)
-    threading.Thread(target=say_when_it_listens, daemon=True).start()
-    with suppress(KeyboardInterrupt):  # before its own handler is in place
-        bootstrap.run(str(APP), is_hello=False, args=[], flag_options=options)
+    threading.Thread(target=say_when_it_answers, daemon=True).start()
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # until its own handler is in place: there is nothing to end yet
+    bootstrap.run(str(APP), is_hello=False, args=[], flag_options=options)

@@ -16,7 +16,7 @@ from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
-SECONDS = 60
+SECONDS = 120
 POLL_SECONDS = 0.2
 SIZE = (1400, 1000)
 # A profile of its own, and no request but those of the page.
@@ -75,11 +75,16 @@ class Browser:
 
     def choose(self, label: str, value: str) -> None:
         """Type into a box with a list, and take what was typed."""
-        box = self.driver.find_element(By.CSS_SELECTOR, f"input[aria-label^='{label}']")
+        where = By.CSS_SELECTOR, f"input[aria-label^='{label}']"
+        self.until(lambda: self.driver.find_elements(*where), f"there is a box {label}")
+        box = self.driver.find_element(*where)
         box.click()
         box.send_keys(Keys.CONTROL, "a")
         box.send_keys(value)
-        self.until(lambda: value in self.driver.find_element(By.CSS_SELECTOR, "[role=listbox]").text, "it is offered")
+        self.until(
+            lambda: any(value in each.text for each in self.driver.find_elements(By.CSS_SELECTOR, "[role=option]")),
+            f"{value} is offered",
+        )
         box.send_keys(Keys.ENTER)
 
     def elsewhere(self) -> list[str]:

@@ -333,7 +333,7 @@ def test_the_pipelines_health_is_what_the_job_and_kafka_say(
     browser.until_text("ad-metrics over", "batches")
     expected = {
         "Lag, events": "0",
-        "State rows": f"{told['batches'][-1]['state_rows']:,}",
+        "State, MB": f"{told['batches'][-1]['state_bytes'] / 1024**2:,.2f}",
         **{
             label: f"{sum(batch[name] for batch in told['batches']):,}"
             for label, name in (("Late", "late"), ("Duplicates", "duplicates"), ("Dead letters", "dead"))
