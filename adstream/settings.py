@@ -201,6 +201,13 @@ class MetricsSettings(_Section):
             ) from None
 
 
+class LogSettings(_Section):
+    section = "log"
+    model_config = SettingsConfigDict(env_prefix="ADSTREAM_LOG_")
+
+    format: Literal["text", "json"] = "text"
+
+
 class LakehouseSettings(_Section):
     section = "lakehouse"
     model_config = SettingsConfigDict(env_prefix="ADSTREAM_LAKEHOUSE_")
@@ -243,6 +250,7 @@ _SECTIONS: dict[str, type[_Section]] = {
     "cassandra": CassandraSettings,
     "spark": SparkSettings,
     "metrics": MetricsSettings,
+    "log": LogSettings,
     "lakehouse": LakehouseSettings,
     "stack": StackSettings,
 }
@@ -278,6 +286,10 @@ class Settings:
     @cached_property
     def metrics(self) -> MetricsSettings:
         return _load(MetricsSettings)
+
+    @cached_property
+    def log(self) -> LogSettings:
+        return _load(LogSettings)
 
     @cached_property
     def lakehouse(self) -> LakehouseSettings:

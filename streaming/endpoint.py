@@ -76,6 +76,9 @@ class _Handler(BaseHTTPRequestHandler):
         path = self.path.partition("?")[0]
         if path == "/progress":
             self._answer(HTTPStatus.OK, _JSON, json.dumps(self.of.progress()))
+        elif path == "/metrics":
+            body, kind = self.of.metrics.exposed(self.headers.get("Accept", ""))
+            self._answer(HTTPStatus.OK, kind, body)
         elif path == "/health":
             self._judged(self.of.unhealthy())
         elif path == "/ready":

@@ -13,7 +13,8 @@ from typing import Any
 
 from pyspark.sql.streaming.query import StreamingQuery
 
-from streaming.progress import BatchReport
+from streaming.metrics import Metrics
+from streaming.progress import BatchReport, figures, iso, partitions
 from streaming.runner import Listener
 
 BATCHES_KEPT = 200
@@ -41,6 +42,13 @@ class Monitor:
         self._restarts = 0
         self._batches: deque[dict[str, Any]] = deque(maxlen=BATCHES_KEPT)
         self._partitions: dict[str, dict[str, int]] = {}
+        self.metrics = Metrics(
+            job,
+            trigger.total_seconds(),
+            up=lambda: not self.unhealthy(),
+            ready=lambda: not (self.unhealthy() or self.unready()),
+            now=now,
+        )
 
     def listening(self, then: Listener) -> Listener:
         """A listener that tells `then` what it always told, and this monitor as well."""
@@ -61,7 +69,8 @@ class Monitor:
 
     def batch(self, report: BatchReport) -> None:
         """A batch was committed."""
-        told = _told(report, self.now())
+        told = figures(report, self.now())
+        self.metrics.batch(report)
         with self._lock:
             self._alive = self.now()
             self._ready, self._failure = True, ""
@@ -87,6 +96,7 @@ class Monitor:
 
     def failed(self, reason: str) -> None:
         """An attempt has failed; another one follows, or the job ends."""
+        self.metrics.restarted()
         with self._lock:
             self._alive = self.now()
             self._ready, self._failure = False, reason
@@ -122,67 +132,3 @@ class Monitor:
                 "partitions": self._partitions,
                 "batches": list(self._batches),
             }
-
-
-def partitions(progress: Mapping[str, Any]) -> dict[str, dict[str, int]]:
-    """Partition -> the offset after the batch (`end`), the newest that Spark knew (`latest`), and what is between."""
-    found = {}
-    for source in progress.get("sources", ()):
-        ends, latest = source.get("endOffset"), source.get("latestOffset")
-        if not isinstance(ends, dict) or not isinstance(latest, dict):
-            continue  # files and sockets do not tell how far behind they are
-        for topic, offsets in ends.items():
-            if isinstance(offsets, dict):
-                for partition, end in offsets.items():
-                    newest = latest.get(topic, {}).get(partition, end)
-                    found[partition] = {"end": end, "latest": newest, "lag": newest - end}
-    return found
-
-
-def watermark_of(report: BatchReport) -> datetime | None:
-    """None before the first event, and where the job has none: then Spark says 1970."""
-    if not report.watermark:
-        return None
-    watermark = datetime.fromisoformat(report.watermark)
-    return watermark if watermark.timestamp() > 0 else None
-
-
-def state(progress: Mapping[str, Any]) -> dict[str, tuple[int, int]]:
-    """Operator -> rows and bytes of its state; a second operator of one name gets a number."""
-    found: dict[str, tuple[int, int]] = {}
-    for operator in progress.get("stateOperators", ()):
-        name = operator["operatorName"]
-        same = sum(each.split(" ")[0] == name for each in found)
-        key = f"{name} {same + 1}" if same else name
-        found[key] = operator["numRowsTotal"], operator["memoryUsedBytes"]
-    return found
-
-
-def iso(moment: datetime) -> str:
-    """ISO 8601 in UTC, with milliseconds."""
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def _told(report: BatchReport, now: datetime) -> dict[str, Any]:
-    progress = report.progress
-    watermark = watermark_of(report)
-    operators = state(progress).values()
-    return {
-        "batch_id": report.batch_id,
-        "at": iso(now),
-        "events": report.events,
-        "seconds": report.seconds,
-        "rows": report.rows,
-        "duplicates": report.duplicates,
-        "late": report.late,
-        "dead": report.dead,
-        "dead_by_reason": dict(report.dead_by_reason),
-        "lag": report.lag,
-        "watermark": None if watermark is None else iso(watermark),
-        "phases_ms": progress.get("durationMs", {}),
-        "sink_seconds": round(report.sink_seconds, 3),
-        "state_rows": sum(rows for rows, _ in operators),
-        "state_bytes": sum(size for _, size in operators),
-        "input_rate": progress.get("inputRowsPerSecond", 0.0),
-        "processed_rate": progress.get("processedRowsPerSecond", 0.0),
-    }

@@ -6,7 +6,7 @@ Spark keeps its offsets in the checkpoint and commits none to Kafka, so the lag 
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from pyspark.sql.streaming.query import StreamingQuery
@@ -16,6 +16,14 @@ from streaming.batch import BatchWriter
 from streaming.late import Late
 
 _WINDOWS_SHOWN = 3
+
+
+@dataclass(frozen=True)
+class State:
+    """What a stateful operator keeps."""
+
+    rows: int
+    bytes: int
 
 
 @dataclass(frozen=True)
@@ -95,6 +103,71 @@ def reports(query: StreamingQuery, *, after: int, writer: BatchWriter) -> Iterat
         # An idle trigger reports progress too, under the id of the batch that will come.
         if progress["batchId"] > after and "addBatch" in progress["durationMs"]:
             yield _report(progress, writer)
+
+
+def partitions(progress: Mapping[str, Any]) -> dict[str, dict[str, int]]:
+    """Partition -> the offset after the batch (`end`), the newest that Spark knew (`latest`), and what is between."""
+    found = {}
+    for source in progress.get("sources", ()):
+        ends, latest = source.get("endOffset"), source.get("latestOffset")
+        if not isinstance(ends, dict) or not isinstance(latest, dict):
+            continue  # files and sockets do not tell how far behind they are
+        for topic, offsets in ends.items():
+            if isinstance(offsets, dict):
+                for partition, end in offsets.items():
+                    newest = latest.get(topic, {}).get(partition, end)
+                    found[partition] = {"end": end, "latest": newest, "lag": newest - end}
+    return found
+
+
+def watermark_of(report: BatchReport) -> datetime | None:
+    """None before the first event, and where the job has none: then Spark says 1970."""
+    if not report.watermark:
+        return None
+    watermark = datetime.fromisoformat(report.watermark)
+    return watermark if watermark.timestamp() > 0 else None
+
+
+def state(progress: Mapping[str, Any]) -> dict[str, State]:
+    """By operator; a second one of the same name gets a number."""
+    found: dict[str, State] = {}
+    for operator in progress.get("stateOperators", ()):
+        name = operator["operatorName"]
+        same = sum(each.split(" ")[0] == name for each in found)
+        key = f"{name} {same + 1}" if same else name
+        found[key] = State(operator["numRowsTotal"], operator["memoryUsedBytes"])
+    return found
+
+
+def iso(moment: datetime) -> str:
+    """ISO 8601 in UTC, with milliseconds."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def figures(report: BatchReport, now: datetime) -> dict[str, Any]:
+    """The report as JSON has it, in `/progress` and in the log; `now` is when the batch was committed."""
+    progress = report.progress
+    watermark = watermark_of(report)
+    operators = state(progress).values()
+    return {
+        "batch_id": report.batch_id,
+        "at": iso(now),
+        "events": report.events,
+        "seconds": report.seconds,
+        "rows": report.rows,
+        "duplicates": report.duplicates,
+        "late": report.late,
+        "dead": report.dead,
+        "dead_by_reason": dict(report.dead_by_reason),
+        "lag": report.lag,
+        "watermark": None if watermark is None else iso(watermark),
+        "phases_ms": progress.get("durationMs", {}),
+        "sink_seconds": round(report.sink_seconds, 3),
+        "state_rows": sum(kept.rows for kept in operators),
+        "state_bytes": sum(kept.bytes for kept in operators),
+        "input_rate": progress.get("inputRowsPerSecond", 0.0),
+        "processed_rate": progress.get("processedRowsPerSecond", 0.0),
+    }
 
 
 def replayed(batch_id: int, events: int, writer: BatchWriter) -> BatchReport:

@@ -123,7 +123,7 @@ def open_session(
         "spark.jars": ",".join(str(jar) for jar in jars),
         "spark.driver.memory": spark.driver_memory,
         "spark.driver.extraJavaOptions": (
-            f"{_JAVA_OPTIONS} -Dadstream.log={log} {_log_configuration(spark.log_level)} {java_options}".rstrip()
+            f"{_JAVA_OPTIONS} -Dadstream.log={log} {_log_configuration(settings, name)} {java_options}".rstrip()
         ),
         "spark.executor.extraJavaOptions": _JAVA_OPTIONS,
         "spark.ui.enabled": str(spark.ui).lower(),
@@ -155,9 +155,11 @@ def open_session(
         raise JobFailed(f"Spark did not start on {where}", f"{log} says why") from None
 
 
-def _log_configuration(level: str) -> str:
+def _log_configuration(settings: Settings, job: str) -> str:
+    level = settings.spark.log_level
     levels = f"-Dadstream.log.level={level} -Dadstream.kafka.log.level={'ERROR' if level == 'WARN' else level}"
-    return f"-Dlog4j2.configurationFile={resources.files('streaming') / 'log4j2.properties'} {levels}"
+    form = f"-Dadstream.log.format={settings.log.format} -Dadstream.job={job}"
+    return f"-Dlog4j2.configurationFile={resources.files('streaming') / 'log4j2.properties'} {levels} {form}"
 
 
 @contextlib.contextmanager

@@ -1,7 +1,9 @@
 """`adstream stream JOB` and `adstream jobs`: run a streaming job until it is stopped, or until its input ends."""
 
+import sys
+from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.console import Console
@@ -53,6 +55,9 @@ def stream(
     timeout: Annotated[str | None, typer.Option(help="Quiet time after which a total starts again. Likewise.")] = None,
     threshold: Annotated[int | None, typer.Option(help="Limit above which an alert is raised. Fixed likewise.")] = None,
     readings: Annotated[int | None, typer.Option(help="Readings in a row for an alert. Fixed likewise.")] = None,
+    log_format: Annotated[
+        Literal["text", "json"] | None, typer.Option(help="text, or json: an object a line, for programs.")
+    ] = None,
     metrics_port: Annotated[
         str | None, typer.Option(help="Port of /metrics, /health, /ready and /progress; 0 is a free one, or off.")
     ] = None,
@@ -69,11 +74,14 @@ def stream(
     Example: `adstream stream mobile-actions --files inbox --console`
     """
     from streaming.jobs import find
+    from streaming.json_lines import json_lines
     from streaming.launch import launch
     from streaming.runner import Listener, Options
     from streaming.sinks.console import Console as ConsoleSink
 
     settings = Settings()
+    if log_format is not None:
+        settings.log = settings.log.model_copy(update={"format": log_format})
     if metrics_port is not None:
         settings.metrics = settings.metrics.on_port(metrics_port)
     chosen = find(job)
@@ -98,11 +106,12 @@ def stream(
         lookup=None if lookup is None else str(lookup),
     )
     out = Console(highlight=False, soft_wrap=True)
-    listener = Listener(
+    readable = Listener(
         batch=lambda report: out.print(str(report), markup=False),
         notice=lambda line: out.print(line, style="yellow", markup=False),
     )
-    with stop_requested() as stopping:
+    lines = json_lines(chosen.name, sys.stdout) if settings.log.format == "json" else nullcontext(readable)
+    with stop_requested() as stopping, lines as listener:
         launch(settings, chosen, options, master=master, listener=listener, stopping=stopping, serve=True)
 
 

@@ -23,6 +23,7 @@ PUBLISHED = {
     "kafka": "ADSTREAM_STACK_KAFKA_PORT",
     "registry": "ADSTREAM_STACK_REGISTRY_PORT",
     "cassandra": "ADSTREAM_STACK_CASSANDRA_PORT",
+    "streaming": "METRICS_PORT",
     "spark-master": "SPARK_PAGE_PORT",
 }
 SECONDS = 300

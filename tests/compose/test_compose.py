@@ -104,7 +104,13 @@ def test_ports_are_published_on_the_loopback_address_only(system: System) -> Non
     for service in ("kafka", "registry", "cassandra", *OURS):
         published = [at for ats in system.inspect(service)["NetworkSettings"]["Ports"].values() for at in ats or []]
         assert all(at["HostIp"] == "127.0.0.1" for at in published)
-        assert bool(published) == (service not in OURS)
+        assert bool(published) == (service != "producer")
+
+
+def test_the_job_is_healthy_and_tells_this_machine_what_it_does(system: System) -> None:
+    system.until(lambda: system.inspect("streaming")["State"]["Health"]["Status"] == "healthy", "the job is healthy")
+    with urllib.request.urlopen(f"http://127.0.0.1:{system.ports['streaming']}/metrics", timeout=5) as answer:
+        assert 'adstream_up{job="ad-metrics"} 1.0' in answer.read().decode()
 
 
 @pytest.mark.thorough

@@ -144,6 +144,14 @@ def test_our_containers_are_locked_down_and_set_only_what_is_a_setting(service: 
     assert ours["cap_drop"] == ["ALL"]
 
 
+def test_the_jobs_health_is_asked_where_it_listens() -> None:
+    job = SERVICES["streaming"]
+    port = environment("streaming")["ADSTREAM_METRICS_PORT"]
+    assert f"http://127.0.0.1:{port}/health" in job["healthcheck"]["test"][-1]
+    assert job["ports"] == [f"127.0.0.1:{port}:{port}"]
+    assert f"port {port}" in (ROOT / "docs" / "metrics.md").read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize("service", SERVICES)
 def test_every_service_has_a_limit_and_publishes_on_loopback(service: str) -> None:
     about = SERVICES[service]

@@ -9,9 +9,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
+from pyspark.sql.streaming.query import StreamingQuery
 
 from adstream.errors import ConfigError
 from adstream.running import running_jobs
@@ -78,6 +80,11 @@ def url(settings: Settings, monitor: Monitor) -> Iterator[str]:
     with served(settings, monitor) as url:
         assert url is not None
         yield url
+
+
+def samples(text: str) -> list[tuple[str, dict[str, str], float]]:
+    families = text_string_to_metric_families(text)
+    return [(one.name, one.labels, one.value) for family in families for one in family.samples]
 
 
 def get(url: str) -> tuple[int, str]:
@@ -170,6 +177,22 @@ def test_it_is_ready_when_it_waits_at_the_end_of_its_topic(monitor: Monitor) -> 
     assert not monitor.unready()
 
 
+def test_a_query_is_asked_for_its_status_once_a_second_and_not_at_each_poll(monitor: Monitor, clock: Clock) -> None:
+    asked = []
+
+    class Query:
+        @property
+        def status(self) -> dict[str, Any]:
+            asked.append(clock())
+            return IDLE
+
+    for _ in range(21):
+        monitor.polled(cast("StreamingQuery", Query()))
+        clock.after(seconds=0.2)
+    assert len(asked) == 4
+    assert not monitor.unready()
+
+
 def test_it_is_unhealthy_when_no_trigger_ends_and_idle_ones_count(url: str, monitor: Monitor, clock: Clock) -> None:
     clock.after(seconds=119)
     monitor.seen(BETWEEN)
@@ -189,6 +212,66 @@ def test_a_long_trigger_has_ten_times_its_length(clock: Clock) -> None:
     assert not monitor.unhealthy()
     clock.after(minutes=2)
     assert monitor.unhealthy()
+
+
+def test_metrics_say_what_the_batches_did(url: str, monitor: Monitor, clock: Clock) -> None:
+    monitor.batch(BATCH)
+    clock.after(seconds=70)
+    monitor.batch(replace(BATCH, batch_id=8, dead_by_reason={"empty": 1}, alarm=True, dropped_by_watermark=2))
+    monitor.failed("Cassandra is away")
+    found = samples(get(f"{url}/metrics")[1])
+    assert {labels["job"] for _, labels, _ in found} == {"ad-metrics"}
+    values = {(name, *(value for label, value in labels.items() if label != "job")): it for name, labels, it in found}
+    expected = {
+        ("adstream_up",): 1,
+        ("adstream_ready",): 0,
+        ("adstream_restarts_total",): 1,
+        ("adstream_trigger_interval_seconds",): 3,
+        ("adstream_batches_total",): 2,
+        ("adstream_last_batch_timestamp_seconds",): START.timestamp() + 70,
+        ("adstream_events_total",): 2_000,
+        ("adstream_duplicate_events_total",): 10,
+        ("adstream_late_events_total",): 40,
+        ("adstream_dead_letters_total", "empty"): 3,
+        ("adstream_dead_letters_total", "short"): 1,
+        ("adstream_dropped_groups_total",): 2,
+        ("adstream_input_events_per_second",): 500,
+        ("adstream_processed_events_per_second",): 250,
+        ("adstream_lag_events", "0"): 50,
+        ("adstream_lag_events", "1"): 0,
+        ("adstream_batch_duration_seconds_count",): 2,
+        ("adstream_batch_duration_seconds_sum",): 8,
+        ("adstream_batch_duration_seconds_bucket", "2.5"): 0,
+        ("adstream_batch_duration_seconds_bucket", "5.0"): 2,
+        ("adstream_batch_phase_seconds_total", "addBatch"): 6,
+        ("adstream_batch_phase_seconds_total", "walCommit"): 0.4,
+        ("adstream_sink_rows_total",): 100,
+        ("adstream_sink_seconds_total",): 5,
+        ("adstream_watermark_delay_seconds",): 60,
+        ("adstream_state_rows", "dedupe"): 10,
+        ("adstream_state_rows", "stateStoreSave 2"): 2,
+        ("adstream_state_bytes", "stateStoreSave"): 500,
+    }
+    assert {key: values.get(key) for key in expected} == expected
+
+
+def test_the_watermark_falls_behind_the_clock_while_nothing_comes(monitor: Monitor, clock: Clock) -> None:
+    monitor.batch(BATCH)
+    clock.after(hours=1)
+    text = monitor.metrics.exposed()[0].decode()
+    assert ("adstream_watermark_delay_seconds", {"job": "ad-metrics"}, 3_590.0) in samples(text)
+
+
+def test_a_job_without_a_watermark_tells_no_delay(monitor: Monitor) -> None:
+    monitor.batch(replace(BATCH, watermark="1970-01-01T00:00:00.000Z"))
+    assert "adstream_watermark_delay_seconds{" not in monitor.metrics.exposed()[0].decode()
+
+
+def test_openmetrics_is_spoken_to_whoever_asks_for_it(url: str) -> None:
+    wanted = urllib.request.Request(f"{url}/metrics", headers={"Accept": "application/openmetrics-text; version=1.0.0"})
+    with urllib.request.urlopen(wanted, timeout=5) as answer:
+        assert answer.headers["Content-Type"].startswith("application/openmetrics-text")
+        assert answer.read().endswith(b"# EOF\n")
 
 
 def test_another_path_says_which_there_are(url: str) -> None:
