@@ -5,7 +5,9 @@ import streamlit as st
 from adstream.dashboard.pages import PAGES
 
 st.set_page_config(page_title="adstream", layout="wide")
-st.html("<style>[data-testid=stMainBlockContainer] { padding-top: 4rem }</style>")
+# What is shown stays as clear as it is while newer figures are read.
+STYLE = "[data-testid=stMainBlockContainer] { padding-top: 4rem } [data-stale=true] { opacity: 1 !important }"
+st.html(f"<style>{STYLE}</style>")
 st.navigation(
     [st.Page(page, title=title, url_path=title.lower(), default=title == "Ads") for title, page in PAGES.items()],
     position="top",

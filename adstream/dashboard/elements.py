@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
-from typing import Any
+from typing import Any, Literal
 
 import altair as alt
 import pandas as pd
@@ -21,7 +21,10 @@ REFRESH_SECONDS = 2
 # Rows of a day are found by the day: without one asked for, back to so many days ago.
 MOST_DAYS = 7
 _HEIGHT = 220
+LARGE_HEIGHT = 320
 _BAR_HEIGHT = 34
+# A longer table is scrolled in.
+_ROWS = 24
 # So few values are marked each.
 _POINTS = 25
 _MILLIONTH = Decimal("0.000001")
@@ -89,7 +92,8 @@ def table(rows: Sequence[Mapping[str, object]], *, key: str, empty: str = "No ro
     shown = pd.DataFrame([{name: _cell(value) for name, value in row.items()} for row in rows])
     columns = {name: st.column_config.TextColumn(alignment="right" if name in numbers else "left") for name in rows[0]}
     with st.container(key=key):
-        st.dataframe(shown, hide_index=True, column_config=columns)
+        height: Literal["content", "auto"] = "content" if len(rows) <= _ROWS else "auto"
+        st.dataframe(shown, height=height, hide_index=True, column_config=columns)
 
 
 def figures(values: Mapping[str, object]) -> None:
@@ -98,7 +102,16 @@ def figures(values: Mapping[str, object]) -> None:
         column.metric(name, _cell(value), border=True)
 
 
-def lines(rows: Sequence[Row], time: str, value: str, title: str, *, by: str | None = None, zero: bool = False) -> None:
+def lines(
+    rows: Sequence[Row],
+    time: str,
+    value: str,
+    title: str,
+    *,
+    by: str | None = None,
+    zero: bool = False,
+    height: int = _HEIGHT,
+) -> None:
     """A line over time (UTC) from zero, or one for each `by`, from zero or in the range of their values."""
     frame = _frame(rows, time, [value], [by] if by else [])
     mark = alt.Chart(frame).mark_line(point=len(rows) < _POINTS)
@@ -110,9 +123,9 @@ def lines(rows: Sequence[Row], time: str, value: str, title: str, *, by: str | N
         "tooltip": [alt.Tooltip(f"{time}:T", format="%Y-%m-%d %H:%M:%S", title="UTC"), f"{value}:Q"],
     }
     if by:
-        encoding |= {"color": alt.Color(f"{by}:N", title=None, legend=alt.Legend(orient="bottom"))}
+        encoding |= {"color": alt.Color(f"{by}:N", title=None, legend=alt.Legend(orient="top"))}
         encoding["tooltip"].append(f"{by}:N")
-    _draw(mark.encode(**encoding), title)
+    _draw(mark.encode(**encoding), title, height=height)
 
 
 def bars(rows: Sequence[Row], value: str, label: str, title: str) -> None:
@@ -125,18 +138,21 @@ def bars(rows: Sequence[Row], value: str, label: str, title: str) -> None:
     _draw(base.mark_bar(cornerRadiusEnd=3), title, height=max(120, _BAR_HEIGHT * (len(rows) + 1)))
 
 
-def stacked(rows: Sequence[Row], time: str, value: str, by: str, title: str) -> None:
-    """Bars over time (UTC), made of the values of each `by`."""
-    chart = alt.Chart(_frame(rows, time, [value], [by])).mark_bar(size=18)
+def stacked(rows: Sequence[Row], hour: str, value: str, by: str, title: str) -> None:
+    """Bars by the hour of a day (UTC), made of the values of each `by`."""
+    frame = _frame(rows, None, [value], [by])
+    frame["hour"] = [f"{row[hour]:%H:%M}" for row in rows]
     _draw(
-        chart.encode(
-            x=_time_axis(time, chart.data[time]),
+        alt.Chart(frame)
+        .mark_bar()
+        .encode(
+            x=alt.X("hour:N", title=None, axis=alt.Axis(labelAngle=0)),
             y=alt.Y(f"{value}:Q", title=None, stack="zero"),
-            color=alt.Color(f"{by}:N", title=None, legend=alt.Legend(orient="bottom", columns=6)),
-            tooltip=[alt.Tooltip(f"{time}:T", format="%H:%M", title="UTC"), f"{by}:N", f"{value}:Q"],
+            color=alt.Color(f"{by}:N", title=None, legend=alt.Legend(orient="top", columns=6)),
+            tooltip=["hour:N", f"{by}:N", f"{value}:Q"],
         ),
         title,
-        height=320,
+        height=LARGE_HEIGHT,
     )
 
 

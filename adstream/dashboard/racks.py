@@ -40,7 +40,9 @@ def _racks() -> None:
             return
         if temperatures is not None:
             title = f"Average temperature on {temperatures.day}, of each window"
-            elements.lines(temperatures.rows, "window_start", "avg_temperature", title, by="rack")
+            elements.lines(
+                temperatures.rows, "window_start", "avg_temperature", title, by="rack", height=elements.LARGE_HEIGHT
+            )
         st.markdown("**Now**")
         changes = {row["rack"]: row for row in alerts.newest} if alerts else {}
         newest = {row["rack"]: row for row in temperatures.newest} if temperatures else {}

@@ -23,7 +23,9 @@ def page() -> None:
 
 @st.fragment(run_every=elements.REFRESH_SECONDS)
 def _sales() -> None:
-    asked = elements.chosen_day("sales-day")
+    _, right = st.columns([5, 2])
+    with right:
+        asked = elements.chosen_day("sales-day")
     with elements.service(), elements.loading("sales"):
         hours = elements.newest_day_of(statements.HOURLY_SALES, asked)
         rankings = _rankings(asked)

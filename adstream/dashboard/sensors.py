@@ -35,7 +35,12 @@ def _sensors() -> None:
             elements.nothing_yet("No average of these sensors in that time", *_RUN)
             return
         elements.lines(
-            found.rows, "window_start", "avg_temperature", f"Average temperature on {found.day}, °C", by="sensor_id"
+            found.rows,
+            "window_start",
+            "avg_temperature",
+            f"Average temperature on {found.day}, °C",
+            by="sensor_id",
+            height=elements.LARGE_HEIGHT,
         )
         st.markdown("**The newest window of each**")
         elements.table(

@@ -7,11 +7,12 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 from selenium import webdriver
-from selenium.common.exceptions import StaleElementReferenceException
+from selenium.common.exceptions import NoSuchElementException, StaleElementReferenceException
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
@@ -47,13 +48,13 @@ class Browser:
         return str(self.driver.execute_script("return document.body.innerText"))
 
     def until(self, condition: Callable[[], object], what: str) -> None:
-        """Wait for the condition; an element that the page has just replaced is looked for again."""
+        """Wait for the condition; an element that is not there yet, or was just replaced, is looked for again."""
         deadline = time.monotonic() + SECONDS
         while True:
             try:
                 if condition():
                     return
-            except StaleElementReferenceException:
+            except (StaleElementReferenceException, NoSuchElementException):
                 pass
             assert time.monotonic() < deadline, f"not so: {what}; the page says: {self.text}"
             time.sleep(POLL_SECONDS)
@@ -75,17 +76,22 @@ class Browser:
 
     def choose(self, label: str, value: str) -> None:
         """Type into a box with a list, and take what was typed."""
-        where = By.CSS_SELECTOR, f"input[aria-label^='{label}']"
-        self.until(lambda: self.driver.find_elements(*where), f"there is a box {label}")
-        box = self.driver.find_element(*where)
-        box.click()
-        box.send_keys(Keys.CONTROL, "a")
-        box.send_keys(value)
-        self.until(
-            lambda: any(value in each.text for each in self.driver.find_elements(By.CSS_SELECTOR, "[role=option]")),
-            f"{value} is offered",
-        )
-        box.send_keys(Keys.ENTER)
+
+        def offered() -> bool:
+            box = self._box(label)
+            if box.get_attribute("aria-expanded") != "true":  # to scroll closes the list
+                self.driver.execute_script("arguments[0].scrollIntoView({block: 'center'})", box)
+                box.click()
+                box.send_keys(Keys.CONTROL, "a")
+                box.send_keys(value)
+            return any(value in each.text for each in self.driver.find_elements(By.CSS_SELECTOR, "[role=option]"))
+
+        self.until(lambda: self._box(label), f"there is a box {label}")
+        self.until(offered, f"{value} is offered")
+        self._box(label).send_keys(Keys.ENTER)
+
+    def _box(self, label: str) -> Any:
+        return self.driver.find_element(By.CSS_SELECTOR, f"input[aria-label^='{label}']")
 
     def elsewhere(self) -> list[str]:
         """Addresses of other hosts that the browser has asked since it was asked last."""
