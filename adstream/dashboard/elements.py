@@ -123,7 +123,7 @@ def lines(
         "tooltip": [alt.Tooltip(f"{time}:T", format="%Y-%m-%d %H:%M:%S", title="UTC"), f"{value}:Q"],
     }
     if by:
-        encoding |= {"color": alt.Color(f"{by}:N", title=None, legend=alt.Legend(orient="top"))}
+        encoding |= {"color": alt.Color(f"{by}:N", title=None, legend=alt.Legend(orient="top", padding=0, offset=6))}
         encoding["tooltip"].append(f"{by}:N")
     _draw(mark.encode(**encoding), title, height=height)
 
@@ -148,7 +148,7 @@ def stacked(rows: Sequence[Row], hour: str, value: str, by: str, title: str) -> 
         .encode(
             x=alt.X("hour:N", title=None, axis=alt.Axis(labelAngle=0)),
             y=alt.Y(f"{value}:Q", title=None, stack="zero"),
-            color=alt.Color(f"{by}:N", title=None, legend=alt.Legend(orient="top", columns=6)),
+            color=alt.Color(f"{by}:N", title=None, legend=alt.Legend(orient="top", columns=6, padding=0, offset=6)),
             tooltip=["hour:N", f"{by}:N", f"{value}:Q"],
         ),
         title,

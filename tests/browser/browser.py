@@ -108,8 +108,11 @@ class Browser:
             if urlsplit(url).scheme in ("http", "https", "ws", "wss", "ftp") and urlsplit(url).netloc != host
         ]
 
-    def picture(self, file: Path, height: int) -> None:
+    def picture(self, file: Path, height: int, *, end: bool = False) -> None:
+        """Of the page's start, or of its end."""
         self.driver.set_window_size(SIZE[0], height)
+        main = "document.querySelector('[data-testid=stMain]')"
+        self.driver.execute_script(f"{main}.scrollTop = {f'{main}.scrollHeight' if end else 0}")
         self.until(lambda: not self.driver.find_elements(By.CSS_SELECTOR, "[data-testid=stStatusWidget]"), "it rests")
         self.driver.save_screenshot(str(file))
         self.driver.set_window_size(*SIZE)

@@ -121,10 +121,10 @@ def naive(**back: float) -> datetime:
     return (datetime.now(UTC) - timedelta(**back)).replace(tzinfo=None)
 
 
-def picture(browser: Browser, request: pytest.FixtureRequest, name: str, height: int) -> None:
+def picture(browser: Browser, request: pytest.FixtureRequest, name: str, height: int, *, end: bool = False) -> None:
     """Into docs/images, where it was asked for."""
     if request.config.getoption("--pictures"):
-        browser.picture(IMAGES / f"{name}.png", height)
+        browser.picture(IMAGES / f"{name}.png", height, end=end)
 
 
 def test_before_the_first_event_each_page_says_in_one_line_what_to_run(browser: Browser) -> None:
@@ -213,7 +213,7 @@ def test_sales_are_those_of_the_tables(browser: Browser, request: pytest.Fixture
         {"rank": str(row["rank"]), "product": row["product_id"], "sales": f"{row['total_sales']:,}"} for row in stored
     ]
     assert f"Sales per hour on {start.date()}" in browser.text
-    picture(browser, request, "dashboard-sales", 1_000)
+    picture(browser, request, "dashboard-sales", 1_150)
 
 
 def test_racks_and_their_alerts_are_those_of_the_tables(browser: Browser, request: pytest.FixtureRequest) -> None:
@@ -240,7 +240,7 @@ def test_racks_and_their_alerts_are_those_of_the_tables(browser: Browser, reques
     assert browser.table("rack-alerts")[0] == {
         "at (UTC)": f"{changed:%Y-%m-%d %H:%M:%S}", "rack": "rack-02", "status": "warning", "temperature": "102.50",
     }  # fmt: skip
-    picture(browser, request, "dashboard-racks", 1_000)
+    picture(browser, request, "dashboard-racks", 1_050)
 
 
 def test_the_ads_on_top_are_those_of_the_newest_window_in_the_table(
@@ -369,7 +369,7 @@ def test_a_dead_letter_is_shown_down_to_its_bytes(
     value = message.value() or b""
     browser.until_text(*(line.split("|")[0].strip() for line in hexdump(value, 512)), "clicks is -")
     assert f"adstream dead-letters replay {letter.place} --set clicks=" in browser.text
-    picture(browser, request, "dashboard-dead-letter", 2_300)
+    picture(browser, request, "dashboard-dead-letter", 1_050, end=True)
 
 
 def test_nobody_else_was_asked_for_anything(browser: Browser, job: Job) -> None:
