@@ -38,7 +38,7 @@ demo: $(STAMP) ## from an empty machine to ad_metrics in cqlsh
 tour: $(STAMP) ## the life of a pipeline, step by step, in a quarter of an hour
 	@$(BIN)/adstream tour
 
-test: lint warm test-quick test-patterns test-e2e test-containers ## all tests, on real services
+test: lint warm test-quick test-patterns test-e2e test-containers test-browser ## all tests, on real services
 
 test-unit: lint test-quick ## the checks and tests that need no service
 
@@ -55,6 +55,10 @@ test-e2e: $(STAMP) warm ## the tests on real services alone, with the faults tha
 .PHONY: test-containers
 test-containers: $(STAMP)
 	$(BIN)/pytest tests/compose -m "not thorough"
+
+.PHONY: test-browser
+test-browser: $(STAMP) warm ## the dashboard in Chromium, on real services; skipped where there is none
+	$(BIN)/pytest tests/browser
 
 test-compose: $(STAMP) ## docker-compose.yml from the producer to cqlsh; skipped where no Docker engine answers
 	$(BIN)/pytest tests/compose

@@ -14,6 +14,7 @@ from adstream.commands.backfill import archive, backfill
 from adstream.commands.batch import batch
 from adstream.commands.consume import consume
 from adstream.commands.cql import cql
+from adstream.commands.dashboard import dashboard
 from adstream.commands.demo import demo
 from adstream.commands.explain import explain
 from adstream.commands.migrate import migrate
@@ -79,6 +80,7 @@ app.command()(reset)
 app.command()(backfill)
 app.command()(archive)
 app.add_typer(dead_letters.app, name="dead-letters")
+app.command()(dashboard)
 app.command()(demo)
 app.command()(tour)
 

@@ -1,7 +1,7 @@
 """The demo: from nothing to `ad_metrics` in cqlsh, on real services, checked by an independent computation.
 
 Each step is one call of what the command of the same name runs. If a step fails, or on Ctrl-C, the services are
-stopped again unless they ran before; their data are kept.
+stopped again unless they ran before; their data are kept. The dashboard is no step: without it the demo is whole.
 """
 
 import os
@@ -18,6 +18,7 @@ from rich.console import Console
 
 from adstream import cqlsh
 from adstream.commands import verify
+from adstream.errors import AdstreamError
 from adstream.migrations import migrate
 from adstream.provision import prepare
 from adstream.settings import Settings
@@ -27,8 +28,9 @@ from producer.progress import RunProgress
 from producer.publisher import AvroPublisher
 from producer.run import run
 from producer.traffic import Mix
-from stack import local
+from stack import dashboard, local
 from stack.signals import ending_raises
+from stack.state import Entry
 from streaming.jobs import JOBS
 from streaming.launch import launch
 from streaming.runner import Listener, Options
@@ -42,11 +44,12 @@ ONE_AD = "SELECT * FROM ad_metrics_by_window WHERE ad_id = 'ad-001' AND day = '{
 
 
 class Demo:
-    """One run of the demo; `out` shows what happens."""
+    """One run of the demo; `out` shows what happens. The dashboard stays up after it, as the services do."""
 
-    def __init__(self, out: Console, events: int) -> None:
+    def __init__(self, out: Console, events: int, *, dashboard: bool = True) -> None:
         self._out = out
         self._events = events
+        self._dashboard = dashboard
         self._step = 0
 
     def run(self) -> None:
@@ -70,10 +73,13 @@ class Demo:
             self._produce(settings)
         with self._named("Running the ad-metrics job until all of them are in Cassandra"):
             self._stream(settings)
+        begun = self._begin_dashboard(settings) if self._dashboard else None
         with self._named("Reading the tables with cqlsh"):
             self._read(settings)
         with self._named("Comparing the tables with an independent computation over the raw topic"):
             verify.report(settings, settings.checkpoints / JOB, self._out)
+        if begun is not None:
+            self._show_dashboard(begun)
         self._what_next()
 
     @contextmanager
@@ -124,6 +130,20 @@ class Demo:
         for statement in (TOP, windows):
             self._out.print(f"cqlsh> {statement};", markup=False)
             self._out.print(cqlsh.query(settings.cassandra, statement, color=self._out.is_terminal), markup=False)
+
+    def _begin_dashboard(self, settings: Settings) -> Entry | None:
+        """It starts beside the last steps, which do not need both cores."""
+        try:
+            return dashboard.begin(settings)
+        except AdstreamError as error:
+            self._out.print(f"The dashboard is left out: {error}", markup=False)
+            return None
+
+    def _show_dashboard(self, begun: Entry) -> None:
+        try:
+            self._out.print(f"\nThe dashboard is at {dashboard.answering(begun)}", markup=False)
+        except AdstreamError as error:
+            self._out.print(f"\nThe dashboard is left out: {error}", markup=False)
 
     def _what_next(self) -> None:
         program = "adstream" if shutil.which("adstream") else os.path.relpath(sys.argv[0])

@@ -384,6 +384,8 @@ class _Admin:
             return future.result(timeout=self.timeout + 1)
         except KafkaException as error:
             raise self.explain(kafka_error(error)) from None
+        except TimeoutError:
+            raise self.explain(KafkaError(KafkaError._TIMED_OUT)) from None
 
     def explain(self, error: KafkaError) -> AdstreamError:
         self.client.poll(0)  # delivers what the connection reported to the error callback

@@ -3,16 +3,15 @@
 Everything lives in one data folder: `stack.json`, `logs/`, and a folder per service whose data survive stop and start.
 """
 
-from collections.abc import Callable, Collection, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from adstream.errors import StackError
-from adstream.file_lock import Held, locked
 from adstream.settings import Settings
 from stack import parts, processes, secured, state
 from stack.cassandra import CASSANDRA
+from stack.dashboard import DASHBOARD
+from stack.exclusive import alone
 from stack.kafka import KAFKA
 from stack.machine import require_room
 from stack.registry import REGISTRY
@@ -58,7 +57,7 @@ def up(settings: Settings, *, spark_workers: int = 0, report: Report = lambda _l
     If one fails, or on Ctrl-C or SIGTERM, everything that this call started is stopped again.
     """
     data = settings.data_dir.absolute()
-    with _alone(data):
+    with alone(data):
         keys = secured.find(data)
         start = Start(settings, data, state.read(data), report, keys)
         services = (*SERVICES, *cluster(spark_workers))
@@ -78,7 +77,7 @@ def down(
     data = settings.data_dir.absolute()
     if not data.is_dir():
         return []
-    with _alone(data):
+    with alone(data):
         current = state.read(data)
         asked = {service.name for service in only} if only is not None else set(current.services)
         running = {name: entry.running for name, entry in current.services.items() if entry.running.process()}
@@ -99,7 +98,7 @@ def status(settings: Settings) -> list[Status]:
     data = settings.data_dir.absolute()
     current, keys = state.read(data), secured.find(data)
     workers = sum(name.startswith(WORKER) for name in current.services)
-    services = (*SERVICES, *cluster(workers))
+    services = (*SERVICES, *cluster(workers), *([DASHBOARD] if DASHBOARD.name in current.services else []))
     return [_status(service, current.services.get(service.name), data, keys) for service in services]
 
 
@@ -125,18 +124,3 @@ def _status(service: Service, entry: Entry | None, data: Path, keys: Secured | N
     port = entry.ports[service.name]
     problem = service.ask(port, keys)
     return Status(service.name, f"127.0.0.1:{port}", entry.pid, problem, process.memory_info().rss, log)
-
-
-@contextmanager
-def _alone(data: Path) -> Iterator[None]:
-    with ExitStack() as lock:
-        try:
-            lock.enter_context(locked(data / "stack.lock"))
-        except OSError as refused:
-            raise StackError(
-                f"{data} cannot be written: {refused.strerror}", "choose another folder by --data-dir"
-            ) from None
-        except Held:
-            problem = f"another `up` or `down` is at work in {data}"
-            raise StackError(problem, "wait until it is done, or choose another folder by --data-dir") from None
-        yield

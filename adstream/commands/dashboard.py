@@ -1,0 +1,23 @@
+"""`adstream dashboard`: the tables and the jobs' health in a browser."""
+
+from typing import Annotated
+
+import typer
+
+
+def dashboard(
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65_535, help="0 means any free one; 8501 unless told, if that is free.")
+    ] = None,
+) -> None:
+    """Show ads, pipeline, sensors, sales and racks in a browser on this machine, and keep them up to date.
+
+    Example: `adstream dashboard`
+
+    Example: `adstream dashboard --port 9000`
+    """
+    from adstream.dashboard import server
+    from adstream.settings import Settings
+
+    _ = Settings().cassandra, Settings().kafka  # what cannot be used is told here, and not on a page
+    server.serve(server.choose_port(port), typer.echo)

@@ -1,0 +1,192 @@
+"""The page of the ads: which are on top now, and what one of them did."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+
+import streamlit as st
+
+from adstream.dashboard import elements, resources, statements
+from adstream.dashboard.store import Row
+
+TOP = 10
+# How far back an ad's chart goes; a day asked for is shown whole.
+SPANS = {"1 hour": timedelta(hours=1), "6 hours": timedelta(hours=6), "24 hours": timedelta(hours=24)}
+_RUN = ("adstream produce ads --rate 500", "adstream stream ad-metrics")
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """One window of the ads that are active: the newest that has ended. `rows` are those with the highest cost."""
+
+    start: datetime
+    end: datetime
+    ads: int
+    clicks: int
+    views: int
+    cost: Decimal
+    rows: list[Row]
+
+
+def ranking(windows: Sequence[Row], now: datetime) -> Ranking | None:
+    """Of rows of `ad_metrics_by_window` (times UTC without a zone); None without any."""
+    ended = [row for row in windows if row["window_end"] <= now.replace(tzinfo=None)]
+    if not windows:
+        return None
+    start = max(row["window_start"] for row in ended or windows)
+    rows = [row for row in windows if row["window_start"] == start]
+    return Ranking(
+        start=start,
+        end=rows[0]["window_end"],
+        ads=len(rows),
+        clicks=sum(row["total_clicks"] for row in rows),
+        views=sum(row["total_views"] for row in rows),
+        cost=sum((row["total_cost"] for row in rows), Decimal(0)),
+        rows=sorted(rows, key=lambda row: (-row["total_cost"], row["ad_id"]))[:TOP],
+    )
+
+
+def page() -> None:
+    """Ads."""
+    st.header("Ads")
+    _now()
+    _one_ad()
+
+
+@st.fragment(run_every=elements.REFRESH_SECONDS)
+def _now() -> None:
+    ads = elements.active("ads")
+    if not ads:
+        elements.nothing_yet("No ad has sent an event yet", _RUN[0])
+        return
+    with elements.service(), elements.loading("ads"):
+        found = _newest_windows(ads)
+        top = ranking(found, datetime.now(UTC))
+        if top is None:
+            elements.nothing_yet("Events are there, and nothing has counted them in the last two days", _RUN[1])
+            return
+        totals = resources.store().rows(statements.AD_TOTALS, [(row["ad_id"],) for row in top.rows])
+        _show(top, {rows[0]["ad_id"]: rows[0] for rows in totals if rows})
+
+
+def _newest_windows(ads: Sequence[str]) -> list[Row]:
+    """Around now of each ad; of the day before while today has none that has ended."""
+    today, now = elements.today(), datetime.now(UTC).replace(tzinfo=None)
+    found = _of_day(ads, today)
+    if any(row["window_end"] <= now for row in found):
+        return found
+    return _of_day(ads, today - timedelta(days=1)) or found
+
+
+def _of_day(ads: Sequence[str], day: date) -> list[Row]:
+    partitions = resources.store().rows(statements.NEWEST_AD_WINDOWS, [(ad, day) for ad in ads])
+    return [row for rows in partitions for row in rows]
+
+
+def _show(top: Ranking, totals: dict[str, Row]) -> None:
+    st.caption(
+        f"The window {elements.moment(top.start)} to {top.end:%H:%M:%S} UTC, which ended {elements.ago(top.end)}: "
+        f"the sums are over the {top.ads} ads that are active now"
+    )
+    elements.figures(
+        {
+            "Clicks": top.clicks,
+            "Views": top.views,
+            "Cost": top.cost,
+            "Cost per view": elements.per_view(top.cost, top.views),
+        }
+    )
+    left, right = st.columns([2, 3])
+    with left:
+        elements.bars(top.rows, "total_cost", "ad_id", "Cost in this window")
+    with right:
+        st.markdown("**Top ads now, and in all**")
+        elements.table([_ranked(row, totals.get(row["ad_id"])) for row in top.rows], key="top-ads")
+
+
+def _ranked(row: Row, total: Row | None) -> dict[str, object]:
+    return {
+        "ad": row["ad_id"],
+        "clicks": row["total_clicks"],
+        "views": row["total_views"],
+        "cost": row["total_cost"],
+        "clicks in all": total["total_clicks"] if total else None,
+        "views in all": total["total_views"] if total else None,
+        "cost in all": total["total_cost"] if total else None,
+    }
+
+
+@st.fragment(run_every=elements.REFRESH_SECONDS)
+def _one_ad() -> None:
+    st.subheader("One ad")
+    known = resources.keys("ads").seen
+    choice, span, day = st.columns([3, 2, 2])
+    with choice:
+        ad = st.selectbox(
+            "Ad", known, key="ad", accept_new_options=True, bind="query-params", help="Choose one, or type its id."
+        )
+    with span:
+        back = SPANS[st.selectbox("Newest", list(SPANS), key="span") or next(iter(SPANS))]
+    with day:
+        asked = elements.chosen_day("ad-day")
+    if not ad:
+        return
+    with elements.service(), elements.loading("an ad"):
+        totals = resources.store().rows(statements.AD_TOTALS, [(ad,)])[0]
+        windows = _history(ad, asked, back)
+        if not totals and not windows:
+            st.info(f"Nothing is stored for ad {elements.literal(ad)}: see the list for ads that there are.")
+            return
+        _show_ad(totals[0] if totals else None, windows)
+
+
+def _history(ad: str, asked: date | None, back: timedelta) -> list[Row]:
+    """Newest first: the whole of a day that was asked for, else the newest windows there are in the last days."""
+    store = resources.store()
+    if asked is not None:
+        return store.rows(statements.AD_WINDOWS, [(ad, asked)])[0]
+    newest = [
+        row["window_start"]
+        for rows in store.rows(statements.NEWEST_AD_WINDOWS, [(ad, day) for day in elements.days(None)])
+        for row in rows
+    ]
+    if not newest:
+        return []
+    since = max(newest) - back
+    days = dict.fromkeys((max(newest).date(), since.date()))
+    found = store.rows(statements.AD_WINDOWS_SINCE, [(ad, day, since) for day in days])
+    return [row for rows in found for row in rows]
+
+
+def _show_ad(total: Row | None, windows: Sequence[Row]) -> None:
+    if total:
+        elements.figures(
+            {
+                "Clicks in all": total["total_clicks"],
+                "Views in all": total["total_views"],
+                "Cost in all": total["total_cost"],
+                "Cost per view in all": total["avg_cost_per_view"],
+            }
+        )
+        st.caption(f"Last written {elements.moment(total['last_updated'])} UTC, {elements.ago(total['last_updated'])}")
+    charts = {"total_clicks": "Clicks", "total_views": "Views", "avg_cost_per_view": "Cost per view"}
+    for column, (name, title) in zip(st.columns(len(charts)), charts.items(), strict=True):
+        with column:
+            elements.lines(windows, "window_start", name, f"{title} by window")
+    with st.expander(f"{len(windows):,} windows, newest first"):
+        elements.table(
+            [
+                {
+                    "from (UTC)": row["window_start"],
+                    "to": f"{row['window_end']:%H:%M:%S}",
+                    "clicks": row["total_clicks"],
+                    "views": row["total_views"],
+                    "cost": row["total_cost"],
+                    "cost per view": row["avg_cost_per_view"],
+                }
+                for row in windows
+            ],
+            key="windows",
+            empty="No window of that time.",
+        )

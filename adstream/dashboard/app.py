@@ -1,0 +1,14 @@
+"""What Streamlit runs for each viewer: the pages."""
+
+import streamlit as st
+
+from adstream.dashboard.pages import PAGES
+
+st.set_page_config(page_title="adstream", layout="wide")
+# What is shown stays as clear as it is while newer figures are read.
+STYLE = "[data-testid=stMainBlockContainer] { padding-top: 4rem } [data-stale=true] { opacity: 1 !important }"
+st.html(f"<style>{STYLE}</style>")
+st.navigation(
+    [st.Page(page, title=title, url_path=title.lower(), default=title == "Ads") for title, page in PAGES.items()],
+    position="top",
+).run()

@@ -1,0 +1,267 @@
+"""What pages are made of: lines that say what to do, tables, charts. Values of messages and tables are never markup."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from decimal import ROUND_HALF_UP, Decimal
+from typing import Any, Literal
+
+import altair as alt
+import pandas as pd
+import streamlit as st
+
+from adstream.dashboard import resources
+from adstream.dashboard.statements import Statement
+from adstream.dashboard.store import Row
+from adstream.errors import AdstreamError
+
+REFRESH_SECONDS = 2
+# Rows of a day are found by the day: without one asked for, back to so many days ago.
+MOST_DAYS = 7
+_HEIGHT = 220
+LARGE_HEIGHT = 320
+_BAR_HEIGHT = 34
+# A longer table is scrolled in.
+_ROWS = 24
+# So few values are marked each.
+_POINTS = 25
+_MILLIONTH = Decimal("0.000001")
+
+
+def literal(text: str) -> str:
+    """For Markdown to show as it is."""
+    return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", " ".join(text.split()))
+
+
+def with_commands(text: str) -> str:
+    """The same, with what stands in backticks as code: `adstream up`."""
+    parts = text.split("`")
+    return "".join(literal_keeping_space(part) if at % 2 == 0 else f"`{part}`" for at, part in enumerate(parts))
+
+
+def literal_keeping_space(text: str) -> str:
+    """As `literal`, with a space at either end where there is one."""
+    return f"{' ' * text.startswith(' ')}{literal(text)}{' ' * text.endswith(' ')}"
+
+
+@contextmanager
+def service() -> Iterator[None]:
+    """What needs a service; without it the line that says which one, and what to do."""
+    try:
+        yield
+    except AdstreamError as error:
+        said = f"{error.problem[:1].upper()}{error.problem[1:]}"
+        st.error(
+            f"{with_commands(said)}: {with_commands(error.remedy)}." if error.remedy else f"{with_commands(said)}."
+        )
+
+
+def nothing_yet(what: str, *commands: str) -> None:
+    """That there are no rows, and the commands that make some."""
+    named = " and ".join(f"`{command}`" for command in commands)
+    st.info(f"{what}: start {named}.")
+
+
+@contextmanager
+def loading(name: str) -> Iterator[None]:
+    """A spinner, the first time only: later refreshes keep what is shown until there is something newer."""
+    if st.session_state.get(f"loaded {name}"):
+        yield
+        return
+    with st.spinner(f"Reading {name} …"):
+        yield
+    st.session_state[f"loaded {name}"] = True
+
+
+def active(topic: str) -> list[str]:
+    """The keys to offer; without Kafka those of earlier, and a line about it."""
+    known = resources.keys(topic)
+    with service():
+        known()
+    return known.seen
+
+
+def table(rows: Sequence[Mapping[str, object]], *, key: str, empty: str = "No rows.") -> None:
+    """Plain text in every cell, numbers to the right."""
+    if not rows:
+        st.caption(empty)
+        return
+    numbers = {name for name, value in rows[0].items() if isinstance(value, int | float | Decimal)}
+    shown = pd.DataFrame([{name: _cell(value) for name, value in row.items()} for row in rows])
+    columns = {name: st.column_config.TextColumn(alignment="right" if name in numbers else "left") for name in rows[0]}
+    with st.container(key=key):
+        height: Literal["content", "auto"] = "content" if len(rows) <= _ROWS else "auto"
+        st.dataframe(shown, height=height, hide_index=True, column_config=columns)
+
+
+def figures(values: Mapping[str, object]) -> None:
+    """Large numbers side by side."""
+    for column, (name, value) in zip(st.columns(len(values)), values.items(), strict=True):
+        column.metric(name, _cell(value), border=True)
+
+
+def lines(
+    rows: Sequence[Row],
+    time: str,
+    value: str,
+    title: str,
+    *,
+    by: str | None = None,
+    zero: bool = False,
+    height: int = _HEIGHT,
+) -> None:
+    """A line over time (UTC) from zero, or one for each `by`, from zero or in the range of their values."""
+    frame = _frame(rows, time, [value], [by] if by else [])
+    mark = alt.Chart(frame).mark_line(point=len(rows) < _POINTS)
+    most = frame[value].max()
+    scale = alt.Scale(zero=False) if by and not zero else alt.Scale(domain=[0, most if most > 0 else 1], nice=True)
+    encoding: dict[str, Any] = {
+        "x": _time_axis(time, frame[time]),
+        "y": alt.Y(f"{value}:Q", title=None, scale=scale, axis=alt.Axis(tickCount=5)),
+        "tooltip": [alt.Tooltip(f"{time}:T", format="%Y-%m-%d %H:%M:%S", title="UTC"), f"{value}:Q"],
+    }
+    if by:
+        encoding |= {"color": alt.Color(f"{by}:N", title=None, legend=alt.Legend(orient="top", padding=0, offset=6))}
+        encoding["tooltip"].append(f"{by}:N")
+    _draw(mark.encode(**encoding), title, height=height)
+
+
+def bars(rows: Sequence[Row], value: str, label: str, title: str) -> None:
+    """Horizontal bars, in the order of the rows."""
+    base = alt.Chart(_frame(rows, None, [value], [label])).encode(
+        y=alt.Y(f"{label}:N", sort=None, title=None, axis=alt.Axis(labelLimit=120)),
+        x=alt.X(f"{value}:Q", title=None, axis=alt.Axis(tickCount=5)),
+        tooltip=[f"{label}:N", f"{value}:Q"],
+    )
+    _draw(base.mark_bar(cornerRadiusEnd=3), title, height=max(120, _BAR_HEIGHT * (len(rows) + 1)))
+
+
+def stacked(rows: Sequence[Row], hour: str, value: str, by: str, title: str) -> None:
+    """Bars by the hour of a day (UTC), made of the values of each `by`."""
+    frame = _frame(rows, None, [value], [by])
+    frame["hour"] = [f"{row[hour]:%H:%M}" for row in rows]
+    _draw(
+        alt.Chart(frame)
+        .mark_bar()
+        .encode(
+            x=alt.X("hour:N", title=None, axis=alt.Axis(labelAngle=0)),
+            y=alt.Y(f"{value}:Q", title=None, stack="zero"),
+            color=alt.Color(f"{by}:N", title=None, legend=alt.Legend(orient="top", columns=6, padding=0, offset=6)),
+            tooltip=["hour:N", f"{by}:N", f"{value}:Q"],
+        ),
+        title,
+        height=LARGE_HEIGHT,
+    )
+
+
+def today() -> date:
+    """In UTC, as the tables' days are."""
+    return datetime.now(UTC).date()
+
+
+def chosen_day(key: str) -> date | None:
+    """The day that the viewer asks for, if any."""
+    day = st.date_input("Day (UTC)", value=None, key=key, help="Empty: the newest of the last 7 days.")
+    return day if isinstance(day, date) else None
+
+
+def days(asked: date | None) -> list[date]:
+    """The days to look at, newest first: events may be stamped a little ahead, so tomorrow is one of them."""
+    if asked is not None:
+        return [asked]
+    return [today() + timedelta(days=1) - timedelta(days=back) for back in range(MOST_DAYS + 2)]
+
+
+@dataclass(frozen=True)
+class Day:
+    """Rows of one day (UTC), those of each partition newest first; `newest` is the first of each."""
+
+    day: date
+    partitions: list[list[Row]]
+
+    @property
+    def rows(self) -> list[Row]:
+        return [row for rows in self.partitions for row in rows]
+
+    @property
+    def newest(self) -> list[Row]:
+        return [rows[0] for rows in self.partitions]
+
+
+def newest_of(statement: Statement, names: Sequence[str], asked: date | None) -> Day | None:
+    """What these have on the day asked for, else on the newest day on which one of them has rows."""
+    for day in days(asked):
+        found = resources.store().rows(statement, [(name, day) for name in names])
+        if any(found):
+            return Day(day, [rows for rows in found if rows])
+    return None
+
+
+def newest_day_of(statement: Statement, asked: date | None) -> Day | None:
+    """The same for a table whose partition is a day."""
+    found = resources.store().rows(statement, [(day,) for day in days(asked)])
+    return next((Day(day, [rows]) for day, rows in zip(days(asked), found, strict=True) if rows), None)
+
+
+def moment(value: datetime) -> str:
+    """A time of Cassandra's, which is UTC without saying so."""
+    return f"{value:%Y-%m-%d %H:%M:%S}"
+
+
+def ago(value: datetime) -> str:
+    """How long a time is ago."""
+    since = datetime.now(UTC) - (value if value.tzinfo else value.replace(tzinfo=UTC))
+    seconds = int(since.total_seconds())
+    if seconds < 0:
+        return f"in {-seconds} s"
+    for unit, length in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds // length} {unit} ago"
+    return f"{seconds} s ago"
+
+
+def per_view(cost: Decimal, views: int) -> Decimal | None:
+    """Cost per view as the tables have it: six places, rounded half-up."""
+    return (cost / views).quantize(_MILLIONTH, ROUND_HALF_UP) if views else None
+
+
+def _draw(chart: Any, title: str, *, height: int = _HEIGHT) -> None:  # noqa: ANN401 - Altair's many chart classes
+    st.markdown(f"**{title}**")
+    st.altair_chart(chart.properties(height=height))
+
+
+def _time_axis(name: str, times: "pd.Series[Any]") -> alt.X:
+    """In UTC, with labels as fine as the span needs."""
+    span = times.max() - times.min() if len(times) else timedelta()
+    form = "%m-%d %H:%M" if span > timedelta(days=1) else "%H:%M" if span > timedelta(minutes=10) else "%H:%M:%S"
+    axis = alt.Axis(format=form, tickCount=5, labelOverlap=True, labelFlush=False)
+    return alt.X(f"{name}:T", title=None, scale=alt.Scale(type="utc"), axis=axis)
+
+
+def _frame(rows: Sequence[Row], time: str | None, values: Sequence[str], names: Sequence[str]) -> pd.DataFrame:
+    """Only what is drawn, times with their zone, and numbers as floats: a picture shows no more digits."""
+    frame: dict[str, Any] = {name: [str(row[name]) for row in rows] for name in names}
+    frame |= {name: [None if row[name] is None else float(row[name]) for row in rows] for name in values}
+    if time:
+        frame[time] = pd.to_datetime([row[time] for row in rows], utc=True)
+    return pd.DataFrame(frame)
+
+
+def _cell(value: object) -> str:
+    match value:
+        case None:
+            return "-"
+        case bool() | str():
+            return str(value)
+        case int():
+            return f"{value:,}"
+        case float():
+            return f"{value:,.2f}"
+        case Decimal():
+            return f"{value:,}"
+        case datetime():
+            return moment(value)
+        case _:
+            return str(value)

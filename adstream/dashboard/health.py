@@ -1,0 +1,97 @@
+"""How the running jobs are, by what each tells at GET /progress (docs/metrics.md)."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import httpx2 as httpx
+
+from adstream.errors import BadInput, ServiceUnavailable
+from adstream.running import RunningJob
+
+TIMEOUT_SECONDS = 2.0
+_MILLION = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Health:
+    """What a job told: its newest batches, oldest first, and each partition's `end`, `latest` and `lag`.
+
+    `batches` are as `/progress` has them, with `at` and `watermark` as datetimes (UTC, the watermark may be None).
+    """
+
+    job: str
+    source: str
+    started: datetime
+    restarts: int
+    ready: bool
+    reason: str
+    partitions: Mapping[str, Mapping[str, int]]
+    batches: list[dict[str, Any]]
+
+    @property
+    def lag(self) -> int:
+        return sum(each["lag"] for each in self.partitions.values())
+
+    def sums(self) -> dict[str, int]:
+        """Events, duplicates, late events and dead letters of the batches told of."""
+        return {name: sum(each[name] for each in self.batches) for name in ("events", "duplicates", "late", "dead")}
+
+    def dead_by_reason(self) -> list[tuple[str, int]]:
+        """Of the batches told of, most first."""
+        counts: Counter[str] = Counter()
+        for each in self.batches:
+            counts.update(each["dead_by_reason"])
+        return counts.most_common()
+
+    def over_time(self) -> list[dict[str, Any]]:
+        """For charts: a row per batch, with `behind`, the seconds from the watermark to the batch, and `state_mb`."""
+        return [
+            each
+            | {
+                "behind": (each["at"] - each["watermark"]).total_seconds() if each["watermark"] else None,
+                "state_mb": each["state_bytes"] / _MILLION,
+            }
+            for each in self.batches
+        ]
+
+
+def ask(job: RunningJob) -> Health:
+    """Raises ServiceUnavailable where it does not answer, BadInput for an answer of something else."""
+    try:
+        # Jobs answer on this machine: a proxy of the environment is not asked.
+        answer = httpx.get(f"{job.url}/progress", timeout=TIMEOUT_SECONDS, trust_env=False)
+        answer.raise_for_status()
+        return parsed(answer.json())
+    except httpx.HTTPError as error:
+        raise ServiceUnavailable(
+            f"job {job.job} (process {job.pid}) does not answer at {job.url}: {type(error).__name__}",
+            f"look at its output, or start it again with `adstream stream {job.job}`",
+        ) from None
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise BadInput(
+            f"{job.url} answers, but not as a job does", f"start {job.job} again with this version"
+        ) from None
+
+
+def parsed(told: Mapping[str, Any]) -> Health:
+    """Raises KeyError, TypeError or ValueError for what is not of this form."""
+    return Health(
+        job=told["job"],
+        source=told["source"],
+        started=datetime.fromisoformat(told["started"]),
+        restarts=told["restarts"],
+        ready=told["ready"],
+        reason=told["reason"],
+        partitions=told["partitions"],
+        batches=[
+            each
+            | {
+                "at": datetime.fromisoformat(each["at"]),
+                "watermark": datetime.fromisoformat(each["watermark"]) if each["watermark"] else None,
+            }
+            for each in told["batches"]
+        ],
+    )

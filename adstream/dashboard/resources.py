@@ -1,0 +1,99 @@
+"""What all viewers share: the session to Cassandra, and what was read from Kafka in the last seconds."""
+
+import threading
+from collections.abc import Callable
+from time import monotonic
+from typing import Generic, TypeVar
+
+import stamina
+import streamlit as st
+
+from adstream.dashboard.store import Store
+from adstream.dashboard.tails import active_keys, newest_letters
+from adstream.dead_letters import Letter
+from adstream.errors import AdstreamError
+from adstream.replay import Checker
+from adstream.settings import Settings
+
+T = TypeVar("T")
+KEPT_SECONDS = 10.0
+KAFKA_SECONDS = 5.0
+# Keys that were active since the dashboard began, so that one does not vanish from the list with its last event.
+_REMEMBERED = 200
+
+# A page asks again by itself, and says meanwhile what is wrong.
+stamina.set_active(False)
+
+
+class Kept(Generic[T]):
+    """What `read` gave last, or raised, for so many seconds; of several viewers one reads and the others wait."""
+
+    def __init__(self, read: Callable[[], T], seconds: float = KEPT_SECONDS) -> None:
+        self._read, self._seconds = read, seconds
+        self._lock = threading.Lock()
+        self._until = 0.0
+        self._outcome: tuple[T | None, AdstreamError | None] = None, None
+
+    def __call__(self) -> T:
+        with self._lock:
+            if monotonic() >= self._until:
+                try:
+                    self._outcome = self._read(), None
+                except AdstreamError as failed:
+                    self._outcome = None, failed
+                self._until = monotonic() + self._seconds
+            value, error = self._outcome
+            if error is not None:
+                raise error
+            return value  # type: ignore[return-value]  # of T, without an error
+
+
+class Keys:
+    """Keys seen in a topic, the most active first."""
+
+    def __init__(self, topic: Callable[[Settings], str]) -> None:
+        self.topic = topic
+        self._seen: dict[str, None] = {}
+        self._active = Kept(lambda: active_keys(hurried(), topic(Settings())))
+
+    def __call__(self) -> list[str]:
+        """Those of now before those of earlier. Raises ServiceUnavailable, TopicNotFound, AccessDenied."""
+        self._seen = dict.fromkeys([*self._active(), *self._seen][:_REMEMBERED])
+        return self.seen
+
+    @property
+    def seen(self) -> list[str]:
+        return list(self._seen)
+
+
+def hurried() -> Settings:
+    """The settings now, with a short wait for Kafka."""
+    settings = Settings()
+    settings.kafka = settings.kafka.model_copy(
+        update={"timeout_seconds": min(settings.kafka.timeout_seconds, KAFKA_SECONDS)}
+    )
+    return settings
+
+
+@st.cache_resource(show_spinner=False)
+def store() -> Store:
+    """The tables."""
+    return Store()
+
+
+@st.cache_resource(show_spinner=False)
+def keys(topic: str) -> Keys:
+    """The active keys of a topic; `ads` is the one of the settings, whatever its name."""
+    return Keys(lambda settings: settings.topic.ads if topic == "ads" else topic)
+
+
+@st.cache_resource(show_spinner=False)
+def letters() -> Kept[list[Letter]]:
+    """The newest dead letters."""
+    return Kept(lambda: newest_letters(hurried()))
+
+
+@st.cache_resource(show_spinner=False, ttl=60)
+def checker() -> Checker:
+    """What the topics' readers would say of a message, by the schemas that the registry has."""
+    return Checker(Settings())

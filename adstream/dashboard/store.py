@@ -1,0 +1,93 @@
+"""The tables, read by key over one session that all viewers share."""
+
+import threading
+from collections.abc import Sequence
+from time import monotonic
+from typing import Any
+
+from cassandra.cluster import Session
+from cassandra.concurrent import execute_concurrent_with_args
+from cassandra.query import PreparedStatement
+
+from adstream.cassandra import DRIVER_ERRORS, TRANSIENT, explain, open_session
+from adstream.dashboard.statements import Statement
+from adstream.errors import AdstreamError
+from adstream.settings import CassandraSettings, Settings
+
+Row = dict[str, Any]
+# Of one read: what a page asks for at once.
+MOST_KEYS = 200
+_CONCURRENT = 32
+# A page waits no longer for an answer, and a service that is down is not asked again before.
+TIMEOUT_SECONDS = 5.0
+PAUSE_SECONDS = 2.0
+
+
+class Store:
+    """Opens its session when it is first asked, and another one after it was lost: the settings may have changed."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._session: Session | None = None
+        self._prepared: dict[Statement, PreparedStatement] = {}
+        self._settings: CassandraSettings | None = None
+        self._failed: tuple[float, AdstreamError] | None = None
+
+    def rows(self, statement: Statement, keys: Sequence[tuple[object, ...]]) -> list[list[Row]]:
+        """The rows of each partition, in the order of `keys`, of which the first 200 are read.
+
+        Raises ServiceUnavailable, AccessDenied, and ConfigError where the table is missing.
+        """
+        session, prepared, settings = self._ready(statement)
+        values = [(*key, statement.most) for key in keys[:MOST_KEYS]]
+        try:
+            found = execute_concurrent_with_args(session, prepared, values, concurrency=_CONCURRENT)
+            return [[row._asdict() for row in result] for _, result in found]
+        except DRIVER_ERRORS as error:
+            if isinstance(error, TRANSIENT):
+                self._lost(session)
+            raise explain(error, settings) from error
+
+    def routing_keys(self, statement: Statement) -> list[int] | None:
+        """The parameters that Cassandra finds a partition by; None for a statement that it would search for."""
+        found: list[int] | None = self._ready(statement)[1].routing_key_indexes
+        return found
+
+    def close(self) -> None:
+        with self._lock:
+            self._drop()
+
+    def _ready(self, statement: Statement) -> tuple[Session, PreparedStatement, CassandraSettings]:
+        with self._lock:
+            if self._failed and monotonic() - self._failed[0] < PAUSE_SECONDS:
+                raise self._failed[1]
+            try:
+                return self._opened(statement)
+            except AdstreamError as error:
+                self._failed = monotonic(), error
+                raise
+
+    def _opened(self, statement: Statement) -> tuple[Session, PreparedStatement, CassandraSettings]:
+        if self._session is None or self._settings is None:
+            asked = Settings().cassandra
+            seconds = min(asked.timeout_seconds, TIMEOUT_SECONDS)
+            self._settings = asked.model_copy(update={"timeout_seconds": seconds})
+            self._session = open_session(self._settings, keyspace=self._settings.keyspace)
+        if statement not in self._prepared:
+            try:
+                prepared = self._session.prepare(statement.text)
+            except DRIVER_ERRORS as error:
+                raise explain(error, self._settings) from error
+            prepared.fetch_size = statement.most
+            self._prepared[statement] = prepared
+        return self._session, self._prepared[statement], self._settings
+
+    def _lost(self, session: Session) -> None:
+        with self._lock:
+            if self._session is session:
+                self._drop()
+
+    def _drop(self) -> None:
+        if self._session is not None:
+            self._session.cluster.shutdown()
+        self._session, self._prepared = None, {}

@@ -1,0 +1,71 @@
+"""The dashboard as a service of the local stack: it stays up when its starter ends, and `adstream down` stops it."""
+
+import sys
+import time
+from pathlib import Path
+
+from adstream.dashboard import server
+from adstream.errors import StackError
+from adstream.settings import Settings
+from stack import processes, state
+from stack.exclusive import alone
+from stack.secured import Secured
+from stack.service import Place, Service
+from stack.signals import ending_deferred
+from stack.starting import last_words
+from stack.state import Entry
+
+NAME = "dashboard"
+START_SECONDS = 60.0
+
+
+def begin(settings: Settings) -> Entry:
+    """Start it unless it runs. It reads the settings that are found from this folder. Raises StackError."""
+    data = settings.data_dir.absolute()
+    with alone(data):
+        current = state.read(data)
+        entry = current.services.get(NAME)
+        if entry and entry.running.process():
+            return entry
+        port = server.choose_port(None, current.ports.get(NAME))
+        log = data / "logs" / f"{NAME}.log"
+        with ending_deferred():
+            running = processes.start(_command(port), log=log, folder=Path.cwd())
+            entry = Entry(running.pid, running.create_time, {NAME: port}, str(log))
+            current.services[NAME] = entry
+            current.ports[NAME] = port
+            state.write(data, current)
+        return entry
+
+
+def answering(entry: Entry) -> str:
+    """Its address, once it answers there. Raises StackError."""
+    deadline = time.monotonic() + START_SECONDS
+    while (problem := server.problem(entry.ports[NAME])) is not None:
+        if entry.running.process() is None:
+            raise StackError(f"the dashboard ended while starting: {last_words(Path(entry.log))}", f"see {entry.log}")
+        if time.monotonic() > deadline:
+            raise StackError(
+                f"the dashboard did not answer within {START_SECONDS:.0f} s: {problem}", f"see {entry.log}"
+            )
+        time.sleep(server.POLL_SECONDS)
+    return server.url(entry.ports[NAME])
+
+
+def _command(port: int) -> list[str]:
+    return [sys.executable, "-m", "adstream.cli", NAME, "--port", str(port)]
+
+
+def _prepare(place: Place) -> list[str]:
+    return _command(place.ports[NAME])
+
+
+def _ask(port: int, _secured: Secured | None) -> str | None:
+    return server.problem(port)
+
+
+def _address(port: int, _secured: Secured | None) -> dict[str, object]:
+    return {"url": server.url(port)}
+
+
+DASHBOARD = Service(NAME, "The dashboard", (), _prepare, _ask, _address)
