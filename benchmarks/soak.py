@@ -149,10 +149,10 @@ class Watched:
         return found
 
     def _ids(self) -> int:
-        """Events of the last two watermarks: so long an id is kept."""
+        """Events of the last watermark: so long an id is kept."""
         now, watermark = time.monotonic(), find(JOB).watermark
         self._before.append((now, self.events))
-        keeps = 2 * watermark.total_seconds() if watermark else 0.0
+        keeps = watermark.total_seconds() if watermark else 0.0
         return self.events - max((events for at, events in self._before if at < now - keeps), default=0)
 
 

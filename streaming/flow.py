@@ -203,9 +203,8 @@ class _Drawn:
     def _remembered(self) -> Iterator[str]:
         """What the query's state holds, and until when."""
         job = self._job
-        watermark = "" if job.watermark is None else duration_text(job.watermark)
         if job.parameters.get("dedupe"):
-            yield f"each event_id, until the watermark is {watermark} past its event"
+            yield "each event_id, until the watermark passes its event"
         if job.state is not None:
             values = {name: self._value(name) for name in job.parameters}
             what = (inspect.getdoc(job.state.remembered) or "").split(".")[0]

@@ -98,8 +98,8 @@ def needed_times(
 ) -> tuple[datetime, datetime]:
     """The broker times [since, until) of all messages on time that matter to windows that begin in [start, end).
 
-    An event may be `ahead` of its arrival, and late by the job's lateness. An id is remembered for two watermark
-    delays (`state` each) after the event that had it first, which again may have been ahead.
+    An event may be `ahead` of its arrival, and late by the job's lateness. An id is remembered for one watermark
+    delay (`state`) after the event that had it first, which again may have been ahead: twice that is more than enough.
     """
     length, _ = _lengths(job)
     lateness = job.lateness or timedelta(0)

@@ -11,8 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-# Spark looks for this key in a column's metadata to know that it carries event time; `F.window` sets it as well.
-_EVENT_TIME_KEY = "spark.watermarkDelayMs"
+from streaming.patterns.event_time import DELAY_KEY
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # The year 9999 would do for Spark, but overflows pandas and Arrow.
@@ -46,7 +45,7 @@ def in_buckets(
         for start in sliding_starts(event_time, window, slide)
     ]
     buckets = F.array(*windows, _bucket(F.lit(_EPOCH), F.lit(_ALL_TIME_END)))
-    delay = {_EVENT_TIME_KEY: microseconds(watermark) // 1_000}
+    delay = {DELAY_KEY: microseconds(watermark) // 1_000}
     return events.withColumn("bucket", F.explode(buckets)).withMetadata("bucket", delay)
 
 

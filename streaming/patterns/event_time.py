@@ -2,6 +2,10 @@
 
 from datetime import timedelta
 
+# Spark knows by this key in a column's metadata that it carries event time, and how long it is waited for, in
+# milliseconds; `withWatermark` and `F.window` set it.
+DELAY_KEY = "spark.watermarkDelayMs"
+
 
 def interval(duration: timedelta) -> str:
     """The duration as the text of a Spark interval. Raises ValueError unless it is whole milliseconds above zero."""

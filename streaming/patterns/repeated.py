@@ -5,11 +5,15 @@ from datetime import timedelta
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from streaming.patterns.event_time import interval
+from streaming.patterns.event_time import DELAY_KEY, interval
 
 
 def watermarked(events: DataFrame, time: str, delay: timedelta, *, dedupe: bool) -> DataFrame:
     """The events with a watermark on `time`; with `dedupe` each id once, in a stream within that watermark.
+
+    A repetition carries the time of the first, and what is older than the watermark is dropped without being asked for
+    its id. So an id is kept until the watermark has passed its time; Spark would keep it for as long again, and goes
+    through all ids in each batch.
 
     Then `identity` is added, and below the watermark: Spark leaves no column uncomputed that has to pass one, and
     `position` is only needed where an event has no id.
@@ -18,7 +22,7 @@ def watermarked(events: DataFrame, time: str, delay: timedelta, *, dedupe: bool)
         return events.withWatermark(time, interval(delay))
     keyed = identified(events).withWatermark(time, interval(delay))
     if events.isStreaming:
-        return keyed.dropDuplicatesWithinWatermark(["identity"])
+        return keyed.withMetadata(time, {DELAY_KEY: 0}).dropDuplicatesWithinWatermark(["identity"])
     return keyed.dropDuplicates(["identity"])
 
 
