@@ -9,7 +9,7 @@ import pytest
 from pyspark.sql import Row, SparkSession
 
 from adstream.verify.oracle import Expected, Sums, expect
-from streaming.patterns.ad_metrics import SLIDE, WINDOW, ad_metrics
+from streaming.patterns.ad_metrics import LATENESS, SLACK, SLIDE, WINDOW, ad_metrics
 from tests.patterns.ad_events import NOW, SCHEMA, Event, random_events
 from tests.patterns.pattern_runs import as_batch, as_stream, by_key
 
@@ -90,3 +90,19 @@ def test_windows_are_evicted_and_totals_stay(spark: SparkSession, tmp_path: Path
     ends = {row["key"]["bucket"]["end"].astimezone(UTC) for row in state.select("key").collect()}
     assert datetime(2200, 1, 1, tzinfo=UTC) in ends
     assert min(ends) > NOW + timedelta(minutes=100)
+
+
+def test_an_id_is_known_until_the_watermark_passes_its_time_and_no_longer(spark: SparkSession, tmp_path: Path) -> None:
+    def at(event_id: str, **after: float) -> Event:
+        return Event("ad", NOW + timedelta(**after), 1, 1, 0.1, event_id, f"{event_id} {after}")
+
+    first, repeated = at("first"), at("first", seconds=0)
+    nearly = at("nearly", seconds=(LATENESS + SLACK).total_seconds() - 0.001)
+    emitted = as_stream(spark, tmp_path / "known", [[first], [nearly], [], [repeated]], SCHEMA, ad_metrics)
+    assert max(total_clicks(emitted)) == 2
+
+    passed = at("passed", seconds=(LATENESS + SLACK).total_seconds())
+    as_stream(spark, tmp_path / "forgotten", [[first], [passed], []], SCHEMA, ad_metrics)
+    checkpoint = str(tmp_path / "forgotten" / "checkpoint")
+    ids = spark.read.format("statestore").option("operatorId", 1).load(checkpoint).select("key.identity").collect()
+    assert [row["identity"] for row in ids] == ["=passed"]
