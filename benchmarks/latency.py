@@ -163,15 +163,16 @@ def at_share(latencies: list[int], share: float) -> int:
 def main(
     rate: Annotated[list[int], typer.Option(help="Events a second; may be repeated.")] = list(RATES),  # noqa: B006
     trigger: Annotated[list[int], typer.Option(help="Milliseconds; may be repeated.")] = list(TRIGGERS),  # noqa: B006
-    seconds: Annotated[float, typer.Option(min=1, help="Measured per combination.")] = 30.0,
+    seconds: Annotated[float, typer.Option(min=1, help="Measured per combination.")] = 20.0,
     warm: Annotated[float, typer.Option(min=0, help="Seconds of the same load before.")] = 10.0,
+    compiling: Annotated[float, typer.Option(min=1, help="Seconds of the first load before all, uncounted.")] = 120.0,
 ) -> None:
     """Measure, print a line per combination, and write the results."""
     settings, console = own_pipeline(), Console(highlight=False)
     lines, kept = [], []
     plotted: dict[int, dict[str, dict[float, list[float]]]] = {50: {}, 99: {}}
     with spark_session(settings, "benchmark") as spark:
-        measure(spark, settings, rate[0], trigger[0], warm, seconds)  # only warms up
+        measure(spark, settings, rate[0], trigger[0], 0.0, compiling)
         for each, milliseconds in itertools.product(rate, trigger):
             reader = measure(spark, settings, each, milliseconds, warm, seconds)
             found = [latency for _, latency in reader.seen]
@@ -190,7 +191,8 @@ def main(
             axes.label_outer()
         plots.legend(figure)
 
-    intro = [f"{seconds:.0f} s per line, after {warm:.0f} s of the same load.", page.conditions()]
+    before = f"{compiling:.0f} s of the first load before all, {warm:.0f} s of the same load before each line"
+    intro = [f"{seconds:.0f} s per line; {before}.", page.conditions()]
     shown = page.plot("latency", "Latency by events a second, a line for each trigger", draw)
     page.write("latency", intro, HEAD, lines, picture=shown, runs=kept)
 

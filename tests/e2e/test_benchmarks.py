@@ -55,7 +55,7 @@ def test_throughput_runs(stack: Settings, docs: Path) -> None:
 
 @pytest.mark.thorough
 def test_latency_runs_and_sees_every_probe(stack: Settings, docs: Path) -> None:
-    part = run(docs, "latency", "--rate", "100", "--trigger", "0", "--seconds", "3", "--warm", "1")
+    part = run(docs, "latency", "--rate", "100", "--trigger", "0", "--seconds", "3", "--warm", "1", "--compiling", "3")
     (line,) = [line.split(" | ") for line in part.splitlines() if line.startswith("| 100 ")]
     assert line[6] == "0", part
 
