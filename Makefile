@@ -1,7 +1,7 @@
 # The commands a user types; `make help` lists them. Every recipe line is one simple command wherever a service or a
 # test runs, so that make itself is its parent, and Ctrl-C or a kill of make reaches it.
 .DEFAULT_GOAL := help
-.PHONY: help setup warm demo test test-unit test-patterns test-e2e test-compose test-faults lint up down bench lock parts-sums sbom audit clean
+.PHONY: help setup warm demo tour test test-unit test-patterns test-e2e test-compose test-faults lint up down bench lock parts-sums sbom audit clean
 .SUFFIXES:
 SHELL := /bin/sh
 
@@ -35,6 +35,9 @@ warm: $(STAMP) ## make Spark's class archive: later starts take some seconds les
 demo: $(STAMP) ## from an empty machine to ad_metrics in cqlsh
 	@$(BIN)/adstream demo
 
+tour: $(STAMP) ## the life of a pipeline, step by step, in a quarter of an hour
+	@$(BIN)/adstream tour
+
 test: lint warm test-quick test-patterns test-e2e test-containers test-browser ## all tests, on real services
 
 test-unit: lint test-quick ## the checks and tests that need no service
@@ -60,6 +63,7 @@ test-browser: $(STAMP) warm ## the dashboard in Chromium, on real services; skip
 test-compose: $(STAMP) ## docker-compose.yml from the producer to cqlsh; skipped where no Docker engine answers
 	$(BIN)/pytest tests/compose
 
+# The long tests of tests/e2e are the tour (over three minutes), the pages that are followed word for word, and more.
 SEEDS := 10
 test-faults: $(STAMP) ## every fault, ten times each (SEEDS=3 for fewer), and other long tests; hours
 	$(BIN)/pytest tests/e2e -m thorough
@@ -76,8 +80,13 @@ up: $(STAMP) ## start Kafka, the schema registry and Cassandra
 down: $(STAMP) ## stop them; their data are kept
 	@$(BIN)/adstream down
 
-bench: $(STAMP) ## measure
+bench: $(STAMP) ## measure, on the services that `make up` starts; hours
 	@$(BIN)/python -m benchmarks
+
+.PHONY: soak
+MINUTES := 30
+soak: $(STAMP) ## half an hour of steady load: what grows, and is all counted (MINUTES=90 for longer)
+	@$(BIN)/python -m benchmarks.soak --minutes $(MINUTES)
 
 lock: ## resolve the requirements anew (UPGRADE=--upgrade takes the newest that pyproject.toml allows)
 	@sh .ci/lock $(UPGRADE)

@@ -138,7 +138,8 @@ def explain(error: Exception, settings: CassandraSettings) -> AdstreamError:
         said = server_message(error)
         missing = any(words in said for words in _MISSING)
         return ConfigError(
-            f"Cassandra says: {said}", "create what is missing with `adstream migrate`" if missing else ""
+            f"Cassandra says: {said}",
+            "create what is missing with `adstream migrate`" if missing else "look at the tables with `adstream cql`",
         )
     address = ",".join(f"{host}:{settings.port}" for host in settings.hosts)
     if isinstance(error, (RequestExecutionException, ErrorMessage)):

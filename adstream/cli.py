@@ -3,6 +3,7 @@
 import logging
 import os
 import sys
+from importlib import metadata
 from pathlib import Path
 from typing import Annotated
 
@@ -22,11 +23,19 @@ from adstream.commands.reset import reset
 from adstream.commands.show import show
 from adstream.commands.sql import sql
 from adstream.commands.stream import jobs, stream
+from adstream.commands.tour import tour
 from adstream.commands.usage import Commands
 from adstream.commands.validate import validate
 from adstream.commands.verify import verify
 from adstream.errors import AdstreamError
 from adstream.settings import ENV_FILE_OPTION
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"adstream {metadata.version('adstream')}")
+        raise typer.Exit
+
 
 app = typer.Typer(
     name="adstream",
@@ -45,6 +54,9 @@ def _for_every_command(
         Path | None,
         typer.Option("--env-file", help="A file of settings, which go before those of .env (ADSTREAM_ENV_FILE)."),
     ] = None,
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Say which version this is.")
+    ] = False,
 ) -> None:
     if env_file is not None:
         os.environ[ENV_FILE_OPTION] = str(env_file.absolute())
@@ -70,6 +82,7 @@ app.command()(archive)
 app.add_typer(dead_letters.app, name="dead-letters")
 app.command()(dashboard)
 app.command()(demo)
+app.command()(tour)
 
 
 def main() -> None:

@@ -1,12 +1,18 @@
-"""The Avro contracts kept in `schemas/`: one file per subject and version, `<subject>.v<version>.avsc`."""
+"""The Avro contracts: one file per subject and version, `<subject>.v<version>.avsc`.
+
+They are kept in `schemas/`, and in the folder of that name of a project of one's own (adstream.project).
+"""
 
 import json
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import resources
+from importlib.resources.abc import Traversable
 from typing import Any
 
-from adstream.errors import SchemaNotFound
+from adstream import project
+from adstream.errors import ConfigError, SchemaNotFound
 
 _FILE_NAME = re.compile(r"(?P<subject>.+)\.v(?P<version>\d+)\.avsc")
 
@@ -35,19 +41,17 @@ class Contract:
 
 def names() -> list[str]:
     """The name of every contract: its subject without `-value`, which is its topic's default name."""
-    matches = (_FILE_NAME.fullmatch(entry.name) for entry in resources.files("schemas").iterdir())
-    return sorted({match["subject"].removesuffix("-value") for match in matches if match})
+    return sorted({subject.removesuffix("-value") for subject, _version, _file in _files()})
 
 
 def history(name: str) -> list[Contract]:
     """All committed versions of `<name>-value`, oldest first. Raises SchemaNotFound where there are none."""
     subject = f"{name}-value"
     found = []
-    for entry in resources.files("schemas").iterdir():
-        match = _FILE_NAME.fullmatch(entry.name)
-        if match and match["subject"] == subject:
-            text = json.dumps(json.loads(entry.read_text(encoding="utf-8")), separators=(",", ":"))
-            found.append(Contract(subject, int(match["version"]), text))
+    for named, version, file in _files():
+        if named == subject:
+            text = json.dumps(json.loads(file.read_text(encoding="utf-8")), separators=(",", ":"))
+            found.append(Contract(subject, version, text))
     if not found:
         raise SchemaNotFound(f"schemas/ holds no contract for {subject}", f"add schemas/{subject}.v1.avsc")
     return sorted(found, key=lambda contract: contract.version)
@@ -56,3 +60,21 @@ def history(name: str) -> list[Contract]:
 def latest(name: str) -> Contract:
     """The newest committed version of `<name>-value`: the reader schema of every job over it."""
     return history(name)[-1]
+
+
+def _files() -> Iterator[tuple[str, int, Traversable]]:
+    """Subject, version and file of every contract. Raises ConfigError for a subject of both adstream and project."""
+    ours = list(_in_folder(resources.files("schemas")))
+    own = project.folder("schemas")
+    theirs = [] if own is None else list(_in_folder(own))
+    for subject, _version, file in theirs:
+        if subject in {each for each, *_ in ours}:
+            raise ConfigError(f"{own}/{file.name} is for a subject of adstream's own", "give it another name")
+    yield from (*ours, *theirs)
+
+
+def _in_folder(folder: Traversable) -> Iterator[tuple[str, int, Traversable]]:
+    for entry in folder.iterdir():
+        match = _FILE_NAME.fullmatch(entry.name)
+        if match:
+            yield match["subject"], int(match["version"]), entry

@@ -1,5 +1,7 @@
 """The migrations kept in `cql/`: numbered files of plain CQL, `<version>_<name>.cql`, and how one is read.
 
+A project of one's own (adstream.project) has a folder of that name, too, numbered from 001 like this one.
+
 Cassandra has no transactions around its schema: a file that fails half-way is applied again from its start. So each
 statement must be one that may run twice, and a file with any other is refused before anything is touched.
 """
@@ -12,6 +14,7 @@ from functools import cached_property
 from importlib import resources
 from importlib.resources.abc import Traversable
 
+from adstream import project
 from adstream.errors import MigrationError
 
 _FILE_NAME = re.compile(r"(?P<version>\d{3,})_(?P<name>[a-z0-9_]+)\.cql")
@@ -83,6 +86,12 @@ def committed(folder: Traversable | None = None) -> list[Migration]:
                 f"cql/{migration.label}.cql stands where number {expected:03} belongs", "number the files from 001 on"
             )
     return found
+
+
+def of_project() -> list[Migration]:
+    """The migrations of a project of one's own, as `committed`; none without one."""
+    folder = project.folder("cql")
+    return [] if folder is None else committed(folder)
 
 
 def split(text: str, label: str = "text") -> list[str]:

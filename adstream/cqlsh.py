@@ -76,7 +76,7 @@ def _explain(said: str, settings: CassandraSettings) -> AdstreamError:
         )
     if "Connection error" in said:
         return unreached(said, settings)
-    return BadInput(f"cqlsh says: {said.splitlines()[-1] if said else 'nothing, and failed'}")
+    return BadInput(f"cqlsh says: {said.splitlines()[-1] if said else 'nothing, and failed'}", "correct the statement")
 
 
 def _trusted(settings: CassandraSettings) -> dict[str, str]:

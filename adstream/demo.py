@@ -4,6 +4,9 @@ Each step is one call of what the command of the same name runs. If a step fails
 stopped again unless they ran before; their data are kept. The dashboard is no step: without it the demo is whole.
 """
 
+import os
+import shutil
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -143,11 +146,12 @@ class Demo:
             self._out.print(f"\nThe dashboard is left out: {error}", markup=False)
 
     def _what_next(self) -> None:
+        program = "adstream" if shutil.which("adstream") else os.path.relpath(sys.argv[0])
         self._out.print(
             "\nThe services go on running. Next, in two terminals, then in a third:\n"
-            "  .venv/bin/adstream produce ads --rate 500\n"
-            "  .venv/bin/adstream stream ad-metrics\n"
-            "  .venv/bin/adstream consume ads_data --count 5\n"
-            "Stop everything with: make down",
+            f"  {program} produce ads --rate 500\n"
+            f"  {program} stream ad-metrics\n"
+            f"  {program} consume ads_data --count 5\n"
+            f"Stop everything with: {program} down",
             markup=False,
         )

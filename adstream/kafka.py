@@ -198,7 +198,7 @@ def translate(error: KafkaError, settings: KafkaSettings) -> AdstreamError:
             f"no Kafka broker answers at {servers}",
             "start one with `adstream up`, or set ADSTREAM_KAFKA_BOOTSTRAP_SERVERS",
         )
-    return ServiceUnavailable(f"Kafka at {servers} answers {error.name()}: {error.str()}")
+    return ServiceUnavailable(f"Kafka at {servers} answers {error.name()}: {error.str()}", "look at the broker's log")
 
 
 def _insecure(error: KafkaError, settings: KafkaSettings) -> AdstreamError:

@@ -1,7 +1,9 @@
 """The keyspace brought to where `cql/` says: numbered migrations, each applied once, in order, and recorded.
 
 What was applied stands with its checksum in the keyspace's own `schema_migrations`. A file that has changed since, or
-a record without a file, stops the run: history is not rewritten, it gets a new file. Two runs at once take turns by a
+a record without a file, stops the run: history is not rewritten, it gets a new file. The migrations of a project of
+one's own follow; they have a history of their own, `project_migrations`, so that neither side has to know the numbers
+of the other. Two runs at once take turns by a
 lock; only the very first one of a cluster with several nodes, which makes the lock's table, should be alone.
 
 Replication and time to live are settings and not history, so each run brings them to what the settings say.
@@ -21,7 +23,7 @@ from adstream import retries
 from adstream.cassandra import DRIVER_ERRORS, REFUSED, TRANSIENT, connect, explain, server_message
 from adstream.cassandra_lock import TABLE as LOCK_TABLE
 from adstream.cassandra_lock import Report, Run, held
-from adstream.cql_files import Migration, committed
+from adstream.cql_files import Migration, committed, of_project
 from adstream.errors import ConfigError, MigrationError
 from adstream.settings import CassandraSettings, Settings
 
@@ -31,7 +33,8 @@ SECONDS_PER_DAY = 86_400
 # What these say holds for as long as there are results: whose checkpoint counts, and what was corrected.
 _KEPT = ("job_checkpoints", "backfills")
 
-_RECORDS_TABLE = """CREATE TABLE IF NOT EXISTS {keyspace}.schema_migrations (
+_OURS, _PROJECTS = "schema_migrations", "project_migrations"
+_RECORDS_TABLE = """CREATE TABLE IF NOT EXISTS {records} (
     version int PRIMARY KEY, name text, checksum text, applied_at timestamp, applied_by text)"""
 
 
@@ -49,9 +52,12 @@ def migrate(
 ) -> list[Applied]:
     """Apply what is missing, and return every migration in order; `report` hears of waits and changed options.
 
-    `migrations` stands in for the files of `cql/`. Raises MigrationError, and as `adstream.cassandra.open_session`.
+    `migrations` stands in for all the files there are. Raises MigrationError, and as `adstream.cassandra.open_session`.
     """
-    wanted = committed() if migrations is None else migrations
+    series = {_OURS: committed() if migrations is None else migrations}
+    if migrations is None and (own := of_project()):
+        series[_PROJECTS] = own
+    wanted = [migration for each in series.values() for migration in each]
     for migration in wanted:
         _ = migration.statements  # a file that cannot be applied stops the run before anything is touched
     cassandra = settings.cassandra
@@ -59,12 +65,21 @@ def migrate(
         run = _runner(session, cassandra)
         _make_keyspace(run, cassandra)
         with held(run, cassandra.keyspace, "migrate", report) as run_locked:
-            recorded = _recorded(run_locked, cassandra.keyspace, wanted)
-            for migration in wanted[len(recorded) :]:
-                _apply(run_locked, cassandra.keyspace, migration)
+            applied = [
+                each for records in series.items() for each in _brought(run_locked, cassandra.keyspace, *records)
+            ]
             _reconcile_replication(run_locked, cassandra, report)
             _reconcile_ttl(run_locked, cassandra, report)
-        return [Applied(each.version, each.name, each.version > len(recorded)) for each in wanted]
+        return applied
+
+
+def _brought(run: Run, keyspace: str, records: str, wanted: list[Migration]) -> list[Applied]:
+    """Apply what the table `records` does not have of `wanted`."""
+    run(_RECORDS_TABLE.format(records=f"{keyspace}.{records}"), ())
+    recorded = _recorded(run, keyspace, records, wanted)
+    for migration in wanted[len(recorded) :]:
+        _apply(run, keyspace, records, migration)
+    return [Applied(each.version, each.name, each.version > len(recorded)) for each in wanted]
 
 
 def _runner(session: Session, settings: CassandraSettings) -> Run:
@@ -95,7 +110,6 @@ def _make_keyspace(run: Run, settings: CassandraSettings) -> None:
         run(f"CREATE KEYSPACE IF NOT EXISTS {settings.keyspace} WITH replication = {settings.replication}", ())
     except MigrationError as error:
         raise ConfigError(f"no keyspace can be made: {error}", "correct ADSTREAM_CASSANDRA_REPLICATION") from error
-    run(_RECORDS_TABLE.format(keyspace=settings.keyspace), ())
     run(LOCK_TABLE.format(keyspace=settings.keyspace), ())
 
 
@@ -136,9 +150,9 @@ def _same(wanted: dict[str, str], stored: dict[str, str]) -> bool:
     return wanted == stored
 
 
-def _recorded(run: Run, keyspace: str, wanted: list[Migration]) -> list[Migration]:
+def _recorded(run: Run, keyspace: str, records: str, wanted: list[Migration]) -> list[Migration]:
     """The migrations that the keyspace has. Raises MigrationError where its history and the files differ."""
-    rows = run(f"SELECT version, name, checksum, applied_at FROM {keyspace}.schema_migrations", ())  # noqa: S608
+    rows = run(f"SELECT version, name, checksum, applied_at FROM {keyspace}.{records}", ())  # noqa: S608
     history = sorted(rows, key=lambda row: row.version)
     for expected, row in enumerate(history, start=1):
         if row.version > len(wanted):
@@ -149,7 +163,7 @@ def _recorded(run: Run, keyspace: str, wanted: list[Migration]) -> list[Migratio
         if row.version != expected:
             raise MigrationError(
                 f"keyspace {keyspace} has migration {row.version:03}_{row.name} but not number {expected:03}",
-                f"restore the row in {keyspace}.schema_migrations that was removed",
+                f"restore the row in {keyspace}.{records} that was removed",
             )
         migration = wanted[row.version - 1]
         if row.checksum != migration.checksum:
@@ -160,7 +174,7 @@ def _recorded(run: Run, keyspace: str, wanted: list[Migration]) -> list[Migratio
     return wanted[: len(history)]
 
 
-def _apply(run: Run, keyspace: str, migration: Migration) -> None:
+def _apply(run: Run, keyspace: str, records: str, migration: Migration) -> None:
     run(f"USE {keyspace}", ())
     for statement in migration.statements:
         try:
@@ -171,7 +185,7 @@ def _apply(run: Run, keyspace: str, migration: Migration) -> None:
                 error.remedy or "correct it and run `adstream migrate` again; what it has done already is skipped",
             ) from error
     run(
-        f"INSERT INTO {keyspace}.schema_migrations (version, name, checksum, applied_at, applied_by)"  # noqa: S608
+        f"INSERT INTO {keyspace}.{records} (version, name, checksum, applied_at, applied_by)"  # noqa: S608
         " VALUES (%s, %s, %s, %s, %s)",
         (migration.version, migration.name, migration.checksum, datetime.now(UTC), socket.gethostname()),
     )

@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from adstream.cql_files import committed
+from adstream.cql_files import committed, of_project
 
 _TABLE = re.compile(r"CREATE TABLE IF NOT EXISTS (?P<name>\w+) \((?P<columns>.*)", re.IGNORECASE)
 _CLAUSE = re.compile(r"PRIMARY KEY ?\( ?(\((?P<several>[^)]*)\)|(?P<one>\w+))(?P<clustering>[^)]*)\)", re.IGNORECASE)
@@ -25,7 +25,9 @@ class PrimaryKey:
 
 def primary_keys() -> dict[str, PrimaryKey]:
     """Table -> its primary key, which no later migration can change."""
-    statements = (" ".join(each.split()) for migration in committed() for each in migration.statements)
+    statements = (
+        " ".join(each.split()) for migration in (*committed(), *of_project()) for each in migration.statements
+    )
     made = (_TABLE.fullmatch(statement) for statement in statements)
     return {table["name"]: _key(table["columns"]) for table in made if table}
 

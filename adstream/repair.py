@@ -11,6 +11,7 @@ from adstream.errors import ConfigError, ReplayRefused
 from adstream.moments import iso_utc
 from adstream.nearest import did_you_mean
 
+_FROM_ITS_PRODUCER = "have the producer send the event again"
 _NUMBERS: dict[str, type] = {"int": int, "long": int, "float": float, "double": float}
 
 
@@ -35,11 +36,11 @@ def repaired(value: bytes, found: Diagnosis, changes: Mapping[str, str], reader:
         except (ValueError, TypeError, OverflowError) as error:
             raise ConfigError(f"--set gives an event that cannot be written: {error}", "correct the value") from None
     if found.header != "none: JSON":
-        raise ReplayRefused(f"--set needs an event that can be read: {found.problem}")
+        raise ReplayRefused(f"--set needs an event that can be read: {found.problem}", _FROM_ITS_PRODUCER)
     try:
         event = json.loads(value)
     except ValueError:
-        raise ReplayRefused(f"--set needs an event that can be read: {found.problem}") from None
+        raise ReplayRefused(f"--set needs an event that can be read: {found.problem}", _FROM_ITS_PRODUCER) from None
     for name, typed in _typed(reader.schema["fields"], changes, now).items():
         # In JSON a time is text, or seconds.
         is_time = name == reader.time_field

@@ -87,7 +87,7 @@ def _outgoing(letter: Letter, checker: Checker, changes: Mapping[str, str], now:
         value = repaired(value, found, changes, reader.contract, now)
         found = diagnose(value, letter.headers, millis)
     if found.reason is not None or found.event is None:
-        raise ReplayRefused(f"{found.reason}: {found.problem}")
+        raise ReplayRefused(f"{found.reason}: {found.problem}", f"see `adstream dead-letters explain {letter.place}`")
     age = timedelta(milliseconds=millis - found.event[reader.contract.time_field])
     late_by = age - reader.lateness if reader.lateness is not None and age > reader.lateness else None
     return Outgoing(letter, value, changes, late_by)

@@ -54,8 +54,16 @@ def _from_files() -> dict[str, str | None]:
 
 def data_dir() -> Path:
     """Where the local stack and the jobs keep their data: ADSTREAM_DATA_DIR, else `.adstream` in this folder."""
-    configured = os.environ.get("ADSTREAM_DATA_DIR") or _from_files().get("ADSTREAM_DATA_DIR")
-    return Path(configured) if configured else DEFAULT_DATA_DIR
+    return Path(_configured("ADSTREAM_DATA_DIR") or DEFAULT_DATA_DIR)
+
+
+def project() -> str:
+    """The package of jobs of one's own (adstream.project): ADSTREAM_PROJECT, else none."""
+    return _configured("ADSTREAM_PROJECT") or ""
+
+
+def _configured(name: str) -> str | None:
+    return os.environ.get(name) or _from_files().get(name)
 
 
 class _RunningStack(PydanticBaseSettingsSource):
@@ -316,7 +324,7 @@ class Settings:
 
 def option_names() -> list[str]:
     """Every name that the environment or `.env` may set, in the order of the sections."""
-    names = ["ADSTREAM_DATA_DIR"]
+    names = ["ADSTREAM_DATA_DIR", "ADSTREAM_PROJECT"]
     for section in _SECTIONS.values():
         prefix = section.model_config.get("env_prefix", "")
         names += [f"{prefix}{field}".upper() for field in section.model_fields]

@@ -1,12 +1,29 @@
-"""`make bench`: all benchmarks, one after the other."""
+"""`make bench`: all benchmarks but the soak, what is asked first going first, each in a process of its own.
 
-from benchmarks import daily_sales, dead_letters, late, latency, scaling, sink, throughput, verify
+One that fails leaves the others to run; the exit code tells. Arguments name those to run: `python -m benchmarks sink`.
+"""
 
-sink.main(rows=30_000, rounds=5)
-dead_letters.main(messages=300_000, rounds=5)
-scaling.main(messages=300_000, rounds=2)
-late.main(rows=1_000_000, rounds=5)
-daily_sales.main(rows=10_000_000, rounds=5)
-throughput.main(messages=1_000_000, rounds=5, quix_seconds=15.0, peers=True, write=True)
-latency.main(rate=list(latency.RATES), trigger=list(latency.TRIGGERS), seconds=30.0, warm=10.0, write=True)
-verify.main(messages=10_000_000, job=True, again=False)
+import subprocess
+import sys
+
+from benchmarks import page
+
+ORDER = (
+    *("throughput", "latency", "rates", "state", "startup", "sink"),
+    *("verify", "dead_letters", "daily_sales", "scaling"),
+)
+
+
+def main(names: list[str]) -> None:
+    failed = []
+    for name in names or ORDER:
+        print(f"\nbenchmarks.{name}", flush=True)
+        if subprocess.run([sys.executable, "-m", f"benchmarks.{name}"], check=False).returncode:
+            failed.append(name)
+    print(f"\nresults: {page.PAGE}, with the single runs in results/ and the plots in images/ beside it")
+    if failed:
+        sys.exit(f"failed: {', '.join(failed)}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

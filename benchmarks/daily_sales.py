@@ -3,10 +3,8 @@
 python -m benchmarks.daily_sales
 """
 
-import os
 import tempfile
 import time
-from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Annotated
@@ -15,28 +13,16 @@ import typer
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from rich.console import Console
-from rich.table import Table as Grid
 
 from adstream.settings import Settings
 from benchmarks import page
+from benchmarks.pipeline import command
 from streaming import lakehouse
 from streaming.batch_jobs import BATCH_JOBS, BatchJob, run
 from streaming.session import spark_session
 
 DAYS, PRODUCTS = 30, 100
 FIRST_DAY = date(2025, 1, 1)
-
-
-@dataclass
-class Measured:
-    """Seconds that each of the two ways took, one of each per round."""
-
-    raw: list[float] = field(default_factory=list)
-    summary: list[float] = field(default_factory=list)
-
-    @property
-    def ratios(self) -> list[float]:
-        return [raw / summary for raw, summary in zip(self.raw, self.summary, strict=True)]
 
 
 def fill(spark: SparkSession, settings: Settings, job: BatchJob, rows: int) -> None:
@@ -81,7 +67,7 @@ def main(
 ) -> None:
     """Measure, print a table, and write it into docs/performance.md."""
     console = Console(highlight=False)
-    settings, job, load = Settings(), BATCH_JOBS["daily-sales"], os.getloadavg()[0]
+    settings, job = Settings(), BATCH_JOBS["daily-sales"]
     with tempfile.TemporaryDirectory(prefix="adstream-bench-") as folder:
         settings.data_dir = Path(folder)
         with spark_session(settings, "bench", lakehouse=True) as spark:
@@ -93,34 +79,33 @@ def main(
             batch = time.perf_counter() - began
             console.print(f"{found.raw_rows:,} raw rows -> {found.summary_rows:,} summaries in {batch:.1f} s")
             raw, summary = (spark.table(lakehouse.table_name(settings.lakehouse, t)) for t in (job.raw, job.result))
-            results = {question: Measured() for question in questions(raw, summary)}
+            results: dict[str, list[tuple[float, float]]] = {}
             for turn in range(rounds + 1):
                 for question, (long, short) in questions(raw, summary).items():
                     (slow, one), (fast, other) = timed(long), timed(short)
                     if one != other:
                         raise AssertionError(f"{question}: the two ways differ")
                     if turn:
-                        results[question].raw.append(slow)
-                        results[question].summary.append(fast)
+                        results.setdefault(question, []).append((slow, fast))
     head = ("question", "raw scan, s", "summary, s", "times faster")
     lines = [
-        (question, page.spread(each.raw, 2), page.spread(each.summary, 2), page.spread(each.ratios))
-        for question, each in results.items()
+        (
+            question,
+            *(page.spread(each, 2) for each in zip(*seconds, strict=True)),
+            page.spread([slow / fast for slow, fast in seconds]),
+        )
+        for question, seconds in results.items()
     ]
-    grid = Grid(*head)
-    for line in lines:
-        grid.add_row(*line)
-    console.print(grid)
     intro = [
         (
             f"{found.raw_rows:,} raw rows of {DAYS} days and {PRODUCTS} products, {found.summary_rows:,} summaries"
             f" ({found.reduction:,.0f}x fewer); summarising and validating took {batch:.0f} s."
         ),
-        f"{rounds} rounds in turns; load average {load:.1f} before and {os.getloadavg()[0]:.1f} after.",
-        f"Machine: {page.machine()}.",
+        f"{rounds} rounds in turns.",
+        page.conditions(),
     ]
     page.write("daily-sales", intro, head, lines)
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    command(main)

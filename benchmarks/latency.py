@@ -6,31 +6,27 @@ it has not seen yet; the latency is when it sees one, less the probe's event tim
 """
 
 import itertools
-import json
 import math
 import multiprocessing
-import os
 import secrets
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from multiprocessing.connection import Connection
 from typing import Annotated
 
 import typer
 from cassandra.cluster import Session
+from matplotlib.figure import Figure
 from pyspark.sql import SparkSession
 from rich.console import Console
 
-from adstream import reset
 from adstream.cassandra import connect
 from adstream.provision import prepare_topic
 from adstream.settings import Settings
-from benchmarks import page
-from benchmarks.dead_letters import JOB, own_pipeline
+from benchmarks import page, plots
+from benchmarks.pipeline import GOOD, command, own_pipeline, running
 from producer.events import SOURCES
 from producer.pace import Pace
 from producer.publisher import AvroPublisher
@@ -38,12 +34,9 @@ from producer.records import Record
 from producer.run import run as send_all
 from producer.timeline import Timeline, to_millis
 from producer.traffic import Mix
-from streaming.jobs import find
-from streaming.runner import Listener, Options, Runner, tables_of
 from streaming.session import spark_session
 from streaming.sources import Topic
 
-RESULTS = page.PAGE.with_name("latency.json")
 HEAD = ("events/s", "trigger, ms", "p50, ms", "p95, ms", "p99, ms", "probes", "not seen", "events/s sent")
 RATES = (1_000, 5_000, 10_000, 20_000)
 TRIGGERS = (0, 500, 1_000, 3_000)
@@ -65,7 +58,7 @@ def load(topic: str, rate: int, seconds: float, told: Connection) -> None:
     """
     source = SOURCES["ads"]
     publisher = AvroPublisher(Settings(), topic, source.contract(topic))
-    traffic = source.records(secrets.randbits(32), Mix(keys=1_000), Timeline(0, 0.0, now_ms))
+    traffic = source.records(secrets.randbits(32), GOOD, Timeline(0, 0.0, now_ms))
     every = max(1, rate // PROBES_PER_SECOND)
 
     def records() -> Iterator[Record]:
@@ -114,37 +107,15 @@ class Reader:
         time.sleep(max(0.0, until - time.monotonic()))
 
 
-@contextmanager
-def running(spark: SparkSession, settings: Settings, topic: str, trigger: int) -> Iterator[threading.Thread]:
-    """The job in a thread, from the topic's end on, with empty tables and a new checkpoint."""
-    job = find(JOB)
-    reset.reset(settings, reset.Plan(JOB, None, None, tables_of(job.sinks)), lambda _line: None)
-    stopping = threading.Event()
-    with tempfile.TemporaryDirectory() as folder:
-        options = Options(
-            timedelta(milliseconds=trigger),
-            checkpoint=f"{folder}/checkpoint",
-            source=Topic(settings, topic, start="latest"),
-        )
-        listener = Listener(batch=lambda _report: None, notice=lambda _line: None)
-        runner = Runner(spark, settings, job, options, listener=listener, stopping=stopping)
-        thread = threading.Thread(target=runner.run)
-        thread.start()
-        try:
-            yield thread
-        finally:
-            stopping.set()
-            thread.join()
-
-
 def measure(spark: SparkSession, settings: Settings, rate: int, trigger: int, warm: float, seconds: float) -> Reader:
     """Latencies of the probes sent in the `seconds` that follow `warm` seconds of the same load."""
     topic = f"{settings.topic.ads}-{secrets.token_hex(3)}"
     prepare_topic(settings, topic, "ads_data")
     context = multiprocessing.get_context("spawn")
+    latest = Topic(settings, topic, start="latest")
     with (
         connect(settings.cassandra, keyspace=settings.cassandra.keyspace) as session,
-        running(spark, settings, topic, trigger) as job,
+        running(spark, settings, latest, timedelta(milliseconds=trigger)) as job,
     ):
         first = _probe(settings, topic, session, job)
         reads, writes = context.Pipe(duplex=False)
@@ -194,31 +165,35 @@ def main(
     trigger: Annotated[list[int], typer.Option(help="Milliseconds; may be repeated.")] = list(TRIGGERS),  # noqa: B006
     seconds: Annotated[float, typer.Option(min=1, help="Measured per combination.")] = 30.0,
     warm: Annotated[float, typer.Option(min=0, help="Seconds of the same load before.")] = 10.0,
-    write: Annotated[bool, typer.Option(help="Write the result into docs/.")] = True,
 ) -> None:
-    """Measure, print a line per combination, and write docs/performance.md and docs/latency.json."""
-    settings, console = own_pipeline(events_per_batch=500_000), Console(highlight=False)
-    before = os.getloadavg()[0]
+    """Measure, print a line per combination, and write the results."""
+    settings, console = own_pipeline(), Console(highlight=False)
     lines, kept = [], []
+    plotted: dict[int, dict[str, dict[float, list[float]]]] = {50: {}, 99: {}}
     with spark_session(settings, "benchmark") as spark:
         measure(spark, settings, rate[0], trigger[0], warm, seconds)  # only warms up
         for each, milliseconds in itertools.product(rate, trigger):
             reader = measure(spark, settings, each, milliseconds, warm, seconds)
             found = [latency for _, latency in reader.seen]
-            shares = [at_share(found, share) for share in (0.50, 0.95, 0.99)]
-            numbers = (each, milliseconds, *shares, len(found), len(reader.pending), round(reader.rate or 0.0))
+            shares = {percent: at_share(found, percent / 100) for percent in (50, 95, 99)}
+            numbers = (each, milliseconds, *shares.values(), len(found), len(reader.pending), round(reader.rate or 0.0))
             lines.append(tuple(f"{number:,}" for number in numbers))
             console.print(dict(zip(HEAD, lines[-1], strict=True)))
             kept.append({"rate": each, "trigger_ms": milliseconds, "sent_rate": reader.rate, "latencies_ms": found})
-    if write:
-        intro = [
-            f"{seconds:.0f} s per line, after {warm:.0f} s of the same load.",
-            f"Machine: {page.machine()}; load average {before:.1f} before and {os.getloadavg()[0]:.1f} after.",
-        ]
-        page.write("latency", intro, HEAD, lines)
-        RESULTS.write_text(json.dumps({"machine": page.machine(), "runs": kept}) + "\n", encoding="utf-8")
-        console.print(f"written to {page.PAGE} and {RESULTS.name}")
+            for percent, series in plotted.items():
+                series.setdefault(f"trigger {milliseconds:,} ms", {})[each] = [shares[percent]]
+
+    def draw(figure: Figure) -> None:
+        for axes, (percent, series) in zip(figure.subplots(1, 2, sharey=True), plotted.items(), strict=True):
+            plots.lines(axes, series, "events/s", "ms until the row can be read", log="xy")
+            axes.set_title(f"p{percent}", fontsize="medium")
+            axes.label_outer()
+        plots.legend(figure)
+
+    intro = [f"{seconds:.0f} s per line, after {warm:.0f} s of the same load.", page.conditions()]
+    shown = page.plot("latency", "Latency by events a second, a line for each trigger", draw)
+    page.write("latency", intro, HEAD, lines, picture=shown, runs=kept)
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    command(main)

@@ -1,13 +1,25 @@
-"""The results' place in docs/performance.md: each benchmark replaces the part between its own marks."""
+"""Where results go: each benchmark replaces the part between its own marks in docs/performance.md.
 
+Its single runs are kept in docs/results/NAME.json, and its plot in docs/images/NAME.png. The environment variable
+BENCH_DOCS names another folder with a performance.md.
+"""
+
+import json
 import os
 import platform
-from collections.abc import Sequence
+import statistics
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import psutil
+from matplotlib.figure import Figure
+from rich.console import Console
+from rich.table import Table
 
-PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
+DOCS = Path(os.environ.get("BENCH_DOCS") or Path(__file__).parents[1] / "docs")
+PAGE = DOCS / "performance.md"
+_LOAD = os.getloadavg()[0]
 
 
 def machine() -> str:
@@ -15,27 +27,67 @@ def machine() -> str:
     return f"{os.cpu_count()} cores, {memory:.0f} GiB, {platform.system()}, Python {platform.python_version()}"
 
 
+def conditions() -> str:
+    """The machine, and how busy it was when the benchmark began and is now."""
+    return f"Machine: {machine()}; load average {_LOAD:.1f} before and {os.getloadavg()[0]:.1f} after."
+
+
 def spread(values: Sequence[float], digits: int = 1) -> str:
     """Median and range."""
-    ordered = sorted(values)
-    middle = len(ordered) // 2
-    median = ordered[middle] if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2
-    return f"{median:,.{digits}f} ({ordered[0]:,.{digits}f}-{ordered[-1]:,.{digits}f})"
+    low, median, high = min(values), statistics.median(values), max(values)
+    return f"{median:,.{digits}f} ({low:,.{digits}f}-{high:,.{digits}f})"
 
 
-def write(name: str, intro: Sequence[str], head: Sequence[str], lines: Sequence[Sequence[str]]) -> None:
-    """Replace the part `name` of the page; the rest is written by hand."""
-    begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
-    table = [
-        *intro,
-        "",
+def plot(name: str, shows: str, draw: Callable[[Figure], None], *, height: float = 3.5) -> str:
+    """Draw docs/images/NAME.png; returns the line by which the page shows it."""
+    figure = Figure(figsize=(8.0, height), dpi=120, layout="constrained")
+    draw(figure)
+    file = DOCS / "images" / f"{name}.png"
+    file.parent.mkdir(exist_ok=True)
+    figure.savefig(file, metadata={"Software": None})
+    return f"![{shows}](images/{file.name})"
+
+
+def write(
+    name: str,
+    intro: Sequence[str],
+    head: Sequence[str],
+    lines: Sequence[Sequence[str]],
+    *,
+    picture: str = "",
+    runs: Any = None,  # noqa: ANN401 - anything that JSON can hold
+) -> None:
+    """Print the table and replace the part `name` of the page by it; `runs` are kept for a second look."""
+    console = Console(highlight=False, width=None if os.isatty(1) else 160)
+    table = Table(*head)
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for line in lines:
+        table.add_row(*line)
+    console.print(*intro, sep="\n", markup=False)
+    console.print(table)
+    _replace(name, [*intro, "", *([picture, ""] if picture else ()), *markdown(head, lines)])
+    if runs is not None:
+        file = DOCS / "results" / f"{name}.json"
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(json.dumps({"conditions": conditions(), "runs": runs}) + "\n", encoding="utf-8")
+    console.print(f"written to {PAGE}", soft_wrap=True)
+
+
+def markdown(head: Sequence[str], lines: Sequence[Sequence[str]]) -> list[str]:
+    """A table whose first column is text, and the others numbers."""
+    return [
         f"| {' | '.join(head)} |",
         f"|---|{'---:|' * (len(head) - 1)}",
-        *(f"| {' | '.join(line)} |" for line in lines),
+        *(f"| {' | '.join(each)} |" for each in lines),
     ]
+
+
+def _replace(name: str, part: Sequence[str]) -> None:
+    begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
     page = PAGE.read_text(encoding="utf-8")
     before, found, rest = page.partition(begin)
     _, _, after = rest.partition(end)
     if not found:
-        raise AssertionError(f"docs/performance.md has no part {name}")
-    PAGE.write_text(f"{before}{begin}\n{chr(10).join(table)}\n{end}{after}", encoding="utf-8")
+        raise AssertionError(f"{PAGE.name} has no part {name}")
+    PAGE.write_text(f"{before}{begin}\n{chr(10).join(part)}\n{end}{after}", encoding="utf-8")

@@ -4,10 +4,8 @@ Runs against the stack of the settings (`adstream up`), with topics and a keyspa
 and stopped here. Kafka, Cassandra and the driver share the machine with the workers, so the curve is a lower bound.
 """
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -15,7 +13,7 @@ from rich.console import Console
 
 from adstream.settings import Settings
 from benchmarks import page
-from benchmarks.dead_letters import own_pipeline, produce, timed
+from benchmarks.pipeline import command, own_pipeline, produce, timed
 from stack import local
 from stack.spark import cluster
 from streaming.session import spark_session
@@ -28,10 +26,9 @@ def main(
     rounds: Annotated[int, typer.Option(min=1, help="Clusters of each size, in turns, with two runs that count.")] = 2,
 ) -> None:
     """Measure, and write the result into docs/performance.md."""
-    settings, console = own_pipeline(), Console()
+    settings, console = own_pipeline(events_per_batch=100_000), Console()
     name = settings.topic.ads
-    produce(settings, name, messages, 0.0)
-    load = os.getloadavg()[0]
+    produce(settings, name, messages)
     seconds: dict[int, list[float]] = {workers: [] for workers in WORKERS}
     for number in range(rounds):
         for workers in WORKERS:
@@ -39,8 +36,7 @@ def main(
                 warm, *counting = [timed(spark, settings, name) for _ in range(3)]
             seconds[workers] += counting
             console.print(f"round {number}, {workers} workers: {warm:.1f} s cold, then {counting}")
-    _write(seconds, messages, load)
-    console.print(f"written to {page.PAGE.relative_to(Path.cwd())}")
+    _write(seconds, messages)
 
 
 @contextmanager
@@ -53,14 +49,13 @@ def _cluster_of(workers: int) -> Iterator[str | None]:
         local.down(settings, only=cluster(workers))
 
 
-def _write(seconds: dict[int, list[float]], messages: int, load: float) -> None:
+def _write(seconds: dict[int, list[float]], messages: int) -> None:
     base = sorted(seconds[WORKERS[0]])[len(seconds[WORKERS[0]]) // 2]
     page.write(
         "scaling",
         [
             f"{messages:,} messages a run in batches of 100,000, {len(seconds[1])} runs of each.",
-            f"Load average {load:.1f} before.",
-            f"Machine: {page.machine()}.",
+            page.conditions(),
         ],
         ["workers of one core", "messages/s", "times one worker"],
         [
@@ -75,4 +70,4 @@ def _write(seconds: dict[int, list[float]], messages: int, load: float) -> None:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    command(main)

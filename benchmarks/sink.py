@@ -5,11 +5,10 @@ writes the same rows once per round, in turns, so that a busy machine slows all 
 ratio within a round. The server shares the machine's cores. Results go into docs/performance.md.
 """
 
-import os
 import statistics
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Annotated
@@ -18,12 +17,12 @@ import typer
 from cassandra.cluster import Session
 from cassandra.concurrent import execute_concurrent_with_args
 from rich.console import Console
-from rich.table import Table as Grid
 
 from adstream.cassandra import connect
 from adstream.migrations import migrate
 from adstream.settings import CassandraSettings, Settings
-from benchmarks import page
+from benchmarks import page, plots
+from benchmarks.pipeline import command
 from streaming.sinks.cassandra import BATCH_ROWS, RowWriter, Table
 
 KEYSPACE = "adstream_benchmark"
@@ -123,7 +122,7 @@ def main(
 ) -> None:
     """Measure, print a table, and write it into docs/performance.md."""
     console = Console(highlight=False)
-    settings, load = Settings(), os.getloadavg()[0]
+    settings = Settings()
     settings.cassandra = settings.cassandra.model_copy(update={"keyspace": KEYSPACE})
     migrate(settings)
     with connect(settings.cassandra) as session:
@@ -134,19 +133,18 @@ def main(
         finally:
             session.execute(f"DROP KEYSPACE IF EXISTS {KEYSPACE}", timeout=60)
     lines = summary(results)
-    grid = Grid(*HEAD)
-    for line in lines:
-        grid.add_row(*line)
-    console.print(grid)
     intro = [
         f"{rows:,} rows of `ad_metrics_by_window` per round, {rounds} rounds in turns.",
-        (
-            f"One node on the same machine: {page.machine()}; load average {load:.1f} before and"
-            f" {os.getloadavg()[0]:.1f} after."
-        ),
+        f"One node on the same machine. {page.conditions()}",
     ]
-    page.write("sink", intro, HEAD, lines)
+    rates = {way: measured.rates for way, measured in results.items()}
+    shown = page.plot(
+        "sink",
+        "Rows a second into one Cassandra node, by how rows are grouped",
+        lambda figure: plots.bars(figure.subplots(), rates, "rows/s: median and range"),
+    )
+    page.write("sink", intro, HEAD, lines, picture=shown, runs={way: asdict(each) for way, each in results.items()})
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    command(main)

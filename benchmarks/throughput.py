@@ -7,8 +7,6 @@ contestant takes the same topic once, in turns; the first round only warms up. A
 named in the table, and the others go on.
 """
 
-import json
-import os
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import asdict
@@ -20,16 +18,15 @@ from rich.console import Console
 
 from adstream.provision import prepare_topic
 from adstream.settings import Settings
-from benchmarks import page
-from benchmarks.dead_letters import JOB, own_pipeline, produce, timed
+from benchmarks import page, plots
 from benchmarks.peers import quix, tutorial
 from benchmarks.peers.drained import Drained, PeerMissing
 from benchmarks.peers.flink import flink
+from benchmarks.pipeline import JOB, command, own_pipeline, produce, timed
 from streaming.jobs import find
 from streaming.progress import BatchReport
 from streaming.session import STATE_STORES, spark_session
 
-RESULTS = page.PAGE.with_name("throughput.json")
 SHIPPED = "ad-metrics, as it is"
 QUIX = "Quix Streams: windows only, no sink"
 FLINK = "Flink SQL: windows only, no sink"
@@ -71,14 +68,12 @@ def main(
     rounds: Annotated[int, typer.Option(min=1, help="Rounds that count.")] = 5,
     quix_seconds: Annotated[float, typer.Option(min=1, help="Quix Streams is stopped after so long.")] = 15.0,
     peers: Annotated[bool, typer.Option(help="Fetch Flink and Quix Streams where missing, and let them run.")] = True,
-    write: Annotated[bool, typer.Option(help="Write the result into docs/.")] = True,
 ) -> None:
-    """Measure, print a line per run, and write docs/performance.md and docs/throughput.json."""
-    settings, console = own_pipeline(events_per_batch=500_000), Console(highlight=False)
+    """Measure, print a line per run, and write the results after each round."""
+    settings, console = own_pipeline(), Console(highlight=False)
     topic, empty = settings.topic.ads, f"{settings.topic.ads}-empty"
-    produce(settings, topic, messages, 0.0)
+    produce(settings, topic, messages)
     prepare_topic(settings, empty, "ads_data")
-    load = os.getloadavg()[0]
     results: dict[str, list[Drained]] = {}
     missing: dict[str, str] = {}
     with ExitStack() as running:
@@ -104,16 +99,15 @@ def main(
                 console.print(f"round {number}: {name}: {drained.rate:,.0f}/s, {drained.whole:.1f} s in all")
                 if number:  # the first one only warms up
                     results.setdefault(name, []).append(drained)
-            if write and number:
-                _write(results, missing, messages, load)
-                console.print(f"round {number} written to {page.PAGE.name} and {RESULTS.name}")
+            if number:
+                _write(results, missing, messages)
 
 
 def _state_in(spark: SparkSession, store: str) -> None:
     spark.conf.set("spark.sql.streaming.stateStore.providerClass", STATE_STORES[store])
 
 
-def _write(results: dict[str, list[Drained]], missing: dict[str, str], messages: int, load: float) -> None:
+def _write(results: dict[str, list[Drained]], missing: dict[str, str], messages: int) -> None:
     base = [each.rate for each in results[SHIPPED]]
     lines = []
     for name, runs in results.items():
@@ -125,17 +119,21 @@ def _write(results: dict[str, list[Drained]], missing: dict[str, str], messages:
     lines += [(name, f"could not be had: {why}", "", "") for name, why in missing.items()]
     intro = [
         f"{messages:,} messages of 1,000 ads over five minutes, {len(base)} rounds in turns after one that warmed up.",
-        f"Machine: {page.machine()}; load average {load:.1f} before and {os.getloadavg()[0]:.1f} after.",
+        page.conditions(),
     ]
-    page.write("throughput", intro, HEAD, lines)
+    measured = {name: [each.rate for each in runs] for name, runs in results.items() if name not in missing}
+    shown = page.plot(
+        "throughput",
+        "Events a second of ad-metrics beside others",
+        lambda figure: plots.bars(figure.subplots(), measured, "events/s: median and range, logarithmic", log=True),
+    )
     kept = {
         "messages": messages,
-        "machine": page.machine(),
-        "runs": {name: [asdict(each) for each in runs] for name, runs in results.items()},
         "missing": missing,
+        "drained": {name: [asdict(each) for each in runs] for name, runs in results.items()},
     }
-    RESULTS.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
+    page.write("throughput", intro, HEAD, lines, picture=shown, runs=kept)
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    command(main)

@@ -6,14 +6,10 @@ missing and the independent computation alone is measured. Results go into docs/
 """
 
 import json
-import os
 import resource
 import subprocess
 import sys
-import threading
 import time
-from datetime import UTC, datetime
-from itertools import islice
 from pathlib import Path
 from typing import Annotated
 
@@ -21,29 +17,16 @@ import typer
 from rich.console import Console
 
 from adstream import kafka
-from adstream.migrations import migrate
-from adstream.provision import prepare
 from adstream.settings import Settings
 from adstream.verify.ad_metrics import Verified
 from adstream.verify.ad_metrics import verify as run_verify
 from benchmarks import page
-from producer.events import SOURCES
-from producer.plan import Wish, plan
-from producer.publisher import AvroPublisher
-from producer.run import run as send_all
+from benchmarks.pipeline import command, own_pipeline, produce
 from producer.traffic import Mix
 from streaming.patterns.ad_metrics import LATENESS, SLIDE, WINDOW
 
 NAME = "adstream_benchmark_verify"
-ENVIRONMENT = {
-    "ADSTREAM_TOPIC_ADS": NAME,
-    "ADSTREAM_TOPIC_DEAD_LETTERS": f"{NAME}.dead-letters",
-    "ADSTREAM_CASSANDRA_KEYSPACE": NAME,
-    "ADSTREAM_SPARK_UI": "false",
-}
 MIX = Mix(keys=1_000, late=0.01, duplicates=0.02, broken=0.005)
-# Events are of the five minutes before they are sent, so they are sent in slices of less than that.
-SLICE, SPAN = 250_000, "5m"
 
 
 class Stages:
@@ -60,22 +43,9 @@ class Stages:
         self._since, self._stage = now, stage
 
 
-def produce(settings: Settings, messages: int, console: Console) -> None:
-    source = SOURCES["ads"]
-    began = time.perf_counter()
-    for sent in range(0, messages, SLICE):
-        count = min(SLICE, messages - sent)
-        decided = plan(Wish(count=count, over=SPAN), lambda: datetime.now(UTC))
-        publisher = AvroPublisher(settings, NAME, source.contract(NAME))
-        records = islice(source.records(decided.seed, MIX, decided.timeline), count)
-        send_all(publisher, records, 0, threading.Event(), lambda _sent, _acknowledged: None)
-        rate = (sent + count) / (time.perf_counter() - began)
-        console.print(f"{sent + count:,} of {messages:,} messages sent, {rate:,.0f}/s")
-
-
 def run_job(checkpoint: Path) -> None:
-    command = [sys.executable, "-m", "adstream.cli", "stream", "ad-metrics", "--once", "--checkpoint", str(checkpoint)]
-    subprocess.run(command, env=os.environ | ENVIRONMENT, check=True)
+    job = [sys.executable, "-m", "adstream.cli", "stream", "ad-metrics", "--once", "--checkpoint", str(checkpoint)]
+    subprocess.run(job, check=True)
 
 
 def write_checkpoint(settings: Settings, checkpoint: Path) -> None:
@@ -104,28 +74,28 @@ def main(
     again: Annotated[bool, typer.Option("--again", help="Verify what an earlier run left.")] = False,
 ) -> None:
     """Measure, print, and write the result into docs/performance.md."""
-    console, load = Console(highlight=False), os.getloadavg()[0]
-    os.environ.update(ENVIRONMENT)
-    settings = Settings()
+    console, settings = Console(highlight=False), own_pipeline(NAME)
     checkpoint = settings.data_dir / "benchmark-verify" / ("job" if job else "no-job")
     if not again:
-        prepare(settings)
-        migrate(settings)
-        produce(settings, messages, console)
-    if job:
-        run_job(checkpoint)
-    else:
-        write_checkpoint(settings, checkpoint)
-    stages, began, load = Stages(), time.perf_counter(), os.getloadavg()[0]
+        rate = messages / produce(settings, NAME, messages, MIX)
+        console.print(f"{messages:,} messages sent, {rate:,.0f}/s")
+        if job:
+            run_job(checkpoint)
+        else:
+            write_checkpoint(settings, checkpoint)
+        # In a process of its own, so that CPU and memory are of verifying alone.
+        verifying = [sys.executable, "-m", "benchmarks.verify", "--again", "--job" if job else "--no-job"]
+        sys.exit(subprocess.run(verifying, check=False).returncode)
+    stages, began = Stages(), time.perf_counter()
     found = run_verify(settings, checkpoint, progress=stages)
     seconds = time.perf_counter() - began
     stages("", 0, 0)
     if job and not found.equal:
         raise AssertionError(f"{found.comparison.differences} {found.ledger.puzzles}")
-    write(found, stages, seconds, load, console)
+    write(found, stages, seconds)
 
 
-def write(found: Verified, stages: Stages, seconds: float, load: float, console: Console) -> None:
+def write(found: Verified, stages: Stages, seconds: float) -> None:
     peaks = [resource.getrusage(who).ru_maxrss / 2**20 for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     fates = ", ".join(f"{count:,} {fate}" for fate, count in found.fates.items())
     used = [sum(resource.getrusage(who)[:2]) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
@@ -134,14 +104,12 @@ def write(found: Verified, stages: Stages, seconds: float, load: float, console:
         f"{found.ledger.offsets:,} messages ({fates}), {found.comparison.rows:,} rows; {tables}.",
         f"{sum(used):.0f} s of CPU, {sum(used) / found.ledger.offsets * 1e6:.0f} µs per message.",
         f"Peak memory {peaks[0]:.1f} GiB, and {peaks[1]:.1f} GiB in the largest process of those that read.",
-        f"Machine: {page.machine()}; load average {load:.1f} before and {os.getloadavg()[0]:.1f} after.",
+        page.conditions(),
     ]
     lines = [(stage, f"{spent:.1f}") for stage, spent in stages.seconds.items()]
     lines.append((f"all, {found.ledger.offsets / seconds:,.0f} messages/s", f"{seconds:.1f}"))
-    for line in (*intro, *map(str, lines)):
-        console.print(line)
     page.write("verify", intro, ("stage", "seconds"), lines)
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    command(main)

@@ -1,5 +1,6 @@
 """The catalogue of what can be produced: each source of events, and each job that has a sample of its own."""
 
+from adstream import project
 from adstream.errors import ConfigError
 from adstream.nearest import did_you_mean
 from producer import ads, broken, clickstream, fruit, logins, mobile, orders, racks, sales, sensors, transactions, trx
@@ -82,10 +83,10 @@ _CATALOGUE = [
     ),
 ]
 
-SOURCES = {source.name: source for source in _CATALOGUE}
-SAMPLES: dict[str, Sample] = {job: sample for source in _CATALOGUE for job, sample in source.jobs.items()}
+SOURCES = project.joined({source.name: source for source in _CATALOGUE}, "SOURCES")
+SAMPLES: dict[str, Sample] = {job: sample for source in SOURCES.values() for job, sample in source.jobs.items()}
 
-_BY_JOB = {job: source for source in _CATALOGUE for job in source.jobs}
+_BY_JOB = {job: source for source in SOURCES.values() for job in source.jobs}
 
 
 def find(name: str) -> Source:
@@ -100,4 +101,9 @@ def find(name: str) -> Source:
 
 def job_of(name: str) -> str:
     """The job whose sample is meant by `name`: itself, or the first one of a source. Raises ConfigError."""
-    return name if name in SAMPLES else next(iter(find(name).jobs))
+    if name in SAMPLES:
+        return name
+    jobs = list(find(name).jobs)
+    if not jobs:
+        raise ConfigError(f"{name} has no sample", f"make events up: `adstream produce {name} --count 100`")
+    return jobs[0]

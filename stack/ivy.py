@@ -13,10 +13,11 @@ from adstream.errors import StackError
 from adstream.settings import StackSettings
 from stack.java import find_java, network_options
 
-CONFIGURATIONS = ("spark", "lakehouse", "kafka", "registry", "cassandra")
+CONFIGURATIONS = ("spark", "lakehouse", "local-files", "kafka", "registry", "cassandra")
 ATTEMPTS = 4
 STALLED_SECONDS = 180.0
 TELL_EVERY_SECONDS = 2.0
+FETCHING = "fetching the JVM parts"
 _HERE = Path(__file__).parent
 WANTED = _HERE / "ivy.xml"
 LISTED = _HERE / "parts.xml"
@@ -160,9 +161,9 @@ class _Progress:
             )
         of = f" of {self._expected}" if self._expected else ""
         if self._fetched:
-            self._report(f"fetching the JVM parts: {self._fetched}{of} files, {size / 1e6:.0f} MB")
+            self._report(f"{FETCHING}: {self._fetched}{of} files, {size / 1e6:.0f} MB")
         else:
-            self._report(f"fetching the JVM parts: looked up {self._resolved}{of}")
+            self._report(f"{FETCHING}: looked up {self._resolved}{of}")
 
 
 def _bytes_under(folder: Path) -> int:

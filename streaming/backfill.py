@@ -121,7 +121,9 @@ class _Committed:
         """Raises CheckpointError where the checkpoint is not this job's over a topic."""
         made_with = checkpoint.made_with()
         if made_with.get("job") != job.name or "topic_id" not in made_with:
-            raise CheckpointError(f"{checkpoint.path} is not a checkpoint of {job.name} over a topic")
+            raise CheckpointError(
+                f"{checkpoint.path} is not a checkpoint of {job.name} over a topic", "give the job's --checkpoint"
+            )
         batch, topic = checkpoint.last_committed(), made_with["topic"]
         upto = {partition: end for partition, (_, end) in checkpoint.batch_offsets(topic, batch).items()}
         # Events of the batch after it are late by this one's watermark.

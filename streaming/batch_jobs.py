@@ -10,7 +10,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from adstream.errors import BadInput, ConfigError, Mismatch, SinkError
+from adstream.errors import BadInput, ConfigError, Mismatch
 from adstream.nearest import did_you_mean
 from adstream.settings import LakehouseSettings
 from streaming import lakehouse
@@ -110,4 +110,4 @@ def _replace_days(spark: SparkSession, settings: LakehouseSettings, name: str, r
         rows.writeTo(where).overwritePartitions()
         return rows.count()
     except PySparkException as error:
-        raise SinkError(f"{where} was not written: {lakehouse.first_line(error)}") from error
+        raise lakehouse.unwritten(where, error) from error

@@ -19,6 +19,7 @@ from typing import IO
 
 from adstream.errors import AdstreamError, StackError
 from adstream.file_lock import Held, locked
+from adstream.live import Working
 from adstream.settings import Settings, StackSettings
 from stack import parts
 from stack.ivy import pyspark_folder
@@ -43,7 +44,7 @@ def home(cache: Path, java: Java, pyspark: Path) -> Path:
 
 
 def _made_of(java: Java, pyspark: Path) -> Iterator[str]:
-    yield from (str(java.home), java.version)
+    yield from (str(java.home), java.version, parts.sum_of(parts.SUMS))
     for file in (java.home / "release", java.home / "lib" / "server" / "libjvm.so", _own(java)):
         yield _seen(file)
     for jar in sorted((pyspark / "jars").glob("*.jar")):
@@ -179,4 +180,5 @@ def _remove_older(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    make(Settings().stack, print)
+    with Working("making Spark's class archive"):
+        make(Settings().stack, print)

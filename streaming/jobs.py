@@ -3,6 +3,7 @@
 from importlib import resources
 from pathlib import Path
 
+from adstream import project
 from adstream.errors import ConfigError
 from adstream.nearest import did_you_mean
 from streaming.batch_jobs import BATCH_JOBS
@@ -227,7 +228,7 @@ _CATALOGUE = [
     ),
 ]
 
-JOBS = {job.name: job for job in _CATALOGUE}
+JOBS = project.joined({job.name: job for job in _CATALOGUE}, "JOBS")
 
 
 def find(name: str) -> Job:

@@ -35,19 +35,19 @@ class _Lines:
         self._level = "info"
 
     def batch(self, report: BatchReport) -> None:
+        self._level = "info"
         told = figures(report, datetime.now(UTC))
         self.write("warning" if report.alarm else "info", str(report), told)
 
     def notice(self, line: str) -> None:
         self.write(self._level, line)
-        self._level = "info"
 
     def polled(self, query: StreamingQuery) -> None:
         if query is not self._query:
             self._query, self._ids = query, (str(query.id), str(query.runId))
 
     def failed(self, _reason: str) -> None:
-        """The next notice says so."""
+        """Notices are warnings until a batch is committed again."""
         self._level = "warning"
 
     def write(self, level: str, message: str, figures: dict[str, Any] | None = None) -> None:

@@ -10,7 +10,7 @@ from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
-from adstream.errors import ConfigError
+from adstream.errors import ConfigError, SinkError
 from adstream.settings import LakehouseSettings
 
 _EXTENSIONS = "org.apache.iceberg.spark.extensions.IcebergSparkSessionExtensions"
@@ -76,6 +76,14 @@ def _explained(settings: LakehouseSettings) -> Iterator[None]:
             f"the Iceberg catalog {settings.catalog} cannot be used: {first_line(error)}",
             "check the ADSTREAM_LAKEHOUSE settings",
         ) from error
+
+
+def unwritten(where: str, error: PySparkException) -> SinkError:
+    """What is said about a table that could not be written."""
+    return SinkError(
+        f"{where} was not written: {first_line(error)}",
+        "check the ADSTREAM_LAKEHOUSE settings and the warehouse's disk",
+    )
 
 
 def newest_rows(

@@ -61,6 +61,7 @@ class Metrics:
         self._delay: Gauge = self._made(Gauge, "watermark_delay_seconds", "How far the watermark is behind the clock")
         self._state_rows: Gauge = self._made(Gauge, "state_rows", "Rows of state", "operator")
         self._state_bytes: Gauge = self._made(Gauge, "state_bytes", "Memory that state takes", "operator")
+        self._state_disk: Gauge = self._made(Gauge, "state_disk_bytes", "Files of state in RocksDB", "operator")
 
     def batch(self, report: BatchReport) -> None:
         """A batch was committed."""
@@ -92,8 +93,10 @@ class Metrics:
         for partition, offsets in partitions(progress).items():
             self._lag.labels(self._job, partition).set(offsets["lag"])
         for operator, kept in state(progress).items():
-            self._state_rows.labels(self._job, operator).set(kept.rows)
-            self._state_bytes.labels(self._job, operator).set(kept.bytes)
+            if kept.rows is not None:
+                self._state_rows.labels(self._job, operator).set(kept.rows)
+            self._state_bytes.labels(self._job, operator).set(kept.memory)
+            self._state_disk.labels(self._job, operator).set(kept.disk)
 
     def restarted(self) -> None:
         """An attempt has failed."""

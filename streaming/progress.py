@@ -20,10 +20,11 @@ _WINDOWS_SHOWN = 3
 
 @dataclass(frozen=True)
 class State:
-    """What a stateful operator keeps."""
+    """What a stateful operator keeps: rows (None where they are not counted), memory, and files of RocksDB."""
 
-    rows: int
-    bytes: int
+    rows: int | None
+    memory: int
+    disk: int
 
 
 @dataclass(frozen=True)
@@ -95,14 +96,26 @@ class BatchReport:
 
 def reports(query: StreamingQuery, *, after: int, writer: BatchWriter) -> Iterator[BatchReport]:
     """Reports of the batches committed since batch `after`, oldest first."""
-    newest = query.lastProgress
-    if newest is None or newest["batchId"] <= after:
-        return
-    # As JSON: PySpark's own objects hold the offsets as the text of a Python dict.
-    for progress in (json.loads(each.json) for each in query.recentProgress):
+    for progress in _since(query, after):
         # An idle trigger reports progress too, under the id of the batch that will come.
         if progress["batchId"] > after and "addBatch" in progress["durationMs"]:
             yield _report(progress, writer)
+
+
+def _since(query: StreamingQuery, after: int) -> list[Any]:
+    """Spark's progress documents from the first one after batch `after` on, of those that it still keeps.
+
+    Read from the newest backwards: each costs a call into the JVM, and PySpark's `recentProgress` asks for all hundred.
+    As JSON, because PySpark's own objects hold the offsets as the text of a Python dict.
+    """
+    kept: Any = query._jsq.recentProgress()
+    found: list[Any] = []
+    for place in reversed(range(len(kept))):
+        progress = json.loads(kept[place].json())
+        if progress["batchId"] <= after:
+            break
+        found.insert(0, progress)
+    return found
 
 
 def partitions(progress: Mapping[str, Any]) -> dict[str, dict[str, int]]:
@@ -135,7 +148,10 @@ def state(progress: Mapping[str, Any]) -> dict[str, State]:
         name = operator["operatorName"]
         same = sum(each.split(" ")[0] == name for each in found)
         key = f"{name} {same + 1}" if same else name
-        found[key] = State(operator["numRowsTotal"], operator["memoryUsedBytes"])
+        disk = operator["customMetrics"].get("rocksdbSstFileSize")
+        # RocksDB counts no rows as we set it (streaming.session), and says 0.
+        rows = operator["numRowsTotal"] or (0 if disk is None else None)
+        found[key] = State(rows, operator["memoryUsedBytes"], disk or 0)
     return found
 
 
@@ -149,6 +165,7 @@ def figures(report: BatchReport, now: datetime) -> dict[str, Any]:
     progress = report.progress
     watermark = watermark_of(report)
     operators = state(progress).values()
+    rows = [kept.rows for kept in operators]
     return {
         "batch_id": report.batch_id,
         "at": iso(now),
@@ -163,8 +180,9 @@ def figures(report: BatchReport, now: datetime) -> dict[str, Any]:
         "watermark": None if watermark is None else iso(watermark),
         "phases_ms": progress.get("durationMs", {}),
         "sink_seconds": round(report.sink_seconds, 3),
-        "state_rows": sum(kept.rows for kept in operators),
-        "state_bytes": sum(kept.bytes for kept in operators),
+        "state_rows": None if None in rows else sum(each or 0 for each in rows),
+        "state_bytes": sum(kept.memory for kept in operators),
+        "state_disk_bytes": sum(kept.disk for kept in operators),
         "input_rate": progress.get("inputRowsPerSecond", 0.0),
         "processed_rate": progress.get("processedRowsPerSecond", 0.0),
     }

@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from importlib import resources
 from pathlib import Path
 
@@ -37,6 +37,8 @@ _JAVA_OPTIONS = f"-Duser.timezone=UTC -Xss16m -XX:-DontCompileHugeMethods {_AVRO
 
 # What Spark's pages, plans and logs do not show, by its name or its value: Spark's own default, and Kafka's logins.
 _SECRETS = "(?i)secret|password|token|access[.]?key|jaas"
+
+_CLASS_PATH = "spark.driver.extraClassPath"
 
 STATE_STORES = {
     "rocksdb": "org.apache.spark.sql.execution.streaming.state.RocksDBStateStoreProvider",
@@ -143,6 +145,8 @@ def open_session(
     if not alone:
         options |= shipping.spark_options(settings.data_dir.absolute() / "shipped")
     options |= spark.properties
+    if alone:
+        options |= _local_files(options)
     builder = SparkSession.builder.master(where).appName(f"adstream {name}")
     for key, value in options.items():
         builder = builder.config(key, value)
@@ -153,6 +157,22 @@ def open_session(
         raise JobFailed(f"Spark did not start: {error}", f"its log is {log}") from None
     except Py4JError:  # its JVM may be gone, and with it what went wrong
         raise JobFailed(f"Spark did not start on {where}", f"{log} says why") from None
+
+
+def _local_files(options: Mapping[str, str]) -> dict[str, str]:
+    """Options for Hadoop's local file system without processes of its own (docs/decisions/0023-*.md).
+
+    Hadoop as it comes starts `chmod` and `readlink` for each file that it writes, 30 times in a small batch. The driver
+    needs the jar before it reads `spark.jars`.
+    """
+    given = options.get(_CLASS_PATH)
+    return {
+        _CLASS_PATH: os.pathsep.join([*map(str, parts.jars("local-files")), *([given] if given else [])]),
+        "spark.hadoop.fs.file.impl": "com.globalmentor.apache.hadoop.fs.BareLocalFileSystem",
+        "spark.sql.streaming.checkpointFileManagerClass": (
+            "org.apache.spark.sql.execution.streaming.checkpointing.FileSystemBasedCheckpointFileManager"
+        ),
+    }
 
 
 def _log_configuration(settings: Settings, job: str) -> str:

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator
 from importlib import metadata, resources
 from pathlib import Path
 
+from adstream import project
 from adstream.errors import JobFailed
 
 CODE = ("adstream", "producer", "schemas", "streaming")
@@ -49,7 +50,9 @@ def archives(folder: Path) -> dict[str, Path]:
             "libraries": _archive(folder, "libraries", _hash(each.encode() for each in versions), _libraries()),
         }
     except OSError as error:
-        raise JobFailed(f"the archives for the executors could not be made in {folder}: {error}", "") from None
+        raise JobFailed(
+            f"the archives for the executors could not be made in {folder}: {error}", "free disk space there"
+        ) from None
 
 
 def _archive(folder: Path, name: str, key: str, files: Iterable[tuple[str, Path]]) -> Path:
@@ -68,8 +71,10 @@ def _archive(folder: Path, name: str, key: str, files: Iterable[tuple[str, Path]
 
 
 def _code() -> Iterator[tuple[str, Path]]:
-    for package in CODE:
-        root = Path(str(resources.files(package)))
+    roots = {package: Path(str(resources.files(package))) for package in CODE}
+    if (own := project.root()) is not None:
+        roots[own.name] = own
+    for package, root in roots.items():
         for file in root.rglob("*"):
             if file.is_file() and "__pycache__" not in file.parts:
                 yield str(Path(package) / file.relative_to(root)), file

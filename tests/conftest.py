@@ -15,6 +15,7 @@ from adstream.settings import Settings
 from stack import local
 from streaming.session import open_session
 from tests.e2e.pipeline import Pipeline, make_ad_tables
+from tests.installed import Installed, install
 
 # Where the JVM parts and Java are is this machine's business, not a test's; all else would change what is tested.
 MACHINE = ("ADSTREAM_STACK_CACHE_DIR", "ADSTREAM_STACK_JAVA_HOME")
@@ -68,6 +69,12 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     finally:
         local.down(settings)
         del os.environ["ADSTREAM_DATA_DIR"]
+
+
+@pytest.fixture(scope="session")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
+    """adstream as a wheel, away from this folder."""
+    return install(tmp_path_factory.mktemp("installed"))
 
 
 @pytest.fixture

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import Progress
 
+from adstream.commands import completion
 from adstream.commands.asking import ask, require_somebody
 from adstream.errors import ConfigError, Mismatch
+from adstream.live import Working
 from adstream.moments import parse_moment
 from adstream.nearest import did_you_mean
 from adstream.settings import Settings
@@ -24,7 +25,7 @@ _LOOK_FIRST = "add --yes, or leave --correct out to look first"
 
 
 def backfill(
-    job: Annotated[str, typer.Argument(help="The job; today ad-metrics.")],
+    job: Annotated[str, typer.Argument(help="The job; today ad-metrics.", autocompletion=completion.verified)],
     start: Annotated[str, typer.Option("--from", help="First window's start: ISO 8601, or how long ago, like 3h.")],
     end: Annotated[
         str, typer.Option("--to", help="Windows that begin before this; now unless given.", show_default=False)
@@ -68,20 +69,20 @@ def backfill(
     out = Console(highlight=False, soft_wrap=True)
     out.print(f"starting Spark for the backfill of {job}")
     with spark_session(settings, f"backfill-{job}") as spark:
-        with Progress(console=out, transient=True) as bar:
-            task = bar.add_task("comparing", total=None)
-            listener = Listener(out.print, lambda done, count: bar.update(task, completed=done, total=count))
+        with Working("comparing") as working:
+            listener = Listener(out.print, lambda done, count: working("comparing", done, count))
             recount = Recount(spark, settings, find(job), where, request, now=now, listener=listener)
             found = recount.compare()
         _report(found, out)
         if correct and found.differing and not yes:
             ask("Correct these windows?", _LOOK_FIRST)
-        written, left = recount.correct(lambda: datetime.now(UTC)) if correct else (0, found.comparison)
+        with Working("correcting"):
+            written, left = recount.correct(lambda: datetime.now(UTC)) if correct else (0, found.comparison)
     _conclude(found, written, left, out)
 
 
 def archive(
-    topic: Annotated[str, typer.Argument(help="The topic whose messages to keep.")],
+    topic: Annotated[str, typer.Argument(help="The topic whose messages to keep.", autocompletion=completion.topics)],
     folder: Annotated[str, typer.Argument(help="Where: one folder per day of broker time, as Parquet.")],
 ) -> None:
     """Add a topic's messages to an archive, as they are, from where it ended; run twice, it adds nothing twice.
@@ -97,7 +98,7 @@ def archive(
     require_topic(settings, topic)
     out = Console(highlight=False, soft_wrap=True)
     out.print(f"starting Spark for the archive of {topic}")
-    with spark_session(settings, f"archive-{topic}") as spark:
+    with spark_session(settings, f"archive-{topic}") as spark, Working(f"archiving {topic}"):
         done = Archive(spark, absolute(folder)).extend(settings, topic, out.print)
     out.print(f"{done.written:,} messages added to {folder}, which holds {done.before + done.written:,} now")
 

@@ -6,12 +6,14 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from adstream.commands import completion
 from adstream.errors import ConfigError
+from adstream.live import Working
 from adstream.settings import Settings
 
 
 def batch(
-    job: Annotated[str, typer.Argument(help="The batch job: daily-sales.")],
+    job: Annotated[str, typer.Argument(help="The batch job: daily-sales.", autocompletion=completion.batches)],
     day: Annotated[
         str | None, typer.Option("--date", help="The day, like 2025-01-15; every day that has rows unless given.")
     ] = None,
@@ -29,7 +31,11 @@ def batch(
     settings = Settings()
     chosen, wanted = find(job), parse_date(day)
     out = Console(highlight=False, soft_wrap=True)
-    with spark_session(settings, job, master=master, lakehouse=True) as spark, out.status("computing"):
+    with (
+        Working("starting Spark") as working,
+        spark_session(settings, job, master=master, lakehouse=True) as spark,
+    ):
+        working(f"computing {job}")
         found = run(spark, settings.lakehouse, chosen, wanted)
     out.print(
         f"{found.raw_rows:,} raw rows -> {found.summary_rows:,} summaries ({found.reduction:,.0f}x fewer),"

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from adstream.commands import completion
 from adstream.errors import ConfigError
 from adstream.settings import Settings
 from adstream.stopping import stop_requested
@@ -21,7 +22,7 @@ class OffsetReset(StrEnum):
 
 
 def consume(
-    topic: Annotated[str, typer.Argument(help="The topic to read.")],
+    topic: Annotated[str, typer.Argument(help="The topic to read.", autocompletion=completion.topics)],
     group: Annotated[
         str | None, typer.Option(help="Read as a member of this consumer group, from where it committed.")
     ] = None,

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from adstream.commands import completion
 from adstream.commands.asking import ask
-from adstream.commands.dead_letter_pages import listing, page, plan_lines
 from adstream.commands.usage import Commands
 from adstream.errors import ConfigError, ReplayRefused
+from adstream.live import Working
 from adstream.moments import parse_moment
 from adstream.nearest import did_you_mean
 from adstream.settings import Settings
@@ -28,7 +29,7 @@ app = typer.Typer(
 
 SHOWN = 20
 
-_Topic = Annotated[str | None, typer.Option(help="Only letters from this topic.")]
+_Topic = Annotated[str | None, typer.Option(help="Only letters from this topic.", autocompletion=completion.topics)]
 _From = Annotated[
     str | None, typer.Option("--from", help="Only originals of this broker time or later: ISO 8601 or 2h.")
 ]
@@ -53,11 +54,13 @@ def list_(
 
     Example: `adstream dead-letters list --json | jq -r 'select(.replayed == null).place'`
     """
+    from adstream.commands.dead_letter_pages import listing
     from adstream.dead_letters import Marks, read
 
     settings = Settings()
     wanted = _wanted(topic, reason, start, end)
-    letters = sorted(read(settings, wanted, whole=False).values(), key=lambda each: each.timestamp, reverse=True)
+    with _reading():
+        letters = sorted(read(settings, wanted, whole=False).values(), key=lambda each: each.timestamp, reverse=True)
     if not letters and reason is not None:
         _refuse_unknown_reason(settings, reason)
     shown = letters[: limit if limit is not None else None if as_json else SHOWN]
@@ -80,12 +83,14 @@ def explain(
 
     Example: `adstream dead-letters explain ads_data/1/4711`
     """
+    from adstream.commands.dead_letter_pages import page
     from adstream.dead_letters import Marks, Wanted, missing, parse_place, read
     from adstream.replay import Checker
 
     settings = Settings()
     wanted = parse_place(place, settings.topic.ads)
-    letter = read(settings, Wanted(places=frozenset([wanted])), whole=True).get(wanted)
+    with _reading():
+        letter = read(settings, Wanted(places=frozenset([wanted])), whole=True).get(wanted)
     if letter is None:
         raise missing(wanted, read(settings, Wanted(), whole=False))
     mark = Marks.read(settings).of(letter)
@@ -117,6 +122,7 @@ def replay(
 
     Example: `adstream dead-letters replay --reason unknown_schema_id --dry-run`
     """
+    from adstream.commands.dead_letter_pages import plan_lines
     from adstream.dead_letters import Marks
     from adstream.repair import parse_changes
     from adstream.replay import Checker, plan, send
@@ -124,7 +130,8 @@ def replay(
     settings = Settings()
     if [bool(places), reason is not None, everything].count(True) != 1:
         raise ConfigError("what to replay is not clear", "name places, or give --reason REASON, or --all")
-    letters = _named(settings, places) if places else _found(settings, _wanted(topic, reason, start, end))
+    with _reading():
+        letters = _named(settings, places) if places else _found(settings, _wanted(topic, reason, start, end))
     now = datetime.now(UTC)
     decided = plan(letters, Marks.read(settings), Checker(settings), parse_changes(changes or []), now)
     if places:
@@ -137,13 +144,18 @@ def replay(
         return
     if not yes:
         ask(f"Send {len(decided.outgoing):,} back?", "add --yes, or --dry-run to look first")
-    done = send(
-        settings,
-        decided.outgoing,
-        lambda: datetime.now(UTC),
-        lambda letter, mark: typer.echo(f"{letter.place} -> {mark.to}"),
-    )
+    with Working("sending them back"):
+        done = send(
+            settings,
+            decided.outgoing,
+            lambda: datetime.now(UTC),
+            lambda letter, mark: typer.echo(f"{letter.place} -> {mark.to}"),
+        )
     typer.echo(f"{done:,} sent back, and marked")
+
+
+def _reading() -> Working:
+    return Working("reading the dead letters")
 
 
 def _wanted(topic: str | None, reason: str | None, start: str | None, end: str | None) -> "Wanted":

@@ -7,18 +7,20 @@ from typing import Annotated, Any
 
 import typer
 
-from consumer.display import strict
-
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document, for scripts.")]
 
 
 def print_document(found: object) -> None:
     """Strict JSON: decimals as exact text, times as ISO 8601 in UTC, NaN and infinities as text."""
+    from consumer.display import strict
+
     typer.echo(json.dumps(strict(found), indent=2, allow_nan=False))
 
 
 def print_row(row: Mapping[str, Any]) -> None:
     """One line of strict JSON, for rows that are read one by one."""
+    from consumer.display import strict
+
     typer.echo(json.dumps(strict(row), allow_nan=False))
 
 

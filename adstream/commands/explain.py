@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
+from adstream.commands import completion
 from adstream.commands.flow_pages import IN_ASCII, as_mermaid, as_text
 from adstream.errors import ConfigError
 from adstream.nearest import did_you_mean
@@ -25,7 +26,7 @@ class Format(StrEnum):
 
 
 def explain(
-    job: Annotated[str, typer.Argument(help="The job, as `adstream jobs` lists it.")],
+    job: Annotated[str, typer.Argument(help="The job, as `adstream jobs` lists it.", autocompletion=completion.jobs)],
     format: Annotated[  # noqa: A002 - the option's name
         Format, typer.Option(help="text to read, or mermaid for a page that draws it.")
     ] = Format.text,

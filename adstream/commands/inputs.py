@@ -7,9 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from adstream.errors import ConfigError, TopicNotFound
-from adstream.kafka import topic_names
 from adstream.moments import iso_utc
-from adstream.provision import topic_of
 from adstream.settings import Settings
 
 if TYPE_CHECKING:
@@ -30,6 +28,7 @@ class Inputs:
 
     def source(self, settings: Settings, job: "Job") -> "Source":
         """Raises ConfigError for two inputs at once or one that cannot be used, TopicNotFound without a sample."""
+        from adstream.provision import topic_of
         from streaming.sources import Folder, Socket, Topic
 
         given = [name for name in ("sample", "topic", "files", "socket") if getattr(self, name)]
@@ -48,6 +47,8 @@ class Inputs:
 
     def checkpoint(self, settings: Settings, job: "Job", source: "Source") -> Path:
         """One folder for each job and input, so that none goes on with another's offsets."""
+        from adstream.provision import topic_of
+
         if source.name == topic_of(settings, job.contract):
             return settings.checkpoints / job.name
         if self.sample:
@@ -57,6 +58,8 @@ class Inputs:
 
 def newest_sample(settings: Settings, job: str) -> str:
     """The newest topic that `adstream produce JOB --sample` made; their names sort by time. Raises TopicNotFound."""
+    from adstream.kafka import topic_names
+
     found = [name for name in topic_names(settings) if name.startswith(f"{job}-sample-")]
     if not found:
         raise TopicNotFound(f"there is no sample of {job}", f"send one with `adstream produce {job} --sample`")

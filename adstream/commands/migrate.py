@@ -2,6 +2,7 @@
 
 from rich.console import Console
 
+from adstream.live import Working
 from adstream.settings import Settings
 
 
@@ -14,7 +15,9 @@ def migrate() -> None:
 
     settings = Settings()
     console = Console(highlight=False)
-    for migration in migrations.migrate(settings, report=console.print):
+    with Working("bringing the tables up to date"):
+        applied = migrations.migrate(settings, report=console.print)
+    for migration in applied:
         what = "[green]applied[/green]" if migration.new else "already there"
         console.print(f"{migration.version:03}_{migration.name}  {what}")
     console.print(f"keyspace {settings.cassandra.keyspace} is up to date")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from adstream.commands import raw_sales
+from adstream.commands import completion, raw_sales
 from adstream.errors import AdstreamError
 from adstream.settings import Settings
 from adstream.stopping import stop_requested
@@ -44,7 +44,8 @@ def produce(
         str,
         typer.Argument(
             help="What to produce: ads, sensors, trx, transactions, clickstream, fruit, sales, logins, orders, mobile"
-            " or racks; or the job that reads it, as `adstream jobs` lists it; daily-sales goes into the lakehouse."
+            " or racks; or the job that reads it, as `adstream jobs` lists it; daily-sales goes into the lakehouse.",
+            autocompletion=completion.producible,
         ),
     ],
     sample: Annotated[
@@ -91,7 +92,9 @@ def produce(
         bool, typer.Option("--keep-timestamps", help="Leave the times of a CSV; else its newest row is moved to now.")
     ] = False,
     on_bad_row: Annotated[OnBadRow | None, typer.Option(help="What a bad row of a CSV does. Default stop.")] = None,
-    topic: Annotated[str | None, typer.Option(help="Send to this topic instead of the usual one.")] = None,
+    topic: Annotated[
+        str | None, typer.Option(help="Send to this topic instead of the usual one.", autocompletion=completion.topics)
+    ] = None,
     format: Annotated[  # noqa: A002 - the option's name
         Format | None, typer.Option(help="How messages are written. Default avro; json for jobs that read it.")
     ] = None,

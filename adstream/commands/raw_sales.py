@@ -9,6 +9,7 @@ from rich.console import Console
 
 from adstream.commands.batch import parse_date
 from adstream.errors import ConfigError
+from adstream.live import Working
 from adstream.settings import Settings
 
 JOB = "daily-sales"
@@ -38,7 +39,7 @@ def load_raw_sales(settings: Settings, given: dict[str, Any]) -> None:
     days = sorted({row.transaction_date for row in rows})
     job, out = BATCH_JOBS[JOB], Console(highlight=False, soft_wrap=True)
     with (
-        out.status("starting Spark, which writes Iceberg"),
+        Working("starting Spark, which writes Iceberg"),
         spark_session(settings, "produce", lakehouse=True) as spark,
     ):
         stored = load(spark, settings.lakehouse, job, rows)

@@ -6,13 +6,16 @@ from typing import Annotated
 
 import typer
 
+from adstream.commands import completion
 from adstream.commands.asking import ask
 from adstream.errors import ConfigError
 from adstream.settings import Settings
 
 
 def reset(
-    job: Annotated[str, typer.Argument(help="The job, as `adstream jobs` lists it.")],
+    job: Annotated[
+        str, typer.Argument(help="The job, as `adstream jobs` lists it.", autocompletion=completion.streams)
+    ],
     checkpoint: Annotated[
         Path | None, typer.Option(help="The job's checkpoint; else <data dir>/checkpoints/JOB.")
     ] = None,

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from adstream.commands import completion
 from adstream.commands.usage import Commands
 from adstream.errors import BadInput, ConfigError, SchemaIncompatible
 from adstream.settings import Settings
@@ -20,13 +21,25 @@ app = typer.Typer(
 
 
 @app.command()
-def register() -> None:
+def register(
+    name: Annotated[
+        str | None, typer.Argument(help="The contract of --file, like ads_data.", autocompletion=completion.contracts)
+    ] = None,
+    file: Annotated[
+        Path | None, typer.Option(help="Register this .avsc as the next version, instead of all that is in schemas/.")
+    ] = None,
+) -> None:
     """Register every version in schemas/, oldest first, and make the topics that are missing. Safe to repeat.
 
     Example: `adstream schema register`
+
+    Example: `adstream schema register ads_data --file my-draft.avsc`
     """
     from adstream.provision import prepare
 
+    if name is not None or file is not None:
+        _register_draft(name, file)
+        return
     prepared = prepare(Settings())
     for topic in prepared.new_topics:
         typer.echo(f"topic {topic} created")
@@ -37,7 +50,10 @@ def register() -> None:
 @app.command()
 def check(
     name: Annotated[
-        str | None, typer.Argument(help="The contract, like ads_data; with --offline all unless named.")
+        str | None,
+        typer.Argument(
+            help="The contract, like ads_data; with --offline all unless named.", autocompletion=completion.contracts
+        ),
     ] = None,
     file: Annotated[
         Path | None, typer.Option(help="Check this .avsc as the next version, instead of the newest in schemas/.")
@@ -70,6 +86,20 @@ def check(
     if problems:
         raise SchemaIncompatible(f"{subject}: {'; '.join(problems)}", _REMEDY)
     typer.echo(f"{subject}: may be registered")
+
+
+def _register_draft(name: str | None, file: Path | None) -> None:
+    from adstream.contracts import Contract
+    from adstream.provision import topic_of
+    from adstream.registry import RegistryClient
+
+    if name is None or file is None:
+        raise ConfigError("a draft is registered by name and file", "give both, like ads_data --file my-draft.avsc")
+    settings = Settings()
+    subject = f"{topic_of(settings, name)}-value"
+    registry = RegistryClient(settings.registry)
+    schema_id = registry.register(Contract(subject, 0, _text(file)))
+    typer.echo(f"{subject} version {registry.latest(subject).version} has id {schema_id}")
 
 
 def _check_offline(names: list[str], draft: str | None) -> None:

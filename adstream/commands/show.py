@@ -7,8 +7,10 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from adstream.commands import completion
 from adstream.commands.documents import AsJson, print_document, tables_document
 from adstream.errors import ConfigError
+from adstream.live import Working
 from adstream.nearest import did_you_mean
 from adstream.settings import Settings
 
@@ -19,7 +21,10 @@ _ADS = ("ad-metrics", "ads")
 
 
 def show(
-    job: Annotated[str, typer.Argument(help="The job, as `adstream jobs` lists it; ads is ad-metrics.")],
+    job: Annotated[
+        str,
+        typer.Argument(help="The job, as `adstream jobs` lists it; ads is ad-metrics.", autocompletion=completion.jobs),
+    ],
     key: Annotated[
         str | None, typer.Option("--key", "--ad", help="One ad, user, sensor, ...: only its rows, newest first.")
     ] = None,
@@ -119,7 +124,8 @@ def _show_lakehouse(asked: _Asked, name: str) -> None:
     from streaming.sinks.console import table
 
     settings, out = asked.settings, asked.out
-    with out.status("starting Spark, which reads Iceberg"), spark_session(settings, "show", lakehouse=True) as spark:
+    reading = Working("starting Spark, which reads Iceberg")
+    with reading, spark_session(settings, "show", lakehouse=True) as spark:
         columns, rows = newest_rows(spark, settings.lakehouse, name, asked.limit)
     if asked.as_json:
         print_document(tables_document({name: rows}, complete=True))

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from adstream.commands import completion
 from adstream.commands.documents import print_row
 from adstream.commands.inputs import Inputs
 from adstream.errors import BadInput
@@ -16,14 +17,18 @@ _MOST_ROWS = 1_000
 
 
 def sql(
-    job: Annotated[str, typer.Argument(help="The job, as `adstream jobs` lists it.")],
+    job: Annotated[
+        str, typer.Argument(help="The job, as `adstream jobs` lists it.", autocompletion=completion.streams)
+    ],
     query: Annotated[
         str, typer.Argument(help="SQL over a table named like the job, with _ for -; as Spark writes it.")
     ],
     sample: Annotated[
         bool, typer.Option("--sample", help="Over the newest topic of `adstream produce JOB --sample`.")
     ] = False,
-    topic: Annotated[str | None, typer.Option(help="Over this topic instead of the job's own.")] = None,
+    topic: Annotated[
+        str | None, typer.Option(help="Over this topic instead of the job's own.", autocompletion=completion.topics)
+    ] = None,
     files: Annotated[Path | None, typer.Option(help="Over the JSON files of this folder instead of Kafka.")] = None,
     start: Annotated[str, typer.Option("--from", help="earliest, or a time like 2026-01-31T10:00:00Z.")] = "earliest",
     as_json: Annotated[bool, typer.Option("--json", help="One strict JSON object per row.")] = False,

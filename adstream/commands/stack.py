@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from adstream.commands.documents import AsJson, print_document
+from adstream.live import Working
 
 if TYPE_CHECKING:
     from adstream.settings import Settings
@@ -71,6 +72,7 @@ def up(
     from rich.console import Console
 
     from stack import local
+    from stack.ivy import FETCHING
     from stack.secured import make
 
     settings = _settings(data_dir, secured=secured)
@@ -81,7 +83,16 @@ def up(
         if port is not None or free_ports:
             setattr(settings.stack, f"{name}_port", port or 0)
     console = Console(highlight=False, soft_wrap=True)
-    found = local.up(settings, spark_workers=spark_workers, report=console.print)
+    with Working("starting the services") as working:
+
+        def report(line: str) -> None:
+            # What is fetched is told every two seconds: on a terminal in one place.
+            if working.shown and line.startswith(FETCHING):
+                working(line)
+            else:
+                console.print(line)
+
+        found = local.up(settings, spark_workers=spark_workers, report=report)
     console.print(f"Kafka            {found.bootstrap_servers}")
     console.print(f"Schema registry  {found.registry_url}")
     console.print(f"Cassandra        127.0.0.1:{found.cassandra_port}")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 from rich.console import Console
 
+from adstream.commands import completion
 from adstream.commands.documents import AsJson, print_document
 from adstream.commands.inputs import Inputs
 from adstream.durations import parse_duration
@@ -19,7 +20,9 @@ if TYPE_CHECKING:
 
 
 def stream(
-    job: Annotated[str, typer.Argument(help="The job, as `adstream jobs` lists it.")],
+    job: Annotated[
+        str, typer.Argument(help="The job, as `adstream jobs` lists it.", autocompletion=completion.streams)
+    ],
     trigger: Annotated[str | None, typer.Option(help="Time between two batches; 0 is as fast as it goes.")] = None,
     once: Annotated[bool, typer.Option("--once", help="Take all there is, then stop.")] = False,
     start: Annotated[
@@ -32,7 +35,9 @@ def stream(
         bool,
         typer.Option("--sample", help="Run once over the newest topic of `adstream produce JOB --sample`."),
     ] = False,
-    topic: Annotated[str | None, typer.Option(help="Read this topic instead of the job's own.")] = None,
+    topic: Annotated[
+        str | None, typer.Option(help="Read this topic instead of the job's own.", autocompletion=completion.topics)
+    ] = None,
     files: Annotated[
         Path | None, typer.Option(help="Read the JSON files of this folder, new ones as they come, instead of Kafka.")
     ] = None,

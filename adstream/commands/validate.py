@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
+from adstream.commands import completion
 from adstream.commands.documents import AsJson, print_document
 from adstream.errors import Mismatch
+from adstream.live import Working
 from adstream.settings import Settings
 
 if TYPE_CHECKING:
@@ -15,7 +17,12 @@ if TYPE_CHECKING:
 
 
 def validate(
-    job: Annotated[str, typer.Argument(help="sensor-averages, sensor-moving-averages or daily-sales.")],
+    job: Annotated[
+        str,
+        typer.Argument(
+            help="sensor-averages, sensor-moving-averages or daily-sales.", autocompletion=completion.validated
+        ),
+    ],
     clean_up: Annotated[
         bool, typer.Option("--clean-up", help="Remove the tables afterwards, whatever the checks say.")
     ] = False,
@@ -33,7 +40,7 @@ def validate(
     settings, chosen = Settings(), find(job)
     out = Console(highlight=False, soft_wrap=True, stderr=as_json)
     with spark_session(settings, "validate", lakehouse=True) as spark:
-        with out.status("checking"):
+        with Working("checking the tables"):
             checks = chosen.run(spark, settings.lakehouse)
         if as_json:
             print_document([asdict(check) for check in checks])
@@ -44,7 +51,10 @@ def validate(
                 out.print(f"removed {name}")
     failed = [check for check in checks if not check.holds]
     if failed:
-        raise Mismatch(f"{len(failed)} of {len(checks)} checks failed: {failed[0].what}: {failed[0].found}")
+        raise Mismatch(
+            f"{len(failed)} of {len(checks)} checks failed: {failed[0].what}: {failed[0].found}",
+            f"`adstream show {job}` shows the rows",
+        )
 
 
 def _print_checks(checks: "list[Check]", out: Console) -> None:

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.progress import Progress
 from rich.table import Table
 
+from adstream.commands import completion
 from adstream.commands.documents import AsJson, print_document
 from adstream.errors import ConfigError, Mismatch
+from adstream.live import Working
 from adstream.nearest import did_you_mean
 from adstream.settings import Settings
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def verify(
-    job: Annotated[str, typer.Argument(help="The job; today ad-metrics.")],
+    job: Annotated[str, typer.Argument(help="The job; today ad-metrics.", autocompletion=completion.verified)],
     checkpoint: Annotated[
         Path | None, typer.Option(help="The job's checkpoint; else <data dir>/checkpoints/JOB.")
     ] = None,
@@ -69,20 +70,14 @@ def verify(
 def report(
     settings: Settings, checkpoint: Path, out: Console, wish: "Wish | None" = None, *, as_json: bool = False
 ) -> None:
-    """Verify and print what was found; as JSON, on standard output and not on `out`, which has the progress.
+    """Verify and print what was found; as JSON, on standard output and not on `out`.
 
     Raises Mismatch where anything differs or is missing.
     """
     from adstream.verify.ad_metrics import verify as run
 
-    with Progress(console=out, transient=True) as bar:
-        task = bar.add_task("reading the topic", total=None)
-        found = run(
-            settings,
-            checkpoint,
-            wish,
-            progress=lambda what, done, count: bar.update(task, description=what, completed=done, total=count or None),
-        )
+    with Working("reading the topic") as working:
+        found = run(settings, checkpoint, wish, progress=working)
     if as_json:
         print_document(_document(found, settings.topic.ads))
     else:

@@ -47,7 +47,8 @@ class Table:
 class RowWriter:
     """Writes rows of any number of tables, over this process's one session. One thread uses it.
 
-    Values are str, int, date, Decimal and aware datetime as the columns ask, or None to leave a column as it is.
+    Values are str, int, Decimal, date (or its days since 1970) and aware datetime (or its milliseconds since then), as
+    the columns ask, or None to leave a column as it is.
     """
 
     def __init__(
@@ -62,12 +63,11 @@ class RowWriter:
         """`timestamp` is that of every write (adstream.leases); None is the clock's."""
         self._settings = settings
         self._limit = in_flight
-        self._inserts: dict[Table, _Insert] = {}
         self._batches: Batching[tuple[_Insert, int], list[Any]] = Batching(batch_rows, batch_bytes)
         self._in_flight: deque[tuple[_Insert, Statement, ResponseFuture]] = deque()
         self._rows = 0
         try:
-            self._session = _process_session(settings)
+            self._session, self._inserts = _process_session(settings)
             write_at(self._session, timestamp)
             self._replica_sets = ReplicaSets(self._session.cluster.metadata, settings.keyspace)
         except AdstreamError as error:
@@ -174,17 +174,17 @@ class _Insert:
         return bound
 
 
-_open: tuple[int, CassandraSettings, Session] | None = None
+_open: tuple[int, CassandraSettings, Session, dict[Table, _Insert]] | None = None
 
 
-def _process_session(settings: CassandraSettings) -> Session:
-    """This process's session; a fork opens its own, as sockets and threads do not survive one."""
+def _process_session(settings: CassandraSettings) -> tuple[Session, dict[Table, _Insert]]:
+    """This process's session, and what is prepared on it; a fork opens its own, as sockets do not survive one."""
     global _open
     if _open is not None and _open[:2] != (os.getpid(), settings):
         close_session()
     if _open is None:
-        _open = (os.getpid(), settings, open_session(settings))
-    return _open[2]
+        _open = (os.getpid(), settings, open_session(settings), {})
+    return _open[2:]
 
 
 def close_session() -> None:

@@ -16,7 +16,8 @@ Encode = Callable[[Any], bytes]
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 # A date is an unsigned number of days with 1970-01-01 in the middle of its range.
-_DAY_ZERO = 2**31 - date(1970, 1, 1).toordinal()
+_DAY_ZERO = 2**31
+_EPOCH_DAY = date(1970, 1, 1).toordinal()
 
 _int32 = struct.Struct(">i").pack
 _uint32 = struct.Struct(">I").pack
@@ -35,13 +36,15 @@ def _text(value: str) -> bytes:
     return value.encode()
 
 
-def _timestamp(value: datetime) -> bytes:
-    """Whole milliseconds since the epoch, rounded down; `value` must be aware."""
-    return _int64((value - _EPOCH) // _MILLISECOND)
+def _timestamp(value: datetime | int) -> bytes:
+    """Whole milliseconds since the epoch, rounded down; a datetime must be aware."""
+    return _int64(value if isinstance(value, int) else (value - _EPOCH) // _MILLISECOND)
 
 
-def _date(value: date) -> bytes:
-    return _uint32(value.toordinal() + _DAY_ZERO)
+def _date(value: date | int) -> bytes:
+    """A date, or its days since 1970-01-01."""
+    days = value if isinstance(value, int) else value.toordinal() - _EPOCH_DAY
+    return _uint32(days + _DAY_ZERO)
 
 
 def _decimal(value: Decimal) -> bytes:

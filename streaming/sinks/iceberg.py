@@ -11,7 +11,6 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructType, TimestampType
 
-from adstream.errors import SinkError
 from adstream.settings import Settings
 from streaming import lakehouse
 from streaming.sinks.sink import Stamp, Write
@@ -49,7 +48,7 @@ class IcebergTable:
                     stamped.sparkSession.sql(merge)
                 return count
             except PySparkException as error:
-                raise SinkError(f"{where} was not written: {lakehouse.first_line(error)}") from error
+                raise lakehouse.unwritten(where, error) from error
             finally:
                 stamped.unpersist()
 

@@ -22,12 +22,14 @@ from pyspark.sql.types import StructType
 from adstream.cassandra import connect, table_metadata
 from adstream.errors import MigrationError, SinkError
 from adstream.settings import CassandraSettings, Settings
+from streaming.python_workers import settle
 from streaming.sinks.cassandra import RowWriter, Table
 from streaming.sinks.sink import Stamp, Write
 
 BATCH_TIMES = ("last_updated", "processing_time")
 _DAY = "day"
 _KIND = "kind"
+_DAY_MILLISECONDS = 86_400_000
 _RESULT = pa.schema([("rows", pa.int64()), ("error", pa.string())])
 
 
@@ -93,7 +95,10 @@ def _layout(metadata: Any, columns: list[str], kind: str | None) -> Layout:  # n
             return None
         if name == _DAY and clustering:
             return str(clustering[0])
-        raise MigrationError(f"table {metadata.name} has a column {name}, which the job does not compute")
+        raise MigrationError(
+            f"table {metadata.name} has a column {name}, which the job does not compute",
+            "drop it by a migration, or compute it",
+        )
 
     return Layout(Table(metadata.name, names), tuple(source(name) for name in names), kind)
 
@@ -121,6 +126,8 @@ def _partition_writer(
         except SinkError as error:
             # As a row, not as an exception: that would reach the driver as a page of Java.
             yield _result(0, str(error))
+        finally:
+            settle()
 
     return write_partition
 
@@ -129,10 +136,18 @@ def _values(batch: pa.RecordBatch, layout: Layout, now: datetime) -> Iterable[tu
     if layout.kind is not None:
         batch = batch.filter(pc.equal(batch.column(_KIND), layout.kind))
     constant = [now] * batch.num_rows
-    columns = [constant if name is None else batch.column(name).to_pylist() for name in layout.sources]
+    columns: list[list[Any]] = [constant if name is None else _python(batch.column(name)) for name in layout.sources]
     if layout.day_of is not None:
-        columns[layout.day_of] = [time.date() for time in columns[layout.day_of]]
+        columns[layout.day_of] = [milliseconds // _DAY_MILLISECONDS for milliseconds in columns[layout.day_of]]
     return zip(*columns, strict=True)
+
+
+def _python(column: pa.Array) -> list[Any]:
+    """The column's values; a time as its milliseconds, since to make it a datetime costs more than all the rest."""
+    if pa.types.is_timestamp(column.type):
+        column = column.cast(pa.timestamp("ms", column.type.tz), safe=False).cast(pa.int64())
+    values: list[Any] = column.to_pylist()
+    return values
 
 
 def _result(rows: int, error: str | None) -> pa.RecordBatch:

@@ -1,14 +1,20 @@
 """The whole flow on real services: producer, Kafka, Spark, Cassandra, compared cell by cell with the oracle."""
 
+import json
 import re
 import signal
+import urllib.request
+from collections import Counter
 from datetime import timedelta
+from typing import Any
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 from pyspark.sql import SparkSession
 
 from adstream.cassandra import connect
 from adstream.errors import CheckpointError, MigrationError
+from adstream.running import running_jobs
 from producer.broken import KINDS
 from streaming.jobs import find
 from tests.e2e.commands import MIX, adstream, limit_messages, one_line, started
@@ -16,16 +22,39 @@ from tests.e2e.pipeline import Pipeline
 from tests.e2e.running_job import running_job
 
 SECONDS = 180
+DEAD = "adstream_dead_letters_total reason="
 REASONS = {
     "empty", "short", "wrong_magic_byte", "unknown_schema_id", "undecodable", "trailing_bytes", "ad_id_empty",
     "clicks_negative", "views_negative", "cost_negative", "cost_not_finite", "timestamp_ahead",
 }  # fmt: skip
 
 
+def ask_the_running_job(pipeline: Pipeline) -> tuple[dict[str, float], dict[str, Any]]:
+    """Its metrics by name and further label, and its progress; what a dashboard finds it by is how it is found."""
+    [running] = running_jobs(pipeline.settings)
+    for path in ("health", "ready"):
+        with urllib.request.urlopen(f"{running.url}/{path}", timeout=5) as answer:
+            assert answer.read() == b"ok\n"
+    with urllib.request.urlopen(f"{running.url}/metrics", timeout=5) as answer:
+        families = list(text_string_to_metric_families(answer.read().decode()))
+    with urllib.request.urlopen(f"{running.url}/progress", timeout=5) as answer:
+        told = json.load(answer)
+    found = {}
+    for sample in (sample for family in families for sample in family.samples):
+        further = [f" {label}={value}" for label, value in sample.labels.items() if label != "job"]
+        found["".join([sample.name, *further])] = sample.value
+    return found, told
+
+
 def test_every_event_is_counted_once_or_late_or_a_dead_letter(spark: SparkSession, pipeline: Pipeline) -> None:
     said = pipeline.produce("--count", "8000", "--over", "4m", *MIX)
     kinds = {kind: int(number.replace(",", "")) for number, kind in re.findall(r"([\d,]+) ([a-z_]+)(?:,|$)", said)}
-    pipeline.stream_once()
+    with running_job(pipeline, trigger="1s", most_events=3_000) as job:
+        job.await_events(8000)
+        metrics, told = ask_the_running_job(pipeline)
+        code, lines, errors = job.end()
+        assert code == 0, errors
+    assert running_jobs(pipeline.settings) == []
     found = pipeline.verified()
     # An event sent again may be a late one: then it is late again.
     assert found.fates["late"] + found.fates["duplicate"] == kinds["late"] + kinds["duplicate"]
@@ -43,6 +72,27 @@ def test_every_event_is_counted_once_or_late_or_a_dead_letter(spark: SparkSessio
         letters[place] = headers["adstream.reason"]
     assert len(letters) == found.fates["dead"]
     assert set(letters.values()) >= REASONS
+
+    # What the job said of itself while it ran: the same as the ledger, the dead-letter topic, the tables and its lines.
+    assert metrics["adstream_events_total"] == 8000
+    assert metrics["adstream_late_events_total"] == found.fates["late"]
+    assert metrics["adstream_duplicate_events_total"] == found.fates["duplicate"]
+    by_reason = {name.partition("=")[2]: count for name, count in metrics.items() if name.startswith(DEAD)}
+    assert by_reason == Counter(letters.values())
+    assert metrics["adstream_sink_rows_total"] >= found.comparison.rows
+    assert [metrics[f"adstream_lag_events partition={partition}"] for partition in (0, 1)] == [0, 0]
+    assert (metrics["adstream_up"], metrics["adstream_ready"], metrics["adstream_restarts_total"]) == (1, 1, 0)
+    assert min(size for name, size in metrics.items() if name.startswith("adstream_state_bytes ")) > 0
+    assert told["batches"][-1]["state_rows"] is None, "RocksDB does not count them"
+    batches = re.findall(
+        r"^batch (\d+) · ([\d,]+) events in .* · ([\d,]+) rows written · lag ([\d,]+)", lines, re.MULTILINE
+    )
+    figures = [(each["batch_id"], each["events"], each["rows"], each["lag"]) for each in told["batches"]]
+    assert [tuple(int(part.replace(",", "")) for part in batch) for batch in batches] == figures
+    assert len(figures) > 1
+    ends = Counter(partition for partition, _ in messages)
+    assert {int(partition): each["end"] for partition, each in told["partitions"].items()} == ends
+    assert (told["job"], told["source"], told["ready"]) == ("ad-metrics", pipeline.settings.topic.ads, True)
 
     again = pipeline.run(spark)
     assert not any(line.startswith("batch") for line in again)
@@ -85,11 +135,17 @@ def test_a_batch_that_cannot_be_written_is_retried_and_then_stops_the_job_in_one
     pipeline.run(spark)
     pipeline.produce("--count", "300", "--over", "1m", "--ads", "3", "--broken", "0.5")
     limit_messages(pipeline.settings, pipeline.settings.topic.dead_letters, 10)
-    failed = adstream(*pipeline.stream_command, "--once")
+    failed = adstream(*pipeline.stream_command, "--once", "--log-format", "json")
     line = one_line(failed)
     assert "failed 5 times on the same batch" in line
     assert "larger than the max message size" in line
-    assert failed.stdout.count("trying again") == 4
+    said = [json.loads(each) for each in failed.stdout.splitlines()]
+    assert [each["level"] for each in said if "trying again" in each["message"]] == ["warning"] * 4
+    assert (said[-1]["level"], said[-1]["message"]) == ("error", line.removeprefix("error: "))
+    log = (pipeline.settings.data_dir / "logs" / "ad-metrics.log").read_text(encoding="utf-8")
+    logged = [json.loads(each) for each in log.splitlines() if each.startswith("{")]
+    last = {(each["query_id"], each["run_id"], each["batch_id"]) for each in logged if each["level"] == "ERROR"}
+    assert (said[-1]["query_id"], said[-1]["run_id"], "1") in last
     assert pipeline.dead_letters() == []
     limit_messages(pipeline.settings, pipeline.settings.topic.dead_letters, 1_000_000)
     pipeline.run(spark)

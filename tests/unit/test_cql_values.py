@@ -54,6 +54,17 @@ def test_date(value: date) -> None:
     assert encode(cqltypes.SimpleDateType, value) == cqltypes.SimpleDateType.serialize(value, VERSION)
 
 
+@given(st.integers(-719_162, 2_932_896))
+def test_a_date_by_its_days_since_1970(days: int) -> None:
+    value = date(1970, 1, 1) + timedelta(days=days)
+    assert encode(cqltypes.SimpleDateType, days) == cqltypes.SimpleDateType.serialize(value, VERSION)
+
+
+@given(st.integers(-(2**63), 2**63 - 1))
+def test_a_timestamp_by_its_milliseconds(milliseconds: int) -> None:
+    assert int.from_bytes(encode(cqltypes.DateType, milliseconds), "big", signed=True) == milliseconds
+
+
 @given(st.datetimes(timezones=st.just(UTC)))
 @example(datetime(1969, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC))
 @example(datetime(2026, 1, 1, 12, 0, 0, 1_999, tzinfo=UTC))

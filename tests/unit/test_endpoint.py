@@ -31,9 +31,9 @@ PROGRESS: dict[str, Any] = {
     "processedRowsPerSecond": 250.0,
     "durationMs": {"addBatch": 3_000, "walCommit": 200, "triggerExecution": 4_000},
     "stateOperators": [
-        {"operatorName": "dedupe", "numRowsTotal": 10, "memoryUsedBytes": 1_000},
-        {"operatorName": "stateStoreSave", "numRowsTotal": 4, "memoryUsedBytes": 500},
-        {"operatorName": "stateStoreSave", "numRowsTotal": 2, "memoryUsedBytes": 300},
+        {"operatorName": "dedupe", "numRowsTotal": 10, "memoryUsedBytes": 1_000, "customMetrics": {}},
+        {"operatorName": "stateStoreSave", "numRowsTotal": 4, "memoryUsedBytes": 500, "customMetrics": {}},
+        {"operatorName": "stateStoreSave", "numRowsTotal": 0, "memoryUsedBytes": 300, "customMetrics": {}},
     ],
     "sources": [{"endOffset": {"ads": {"0": 600, "1": 400}}, "latestOffset": {"ads": {"0": 650, "1": 400}}}],
 }
@@ -125,13 +125,24 @@ def test_progress_tells_what_the_dashboard_needs(url: str, monitor: Monitor, clo
                 "watermark": "2026-01-01T00:00:10.000Z",
                 "phases_ms": {"addBatch": 3_000, "walCommit": 200, "triggerExecution": 4_000},
                 "sink_seconds": 2.5,
-                "state_rows": 16,
+                "state_rows": 14,
                 "state_bytes": 1_800,
+                "state_disk_bytes": 0,
                 "input_rate": 500.0,
                 "processed_rate": 250.0,
             }
         ],
     }
+
+
+def test_rows_that_rocksdb_does_not_count_are_not_told_as_none_at_all(monitor: Monitor) -> None:
+    operator = {"operatorName": "dedupe", "numRowsTotal": 0, "memoryUsedBytes": 10}
+    rocksdb = {"rocksdbSstFileSize": 5_000, "rocksdbPutCount": 3}
+    monitor.batch(replace(BATCH, progress=PROGRESS | {"stateOperators": [operator | {"customMetrics": rocksdb}]}))
+    [told] = monitor.progress()["batches"]
+    assert (told["state_rows"], told["state_bytes"], told["state_disk_bytes"]) == (None, 10, 5_000)
+    found = {name: value for name, _, value in samples(monitor.metrics.exposed()[0].decode())}
+    assert (found.get("adstream_state_rows"), found["adstream_state_disk_bytes"]) == (None, 5_000)
 
 
 def test_the_newest_batches_are_kept_and_their_number_is_bounded(monitor: Monitor) -> None:
@@ -249,7 +260,7 @@ def test_metrics_say_what_the_batches_did(url: str, monitor: Monitor, clock: Clo
         ("adstream_sink_seconds_total",): 5,
         ("adstream_watermark_delay_seconds",): 60,
         ("adstream_state_rows", "dedupe"): 10,
-        ("adstream_state_rows", "stateStoreSave 2"): 2,
+        ("adstream_state_rows", "stateStoreSave 2"): 0,
         ("adstream_state_bytes", "stateStoreSave"): 500,
     }
     assert {key: values.get(key) for key in expected} == expected

@@ -40,15 +40,17 @@ def test_a_batch_is_a_line_with_its_figures() -> None:
     assert (line["query_id"], line["run_id"]) == (PROGRESS["id"], PROGRESS["runId"])
 
 
-def test_the_notice_about_a_failed_attempt_is_a_warning_and_the_next_is_none() -> None:
+def test_notices_are_warnings_from_a_failed_attempt_to_the_next_batch() -> None:
     out = io.StringIO()
     with json_lines("ad-metrics", out) as listener:
         listener.notice("reading from ads")
         listener.failed("Cassandra is away")
         listener.notice('batch failed (1 of 5): "Cassandra"\nis away')
+        listener.notice("looking for messages that are the cause")
+        listener.batch(BATCH)
         listener.notice("stopping after the running batch")
     assert [(line["level"], line["batch_id"]) for line in lines(out)] == [
-        ("info", None), ("warning", None), ("info", None),
+        ("info", None), ("warning", None), ("warning", None), ("info", 7), ("info", None),
     ]  # fmt: skip
     assert lines(out)[0]["query_id"] is None
     assert lines(out)[1]["message"] == 'batch failed (1 of 5): "Cassandra"\nis away'

@@ -1,4 +1,4 @@
-"""docs/troubleshooting.md quotes lines as the code words them, and docs/README.md lists every page."""
+"""docs/troubleshooting.md quotes lines as the code words them."""
 
 import ast
 import re
@@ -38,8 +38,3 @@ def test_the_contents_list_every_section() -> None:
     anchors = re.findall(r"\]\(#([a-z-]+)\)", PAGE.partition("\n## ")[0])
     sections = re.findall(r"^## (.+)$", PAGE, re.MULTILINE)
     assert anchors == [section.lower().replace(",", "").replace(" ", "-") for section in sections]
-
-
-def test_the_index_lists_every_page() -> None:
-    listed = re.findall(r"\]\(([^)#]+)\)", (DOCS / "README.md").read_text(encoding="utf-8"))
-    assert {page.name for page in DOCS.glob("*.md")} - {"README.md"} <= set(listed)

@@ -1,0 +1,25 @@
+"""`adstream tour`: the life of a pipeline, step by step, on the real services."""
+
+import sys
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from adstream.errors import ConfigError
+
+
+def tour(
+    no_wait: Annotated[bool, typer.Option("--no-wait", help="Go on without asking for Enter.")] = False,
+) -> None:
+    """Follow events through the pipeline: late and broken ones, a new schema, a killed job, and the proof at the end.
+
+    A quarter of an hour. It has topics and a keyspace of its own, stops what it starts, and leaves the services up.
+
+    Example: `adstream tour`
+    """
+    from adstream.tour import Tour
+
+    if not no_wait and not sys.stdin.isatty():
+        raise ConfigError("nobody is there to press Enter", "give --no-wait")
+    Tour(Console(highlight=False, soft_wrap=True), wait=not no_wait).run()

@@ -1,0 +1,140 @@
+"""What the benchmarks share: a pipeline of their own, messages, and runs of ad-metrics that begin anew."""
+
+import logging
+import os
+import secrets
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from typing import Any
+
+import typer
+from pyspark.sql import SparkSession
+
+from adstream import reset
+from adstream.errors import AdstreamError
+from adstream.migrations import migrate
+from adstream.provision import prepare, prepare_topic
+from adstream.settings import Settings
+from producer.events import SOURCES
+from producer.plan import Wish, plan
+from producer.publisher import AvroPublisher
+from producer.run import run as send_all
+from producer.traffic import Mix
+from streaming.job import Job
+from streaming.jobs import find
+from streaming.progress import BatchReport
+from streaming.runner import Listener, Options, Runner, tables_of
+from streaming.sources import Topic
+
+JOB = "ad-metrics"
+STOP_SECONDS = 300.0
+GOOD = Mix(keys=1_000)
+# Events are of the five minutes before they are sent, so more than these are sent in slices.
+SLICE, SPAN = 1_000_000, "5m"
+
+
+Process = subprocess.Popen[str]
+
+
+def command(main: Callable[..., Any]) -> None:
+    """Run `main` with the options of the command line; what a user can mend is one line, and libraries log nowhere."""
+    logging.getLogger().addHandler(logging.NullHandler())
+    try:
+        typer.run(main)
+    except AdstreamError as error:
+        sys.exit(f"error: {error}")
+
+
+def own_pipeline(name: str | None = None, *, events_per_batch: int = 500_000) -> Settings:
+    """Topics and a keyspace of a benchmark's own; processes started from here find them, too."""
+    name = name or f"bench_{secrets.token_hex(3)}"
+    os.environ |= {
+        "ADSTREAM_TOPIC_ADS": name,
+        "ADSTREAM_TOPIC_DEAD_LETTERS": f"{name}.dead-letters",
+        "ADSTREAM_CASSANDRA_KEYSPACE": name,
+        "ADSTREAM_SPARK_UI": "false",
+        "ADSTREAM_SPARK_MAX_EVENTS_PER_BATCH": str(events_per_batch),
+    }
+    settings = Settings()
+    prepare(settings)
+    migrate(settings)
+    return settings
+
+
+def produce(settings: Settings, topic: str, messages: int, mix: Mix = GOOD) -> float:
+    """Send messages of the last minutes as fast as it goes; returns the seconds until all are acknowledged."""
+    prepare_topic(settings, topic, "ads_data")
+    source = SOURCES["ads"]
+    began = time.perf_counter()
+    for sent in range(0, messages, SLICE):
+        count = min(SLICE, messages - sent)
+        decided = plan(Wish(count=count, over=SPAN), lambda: datetime.now(UTC))
+        publisher = AvroPublisher(settings, topic, source.contract(topic))
+        records = islice(source.records(decided.seed, mix, decided.timeline), count)
+        send_all(publisher, records, 0, threading.Event(), lambda _sent, _acknowledged: None)
+    return time.perf_counter() - began
+
+
+@contextmanager
+def fresh(
+    spark: SparkSession,
+    settings: Settings,
+    source: Topic,
+    *,
+    job: Job | None = None,
+    trigger: timedelta | None = None,
+    batch: Callable[[BatchReport], None] = lambda _report: None,
+    stopping: threading.Event | None = None,
+) -> Iterator[Runner]:
+    """The job with empty tables and a new checkpoint. Without a `trigger` it takes what there is, and ends."""
+    job = job or find(JOB)
+    reset.reset(settings, reset.Plan(JOB, None, None, tables_of(job.sinks)), lambda _line: None)
+    with tempfile.TemporaryDirectory() as folder:
+        once = trigger is None
+        options = Options(trigger or timedelta(0), once=once, checkpoint=f"{folder}/checkpoint", source=source)
+        listener = Listener(batch=batch, notice=lambda _line: None)
+        yield Runner(spark, settings, job, options, listener=listener, stopping=stopping or threading.Event())
+
+
+def timed(spark: SparkSession, settings: Settings, topic: str, **how: Any) -> float:  # noqa: ANN401 - as `fresh`
+    """Seconds that the job takes for the whole topic."""
+    with fresh(spark, settings, Topic(settings, topic), **how) as runner:
+        began = time.perf_counter()
+        runner.run()
+        return time.perf_counter() - began
+
+
+@contextmanager
+def running(spark: SparkSession, settings: Settings, source: Topic, trigger: timedelta) -> Iterator[threading.Thread]:
+    """The job in a thread, until the block ends."""
+    stopping = threading.Event()
+    with fresh(spark, settings, source, trigger=trigger, stopping=stopping) as runner:
+        thread = threading.Thread(target=runner.run)
+        thread.start()
+        try:
+            yield thread
+        finally:
+            stopping.set()
+            thread.join()
+
+
+@contextmanager
+def started(*arguments: str, **how: Any) -> Iterator[Process]:  # noqa: ANN401 - as subprocess.Popen
+    """`adstream` with these arguments until the block ends; in a session of its own, so that Ctrl-C reaches only us."""
+    asked = [sys.executable, "-m", "adstream.cli", *arguments]
+    process = subprocess.Popen(asked, stdout=subprocess.PIPE, text=True, start_new_session=True, **how)
+    try:
+        yield process
+    finally:
+        process.terminate()
+        try:
+            process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()

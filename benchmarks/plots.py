@@ -1,0 +1,78 @@
+"""The two kinds of plot that benchmarks have, each with the median and the whole range of the rounds."""
+
+import math
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+# Okabe and Ito's colours, which the colour-blind tell apart; each line has a marker of its own besides.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+MARKERS = "os^Dv<>"
+
+Values = Sequence[float]
+
+# 1,000 and 0.5, and no powers of ten.
+PLAIN = FuncFormatter(lambda value, _place: f"{value:,.10g}")
+
+
+def bars(axes: Axes, measured: Mapping[str, Values], unit: str, *, log: bool = False) -> None:
+    """A horizontal bar each, from the top: the median, and the range as a line across its end."""
+    names = list(measured)
+    medians, around = _with_range(measured.values())
+    drawn = axes.barh(names, medians, xerr=around, color=COLOURS[0], ecolor="#444444", capsize=3, height=0.6)
+    axes.bar_label(drawn, fmt="{:,.0f}", padding=4, fontsize="small")
+    axes.invert_yaxis()
+    axes.margins(x=0.12)
+    if log:
+        axes.set_xscale("log")
+        axes.set_xlim(left=10 ** math.floor(math.log10(min(medians) / 2)))
+        axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.set_xlabel(unit)
+    axes.xaxis.set_major_formatter(PLAIN)
+    tidy(axes, "x")
+
+
+def lines(axes: Axes, series: Mapping[str, Mapping[float, Values]], x: str, y: str, *, log: str = "") -> None:
+    """A line each through x -> values; `log` names the axes with a logarithmic scale."""
+    for number, (name, points) in enumerate(series.items()):
+        medians, around = _with_range(points.values())
+        colour, marker = COLOURS[number % len(COLOURS)], MARKERS[number % len(MARKERS)]
+        axes.errorbar(
+            list(points), medians, yerr=around, label=name, capsize=3, color=colour, marker=marker, markersize=5
+        )
+    for scale, axis in (("x", axes.xaxis), ("y", axes.yaxis)):
+        if scale in log:
+            axes.set(**{f"{scale}scale": "log"})
+            axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            axis.set_minor_formatter(NullFormatter())
+        axis.set_major_formatter(PLAIN)
+    axes.set_xticks(sorted({place for points in series.values() for place in points}))
+    axes.set_xlabel(x)
+    axes.set_ylabel(y)
+    if "y" not in log:
+        axes.set_ylim(bottom=0)
+    tidy(axes, "y")
+
+
+def legend(figure: Figure) -> None:
+    """One for all panels, below them."""
+    handles, labels = figure.axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=4, fontsize="small", frameon=False)
+
+
+def tidy(axes: Axes, grid: str) -> None:
+    """Thin lines to read values by, below everything, and no frame."""
+    axes.grid(axis=grid, color="#DDDDDD", linewidth=0.8)  # type: ignore[arg-type]
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def _with_range(each_ones: Iterable[Values]) -> tuple[list[float], list[list[float]]]:
+    every = [list(values) for values in each_ones]
+    medians = [statistics.median(values) for values in every]
+    below = [median - min(values) for median, values in zip(medians, every, strict=True)]
+    above = [max(values) - median for median, values in zip(medians, every, strict=True)]
+    return medians, [below, above]
