@@ -12,6 +12,7 @@ from typing import Any
 
 import httpx2 as httpx
 import pytest
+from cassandra.cluster import Session
 
 from adstream.cassandra import connect
 from adstream.cql_files import committed
@@ -68,6 +69,27 @@ def system(stack: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         yield Pipeline(settings, tmp_path_factory.mktemp("job") / "checkpoint")
 
 
+class Tables:
+    """By the driver itself; here tables may be read whole."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def query(self, statement: str, *values: object) -> list[dict[str, Any]]:
+        return [row._asdict() for row in self._session.execute(statement, values)]
+
+    def insert(self, table: str, **values: object) -> None:
+        columns, marks = ", ".join(values), ", ".join(["%s"] * len(values))
+        self._session.execute(f"INSERT INTO {table} ({columns}) VALUES ({marks})", tuple(values.values()))
+
+
+@pytest.fixture(scope="module")
+def tables(system: Pipeline) -> Iterator[Tables]:
+    cassandra = system.settings.cassandra
+    with connect(cassandra, keyspace=cassandra.keyspace) as session:
+        yield Tables(session)
+
+
 @pytest.fixture(scope="module")
 def browser(system: Pipeline, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     require_browser()
@@ -107,20 +129,6 @@ def send(source: str, event: dict[str, Any]) -> None:
     send_all(publisher, [record], 0, threading.Event(), lambda _sent, _acknowledged: None)
 
 
-def query(statement: str, *values: object) -> list[dict[str, Any]]:
-    """By the driver itself; here tables may be read whole."""
-    cassandra = Settings().cassandra
-    with connect(cassandra, keyspace=cassandra.keyspace) as session:
-        return [row._asdict() for row in session.execute(statement, values)]
-
-
-def insert(table: str, **values: object) -> None:
-    columns, marks = ", ".join(values), ", ".join(["%s"] * len(values))
-    cassandra = Settings().cassandra
-    with connect(cassandra, keyspace=cassandra.keyspace) as session:
-        session.execute(f"INSERT INTO {table} ({columns}) VALUES ({marks})", tuple(values.values()))
-
-
 def naive(**back: float) -> datetime:
     """A time before now as Cassandra's driver gives it: UTC, without saying so."""
     return (datetime.now(UTC) - timedelta(**back)).replace(tzinfo=None)
@@ -148,14 +156,14 @@ def test_cassandra_finds_each_statement_s_partition_by_its_parameters(begun: Job
 
 
 def test_sensors_are_those_of_the_table_and_the_page_refreshes_by_itself(
-    browser: Browser, request: pytest.FixtureRequest
+    browser: Browser, tables: Tables, request: pytest.FixtureRequest
 ) -> None:
     assert adstream("produce", "sensors", "--count", "50", "--keys", "3").returncode == 0
     for number in (1, 2, 3):
         for back in range(12):
             start = naive(minutes=5 * back + 5).replace(second=0, microsecond=0)
             measured = 70 + 2 * number + (back * number) % 5
-            insert(
+            tables.insert(
                 "sensor_averages", sensor_id=f"sensor-{number:02}", day=start.date(), window_start=start,
                 window_end=start + timedelta(minutes=5), avg_temperature=measured + 0.125, reading_count=20 + back,
                 min_temperature=measured - 1.5, max_temperature=measured + 2.25, processing_time=start,
@@ -165,7 +173,7 @@ def test_sensors_are_those_of_the_table_and_the_page_refreshes_by_itself(
     browser.until(lambda: len(browser.table("sensor-table")) == 3, "three sensors are shown")
     day = naive(minutes=5).date()
     first = {row["sensor"]: row for row in browser.table("sensor-table")}["sensor-02"]
-    stored = query("SELECT * FROM sensor_averages WHERE sensor_id = 'sensor-02' AND day = %s LIMIT 1", day)[0]
+    stored = tables.query("SELECT * FROM sensor_averages WHERE sensor_id = 'sensor-02' AND day = %s LIMIT 1", day)[0]
     assert first == {
         "sensor": "sensor-02",
         "from (UTC)": f"{stored['window_start']:%Y-%m-%d %H:%M:%S}",
@@ -177,7 +185,7 @@ def test_sensors_are_those_of_the_table_and_the_page_refreshes_by_itself(
     }
     picture(browser, request, "dashboard-sensors", 950)
     start = stored["window_start"] + timedelta(minutes=5)
-    insert(
+    tables.insert(
         "sensor_averages", sensor_id="sensor-02", day=start.date(), window_start=start,
         window_end=start + timedelta(minutes=5), avg_temperature=123.5, reading_count=4_711, min_temperature=1.0,
         max_temperature=2.0, processing_time=start,
@@ -185,25 +193,25 @@ def test_sensors_are_those_of_the_table_and_the_page_refreshes_by_itself(
     browser.until(lambda: "4,711" in str(browser.table("sensor-table")), "the new window appears without a reload")
 
 
-def test_sales_are_those_of_the_tables(browser: Browser, request: pytest.FixtureRequest) -> None:
+def test_sales_are_those_of_the_tables(browser: Browser, tables: Tables, request: pytest.FixtureRequest) -> None:
     end = naive(minutes=30)
     half = end.replace(minute=end.minute // 30 * 30, second=0, microsecond=0)
     for number in range(1, 6):
         for back in range(5):
             start = half.replace(minute=0) - timedelta(hours=back)
-            insert(
+            tables.insert(
                 "hourly_sales", day=start.date(), window_start=start, product_id=f"product-{number:03}",
                 window_end=start + timedelta(hours=1), total_sales=40 * number + 7 * back, last_updated=start,
             )  # fmt: skip
     for back in range(3):
         start = half - timedelta(minutes=30 * back)
         for rank in (1, 2, 3):
-            insert(
+            tables.insert(
                 "top_products", window_start=start, rank=rank, window_end=start + timedelta(minutes=30),
                 product_id=f"product-{rank + back:03}", total_sales=1_000 - 100 * rank - back, last_updated=start,
             )  # fmt: skip
     start = half.replace(minute=0)
-    insert(
+    tables.insert(
         "order_values", day=start.date(), window_start=start, window_end=start + timedelta(hours=1), orders=1_234,
         average_order_value=Decimal("56.789012"), last_updated=start,
     )  # fmt: skip
@@ -213,7 +221,7 @@ def test_sales_are_those_of_the_tables(browser: Browser, request: pytest.Fixture
     assert browser.table("orders")[0]["average value"] == "56.789012"
     key = f"top-{half:%Y%m%dT%H%M%S}"
     browser.until(lambda: len(browser.table(key)) == 3, "the newest ranking is shown")
-    stored = query("SELECT * FROM top_products WHERE window_start = %s", half)
+    stored = tables.query("SELECT * FROM top_products WHERE window_start = %s", half)
     assert browser.table(key) == [
         {"rank": str(row["rank"]), "product": row["product_id"], "sales": f"{row['total_sales']:,}"} for row in stored
     ]
@@ -221,19 +229,21 @@ def test_sales_are_those_of_the_tables(browser: Browser, request: pytest.Fixture
     picture(browser, request, "dashboard-sales", 1_150)
 
 
-def test_racks_and_their_alerts_are_those_of_the_tables(browser: Browser, request: pytest.FixtureRequest) -> None:
+def test_racks_and_their_alerts_are_those_of_the_tables(
+    browser: Browser, tables: Tables, request: pytest.FixtureRequest
+) -> None:
     assert adstream("produce", "racks", "--count", "50", "--keys", "2").returncode == 0
     for rack, warmth in (("all", 88.0), ("rack-01", 80.5), ("rack-02", 95.5)):
         for back in range(12):
             start = naive(minutes=5 * back + 10).replace(second=0, microsecond=0)
-            insert(
+            tables.insert(
                 "rack_temperatures", rack=rack, day=start.date(), window_start=start,
                 window_end=start + timedelta(minutes=10), avg_temperature=warmth - back % 4, readings=30,
                 last_updated=start,
             )  # fmt: skip
     changed = naive(minutes=12).replace(microsecond=0)
     for at, status in ((changed - timedelta(minutes=9), "normal"), (changed, "warning")):
-        insert(
+        tables.insert(
             "rack_alerts", rack="rack-02", day=at.date(), changed_at=at, status=status, temperature=102.5,
             last_updated=at,
         )  # fmt: skip
@@ -249,7 +259,7 @@ def test_racks_and_their_alerts_are_those_of_the_tables(browser: Browser, reques
 
 
 def test_the_ads_on_top_are_those_of_the_newest_window_in_the_table(
-    browser: Browser, job: Job, request: pytest.FixtureRequest
+    browser: Browser, tables: Tables, job: Job, request: pytest.FixtureRequest
 ) -> None:
     browser.open("")
     browser.until(lambda: len(browser.table("top-ads")) >= 10, "the top ads are shown")
@@ -261,11 +271,11 @@ def test_the_ads_on_top_are_those_of_the_newest_window_in_the_table(
         if said is None:
             return False
         start = datetime.fromisoformat(said[1])
-        stored = query("SELECT * FROM ad_metrics_by_window")
+        stored = tables.query("SELECT * FROM ad_metrics_by_window")
         rows = sorted(
             (row for row in stored if row["window_start"] == start), key=lambda row: (-row["total_cost"], row["ad_id"])
         )
-        totals = {row["ad_id"]: row for row in query("SELECT * FROM ad_metrics")}
+        totals = {row["ad_id"]: row for row in tables.query("SELECT * FROM ad_metrics")}
         expected = [
             {
                 "ad": row["ad_id"],
@@ -291,9 +301,9 @@ def test_the_ads_on_top_are_those_of_the_newest_window_in_the_table(
     picture(browser, request, "dashboard-ads", 1_600)
 
 
-def test_one_ad_is_shown_with_its_totals_and_windows(browser: Browser, job: Job) -> None:
+def test_one_ad_is_shown_with_its_totals_and_windows(browser: Browser, tables: Tables, job: Job) -> None:
     browser.open("?ad=ad-003")
-    total = query("SELECT * FROM ad_metrics WHERE ad_id = 'ad-003'")[0]
+    total = tables.query("SELECT * FROM ad_metrics WHERE ad_id = 'ad-003'")[0]
     expected = {
         "Clicks in all": f"{total['total_clicks']:,}",
         "Views in all": f"{total['total_views']:,}",
@@ -301,7 +311,7 @@ def test_one_ad_is_shown_with_its_totals_and_windows(browser: Browser, job: Job)
         "Cost per view in all": f"{total['avg_cost_per_view']}",
     }
     browser.until(lambda: expected.items() <= browser.figures().items(), f"its totals are {expected}")
-    stored = query("SELECT * FROM ad_metrics_by_window WHERE ad_id = 'ad-003' ALLOW FILTERING")
+    stored = tables.query("SELECT * FROM ad_metrics_by_window WHERE ad_id = 'ad-003' ALLOW FILTERING")
     browser.until_text(f"{len(stored)} windows, newest first")
     browser.driver.find_element("css selector", "details summary").click()
     browser.until(lambda: browser.table("windows"), "the windows are shown")
