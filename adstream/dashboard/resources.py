@@ -16,7 +16,7 @@ from adstream.replay import Checker
 from adstream.settings import Settings
 
 T = TypeVar("T")
-KEPT_SECONDS = 10.0
+KEPT_SECONDS = 5.0
 KAFKA_SECONDS = 5.0
 # Keys that were active since the dashboard began, so that one does not vanish from the list with its last event.
 _REMEMBERED = 200

@@ -79,7 +79,8 @@ class Browser:
 
         def offered() -> bool:
             box = self._box(label)
-            if box.get_attribute("aria-expanded") != "true":  # to scroll closes the list
+            # To scroll closes the list, and a refresh may come between two letters.
+            if (box.get_attribute("aria-expanded"), box.get_attribute("value")) != ("true", value):
                 self.driver.execute_script("arguments[0].scrollIntoView({block: 'center'})", box)
                 box.click()
                 box.send_keys(Keys.CONTROL, "a")
