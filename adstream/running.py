@@ -60,8 +60,10 @@ def _read(file: Path) -> RunningJob | None:
     try:
         entry = json.loads(file.read_text(encoding="utf-8"))
         # A process id is used again; together with the time of the start it is not.
-        started = psutil.Process(entry["pid"]).create_time()
-        if abs(started - entry["process_started"]) > _TOLERANCE_SECONDS:
+        process = psutil.Process(entry["pid"])
+        if abs(process.create_time() - entry["process_started"]) > _TOLERANCE_SECONDS:
+            return None
+        if process.status() == psutil.STATUS_ZOMBIE:  # killed, and nobody has asked how it ended
             return None
         return RunningJob(entry["job"], entry["pid"], entry["url"])
     except (OSError, ValueError, KeyError, TypeError, psutil.Error):

@@ -3,6 +3,8 @@
 import json
 import os
 import socket
+import subprocess
+import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -11,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
 
+import psutil
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from pyspark.sql.streaming.query import StreamingQuery
@@ -323,6 +326,18 @@ def test_what_a_killed_job_left_behind_is_not_listed(settings: Settings, entry: 
     folder.mkdir()
     (folder / "left.json").write_text(json.dumps(entry))
     assert running_jobs(settings) == []
+
+
+def test_a_killed_job_that_its_parent_has_not_waited_for_is_not_listed(settings: Settings) -> None:
+    folder = settings.data_dir / "running"
+    folder.mkdir()
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as job:
+        entry = {"job": "killed", "pid": job.pid, "url": "", "process_started": psutil.Process(job.pid).create_time()}
+        (folder / "killed.json").write_text(json.dumps(entry))
+        assert [each.job for each in running_jobs(settings)] == ["killed"]
+        job.kill()
+        os.waitid(os.P_PID, job.pid, os.WEXITED | os.WNOWAIT)  # it has ended, and stays a zombie
+        assert running_jobs(settings) == []
 
 
 def test_the_end_of_an_older_run_leaves_the_younger_ones_entry(settings: Settings, monitor: Monitor) -> None:
