@@ -92,6 +92,7 @@ class Topic:
         """After an outage the backlog comes in batches of bounded size."""
         options = {
             **_options(self.settings.kafka),
+            **_LARGE_FETCHES,
             **starting_at(self.start),
             "subscribe": self.name,
             "maxOffsetsPerTrigger": str(self.settings.spark.max_events_per_batch),
@@ -100,7 +101,11 @@ class Topic:
         return spark.readStream.format("kafka").options(**options).load()
 
     def batch_again(self, spark: SparkSession, checkpoint: Checkpoint, batch_id: int) -> DataFrame:
-        return topic_range(spark, self.settings.kafka, self.name, checkpoint.batch_offsets(self.name, batch_id))
+        """By consumers that stay: for each read Spark makes a group, and keeps its consumers for five minutes, together
+        with what they have fetched. A dead letter in every batch filled the heap that way.
+        """
+        ranges = checkpoint.batch_offsets(self.name, batch_id)
+        return topic_range(spark, self.settings.kafka, self.name, ranges, group=f"adstream-{self.name}-again")
 
 
 @dataclass(frozen=True)
@@ -164,13 +169,22 @@ def starting_at(start: str | datetime) -> dict[str, str]:
 
 
 def topic_range(
-    spark: SparkSession, settings: KafkaSettings, topic: str, ranges: Mapping[int, tuple[int, int]]
+    spark: SparkSession,
+    settings: KafkaSettings,
+    topic: str,
+    ranges: Mapping[int, tuple[int, int]],
+    *,
+    group: str | None = None,
 ) -> DataFrame:
-    """The messages of partition -> [first offset, end offset), with their `headers`."""
+    """The messages of partition -> [first offset, end offset), with their `headers`.
+
+    Reads of one `group` share their consumers, and fetch in small pieces.
+    """
     first = {topic: {str(partition): start for partition, (start, _) in ranges.items()}}
     end = {topic: {str(partition): stop for partition, (_, stop) in ranges.items()}}
     options: dict[str, Any] = {
         **_options(settings),
+        **(_LARGE_FETCHES if group is None else {"kafka.group.id": group}),
         "assign": json.dumps({topic: sorted(ranges)}),
         "startingOffsets": json.dumps(first),
         "endingOffsets": json.dumps(end),
@@ -183,7 +197,6 @@ def _options(settings: KafkaSettings) -> dict[str, str]:
     limit = str(int(settings.timeout_seconds * 1_000))
     return {
         **kafka.spark_options(settings),
-        **_LARGE_FETCHES,
         "kafka.request.timeout.ms": limit,
         "kafka.default.api.timeout.ms": limit,
         # Offsets that are gone stop the job: going on would skip events silently.

@@ -170,3 +170,18 @@ def test_a_message_that_was_sent_and_not_marked_is_sent_again_and_counted_once(
 
     pipeline.run(spark)
     assert pipeline.verified().fates == {"counted": 21, "duplicate": 1, "late": 0, "dead": 1}
+
+
+def test_batches_with_dead_letters_are_read_again_by_the_same_consumers(
+    spark: SparkSession, pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ADSTREAM_SPARK_MAX_EVENTS_PER_BATCH", "50")
+    pipeline.produce("--count", "400", "--over", "1m", "--broken", "0.2")
+    again = [line for line in pipeline.run(spark) if "dead-lettered" in line]
+    assert len(again) > 5, again
+
+    java = spark.sparkContext._jvm
+    beans = java.java.lang.management.ManagementFactory.getPlatformMBeanServer()
+    kept = beans.queryNames(java.javax.management.ObjectName("kafka.consumer:type=app-info,*"), None)
+    consumers = [name for name in map(str, kept.toArray()) if f"{pipeline.settings.topic.ads}-again" in name]
+    assert 0 < len(consumers) <= len(end_offsets(pipeline.settings, pipeline.settings.topic.ads)), consumers
