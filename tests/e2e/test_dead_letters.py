@@ -4,6 +4,7 @@ import json
 import re
 from dataclasses import replace
 
+import psutil
 import pytest
 from confluent_kafka import Producer
 from pyspark.sql import SparkSession
@@ -175,13 +176,16 @@ def test_a_message_that_was_sent_and_not_marked_is_sent_again_and_counted_once(
 def test_batches_with_dead_letters_are_read_again_by_the_same_consumers(
     spark: SparkSession, pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """A consumer for each read would stay for five minutes, with all that it has fetched and two connections."""
     monkeypatch.setenv("ADSTREAM_SPARK_MAX_EVENTS_PER_BATCH", "50")
-    pipeline.produce("--count", "400", "--over", "1m", "--broken", "0.2")
-    again = [line for line in pipeline.run(spark) if "dead-lettered" in line]
-    assert len(again) > 5, again
+    pipeline.produce("--count", "600", "--over", "1m", "--broken", "0.2")
+    port = int(pipeline.settings.kafka.bootstrap_servers.rpartition(":")[2])
+    driver = psutil.Process(spark.sparkContext._jvm.java.lang.ProcessHandle.current().pid())
 
-    java = spark.sparkContext._jvm
-    beans = java.java.lang.management.ManagementFactory.getPlatformMBeanServer()
-    kept = beans.queryNames(java.javax.management.ObjectName("kafka.consumer:type=app-info,*"), None)
-    consumers = [name for name in map(str, kept.toArray()) if f"{pipeline.settings.topic.ads}-again" in name]
-    assert 0 < len(consumers) <= len(end_offsets(pipeline.settings, pipeline.settings.topic.ads)), consumers
+    def connections() -> int:
+        return sum(bool(each.raddr) and each.raddr.port == port for each in driver.net_connections())
+
+    before = connections()
+    again = [line for line in pipeline.run(spark) if "dead-lettered" in line]
+    assert len(again) >= 10, again
+    assert 0 < connections() - before < 2 * len(again)
