@@ -167,6 +167,20 @@ def chosen_day(key: str) -> date | None:
     return day if isinstance(day, date) else None
 
 
+def chosen(what: str, topic: str, most: int) -> tuple[list[str], date | None]:
+    """The topic's keys that the viewer chose or typed, else the `most` active ones, and the day, if one is chosen."""
+    known = active(topic)
+    left, right = st.columns([5, 2])
+    with left:
+        asked = st.multiselect(
+            f"{what.capitalize()}s", sorted(known), key=f"{what}s", accept_new_options=True, max_selections=20,
+            help="Choose some, or type their names. Empty: the most active.",
+        )  # fmt: skip
+    with right:
+        day = chosen_day(f"{what}-day")
+    return asked or sorted(known[:most]), day
+
+
 def days(asked: date | None) -> list[date]:
     """The days to look at, newest first: events may be stamped a little ahead, so tomorrow is one of them."""
     if asked is not None:

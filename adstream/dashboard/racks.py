@@ -19,16 +19,7 @@ def page() -> None:
 
 @st.fragment(run_every=elements.REFRESH_SECONDS)
 def _racks() -> None:
-    known = elements.active("rack_readings")
-    left, right = st.columns([5, 2])
-    with left:
-        asked = st.multiselect(
-            "Racks", sorted(known), key="racks", accept_new_options=True, max_selections=20,
-            help="Choose some, or type their names. Empty: the most active.",
-        )  # fmt: skip
-    with right:
-        day = elements.chosen_day("rack-day")
-    racks = asked or sorted(known[:_SHOWN])
+    racks, day = elements.chosen("rack", "rack_readings", _SHOWN)
     if not racks:
         elements.nothing_yet("No rack has sent a reading yet", *_RUN)
         return

@@ -16,16 +16,7 @@ def page() -> None:
 
 @st.fragment(run_every=elements.REFRESH_SECONDS)
 def _sensors() -> None:
-    known = elements.active("sensor_readings")
-    left, right = st.columns([5, 2])
-    with left:
-        asked = st.multiselect(
-            "Sensors", sorted(known), key="sensors", accept_new_options=True, max_selections=20,
-            help="Choose some, or type their ids. Empty: the most active.",
-        )  # fmt: skip
-    with right:
-        day = elements.chosen_day("sensor-day")
-    sensors = asked or sorted(known[:_SHOWN])
+    sensors, day = elements.chosen("sensor", "sensor_readings", _SHOWN)
     if not sensors:
         elements.nothing_yet("No sensor has sent a reading yet", *_RUN)
         return
