@@ -105,14 +105,16 @@ def reports(query: StreamingQuery, *, after: int, writer: BatchWriter) -> Iterat
 def _since(query: StreamingQuery, after: int) -> list[Any]:
     """Spark's progress documents from the first one after batch `after` on, of those that it still keeps.
 
-    Read from the newest backwards: each costs a call into the JVM, and PySpark's `recentProgress` asks for all hundred.
+    Read from the newest backwards: each costs a call into the JVM, and PySpark's `recentProgress` asks for all hundred,
+    which a job without data would do five times a second.
     As JSON, because PySpark's own objects hold the offsets as the text of a Python dict.
     """
     kept: Any = query._jsq.recentProgress()
     found: list[Any] = []
     for place in reversed(range(len(kept))):
         progress = json.loads(kept[place].json())
-        if progress["batchId"] <= after:
+        # An idle trigger reports the id of the batch to come: all before it is known, if that is the next one.
+        if progress["batchId"] <= after + ("addBatch" not in progress["durationMs"]):
             break
         found.insert(0, progress)
     return found
