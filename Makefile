@@ -40,21 +40,24 @@ tour: $(STAMP) ## the life of a pipeline, step by step, in a quarter of an hour
 
 test: lint warm test-quick test-patterns test-e2e test-containers test-browser ## all tests, on real services
 
+# Two processes, each with a Spark of its own; the tests on real services share one stack, and run one by one.
+PARALLEL := -n 2 --dist loadfile
+
 test-unit: lint test-quick ## the checks and tests that need no service
 
 .PHONY: test-quick
 test-quick: $(STAMP)
-	$(BIN)/pytest $(wildcard tests/unit tests/property)
+	$(BIN)/pytest $(PARALLEL) $(wildcard tests/unit tests/property)
 
 test-patterns: $(STAMP) warm ## every pattern as batch, stream, shuffled and with a crash; no service either
-	$(BIN)/pytest tests/patterns
+	$(BIN)/pytest $(PARALLEL) tests/patterns
 
 test-e2e: $(STAMP) warm ## the tests on real services alone, with the faults that take little time
-	$(BIN)/pytest tests/e2e tests/faults -m "not thorough"
+	$(BIN)/pytest tests/e2e tests/faults -m 'not thorough'
 
 .PHONY: test-containers
 test-containers: $(STAMP)
-	$(BIN)/pytest tests/compose -m "not thorough"
+	$(BIN)/pytest tests/compose -m 'not thorough'
 
 .PHONY: test-browser
 test-browser: $(STAMP) warm ## the dashboard in Chromium, on real services; skipped where there is none

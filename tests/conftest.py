@@ -12,7 +12,9 @@ from pyspark.sql import SparkSession
 
 from adstream.provision import prepare
 from adstream.settings import Settings
-from stack import local
+from stack import local, parts
+from stack.java import find_java
+from streaming.class_archive import java_option
 from streaming.session import open_session
 from tests.e2e.pipeline import Pipeline, make_ad_tables
 from tests.installed import Installed, install
@@ -51,7 +53,10 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     settings = Settings()
     settings.data_dir = tmp_path_factory.mktemp("spark")
     settings.spark = settings.spark.model_copy(update={"ui": False})
-    session = open_session(settings, "tests", lakehouse=True)
+    parts.ensure(settings.stack)
+    # It lives for minutes: what Java's second compiler costs meanwhile it would not live to earn.
+    options = f"{java_option(settings.stack, find_java(settings.stack.java_home))} -XX:TieredStopAtLevel=1"
+    session = open_session(settings, "tests", lakehouse=True, java_options=options)
     yield session
     session.stop()
 
