@@ -8,6 +8,7 @@ import json
 import os
 import platform
 import statistics
+import timeit
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from rich.table import Table
 
 DOCS = Path(os.environ.get("BENCH_DOCS") or Path(__file__).parents[1] / "docs")
 PAGE = DOCS / "performance.md"
-_LOAD = os.getloadavg()[0]
+_LOAD, _TIMES = os.getloadavg()[0], psutil.cpu_times()
 
 
 def machine() -> str:
@@ -28,8 +29,19 @@ def machine() -> str:
 
 
 def conditions() -> str:
-    """The machine, and how busy it was when the benchmark began and is now."""
-    return f"Machine: {machine()}; load average {_LOAD:.1f} before and {os.getloadavg()[0]:.1f} after."
+    """The machine, how busy it was at first and is now, and how fast: a shared one is not always alike."""
+    times = psutil.cpu_times()
+    stolen = getattr(times, "steal", 0.0) - getattr(_TIMES, "steal", 0.0)
+    share = stolen / max(1.0, sum(times) - sum(_TIMES))
+    return (
+        f"Machine: {machine()}; load average {_LOAD:.1f} before and {os.getloadavg()[0]:.1f} after; {share:.0%} of its "
+        f"time went to others on the host; a million additions in Python took {_addition():.0f} ms."
+    )
+
+
+def _addition() -> float:
+    """Milliseconds for a million additions, the best of five times."""
+    return min(timeit.repeat("total += 1", "total = 0", number=1_000_000, repeat=5)) * 1_000
 
 
 def spread(values: Sequence[float], digits: int = 1) -> str:
