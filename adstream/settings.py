@@ -185,6 +185,7 @@ class SparkSettings(_Section):
     driver_memory: str = Field(default="1g", pattern=r"^\d+[mg]$")
     shuffle_partitions: int = Field(default=2, ge=1, le=10_000)
     state_store: Literal["rocksdb", "memory"] = "rocksdb"
+    count_state_rows: bool = False
     max_events_per_batch: int = Field(default=500_000, ge=1)
     ui: bool = True
     log_level: Literal["ERROR", "WARN", "INFO", "DEBUG"] = "WARN"

@@ -151,7 +151,7 @@ def state(progress: Mapping[str, Any]) -> dict[str, State]:
         same = sum(each.split(" ")[0] == name for each in found)
         key = f"{name} {same + 1}" if same else name
         disk = operator["customMetrics"].get("rocksdbSstFileSize")
-        # RocksDB counts no rows as we set it (streaming.session), and says 0.
+        # RocksDB says 0 unless it is told to count (streaming.session).
         rows = operator["numRowsTotal"] or (0 if disk is None else None)
         found[key] = State(rows, operator["memoryUsedBytes"], disk or 0)
     return found

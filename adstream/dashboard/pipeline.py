@@ -17,6 +17,7 @@ _MOST_BYTES = 512
 # Read again field by field, up to this size.
 _LARGEST_READ = 65_536
 _LETTERS_SHOWN = 50
+_NOT_COUNTED = "ADSTREAM_SPARK_COUNT_STATE_ROWS=true would count the rows of state"
 
 
 def page() -> None:
@@ -63,8 +64,7 @@ def _show(found: health.Health) -> None:
         }
     )
     behind = f"the watermark is {elements.ago(watermark)}" if watermark else "no watermark yet"
-    # RocksDB is not asked to count them (docs/performance.md).
-    rows = f"{newest['state_rows']:,} rows of state" if newest["state_rows"] else "rows of state are not counted"
+    rows = f"{newest['state_rows']:,} rows of state" if newest["state_rows"] else _NOT_COUNTED
     st.caption(f"Batch {newest['batch_id']}, committed {elements.ago(newest['at'])}; {behind}; {rows}")
     _charts(found)
     title = f"Of {sums['events']:,} events in the last {len(found.batches):,} batches"

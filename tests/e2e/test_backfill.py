@@ -166,6 +166,7 @@ def test_what_cannot_be_asked_for_is_refused_in_one_line(past: Past) -> None:
     assert "--from soon is no moment" in one_line(adstream("backfill", "ad-metrics", "--from", "soon"))
 
 
+@pytest.mark.thorough
 def test_late_events_and_replayed_dead_letters_are_counted_while_the_job_runs(past: Past) -> None:
     pipeline = past.pipeline
     past.two_hours()
