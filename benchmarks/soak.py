@@ -46,7 +46,8 @@ BATCH = re.compile(r"batch \d+ · ([\d,]+) events in ([\d.]+) s")
 
 MEMORY, BATCH_TIME, DISK, LAG = "memory, MiB", "time of a batch, s", "disk, MiB", "events not yet counted"
 PER_ID, PER_MESSAGE = "checkpoint, bytes for each id that it keeps", "topic, bytes a message"
-PANELS = (MEMORY, BATCH_TIME, DISK, LAG)
+PROCESSORS = "processors' time, %"
+PANELS = (MEMORY, BATCH_TIME, DISK, LAG, PROCESSORS, PER_ID)
 # Growth over the second half that still counts as flat, as a share of the mean. What is missing here is only shown.
 BOUNDS = {MEMORY: 0.10, BATCH_TIME: 0.25, LAG: 0.25, PER_ID: 0.10, PER_MESSAGE: 0.10}
 JVM = "job, JVM"
@@ -87,7 +88,7 @@ def series(samples: Sequence[Sample], panel: str) -> dict[str, list[float]]:
 def judge(minutes: Sequence[float], samples: Sequence[Sample]) -> list[Judged]:
     return [
         Judged(name if name == panel else f"{panel}: {name}", *growth(minutes, values), BOUNDS.get(panel))
-        for panel in (*PANELS, PER_ID, PER_MESSAGE)
+        for panel in (*PANELS, PER_MESSAGE)
         for name, values in series(samples, panel).items()
     ]
 
@@ -100,6 +101,7 @@ class Watched:
         self._before: list[tuple[float, int]] = []
         self.events = 0
         self.seconds = 0.0
+        psutil.cpu_times_percent()  # each call tells the shares since the one before
         threading.Thread(target=self._listen, daemon=True).start()
 
     def _listen(self) -> None:
@@ -127,11 +129,15 @@ class Watched:
             "topic": sum(size(each) for each in (data / "kafka" / "logs").glob(f"{topic}-*")),
             "Cassandra": size(data / "cassandra"),
         }
+        shares = psutil.cpu_times_percent()
+        taken = getattr(shares, "steal", 0.0)
+        here = 100.0 - shares.idle - getattr(shares, "iowait", 0.0) - taken
         return {
             MEMORY: {name: used / MIB for name, used in self._memory(data).items()},
             BATCH_TIME: {BATCH_TIME: self.seconds},
             DISK: {name: used / MIB for name, used in disk.items()},
             LAG: {LAG: sent - self.events},
+            PROCESSORS: {"here": here, "others on the host": taken},
             PER_ID: {PER_ID: disk["checkpoint"] / max(1, self._ids())},
             PER_MESSAGE: {PER_MESSAGE: disk["topic"] / max(1, kept)},
         }
@@ -275,19 +281,19 @@ def report(
         said += f" Not proved: {found['not_proved']}." if found["not_proved"] else ""
 
     def draw(figure: Figure) -> None:
-        for axes, panel in zip(figure.subplots(2, 2, sharex=True).flat, PANELS, strict=True):
+        for axes, panel in zip(figure.subplots(3, 2, sharex=True).flat, PANELS, strict=True):
             for (name, values), colour in zip(series(samples, panel).items(), plots.COLOURS, strict=False):
                 axes.plot(times, values, color=colour, label=name, linewidth=1.2)
             axes.set_title(panel, fontsize="medium")
             axes.set_ylim(bottom=0)
             axes.yaxis.set_major_formatter(plots.PLAIN)
             plots.tidy(axes, "y")
-            if panel in (MEMORY, DISK):
+            if panel in (MEMORY, DISK, PROCESSORS):
                 axes.legend(fontsize="x-small", frameon=False, ncols=2)
-        for axes in figure.axes[2:]:
+        for axes in figure.axes[-2:]:
             axes.set_xlabel("minutes")
 
-    shown = page.plot("soak", "Memory, time of a batch, disk and lag over the soak", draw, height=6.0)
+    shown = page.plot("soak", "Memory, time of a batch, disk, lag and processors over the soak", draw, height=8.0)
     runs = {"minutes": times, "samples": samples, "verified": found}
     page.write("soak", [load, said, page.conditions()], HEAD, lines, picture=shown, runs=runs)
 

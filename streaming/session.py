@@ -31,9 +31,15 @@ _AVRO_LIMITS = " ".join(
     f"-Dorg.apache.avro.limits.{what}={_AVRO_LIMIT}"
     for what in ("string.maxLength", "bytes.maxLength", "collectionItems.maxLength")
 )
+# Starting, and each batch's planning, is much code that runs little. HotSpot's second compiler takes a core away from it
+# for minutes; asked five times later, it leaves that code to the first one (docs/performance.md, "Starting Spark").
+_SECOND_COMPILER = " ".join(
+    f"-XX:Tier4{what}Threshold={usual * 5}"
+    for what, usual in (("Invocation", 5_000), ("MinInvocation", 600), ("Compile", 15_000), ("BackEdge", 40_000))
+)
 # Python's transformWithState overflows the stream thread's stack with the default of 1 MB.
 # Spark makes one long method of decoding and judging; beyond 8 kB of bytecode HotSpot would only interpret it.
-_JAVA_OPTIONS = f"-Duser.timezone=UTC -Xss16m -XX:-DontCompileHugeMethods {_AVRO_LIMITS}"
+_JAVA_OPTIONS = f"-Duser.timezone=UTC -Xss16m -XX:-DontCompileHugeMethods {_SECOND_COMPILER} {_AVRO_LIMITS}"
 
 # What Spark's pages, plans and logs do not show, by its name or its value: Spark's own default, and Kafka's logins.
 _SECRETS = "(?i)secret|password|token|access[.]?key|jaas"

@@ -64,7 +64,7 @@ def test_a_leak_is_not_flat_and_what_falls_is() -> None:
     minutes = [float(minute) for minute in range(21)]
 
     def look(minute: float) -> soak.Sample:
-        empty: soak.Sample = {panel: {} for panel in (*soak.PANELS, soak.PER_ID, soak.PER_MESSAGE)}
+        empty: soak.Sample = {panel: {} for panel in (*soak.PANELS, soak.PER_MESSAGE)}
         grows, falls = {"leak": 100.0 + 10 * minute}, {soak.BATCH_TIME: 100.0 - minute}
         return empty | {soak.MEMORY: grows, soak.BATCH_TIME: falls, soak.DISK: grows}
 
