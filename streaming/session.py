@@ -31,8 +31,8 @@ _AVRO_LIMITS = " ".join(
     f"-Dorg.apache.avro.limits.{what}={_AVRO_LIMIT}"
     for what in ("string.maxLength", "bytes.maxLength", "collectionItems.maxLength")
 )
-# Starting, and each batch's planning, is much code that runs little. HotSpot's second compiler takes a core away from it
-# for minutes; asked five times later, it leaves that code to the first one (docs/performance.md, "Starting Spark").
+# Starting, and planning a batch, is much code that runs little. HotSpot's second compiler takes a core away from it for
+# minutes; asked five times later, it leaves that code to the first one (docs/performance.md, "Starting Spark").
 _SECOND_COMPILER = " ".join(
     f"-XX:Tier4{what}Threshold={usual * 5}"
     for what, usual in (("Invocation", 5_000), ("MinInvocation", 600), ("Compile", 15_000), ("BackEdge", 40_000))
