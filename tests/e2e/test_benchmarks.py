@@ -5,11 +5,15 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
+from pyspark.sql import SparkSession
 
 from adstream.settings import Settings
+from benchmarks import latency, page, rates
 
 ROOT = Path(__file__).parents[2]
 
@@ -21,8 +25,21 @@ def docs(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.fixture
+def here(docs: Path, stack: Settings, spark: SparkSession, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Benchmarks in this process and the JVM that tests have already, in a session whose options they may change."""
+    monkeypatch.setattr(page, "DOCS", docs)
+    monkeypatch.setattr(page, "PAGE", docs / "performance.md")
+    for module in (latency, rates):
+        monkeypatch.setattr(module, "spark_session", lambda *_: nullcontext(spark.newSession()))
+    before = dict(os.environ)
+    yield docs
+    os.environ.clear()
+    os.environ.update(before)
+
+
 def run(docs: Path, module: str, *options: str, exit_codes: tuple[int, ...] = (0,)) -> str:
-    """Run one to its end; its table, single runs and plot must be there. Returns its part of the page."""
+    """Run one to its end, as a command. Returns its part of the page."""
     done = subprocess.run(
         [sys.executable, "-m", f"benchmarks.{module}", *options],
         env=os.environ | {"PYTHONPATH": str(ROOT), "BENCH_DOCS": str(docs)},
@@ -32,10 +49,15 @@ def run(docs: Path, module: str, *options: str, exit_codes: tuple[int, ...] = (0
         check=False,
     )
     assert done.returncode in exit_codes, done.stdout + done.stderr
+    return written(docs, module)
+
+
+def written(docs: Path, module: str) -> str:
+    """Its table, single runs and plot must be there. Returns its part of the page."""
     assert json.loads((docs / "results" / f"{module}.json").read_text(encoding="utf-8"))["runs"]
     assert (docs / "images" / f"{module}.png").stat().st_size > 1_000
-    page = (docs / "performance.md").read_text(encoding="utf-8")
-    part = page.partition(f"<!-- {module}: begin -->")[2].partition(f"<!-- {module}: end -->")[0]
+    text = (docs / "performance.md").read_text(encoding="utf-8")
+    part = text.partition(f"<!-- {module}: begin -->")[2].partition(f"<!-- {module}: end -->")[0]
     assert f"images/{module}.png" in part
     return part
 
@@ -46,6 +68,12 @@ def test_the_sinks_benchmark_runs_and_writes_its_results(stack: Settings, docs: 
     assert "| batches of 100 by replica set |" in part
 
 
+def test_the_dashboards_benchmark_runs_the_page_in_both_states(stack: Settings, docs: Path) -> None:
+    part = run(docs, "dashboard", "--rows", "6000", "--active", "2", "--runs", "2")
+    assert "| 2 and 480 |" in part, part
+    assert "| 6,000 and 8,640 |" in part, part
+
+
 @pytest.mark.thorough
 def test_throughput_runs(stack: Settings, docs: Path) -> None:
     part = run(docs, "throughput", "--messages", "2000", "--rounds", "1", "--no-peers")
@@ -53,16 +81,16 @@ def test_throughput_runs(stack: Settings, docs: Path) -> None:
         assert f"| {name}" in part, part
 
 
-@pytest.mark.thorough
-def test_latency_runs_and_sees_every_probe(stack: Settings, docs: Path) -> None:
-    part = run(docs, "latency", "--rate", "100", "--trigger", "0", "--seconds", "3", "--warm", "1", "--compiling", "3")
+def test_latency_runs_and_sees_every_probe(here: Path) -> None:
+    latency.main(rate=[100], trigger=[0], seconds=3, warm=1, compiling=3)
+    part = written(here, "latency")
     (line,) = [line.split(" | ") for line in part.splitlines() if line.startswith("| 100 ")]
     assert line[6] == "0", part
 
 
-@pytest.mark.thorough
-def test_rates_runs_from_the_producer_to_the_whole_plan(stack: Settings, docs: Path) -> None:
-    part = run(docs, "rates", "--messages", "2000", "--rounds", "1")
+def test_rates_runs_from_the_producer_to_the_whole_plan(here: Path) -> None:
+    rates.main(messages=2_000, rounds=1)
+    part = written(here, "rates")
     for name in ("producer", "debug consumer", "Spark: reading", "... and from_avro", "... and the windows"):
         assert f"| {name}" in part, part
 
