@@ -57,15 +57,10 @@ def fill(settings: Settings, ads: list[str], windows: range, now: datetime) -> N
     writer.finish()
 
 
-def open_page(ad: str) -> AppTest:
-    opened = AppTest.from_file(str(APP), default_timeout=60)
-    opened.query_params["ad"] = ad
-    return opened
-
-
 def runs_of(ad: str, count: int) -> list[float]:
     """Milliseconds of each run of the page; the first one, which is not counted, opens the session."""
-    opened, found = open_page(ad), []
+    opened, found = AppTest.from_file(str(APP), default_timeout=60), []
+    opened.query_params["ad"] = ad
     for turn in range(count + 1):
         began = time.perf_counter()
         opened.run()
