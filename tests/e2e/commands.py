@@ -22,6 +22,7 @@ from adstream.registry import RegistryClient
 from adstream.settings import Settings
 
 SECONDS = 300
+BROKER_SESSION_SECONDS = 9.0  # Kafka's broker.session.timeout.ms, as it comes
 # A tenth of everything that can be wrong with events.
 MIX = ("--ads", "12", "--late", "0.05", "--out-of-order", "0.1", "--duplicates", "0.1", "--broken", "0.1")
 
@@ -81,15 +82,19 @@ def delete_before(settings: Settings, topic: str, ends: Mapping[int, int]) -> No
 
 
 def await_leaders(settings: Settings, topic: str) -> None:
-    """Wait until a broker that was frozen leads its partitions again: until then its controller takes it for dead."""
-    deadline = time.monotonic() + 90
-    while True:
+    """Wait until a broker that was frozen leads its partitions, and its controller will not take it for dead any more.
+
+    Just after it goes on it still leads; whether it was away for too long is decided within a session's time.
+    """
+    deadline, leads = time.monotonic() + 90, None
+    while leads is None or time.monotonic() < leads + BROKER_SESSION_SECONDS:
+        assert time.monotonic() < deadline
         try:
             end_offsets(settings, topic)
-            return
+            leads = leads or time.monotonic()
         except ServiceUnavailable:
-            assert time.monotonic() < deadline
-            time.sleep(0.2)
+            leads = None
+        time.sleep(0.2)
 
 
 def limit_messages(settings: Settings, topic: str, most_bytes: int) -> None:
