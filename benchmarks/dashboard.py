@@ -6,7 +6,6 @@ active, and Cassandra for their newest windows, and draws. These windows are the
 those of the days before, and other ads.
 """
 
-import logging
 import math
 import statistics
 import time
@@ -22,7 +21,7 @@ from rich.console import Console
 from streamlit.testing.v1 import AppTest
 
 from adstream import dashboard
-from adstream.dashboard import resources
+from adstream.dashboard.tails import active_keys
 from adstream.settings import Settings
 from benchmarks import page, plots
 from benchmarks.pipeline import command, own_pipeline, produce
@@ -77,11 +76,10 @@ def main(
     runs: Annotated[int, typer.Option(min=1, help="Runs of the page in each state.")] = 40,
 ) -> None:
     """Measure, and write the results."""
-    logging.getLogger("streamlit").setLevel(logging.ERROR)  # it misses the browser
     settings, console = own_pipeline(), Console(highlight=False)
     produce(settings, settings.topic.ads, EVENTS, Mix(keys=active))
     now = datetime.now(UTC).replace(second=0, microsecond=0)
-    ads = resources.keys("ads")()
+    ads = active_keys(settings, settings.topic.ads)
     fill(settings, ads, range(RECENT), now)
     results = {f"{len(ads):,} and {len(ads) * RECENT:,}": runs_of(ads[0], runs)}
     console.print("measured with few rows; now many are written")
