@@ -1,8 +1,8 @@
 """What Spark's Python workers do between our functions, made cheap. It is most of their time where batches are small.
 
 Before each task a worker has the import system forget what it knows. Python 3.11 answers by reading the directories of
-all zip files on its path again, in Python: Spark puts its core jar there, with 5,000 entries. After each task the
-worker collects garbage, and goes through every module that is loaded (docs/performance.md has the figures).
+all zip files on its path again, in Python: on a cluster Spark puts its core jar there, with 5,000 entries. After each
+task the worker collects garbage, and goes through every module that is loaded (docs/performance.md has the figures).
 """
 
 import gc

@@ -11,6 +11,7 @@ from importlib import resources
 from pathlib import Path
 
 import psutil
+import pyspark
 from py4j.protocol import Py4JError  # type: ignore[import-untyped]
 from pyspark import SparkContext
 from pyspark.errors import PySparkRuntimeError
@@ -43,6 +44,8 @@ _JAVA_OPTIONS = f"-Duser.timezone=UTC -Xss16m -XX:-DontCompileHugeMethods {_SECO
 
 # What Spark's pages, plans and logs do not show, by its name or its value: Spark's own default, and Kafka's logins.
 _SECRETS = "(?i)secret|password|token|access[.]?key|jaas"
+
+_LOCAL_WORKERS = resources.files("streaming") / "worker-python"
 
 _CLASS_PATH = "spark.driver.extraClassPath"
 
@@ -121,9 +124,11 @@ def open_session(
     alone = where.startswith("local")
     if alone or "//127.0.0.1:" in where:
         os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"
-    # Workers run the system's Python unless told otherwise.
-    os.environ["PYSPARK_PYTHON"] = sys.executable if alone else spark.executor_python
+    # The environment may name another Spark, and workers run the system's Python unless told otherwise.
+    os.environ["SPARK_HOME"] = str(Path(pyspark.__file__).parent)
+    os.environ["PYSPARK_PYTHON"] = str(_LOCAL_WORKERS if alone else spark.executor_python)
     os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
+    os.environ["PYSPARK_DRIVER_PYTHONPATH"] = os.environ.get("PYTHONPATH", "")
     jars = [*parts.jars("spark"), *(parts.jars("lakehouse") if lakehouse else ())]
     if java_options is None:
         java_options = class_archive.java_option(settings.stack, found)
