@@ -40,7 +40,7 @@ tour: $(STAMP) ## the life of a pipeline, step by step, in a quarter of an hour
 
 test: lint warm test-quick test-patterns test-e2e test-containers test-browser ## all tests, on real services
 
-# Two processes, each with a Spark of its own; the tests on real services share one stack, and run one by one.
+# Two processes, each with a Spark of its own.
 PARALLEL := -n 2 --dist loadfile
 
 test-unit: lint test-quick ## the checks and tests that need no service
@@ -52,8 +52,19 @@ test-quick: $(STAMP)
 test-patterns: $(STAMP) warm ## every pattern as batch, stream, shuffled and with a crash; no service either
 	$(BIN)/pytest $(PARALLEL) tests/patterns
 
+# Two runs at once, each with services of its own: a test on services waits half of its time. They are not processes of
+# xdist, which gives those ten seconds to end, and stopping services takes longer.
 test-e2e: $(STAMP) warm ## the tests on real services alone, with the faults that take little time
-	$(BIN)/pytest tests/e2e tests/faults -m 'not thorough'
+	$(MAKE) -j2 test-flows test-operations
+
+OPERATIONS := $(addprefix tests/e2e/test_,$(addsuffix .py,credentials dead_letters secured stack tour verify))
+
+.PHONY: test-flows test-operations
+test-flows: $(STAMP)
+	$(BIN)/pytest tests/e2e $(addprefix --ignore=,$(OPERATIONS)) -m 'not thorough'
+
+test-operations: $(STAMP)
+	$(BIN)/pytest $(OPERATIONS) tests/faults -m 'not thorough'
 
 .PHONY: test-containers
 test-containers: $(STAMP)
