@@ -38,7 +38,8 @@ demo: $(STAMP) ## from an empty machine to ad_metrics in cqlsh
 tour: $(STAMP) ## the life of a pipeline, step by step, in a quarter of an hour
 	@$(BIN)/adstream tour
 
-test: lint warm test-quick test-patterns test-e2e test-containers test-browser ## all tests, on real services
+test: lint warm test-quick test-patterns ## all tests, on real services
+	$(MAKE) -j2 test-flows test-operations test-containers test-browser
 
 # Two processes, each with a Spark of its own.
 PARALLEL := -n 2 --dist loadfile
@@ -52,8 +53,8 @@ test-quick: $(STAMP)
 test-patterns: $(STAMP) warm ## every pattern as batch, stream, shuffled and with a crash; no service either
 	$(BIN)/pytest $(PARALLEL) tests/patterns
 
-# Two runs at once, each with services of its own: a test on services waits half of its time. They are not processes of
-# xdist, which gives those ten seconds to end, and stopping services takes longer.
+# Two runs at once, each with services of its own: a test on services waits for much of its time. They are not processes
+# of xdist, which gives those ten seconds to end, and stopping services takes longer.
 test-e2e: $(STAMP) warm ## the tests on real services alone, with the faults that take little time
 	$(MAKE) -j2 test-flows test-operations
 

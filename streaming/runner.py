@@ -40,16 +40,15 @@ from adstream.settings import Settings
 from streaming.batch import BatchWriter, NewWriterSchema, StopRequested
 from streaming.checkpoint import Checkpoint, damage, first_cause, held
 from streaming.job import Job
-from streaming.judge import counted
-from streaming.late import Late, by_windows, count_late, exact, pairs_again
-from streaming.observed import Observed, RunningBatch
+from streaming.late_batches import LateBatches
+from streaming.observed import RunningBatch
 from streaming.pipeline import Pipeline, known_writers
-from streaming.progress import BatchReport, replayed, reports, with_late
+from streaming.progress import BatchReport, replayed, reports
 from streaming.quarantine import CRASHES, Ranges, culprits
-from streaming.sinks import dead_letters, late_events
+from streaming.sinks import dead_letters
 from streaming.sinks.cassandra import close_session
 from streaming.sinks.ranking import TopProducts
-from streaming.sinks.sink import Sink, Stamp, into_all
+from streaming.sinks.sink import Sink, into_all
 from streaming.sinks.tables import Tables
 from streaming.sources import Source, Topic, topic_range
 
@@ -118,6 +117,13 @@ class Runner:
         self._pipeline = Pipeline(job, {}, json=True)
         self._timestamps: Callable[[], int] = leases.now_micros
         self._tables = tables_of(self._sinks)
+        self._late = LateBatches(
+            job,
+            self._checkpoint,
+            self._judged_again,
+            table=settings.cassandra if self._tables else None,
+            notice=listener.notice,
+        )
         self._before: str | None = None
         self._counts = False
 
@@ -263,7 +269,7 @@ class Runner:
         writer = BatchWriter(
             write=into_all([sink.open(spark, self._settings, rows.schema) for sink in self._sinks]),
             observed=running,
-            keep_late=self._keep_late,
+            keep_late=self._late.running,
             reread=self._judged_again,
             publish=self._publish,
             registered=lambda: set(self._writers()),
@@ -318,24 +324,6 @@ class Runner:
             self._listener.notice("no message alone is the cause")
         return bool(found)
 
-    def _keep_late(self, batch_id: int, seen: Observed, stamp: Stamp) -> Late:
-        """The running batch's late events, where the job decides lateness; they are in their table afterwards."""
-        if self._job.lateness is None or not seen.late:
-            return Late(seen.late)
-        pairs = seen.late_pairs
-        if not exact(pairs, seen.late):
-            messages = self._judged_again(batch_id)
-            if messages is None:
-                return Late(seen.late)
-            pairs = pairs_again(messages, self._job)
-        late = by_windows(pairs, self._job)
-        self._write_late(batch_id, late, stamp)
-        return late
-
-    def _write_late(self, batch_id: int, late: Late, stamp: Stamp) -> None:
-        if self._tables:
-            late_events.write(self._settings.cassandra, late, self._job.name, self._checkpoint.id, batch_id, stamp)
-
     def _publish(self, dead: DataFrame) -> None:
         if self._publishes_dead_letters:
             dead_letters.publish(dead, self._settings.kafka, self._settings.topic.dead_letters, self._job.name)
@@ -372,7 +360,7 @@ class Runner:
                 ended = True
             self._listener.polled(query)
             for report in reports(query, after=last, writer=writer):
-                self._listener.batch(self._with_dropped(report, writer))
+                self._listener.batch(self._late.committed(report, writer.written))
                 last = report.batch_id
                 committed += 1
             if self._stopping.is_set() and not ended:
@@ -383,22 +371,6 @@ class Runner:
                 if not query.status["isTriggerActive"]:
                     query.stop()
         return committed
-
-    def _with_dropped(self, report: BatchReport, writer: BatchWriter) -> BatchReport:
-        """The report with what Spark's watermark dropped, in events; they are written down, too."""
-        report = replace(report, late_option=self._job.late_option)
-        dropped = report.dropped_by_watermark
-        if not dropped or self._job.lateness is not None:
-            return replace(report, alarm=dropped > 0)
-        messages = self._judged_again(report.batch_id)
-        if messages is None:
-            return with_late(report, Late(dropped))
-        late = count_late(counted(messages), self._job, self._checkpoint.late_before(report.batch_id))
-        try:
-            self._write_late(report.batch_id, late, writer.written[report.batch_id].stamp)
-        except AdstreamError as error:
-            self._listener.notice(f"the late events of batch {report.batch_id} are missing from the table: {error}")
-        return with_late(report, late)
 
 
 class _Replayed(Exception):

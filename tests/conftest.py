@@ -13,8 +13,6 @@ from pyspark.sql import SparkSession
 from adstream.provision import prepare
 from adstream.settings import Settings
 from stack import local, parts
-from stack.java import find_java
-from streaming.class_archive import java_option
 from streaming.session import open_session
 from tests.e2e.pipeline import Pipeline, make_ad_tables
 from tests.installed import Installed, install
@@ -35,8 +33,12 @@ def _interrupt(_signal: int, _frame: FrameType | None) -> None:
 
 
 def pytest_configure() -> None:
-    """SIGTERM ends the run as Ctrl-C does: fixtures are finalised, so that no service is left behind."""
+    """SIGTERM ends the run as Ctrl-C does: fixtures are finalised, so that no service is left behind.
+
+    Each Java lives for minutes: what its second compiler costs meanwhile it would not live to earn.
+    """
     signal.signal(signal.SIGTERM, _interrupt)
+    os.environ["JDK_JAVA_OPTIONS"] = "-XX:TieredStopAtLevel=1"
     for name in [name for name in os.environ if name.startswith("ADSTREAM_") and name not in MACHINE]:
         del os.environ[name]
 
@@ -54,9 +56,7 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     settings.data_dir = tmp_path_factory.mktemp("spark")
     settings.spark = settings.spark.model_copy(update={"ui": False})
     parts.ensure(settings.stack)
-    # It lives for minutes: what Java's second compiler costs meanwhile it would not live to earn.
-    options = f"{java_option(settings.stack, find_java(settings.stack.java_home))} -XX:TieredStopAtLevel=1"
-    session = open_session(settings, "tests", lakehouse=True, java_options=options)
+    session = open_session(settings, "tests", lakehouse=True)
     yield session
     session.stop()
 

@@ -64,7 +64,7 @@ def _show(found: health.Health) -> None:
         }
     )
     behind = f"the watermark is {elements.ago(watermark)}" if watermark else "no watermark yet"
-    rows = f"{newest['state_rows']:,} rows of state" if newest["state_rows"] else _NOT_COUNTED
+    rows = f"{newest['state_rows']:,} rows of state" if newest["state_rows"] is not None else _NOT_COUNTED
     st.caption(f"Batch {newest['batch_id']}, committed {elements.ago(newest['at'])}; {behind}; {rows}")
     _charts(found)
     title = f"Of {sums['events']:,} events in the last {len(found.batches):,} batches"
