@@ -59,20 +59,20 @@ class BatchWriter:
         keep_late: Callable[[int, Observed, Stamp], Late],
         reread: Callable[[int], DataFrame | None],
         publish: Callable[[DataFrame], None],
-        registered: Callable[[], set[int]],
+        registered_since: Callable[[], set[int]],
         timestamps: Callable[[], int],
         stopping: threading.Event,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         """`observed()`: what the running batch counted; `keep_late(batch_id, observed, stamp)`: writes its late events
-        down; `reread(batch_id)`: its judged messages; `registered()`: the schema ids that the registry has;
-        `timestamps()`: the one for the next batch's writes."""
+        down; `reread(batch_id)`: its judged messages; `registered_since()`: the schema ids that the registry has and
+        the plan does not know; `timestamps()`: the one for the next batch's writes."""
         self._sink = write
         self._observed = observed
         self._keep_late = keep_late
         self._reread = reread
         self._publish = publish
-        self._registered = registered
+        self._registered_since = registered_since
         self._timestamps = timestamps
         self._stopping = stopping
         self._clock = clock
@@ -107,12 +107,12 @@ class BatchWriter:
         if messages is None:
             return
         dead = only_dead_letters(messages)
-        if some_unknown:
-            self._refuse_if_registered_since(dead)
+        if some_unknown and (new := self._registered_since()):
+            self._refuse_if_written_with(new, dead)
         self._publish(dead)
 
-    def _refuse_if_registered_since(self, dead: DataFrame) -> None:
+    def _refuse_if_written_with(self, new: set[int], dead: DataFrame) -> None:
         unknown = dead.where(F.col("outcome") == UNKNOWN_SCHEMA_ID).select(schema_id(F.col("value")).alias("id"))
-        found = {int(row["id"]) for row in unknown.distinct().collect()} & self._registered()
+        found = {int(row["id"]) for row in unknown.distinct().collect()} & new
         if found:
             raise NewWriterSchema(f"schema ids {sorted(found)}")

@@ -272,7 +272,7 @@ class Runner:
             keep_late=self._late.running,
             reread=self._judged_again,
             publish=self._publish,
-            registered=lambda: set(self._writers()),
+            registered_since=lambda: self._writers().keys() - self._pipeline.writers.keys(),
             timestamps=self._writers_timestamp,
             stopping=self._stopping,
         )

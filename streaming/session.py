@@ -148,6 +148,8 @@ def open_session(
         "spark.sql.streaming.stateStore.rocksdb.changelogCheckpointing.enabled": "true",
         # To count its rows RocksDB looks each one up a second time before it writes it (docs/performance.md).
         "spark.sql.streaming.stateStore.rocksdb.trackTotalNumberOfRows": str(spark.count_state_rows).lower(),
+        # PySpark would tell the JVM with each column that it makes where in our code that was: three calls of four.
+        "spark.python.sql.dataFrameDebugging.enabled": "false",
         "spark.sql.adaptive.enabled": "false",
         "spark.sql.execution.arrow.maxRecordsPerBatch": "10000",
     }

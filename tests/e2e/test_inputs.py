@@ -27,7 +27,10 @@ def run(*arguments: str | Path) -> str:
     return done.stdout
 
 
-def test_sql_over_a_sample_answers_from_memory_and_keeps_nothing(stack: Settings) -> None:
+def test_sql_over_a_sample_answers_from_memory_whatever_spark_home_is_and_keeps_nothing(
+    stack: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SPARK_HOME", "/opt/another-spark")
     assert "no sample of user-clicks" in one_line(adstream("sql", "user-clicks", "select 1", "--sample"))
     assert "next: adstream stream user-clicks --sample" in run("produce", "user-clicks", "--sample")
     query = "select user_id, sum(clicks) as n from user_clicks group by user_id order by user_id"
