@@ -12,7 +12,7 @@ from pyspark.sql import SparkSession
 
 from adstream.provision import prepare
 from adstream.settings import Settings
-from stack import local, parts
+from stack import local
 from streaming.session import open_session
 from tests.e2e.pipeline import Pipeline, make_ad_tables
 from tests.installed import Installed, install
@@ -55,7 +55,6 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     settings = Settings()
     settings.data_dir = tmp_path_factory.mktemp("spark")
     settings.spark = settings.spark.model_copy(update={"ui": False})
-    parts.ensure(settings.stack)
     session = open_session(settings, "tests", lakehouse=True)
     yield session
     session.stop()
