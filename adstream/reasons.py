@@ -10,6 +10,7 @@ WRONG_MAGIC_BYTE = "wrong_magic_byte"
 UNKNOWN_SCHEMA_ID = "unknown_schema_id"
 SCHEMA_ID_IN_HEADER = "schema_id_in_header"
 RECURSIVE_SCHEMA = "recursive_schema"
+INCOMPATIBLE_SCHEMA = "incompatible_schema"
 UNDECODABLE = "undecodable"
 TRAILING_BYTES = "trailing_bytes"
 NOT_JSON = "not_json"
@@ -29,6 +30,8 @@ _REMEDIES = {
     "serializer, the default), and send the event again.",
     RECURSIVE_SCHEMA: "The schema that wrote it refers to itself, and such events may be nested without end: use "
     "another schema.",
+    INCOMPATIBLE_SCHEMA: "The contract cannot read the schema that wrote it: register a version that it can read, and "
+    "send the event again with that.",
     UNDECODABLE: "The bytes do not fit the schema that wrote them: correct the producer, and send the event again.",
     TRAILING_BYTES: "The bytes go on behind the event: correct the producer, and send the event again.",
     CRASHES_THE_JOB: "Its batch crashed twice, and without this message it did not: look into the job's log, correct "
