@@ -1,5 +1,6 @@
 """The `adstream` program: its commands, and how an error becomes one line."""
 
+import io
 import logging
 import os
 import sys
@@ -29,6 +30,7 @@ from adstream.commands.validate import validate
 from adstream.commands.verify import verify
 from adstream.errors import AdstreamError
 from adstream.settings import ENV_FILE_OPTION
+from adstream.shown import say
 
 
 def _print_version(wanted: bool) -> None:
@@ -89,10 +91,13 @@ def main() -> None:
     """Run one command. Exit codes: 0 done, 1 a user's or service's error in one line, 2 usage, 130 Ctrl-C."""
     # The program says in its own lines what a user needs; what libraries log is not for the terminal.
     logging.getLogger().addHandler(logging.NullHandler())
+    # A terminal or a file of another encoding than UTF-8 gets what it has no sign for as `\u2028`, and no traceback.
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         app(prog_name="adstream")
     except AdstreamError as error:
-        sys.stderr.write(f"error: {error}\n")
+        say(f"error: {error}", err=True)
         sys.exit(error.exit_code)
 
 

@@ -5,6 +5,7 @@ the arguments, which every user of the machine can see.
 """
 
 import os
+import re
 import signal
 import ssl
 import subprocess
@@ -17,12 +18,14 @@ from pathlib import Path
 from adstream.cassandra import server_message, unreached
 from adstream.errors import AccessDenied, AdstreamError, BadInput, ConfigError, ServiceUnavailable
 from adstream.settings import CassandraSettings
+from adstream.shown import shown
 
 # Seconds of whole statements; microseconds and offsets of an hour make rows wider than most terminals.
 _LOOK = "[ui]\ntime_format = %Y-%m-%d %H:%M:%S\n"
 # It says so to every patch release that is not its own, and nothing follows from it.
 _VERSION_NOTE = "WARNING: cqlsh was built against"
 _MORE_THAN_A_REQUEST = 15.0
+_COLOUR = re.compile(r"(\x1b\[[0-9;]*m)")
 
 
 def query(settings: CassandraSettings, statement: str, *, color: bool = False) -> str:
@@ -48,7 +51,8 @@ def query(settings: CassandraSettings, statement: str, *, color: bool = False) -
                 f"cqlsh did not end within {error.timeout:.0f} s", "see `adstream status`"
             ) from None
     if done.returncode == 0:
-        return "".join(line for line in done.stdout.splitlines(keepends=True) if not line.startswith(_VERSION_NOTE))
+        lines = (line for line in done.stdout.split("\n") if not line.startswith(_VERSION_NOTE))
+        return "\n".join(map(_harmless, lines))
     raise _explain((done.stderr or done.stdout).strip(), settings)
 
 
@@ -61,6 +65,11 @@ def interactive(settings: CassandraSettings) -> int:
             return subprocess.run(arguments, env=os.environ | _trusted(settings), check=False).returncode
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def _harmless(line: str) -> str:
+    """The line with cqlsh's own colours; cqlsh escapes the control characters of a value, and leaves other signs."""
+    return "".join(part if _COLOUR.fullmatch(part) else shown(part) for part in _COLOUR.split(line))
 
 
 def _explain(said: str, settings: CassandraSettings) -> AdstreamError:

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from itertools import islice
 from time import monotonic
 
-from rich.console import Console
+from rich.text import Text
 
 from adstream import cqlsh
 from adstream.commands import verify
@@ -22,6 +22,7 @@ from adstream.errors import AdstreamError
 from adstream.migrations import migrate
 from adstream.provision import prepare
 from adstream.settings import Settings
+from adstream.terminal import Terminal
 from producer.events import SOURCES
 from producer.plan import Wish, plan
 from producer.progress import RunProgress
@@ -46,7 +47,7 @@ ONE_AD = "SELECT * FROM ad_metrics_by_window WHERE ad_id = 'ad-001' AND day = '{
 class Demo:
     """One run of the demo; `out` shows what happens. The dashboard stays up after it, as the services do."""
 
-    def __init__(self, out: Console, events: int, *, dashboard: bool = True) -> None:
+    def __init__(self, out: Terminal, events: int, *, dashboard: bool = True) -> None:
         self._out = out
         self._events = events
         self._dashboard = dashboard
@@ -85,10 +86,10 @@ class Demo:
     @contextmanager
     def _named(self, title: str) -> Iterator[None]:
         self._step += 1
-        self._out.print(f"\n[bold]{self._step}/6 {title}[/bold]")
+        self._out.print(f"\n{self._step}/6 {title}", style="bold")
         start = monotonic()
         yield
-        self._out.print(f"[dim]{monotonic() - start:.1f} s[/dim]")
+        self._out.print(f"{monotonic() - start:.1f} s", style="dim")
 
     def _prepare(self, settings: Settings) -> None:
         prepared = prepare(settings)
@@ -128,22 +129,23 @@ class Demo:
         # Events of the last minutes may be yesterday's.
         windows = ONE_AD.format(day=datetime.now(UTC).date())
         for statement in (TOP, windows):
-            self._out.print(f"cqlsh> {statement};", markup=False)
-            self._out.print(cqlsh.query(settings.cassandra, statement, color=self._out.is_terminal), markup=False)
+            self._out.print(f"cqlsh> {statement};")
+            found = cqlsh.query(settings.cassandra, statement, color=self._out.is_terminal)
+            self._out.print(Text.from_ansi(found))
 
     def _begin_dashboard(self, settings: Settings) -> Entry | None:
         """It starts beside the last steps, which do not need both cores."""
         try:
             return dashboard.begin(settings)
         except AdstreamError as error:
-            self._out.print(f"The dashboard is left out: {error}", markup=False)
+            self._out.print(f"The dashboard is left out: {error}")
             return None
 
     def _show_dashboard(self, begun: Entry) -> None:
         try:
-            self._out.print(f"\nThe dashboard is at {dashboard.answering(begun)}", markup=False)
+            self._out.print(f"\nThe dashboard is at {dashboard.answering(begun)}")
         except AdstreamError as error:
-            self._out.print(f"\nThe dashboard is left out: {error}", markup=False)
+            self._out.print(f"\nThe dashboard is left out: {error}")
 
     def _what_next(self) -> None:
         program = "adstream" if shutil.which("adstream") else os.path.relpath(sys.argv[0])
@@ -153,5 +155,4 @@ class Demo:
             f"  {program} stream ad-metrics\n"
             f"  {program} consume ads_data --count 5\n"
             f"Stop everything with: {program} down",
-            markup=False,
         )

@@ -23,6 +23,7 @@ The command line prints one as `error: <what is wrong>; <what to do>` and exits 
 Anything else that escapes is a bug, and keeps its traceback.
 """
 
+import re
 from typing import ClassVar
 
 
@@ -32,12 +33,17 @@ class AdstreamError(Exception):
     exit_code: ClassVar[int] = 1
 
     def __init__(self, problem: str, remedy: str = "") -> None:
-        self.problem = " ".join(problem.split())
-        self.remedy = " ".join(remedy.split())
+        self.problem = _in_one_line(problem)
+        self.remedy = _in_one_line(remedy)
         super().__init__(f"{self.problem}; {self.remedy}" if self.remedy else self.problem)
 
     def __reduce__(self) -> tuple[type["AdstreamError"], tuple[str, str]]:
         return type(self), (self.problem, self.remedy)
+
+
+def _in_one_line(text: str) -> str:
+    """Without the breaks that a service's text has; any other sign stays, for `adstream.shown` to make visible."""
+    return re.sub(r"[ \t\r\n]+", " ", text).strip(" ")
 
 
 class WrongUsage(AdstreamError):

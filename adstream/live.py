@@ -6,15 +6,17 @@ So standard output stays the command's own, for pipes and files, and a log has n
 import sys
 from types import TracebackType
 
-from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
+
+from adstream.shown import shown
+from adstream.terminal import Terminal
 
 
 class Working:
     """The line, while the block runs: what is done, how much of it, and for how long. Call it to tell more."""
 
     def __init__(self, what: str) -> None:
-        err = Console(stderr=True, highlight=False)
+        err = Terminal(stderr=True)
         self._line = Progress(
             SpinnerColumn(),
             TextColumn("{task.description}", markup=False),
@@ -27,11 +29,11 @@ class Working:
             # What is printed meanwhile goes above the line; but never to the terminal what was meant for a pipe.
             redirect_stdout=sys.stdout.isatty(),
         )
-        self._task = self._line.add_task(what, total=None)
+        self._task = self._line.add_task(shown(what), total=None)
 
     def __call__(self, what: str, done: int = 0, total: int = 0) -> None:
         """`total` is 0 where nobody knows it."""
-        self._line.update(self._task, description=what, completed=done, total=total or None)
+        self._line.update(self._task, description=shown(what), completed=done, total=total or None)
 
     def __enter__(self) -> "Working":
         self._line.start()

@@ -12,13 +12,13 @@ from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from rich.console import Console
 from rich.padding import Padding
 
 from adstream import contracts
 from adstream.errors import JobFailed
 from adstream.hexdump import hexdump
 from adstream.settings import Settings
+from adstream.terminal import Terminal, parts
 from adstream.tour_processes import RunningJob, run_command
 from consumer.debug import DebugConsumer
 from stack.signals import ending_deferred, ending_raises
@@ -35,7 +35,7 @@ REPAIRABLE = "clicks_negative"
 class Tour:
     """One run; with `wait` each step begins when somebody presses Enter."""
 
-    def __init__(self, out: Console, *, wait: bool) -> None:
+    def __init__(self, out: Terminal, *, wait: bool) -> None:
         self._out = out
         self._wait = wait
         self._asked = True
@@ -204,7 +204,6 @@ class Tour:
             "  adstream jobs                      22 other questions that streams are asked\n"
             "  docs/make-it-yours.md              your own topic, contract, aggregate and table\n"
             "  docs/architecture.md               how it works inside",
-            markup=False,
         )
 
     @property
@@ -229,7 +228,7 @@ class Tour:
     def _start_job(self) -> None:
         command = f"stream ad-metrics --checkpoint {self._checkpoint} {RULES}"
         self._prompt(f"adstream {command}")
-        self._job = RunningJob(command.split(), lambda line: self._out.print(f"│ {line}", style="dim", markup=False))
+        self._job = RunningJob(command.split(), lambda line: self._out.print(f"│ {line}", style="dim"))
 
     def _await_taken(self, settings: Settings) -> None:
         assert self._job is not None  # noqa: S101
@@ -237,20 +236,20 @@ class Tour:
 
     def _explain(self, title: str, why: str) -> None:
         self._step += 1
-        self._out.print(f"\n[bold]{self._step}/{STEPS} {title}[/bold]")
+        self._out.print(f"\n{self._step}/{STEPS} {title}", style="bold")
         self._out.print(Padding(why, (0, 0, 0, 2)), width=min(self._out.width, 100), soft_wrap=False)
         self._asked = False
 
     def _say(self, *lines: str) -> None:
         for line in lines:
-            self._out.print(f"  {line}", markup=False)
+            self._out.print(f"  {line}")
 
     def _prompt(self, command: str) -> None:
         """Show the command; before the first one of a step wait for Enter."""
-        self._out.print(f"\n$ {command}", style="cyan", markup=False)
+        self._out.print(f"\n$ {command}", style="cyan")
         if self._wait and not self._asked:
             try:
-                self._out.input("[dim]Enter to go on, Ctrl-C to leave[/dim] ")
+                self._out.input(parts(("Enter to go on, Ctrl-C to leave", "dim"), " "))
             except EOFError:
                 raise KeyboardInterrupt from None
         self._asked = True

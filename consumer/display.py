@@ -7,6 +7,7 @@ from typing import Any
 
 from confluent_kafka import Message
 
+from adstream.shown import shown
 from consumer.decoding import Broken, Decoded
 
 SHOWN_BYTES = 64
@@ -48,7 +49,7 @@ def as_text(message: Message, outcome: Decoded | Broken, shown_bytes: int = SHOW
         parts.append(f"BROKEN {outcome.reason}; {_shortened(message.value(), shown_bytes)}")
     if message.headers():
         parts.append(f"headers={printable({name: text_or_hex(value) for name, value in message.headers() or []})}")
-    return " ".join(parts)
+    return shown(" ".join(parts))
 
 
 def strict(value: Any) -> Any:  # noqa: ANN401
@@ -92,12 +93,11 @@ def text_or_hex(value: bytes | None) -> Any:  # noqa: ANN401
 
 def printable(value: Any) -> str:  # noqa: ANN401
     """Readable, and harmless: what is in a message must not steer the terminal."""
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, allow_nan=False)
-    return "".join(char if char.isprintable() else f"\\u{ord(char):04x}" for char in text)
+    return shown(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, allow_nan=False))
 
 
-def _shortened(value: bytes | None, shown: int) -> str:
+def _shortened(value: bytes | None, most: int) -> str:
     if not value:
         return "0 bytes"
-    more = " …" if len(value) > shown else ""
-    return f"{len(value)} bytes: {value[:shown].hex(' ')}{more}"
+    more = " …" if len(value) > most else ""
+    return f"{len(value)} bytes: {value[:most].hex(' ')}{more}"

@@ -5,8 +5,9 @@ import sys
 import time
 from types import TracebackType
 
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from adstream.terminal import Terminal
 
 REDRAW_SECONDS = 0.25
 LINE_SECONDS = 10.0
@@ -16,9 +17,9 @@ class RunProgress:
     """Sent, acknowledged and rate on stderr, so that stdout stays clean for pipes."""
 
     def __init__(self, total: int | None, *, quiet: bool = False) -> None:
-        self._console = Console(stderr=True, highlight=False)
+        self._console = Terminal(stderr=True, soft_wrap=False)
         self._bar = Progress(
-            TextColumn("{task.fields[state]}"),
+            TextColumn("{task.fields[state]}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
             TimeElapsedColumn(),

@@ -10,6 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from adstream.errors import ConfigError
 from adstream.running import announced
 from adstream.settings import MetricsSettings, Settings
+from adstream.shown import shown
 from streaming.monitor import Monitor
 
 # For one request, from its first byte to the last.
@@ -89,7 +90,7 @@ class _Handler(BaseHTTPRequestHandler):
     do_HEAD = do_GET  # noqa: N815
 
     def _judged(self, reason: str) -> None:
-        self._answer(HTTPStatus.SERVICE_UNAVAILABLE if reason else HTTPStatus.OK, _TEXT, f"{reason or 'ok'}\n")
+        self._answer(HTTPStatus.SERVICE_UNAVAILABLE if reason else HTTPStatus.OK, _TEXT, f"{shown(reason) or 'ok'}\n")
 
     def _answer(self, status: HTTPStatus, kind: str, body: str | bytes) -> None:
         content = body.encode() if isinstance(body, str) else body

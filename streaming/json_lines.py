@@ -62,5 +62,5 @@ class _Lines:
             "message": message,
             **(figures or {}),
         }
-        self._out.write(json.dumps(line, ensure_ascii=False) + "\n")
+        self._out.write(json.dumps(line) + "\n")
         self._out.flush()

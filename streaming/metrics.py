@@ -11,6 +11,7 @@ from typing import Any
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 from prometheus_client.exposition import choose_encoder
 
+from adstream.shown import shown
 from streaming.progress import BatchReport, partitions, state, watermark_of
 
 # The moment at which each counter began, as a series of its own: nobody asks for it.
@@ -34,7 +35,7 @@ class Metrics:
         now: Callable[[], datetime],
     ) -> None:
         self._registry = CollectorRegistry()
-        self._job = job
+        self._job = job = shown(job)
         self._now = now
         self._watermark: datetime | None = None
 
@@ -71,7 +72,7 @@ class Metrics:
         self._duplicates.inc(report.duplicates)
         self._late.inc(report.late)
         for reason, messages in report.dead_by_reason.items():
-            self._dead.labels(self._job, reason).inc(messages)
+            self._dead.labels(self._job, shown(reason)).inc(messages)
         if report.alarm:
             self._dropped.inc(report.dropped_by_watermark)
         self._sink_rows.inc(report.rows)
@@ -89,10 +90,10 @@ class Metrics:
         self._processed.set(progress.get("processedRowsPerSecond", 0.0))
         for phase, millis in progress.get("durationMs", {}).items():
             if phase != _WHOLE:
-                self._phases.labels(self._job, phase).inc(millis / 1_000)
+                self._phases.labels(self._job, shown(phase)).inc(millis / 1_000)
         for partition, offsets in partitions(progress).items():
-            self._lag.labels(self._job, partition).set(offsets["lag"])
-        for operator, kept in state(progress).items():
+            self._lag.labels(self._job, shown(partition)).set(offsets["lag"])
+        for operator, kept in ((shown(name), kept) for name, kept in state(progress).items()):
             if kept.rows is not None:
                 self._state_rows.labels(self._job, operator).set(kept.rows)
             self._state_bytes.labels(self._job, operator).set(kept.memory)

@@ -6,7 +6,6 @@ from operator import add
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
 from adstream.commands import completion
 from adstream.commands.asking import ask, require_somebody
@@ -15,6 +14,7 @@ from adstream.live import Working
 from adstream.moments import parse_moment
 from adstream.nearest import did_you_mean
 from adstream.settings import Settings
+from adstream.terminal import Terminal, parts
 
 if TYPE_CHECKING:
     from adstream.verify.tables import Comparison
@@ -66,7 +66,7 @@ def backfill(
     settings = Settings()
     where = absolute(checkpoint or str(settings.checkpoints / job))
     request = Request(first, last, late, None if archive is None else absolute(archive))
-    out = Console(highlight=False, soft_wrap=True)
+    out = Terminal()
     out.print(f"starting Spark for the backfill of {job}")
     with spark_session(settings, f"backfill-{job}") as spark:
         with Working("comparing") as working:
@@ -96,27 +96,27 @@ def archive(
 
     settings = Settings()
     require_topic(settings, topic)
-    out = Console(highlight=False, soft_wrap=True)
+    out = Terminal()
     out.print(f"starting Spark for the archive of {topic}")
     with spark_session(settings, f"archive-{topic}") as spark, Working(f"archiving {topic}"):
         done = Archive(spark, absolute(folder)).extend(settings, topic, out.print)
     out.print(f"{done.written:,} messages added to {folder}, which holds {done.before + done.written:,} now")
 
 
-def _report(found: "Found", out: Console) -> None:
+def _report(found: "Found", out: Terminal) -> None:
     result = found.comparison
     out.print(f"windows that begin from {found.start:%Y-%m-%dT%H:%M:%SZ} to before {found.end:%Y-%m-%dT%H:%M:%SZ}")
     if found.open:
         out.print(f"{found.open:,} later ones are left out: they are open still, and the job writes them")
     out.print(f"{found.messages:,} messages read, {found.events:,} events count: {result.rows:,} rows compared")
     for line in result.differences:
-        out.print(f"  {line}", markup=False)
+        out.print(f"  {line}")
     if result.different:
         out.print(f"{result.different:,} differences in all")
     _report_late(found, out)
 
 
-def _report_late(found: "Found", out: Console) -> None:
+def _report_late(found: "Found", out: Terminal) -> None:
     if not found.late:
         return
     out.print("late events that these windows count and the totals do not:")
@@ -124,7 +124,7 @@ def _report_late(found: "Found", out: Console) -> None:
     in_all = ("in all", reduce(add, found.late.values()))
     for name, sums in [*ranked[:_SHOWN], in_all]:
         said = f"{sums.events:,} events, {sums.clicks:,} clicks, {sums.views:,} views, cost {sums.cost:f}"
-        out.print(f"  {name}: {said}", markup=False)
+        out.print(f"  {name}: {said}")
     minutes = int(found.delay.total_seconds() // 60) + 1
     out.print(
         f"to have them in the totals, rebuild these: `adstream reset ad-metrics`, then `adstream stream ad-metrics"
@@ -132,19 +132,20 @@ def _report_late(found: "Found", out: Console) -> None:
     )
 
 
-def _conclude(found: "Found", written: int, left: "Comparison", out: Console) -> None:
+def _conclude(found: "Found", written: int, left: "Comparison", out: Terminal) -> None:
     """The last line. Raises Mismatch where windows differ, or differ still."""
     rows = f"{found.comparison.rows:,} rows"
     if left is found.comparison and left.different:
         raise Mismatch(f"{left.different:,} differences in {rows}", "write what they must hold with --correct")
     if left.different:
         for line in left.differences:
-            out.print(f"  {line}", markup=False)
+            out.print(f"  {line}")
         raise Mismatch(
             f"{written:,} rows were written, and {left.different:,} differences stay",
             "a correction neither deletes rows nor empties cells: do that by cqlsh",
         )
     if written:
-        out.print(f"[green]corrected[/green]: {written:,} of {rows} written, and all agree now")
+        out.print(parts(("corrected", "green"), f": {written:,} of {rows} written, and all agree now"))
     else:
-        out.print(f"[green]equal[/green]: {rows}, {found.comparison.cells:,} cells agree with what was computed again")
+        agree = f"{rows}, {found.comparison.cells:,} cells agree with what was computed again"
+        out.print(parts(("equal", "green"), f": {agree}"))

@@ -4,12 +4,12 @@ from datetime import date
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from adstream.commands import completion
 from adstream.errors import ConfigError
 from adstream.live import Working
 from adstream.settings import Settings
+from adstream.terminal import Terminal
 
 
 def batch(
@@ -30,7 +30,7 @@ def batch(
 
     settings = Settings()
     chosen, wanted = find(job), parse_date(day)
-    out = Console(highlight=False, soft_wrap=True)
+    out = Terminal()
     with (
         Working("starting Spark") as working,
         spark_session(settings, job, master=master, lakehouse=True) as spark,

@@ -11,6 +11,7 @@ import typer
 from adstream.commands import completion
 from adstream.errors import ConfigError
 from adstream.settings import Settings
+from adstream.shown import say
 from adstream.stopping import stop_requested
 
 
@@ -58,7 +59,7 @@ def consume(
             left = count
             for batch in consumer.batches(stop, to_end=to_end):
                 for message in batch[:left]:
-                    typer.echo(line_of(message, decode(message.value())))
+                    say(line_of(message, decode(message.value())))
                     consumer.shown(message)
                 sys.stdout.flush()
                 if commit:

@@ -20,4 +20,5 @@ def cql(
     settings = Settings().cassandra
     if statement is None:
         raise typer.Exit(cqlsh.interactive(settings))
-    typer.echo(cqlsh.query(settings, statement, color=sys.stdout.isatty()), nl=False)
+    sys.stdout.write(cqlsh.query(settings, statement, color=sys.stdout.isatty()))
+    sys.stdout.flush()

@@ -4,6 +4,8 @@ from typing import Annotated
 
 import typer
 
+from adstream.shown import say
+
 
 def dashboard(
     port: Annotated[
@@ -20,4 +22,4 @@ def dashboard(
     from adstream.settings import Settings
 
     _ = Settings().cassandra, Settings().kafka  # what cannot be used is told here, and not on a page
-    server.serve(server.choose_port(port), typer.echo)
+    server.serve(server.choose_port(port), say)

@@ -7,9 +7,12 @@ from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from rich.cells import cell_len
+
 from adstream.dead_letters import Letter, Mark, Marks, iso
 from adstream.hexdump import hexdump
 from adstream.reasons import remedy
+from adstream.shown import shown
 from consumer.display import printable, strict, text_or_hex
 
 if TYPE_CHECKING:
@@ -22,26 +25,26 @@ _HEADER_CHARS = 200
 
 
 def listing(
-    topic: str, letters: Sequence[Letter], shown: Sequence[Letter], marks: Marks, *, as_json: bool
+    topic: str, letters: Sequence[Letter], chosen: Sequence[Letter], marks: Marks, *, as_json: bool
 ) -> Iterator[str]:
-    """Counts by reason, then the `shown` letters; as JSON these alone."""
+    """Counts by reason, then the `chosen` letters; as JSON these alone."""
     if as_json:
-        yield from (json.dumps(_as_json(letter, marks.of(letter)), allow_nan=False) for letter in shown)
+        yield from (json.dumps(_as_json(letter, marks.of(letter)), allow_nan=False) for letter in chosen)
         return
     replayed = Counter(letter.reason for letter in letters if marks.of(letter))
-    yield f"{len(letters):,} dead letters in {topic}, {replayed.total():,} of them replayed"
+    yield f"{len(letters):,} dead letters in {shown(topic)}, {replayed.total():,} of them replayed"
     if not letters:
         return
     yield ""
     counts = Counter(letter.reason for letter in letters)
     rows = [(reason, f"{count:,}", f"{replayed[reason]:,}") for reason, count in counts.most_common()]
     yield from _columns(("reason", "letters", "replayed"), rows, numbers=(1, 2))
-    if not shown:
+    if not chosen:
         return
     yield ""
-    yield f"newest {len(shown):,}" if len(shown) < len(letters) else "newest first"
+    yield f"newest {len(chosen):,}" if len(chosen) < len(letters) else "newest first"
     titles = ("place", "reason", "broker time (UTC)", "schema id", "bytes", "replayed")
-    yield from _columns(titles, [_row(letter, marks.of(letter)) for letter in shown], numbers=(3, 4))
+    yield from _columns(titles, [_row(letter, marks.of(letter)) for letter in chosen], numbers=(3, 4))
 
 
 def _row(letter: Letter, mark: Mark | None) -> tuple[str, ...]:
@@ -68,6 +71,12 @@ def page(
     letter: Letter, found: "Diagnosis", mark: Mark | None, reader: "TopicReader", most_bytes: int
 ) -> Iterator[str]:
     """Everything about one letter, as lines."""
+    yield from map(shown, _page(letter, found, mark, reader, most_bytes))
+
+
+def _page(
+    letter: Letter, found: "Diagnosis", mark: Mark | None, reader: "TopicReader", most_bytes: int
+) -> Iterator[str]:
     copies = f", published {letter.copies} times" if letter.copies > 1 else ""
     facts = {
         "place": str(letter.place),
@@ -79,12 +88,16 @@ def page(
     for name, content in letter.headers:
         yield f"{'header':<12} {printable(name)} = {printable(text_or_hex(content))[:_HEADER_CHARS]}"
     yield f"{'replayed':<12} {f'{mark.at} to {mark.to}' if mark else 'no'}"
-    yield from reading(letter, found, reader, most_bytes)
+    yield from _reading(letter, found, reader, most_bytes)
     yield f"{'what to do':<12} {printable(advice(letter, found, mark))}"
 
 
 def reading(letter: Letter, found: "Diagnosis", reader: "TopicReader", most_bytes: int) -> Iterator[str]:
     """The value's bytes, and how far they can be read, as lines."""
+    yield from map(shown, _reading(letter, found, reader, most_bytes))
+
+
+def _reading(letter: Letter, found: "Diagnosis", reader: "TopicReader", most_bytes: int) -> Iterator[str]:
     yield f"{'value':<12} {letter.size:,} bytes"
     yield from (f"  {line}" for line in hexdump(letter.value or b"", most_bytes))
     yield f"{'says':<12} {found.header}"
@@ -110,6 +123,10 @@ def advice(letter: Letter, found: "Diagnosis", mark: Mark | None) -> str:
 
 def plan_lines(decided: "Plan") -> Iterator[str]:
     """What a replay would do: how many, which are late, and why others are refused."""
+    yield from map(shown, _plan_lines(decided))
+
+
+def _plan_lines(decided: "Plan") -> Iterator[str]:
     topics = Counter(each.letter.place.topic for each in decided.outgoing)
     for topic, count in topics.items():
         yield f"{count:,} can be used now, and go back to {topic}"
@@ -174,10 +191,10 @@ def _type(avro_type: Any) -> str:  # noqa: ANN401 - Avro types are JSON: str, li
 def _columns(titles: Sequence[str], rows: Sequence[Sequence[str]], numbers: Sequence[int]) -> Iterator[str]:
     """Lines whose columns are as wide as they must be, and never broken: they go into pipes, too."""
     table = [titles, *([printable(cell) for cell in row] for row in rows)]
-    widths = [max(len(row[at]) for row in table) for at in range(len(titles))]
+    widths = [max(cell_len(row[at]) for row in table) for at in range(len(titles))]
     for row in table:
         cells = (
-            f"{cell:>{width}}" if at in numbers else f"{cell:<{width}}"
+            f"{' ' * (width - cell_len(cell))}{cell}" if at in numbers else f"{cell}{' ' * (width - cell_len(cell))}"
             for at, (cell, width) in enumerate(zip(row, widths, strict=True))
         )
         yield "  ".join(cells).rstrip()

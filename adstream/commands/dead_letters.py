@@ -16,6 +16,7 @@ from adstream.live import Working
 from adstream.moments import parse_moment
 from adstream.nearest import did_you_mean
 from adstream.settings import Settings
+from adstream.shown import say
 
 if TYPE_CHECKING:
     from adstream.dead_letters import Letter, Mark, Wanted
@@ -67,7 +68,7 @@ def list_(
     lines = listing(settings.topic.dead_letters, letters, shown, Marks.read(settings), as_json=as_json)
     try:
         for line in lines:
-            typer.echo(line)
+            say(line)
         sys.stdout.flush()
     except BrokenPipeError:
         # The reader has enough (`| head`). What Python would still flush at exit goes nowhere.
@@ -97,7 +98,7 @@ def explain(
     reader, diagnose = Checker(settings).of(letter)
     found = diagnose(letter.value, letter.headers, int(datetime.now(UTC).timestamp() * 1_000))
     for line in page(letter, found, mark, reader, most_bytes):
-        typer.echo(line)
+        say(line)
 
 
 @app.command()
@@ -137,7 +138,7 @@ def replay(
     if places:
         _require_all(decided.refused, decided.before)
     for line in plan_lines(decided):
-        typer.echo(line)
+        say(line)
     if not decided.outgoing:
         raise ReplayRefused("none of these can be sent back", "`adstream dead-letters explain PLACE` says why")
     if dry_run:
@@ -149,9 +150,9 @@ def replay(
             settings,
             decided.outgoing,
             lambda: datetime.now(UTC),
-            lambda letter, mark: typer.echo(f"{letter.place} -> {mark.to}"),
+            lambda letter, mark: say(f"{letter.place} -> {mark.to}"),
         )
-    typer.echo(f"{done:,} sent back, and marked")
+    say(f"{done:,} sent back, and marked")
 
 
 def _reading() -> Working:

@@ -3,7 +3,8 @@
 from typing import Annotated
 
 import typer
-from rich.console import Console
+
+from adstream.terminal import Terminal
 
 
 def demo(
@@ -18,4 +19,4 @@ def demo(
     """
     from adstream.demo import Demo
 
-    Demo(Console(highlight=False, soft_wrap=True), events, dashboard=dashboard).run()
+    Demo(Terminal(), events, dashboard=dashboard).run()

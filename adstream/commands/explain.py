@@ -4,13 +4,14 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
 from adstream.commands import completion
-from adstream.commands.flow_pages import IN_ASCII, as_mermaid, as_text
+from adstream.commands.flow_pages import as_mermaid, as_text, in_ascii
 from adstream.errors import ConfigError
 from adstream.nearest import did_you_mean
 from adstream.settings import Settings
+from adstream.shown import say
+from adstream.terminal import Terminal
 
 if TYPE_CHECKING:
     from streaming.flow import Flow
@@ -42,11 +43,11 @@ def explain(
     flow = _flow(job, Settings())
     if format is Format.mermaid:
         for line in as_mermaid(flow):
-            typer.echo(line)
+            say(line)
         return
-    out = Console(highlight=False, soft_wrap=True)
-    for line in as_text(flow, min(out.width, _WIDEST) if out.is_terminal else _WIDEST):
-        out.print(line.translate(IN_ASCII) if out.options.ascii_only else line)
+    out = Terminal()
+    for drawn in as_text(flow, min(out.width, _WIDEST) if out.is_terminal else _WIDEST):
+        out.print(in_ascii(drawn) if out.options.ascii_only else drawn)
 
 
 def _flow(name: str, settings: Settings) -> "Flow":

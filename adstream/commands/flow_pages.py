@@ -6,33 +6,35 @@ from itertools import pairwise
 from textwrap import wrap
 from typing import TYPE_CHECKING
 
-from rich.markup import escape
+from rich.text import Text
+
+from adstream.shown import shown
+from adstream.terminal import parts, plain
 
 if TYPE_CHECKING:
     from streaming.flow import Flow, Place, Step
 
 _WIDTH = 100
 _BOX_WIDTH = 44
-# For where standard output takes no more than ASCII.
-IN_ASCII = str.maketrans("│▼├└─▶◀", "|v+`-><")
+_IN_ASCII = str.maketrans("│▼├└─▶◀", "|v+`-><")
 
 
-def as_text(flow: "Flow", width: int = _WIDTH) -> Iterator[str]:
-    """Lines in rich's markup, none wider than `width`; without colours they read the same."""
-    yield f"[bold]{flow.name}[/bold]: {escape(flow.summary)}"
-    yield f"[dim]{flow.command}[/dim]"
-    yield ""
-    yield f"[bold cyan]{_named(flow.source)}[/bold cyan]"
+def as_text(flow: "Flow", width: int = _WIDTH) -> Iterator[Text]:
+    """Lines with their colours, none wider than `width`; without colours they read the same."""
+    yield parts((flow.name, "bold"), f": {flow.summary}")
+    yield plain(flow.command, "dim")
+    yield plain("")
+    yield plain(_named(flow.source), "bold cyan")
     yield from _under(flow.source.facts, "│ ", width)
     for step in flow.steps:
-        yield from ("│", f"▼ [bold]{step.name}[/bold]")
+        yield from (plain("│"), parts("▼ ", (step.name, "bold")))
         yield from _step(step, width)
-    yield "│"
+    yield plain("│")
     *others, last = flow.sinks
     for place in others:
-        yield f"├─▶ [bold cyan]{_named(place)}[/bold cyan]"
+        yield parts("├─▶ ", (_named(place), "bold cyan"))
         yield from _under(place.facts, "│     ", width)
-    yield f"└─▶ [bold cyan]{_named(last)}[/bold cyan]"
+    yield parts("└─▶ ", (_named(last), "bold cyan"))
     yield from _under(last.facts, "      ", width)
 
 
@@ -52,31 +54,36 @@ def as_mermaid(flow: "Flow") -> Iterator[str]:
     for number, step in enumerate(flow.steps):
         for nth, (what, place) in enumerate(step.aside):
             yield f"    aside{number}_{nth}{_store(place)}"
-            yield f'    step{number} -- "{what}" --> aside{number}_{nth}'
+            yield f'    step{number} -- "{_escaped(what)}" --> aside{number}_{nth}'
         if step.reads is not None:
             yield f"    table{number}{_store(step.reads)}"
             yield f"    table{number} -.-> step{number}"
 
 
-def _step(step: "Step", width: int) -> Iterator[str]:
+def in_ascii(line: Text) -> Text:
+    """The line for where standard output takes no more than ASCII; its colours stay."""
+    return Text(line.plain.translate(_IN_ASCII), style=line.style, spans=line.spans)
+
+
+def _step(step: "Step", width: int) -> Iterator[Text]:
     yield from _under((*step.facts, *step.details), "│   ", width)
     if step.reads is not None:
-        yield f"│◀── [cyan]{_named(step.reads)}[/cyan]"
+        yield parts("│◀── ", (_named(step.reads), "cyan"))
         yield from _under(step.reads.facts, "│     ", width)
     for what, place in step.aside:
-        yield f"├─▶ {what}: [cyan]{_named(place)}[/cyan]"
+        yield parts(f"├─▶ {what}: ", (_named(place), "cyan"))
         yield from _under(place.facts, "│     ", width)
 
 
-def _under(facts: Iterable[str], indent: str, width: int) -> Iterator[str]:
+def _under(facts: Iterable[str], indent: str, width: int) -> Iterator[Text]:
     for fact in facts:
-        lines = wrap(fact, max(width - len(indent), 20), subsequent_indent="  ", break_on_hyphens=False)
-        yield from (f"{indent}{escape(line)}" for line in lines)
+        lines = wrap(shown(fact), max(width - len(indent), 20), subsequent_indent="  ", break_on_hyphens=False)
+        yield from (plain(f"{indent}{line}") for line in lines)
 
 
 def _named(place: "Place") -> str:
     kind = {"Kafka": " topic", "Cassandra": " table", "Iceberg": " table"}.get(place.store, ":")
-    return f"{place.store}{kind} {escape(place.name)}"
+    return f"{place.store}{kind} {place.name}"
 
 
 def _store(place: "Place") -> str:
@@ -84,10 +91,10 @@ def _store(place: "Place") -> str:
 
 
 def _box(title: str, facts: Iterable[str]) -> str:
-    lines = [line for fact in facts for line in wrap(fact, _BOX_WIDTH, break_on_hyphens=False)]
+    lines = [line for fact in facts for line in wrap(shown(fact), _BOX_WIDTH, break_on_hyphens=False)]
     return "<br/>".join(_escaped(line) for line in (title, *lines))
 
 
 def _escaped(text: str) -> str:
     """Mermaid's own entities for what would end a label or be taken for markup."""
-    return re.sub(r"[\"#<>&]", lambda match: f"#{ord(match[0])};", text)
+    return re.sub(r"[\"#<>&]", lambda match: f"#{ord(match[0])};", shown(text))

@@ -8,21 +8,22 @@ from rich.table import Table
 from adstream import late_events
 from adstream.delays import SHARES, Delays, percentile, text
 from adstream.settings import Settings
+from adstream.terminal import plain, print_whole
 
 
 def show(settings: Settings, job: str, option: str, limit: int, out: Console) -> None:
     """Print the newest windows with late events, and the delay to set with the job's `option`."""
     found = late_events.read(settings.cassandra, job)
     if not found.events:
-        out.print(f"no event of {job} was late")
+        out.print(plain(f"no event of {job} was late"))
         return
-    table = Table(title=f"late events of {job} by window, newest first", title_justify="left")
-    table.add_column("window start")
+    table = Table(title=plain(f"late events of {job} by window, newest first", "table.title"), title_justify="left")
+    table.add_column("window start", no_wrap=True)
     for name in ("late", *(f"{share} within" for share in SHARES.values())):
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", no_wrap=True)
     for start, delays in list(found.windows.items())[:limit]:
         table.add_row(f"{start:%Y-%m-%d %H:%M:%S}", f"{sum(delays.values()):,}", *_kept(delays))
-    out.print(table)
+    print_whole(out, table)
     if len(found.windows) > limit:
         out.print(f"{len(found.windows):,} windows in all: --limit shows more")
     (shortest, share), *longer = zip(_kept(found.delays), SHARES.values(), strict=True)
@@ -36,7 +37,7 @@ def show(settings: Settings, job: str, option: str, limit: int, out: Console) ->
     if not found.complete:
         lines.append(f"only the newest {late_events.MOST_ROWS:,} rows were read")
     for line in lines:
-        out.print(line, soft_wrap=True)
+        out.print(plain(line), soft_wrap=True)
 
 
 def document(settings: Settings, job: str, option: str, limit: int) -> dict[str, Any]:

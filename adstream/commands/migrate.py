@@ -1,9 +1,8 @@
 """`adstream migrate`: the keyspace and its tables, made or brought up to date."""
 
-from rich.console import Console
-
 from adstream.live import Working
 from adstream.settings import Settings
+from adstream.terminal import Terminal, parts
 
 
 def migrate() -> None:
@@ -14,10 +13,10 @@ def migrate() -> None:
     from adstream import migrations
 
     settings = Settings()
-    console = Console(highlight=False)
+    console = Terminal(soft_wrap=False)
     with Working("bringing the tables up to date"):
         applied = migrations.migrate(settings, report=console.print)
     for migration in applied:
-        what = "[green]applied[/green]" if migration.new else "already there"
-        console.print(f"{migration.version:03}_{migration.name}  {what}")
+        what = ("applied", "green") if migration.new else "already there"
+        console.print(parts(f"{migration.version:03}_{migration.name}  ", what))
     console.print(f"keyspace {settings.cassandra.keyspace} is up to date")

@@ -13,6 +13,7 @@ import typer
 from adstream.commands import completion, raw_sales
 from adstream.errors import AdstreamError
 from adstream.settings import Settings
+from adstream.shown import say
 from adstream.stopping import stop_requested
 
 if TYPE_CHECKING:
@@ -148,7 +149,7 @@ def produce(
             job = job_of(name)
             steps, pace = source.sample_steps(job, _now_millis()), rate or 0.0
             _send(_outlet(settings, source, given, book, job), steps, pace, sum(map(len, steps)), given)
-            typer.echo(f"next: adstream stream {job} {_where(given)}")
+            say(f"next: adstream stream {job} {_where(given)}")
             return
         records, pace = (_from_csv(csv, given), rate or 0.0) if csv is not None else _made_up(source, given)
         _send(_outlet(settings, source, given, book), [islice(records, count)], pace, count, given)
@@ -175,7 +176,7 @@ def _send(
             if not stop.is_set():
                 run(outlet, step, rate, stop, progress)
         stopped = stop.is_set()
-    typer.echo(_summary(outlet, progress.seconds))
+    say(_summary(outlet, progress.seconds))
     if stopped and (count is not None or "csv" in given):
         raise typer.Exit(130)
 
@@ -225,7 +226,7 @@ def _made_up(source: "Source", given: dict[str, Any]) -> tuple["Iterator[Record]
     wish = {option: given[option] for option in (*TIMING, "count", "rate") if option in given}
     decided = plan(Wish(**wish), lambda: datetime.now(UTC))
     for note in decided.notes:
-        typer.echo(note, err=True)
+        say(note, err=True)
     return source.records(decided.seed, mix, decided.timeline), decided.rate
 
 
@@ -233,7 +234,7 @@ def _from_csv(path: Path, given: dict[str, Any]) -> "Iterator[Record]":
     from producer.csv_replay import BadRow, CsvReplay
 
     def skip(row: BadRow) -> None:
-        typer.echo(f"{path} line {row.line} skipped: {row.reason}", err=True)
+        say(f"{path} line {row.line} skipped: {row.reason}", err=True)
 
     now_ms = None if "keep_timestamps" in given else _now_millis()
     return iter(CsvReplay(path, now_ms, skip if given.get("on_bad_row") is OnBadRow.skip else None))
@@ -250,7 +251,7 @@ def _report(topic: str, given: dict[str, Any], book: "Acknowledged | None") -> "
         return None if book is None else lambda _number, message: book.add(message)
 
     def report(number: int, message: "Message") -> None:
-        typer.echo(f"record {number} delivered to {topic} [{message.partition()}] at offset {message.offset()}")
+        say(f"record {number} delivered to {topic} [{message.partition()}] at offset {message.offset()}")
         if book is not None:
             book.add(message)
 

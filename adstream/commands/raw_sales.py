@@ -4,13 +4,12 @@ import secrets
 from datetime import UTC, datetime
 from typing import Any
 
-import typer
-from rich.console import Console
-
 from adstream.commands.batch import parse_date
 from adstream.errors import ConfigError
 from adstream.live import Working
 from adstream.settings import Settings
+from adstream.shown import say
+from adstream.terminal import Terminal
 
 JOB = "daily-sales"
 DEFAULT_SALES = 1_000
@@ -34,10 +33,10 @@ def load_raw_sales(settings: Settings, given: dict[str, Any]) -> None:
         day = parse_date(given.get("date")) or datetime.now(UTC).date()
         seed = given.get("seed", secrets.randbits(32))
         if "seed" not in given:
-            typer.echo(f"seed {seed}", err=True)
+            say(f"seed {seed}", err=True)
         rows = list(sales_of(day, seed, given.get("count", DEFAULT_SALES)))
     days = sorted({row.transaction_date for row in rows})
-    job, out = BATCH_JOBS[JOB], Console(highlight=False, soft_wrap=True)
+    job, out = BATCH_JOBS[JOB], Terminal()
     with (
         Working("starting Spark, which writes Iceberg"),
         spark_session(settings, "produce", lakehouse=True) as spark,

@@ -10,6 +10,7 @@ from adstream.commands import completion
 from adstream.commands.asking import ask
 from adstream.errors import ConfigError
 from adstream.settings import Settings
+from adstream.shown import say
 
 
 def reset(
@@ -43,16 +44,16 @@ def reset(
     folder = (checkpoint or settings.checkpoints / job).absolute()
     plan = resetting.plan(job, folder, () if keep_tables else tables, datetime.now(UTC))
     if plan.checkpoint is None:
-        typer.echo(f"there is no checkpoint {folder}")
+        say(f"there is no checkpoint {folder}")
     else:
-        typer.echo(f"checkpoint {plan.checkpoint} is moved to {plan.aside}")
+        say(f"checkpoint {plan.checkpoint} is moved to {plan.aside}")
     for table in plan.tables:
-        typer.echo(f"table {settings.cassandra.keyspace}.{table} is emptied, rows of samples included")
+        say(f"table {settings.cassandra.keyspace}.{table} is emptied, rows of samples included")
     if not yes:
         ask("Do it?", "add --yes")
     if plan.checkpoint is None:
-        resetting.reset(settings, plan, typer.echo)
+        resetting.reset(settings, plan, say)
     else:
         with held(str(folder)):
-            resetting.reset(settings, plan, typer.echo)
-    typer.echo(f"done; `adstream stream {job}` begins anew")
+            resetting.reset(settings, plan, say)
+    say(f"done; `adstream stream {job}` begins anew")

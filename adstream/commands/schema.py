@@ -9,6 +9,7 @@ from adstream.commands import completion
 from adstream.commands.usage import Commands
 from adstream.errors import BadInput, ConfigError, SchemaIncompatible
 from adstream.settings import Settings
+from adstream.shown import say
 
 _REMEDY = "give added fields a default, and keep the names and types of the others"
 
@@ -42,9 +43,9 @@ def register(
         return
     prepared = prepare(Settings())
     for topic in prepared.new_topics:
-        typer.echo(f"topic {topic} created")
+        say(f"topic {topic} created")
     for contract, schema_id in prepared.schemas:
-        typer.echo(f"{contract.subject} version {contract.version} has id {schema_id}")
+        say(f"{contract.subject} version {contract.version} has id {schema_id}")
 
 
 @app.command()
@@ -85,7 +86,7 @@ def check(
     problems = RegistryClient(settings.registry).compatible(Contract(subject, 0, text))
     if problems:
         raise SchemaIncompatible(f"{subject}: {'; '.join(problems)}", _REMEDY)
-    typer.echo(f"{subject}: may be registered")
+    say(f"{subject}: may be registered")
 
 
 def _register_draft(name: str | None, file: Path | None) -> None:
@@ -99,7 +100,7 @@ def _register_draft(name: str | None, file: Path | None) -> None:
     subject = f"{topic_of(settings, name)}-value"
     registry = RegistryClient(settings.registry)
     schema_id = registry.register(Contract(subject, 0, _text(file)))
-    typer.echo(f"{subject} version {registry.latest(subject).version} has id {schema_id}")
+    say(f"{subject} version {registry.latest(subject).version} has id {schema_id}")
 
 
 def _check_offline(names: list[str], draft: str | None) -> None:
@@ -114,10 +115,10 @@ def _check_offline(names: list[str], draft: str | None) -> None:
             history.append(Contract(history[-1].subject, history[-1].version + 1, draft))
         found = problems(history)
         versions = f"{len(history)} version{'s' if len(history) > 1 else ''}"
-        typer.echo(f"{name}: {versions}, {'each can read all before it' if not found else 'not compatible'}")
+        say(f"{name}: {versions}, {'each can read all before it' if not found else 'not compatible'}")
         failed += [f"{name}: {problem}" for problem in found]
     for problem in failed:
-        typer.echo(f"  {problem}")
+        say(f"  {problem}")
     if failed:
         more = f", and {len(failed) - 1} more" if len(failed) > 1 else ""
         raise SchemaIncompatible(f"{failed[0]}{more}", _REMEDY)

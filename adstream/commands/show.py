@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from adstream.commands import completion
@@ -13,6 +12,7 @@ from adstream.errors import ConfigError
 from adstream.live import Working
 from adstream.nearest import did_you_mean
 from adstream.settings import Settings
+from adstream.terminal import Terminal, plain, print_whole
 
 if TYPE_CHECKING:
     from adstream.ad_metrics_tables import Sums
@@ -81,8 +81,8 @@ class _Asked:
     as_json: bool
 
     @property
-    def out(self) -> Console:
-        return Console(highlight=False, stderr=self.as_json)
+    def out(self) -> Terminal:
+        return Terminal(soft_wrap=False, stderr=self.as_json)
 
 
 def _show_late(asked: _Asked, name: str) -> None:
@@ -113,9 +113,9 @@ def _show_table(asked: _Asked, name: str) -> None:
     if not found.rows:
         out.print(f"{name} holds nothing{'' if asked.key is None else f' of {asked.key}'} yet")
         return
-    out.print(table(name, found.columns, found.rows))
+    print_whole(out, table(name, found.columns, found.rows))
     if not found.complete:
-        out.print(f"[yellow]only the first {MOST_ROWS:,} rows were read[/yellow]")
+        out.print(f"only the first {MOST_ROWS:,} rows were read", style="yellow")
 
 
 def _show_lakehouse(asked: _Asked, name: str) -> None:
@@ -130,7 +130,10 @@ def _show_lakehouse(asked: _Asked, name: str) -> None:
     if asked.as_json:
         print_document(tables_document({name: rows}, complete=True))
         return
-    out.print(table(name, columns, rows) if rows else f"{name} holds nothing yet")
+    if rows:
+        print_whole(out, table(name, columns, rows))
+    else:
+        out.print(f"{name} holds nothing yet")
 
 
 def _show_ads(asked: _Asked) -> None:
@@ -142,9 +145,9 @@ def _show_ads(asked: _Asked) -> None:
         if asked.as_json:
             print_document(tables_document({"ad_metrics": map(_cells, top)}, complete=complete))
             return
-        out.print(_ads("ads by cost", top))
+        print_whole(out, _ads("ads by cost", top))
         if not complete:
-            out.print(f"[yellow]only the first {ad_metrics_tables.MOST_ADS} ads were read[/yellow]")
+            out.print(f"only the first {ad_metrics_tables.MOST_ADS} ads were read", style="yellow")
         return
     total, windows = ad_metrics_tables.one_ad(cassandra, ad, asked.limit)
     if total is None:
@@ -153,8 +156,8 @@ def _show_ads(asked: _Asked) -> None:
         both = {"ad_metrics": [_cells(total)], "ad_metrics_by_window": map(_cells, windows)}
         print_document(tables_document(both, complete=True))
         return
-    out.print(_ads(f"{ad} in all", [total]))
-    out.print(_ads(f"{ad} by window, newest first", windows))
+    print_whole(out, _ads(f"{ad} in all", [total]))
+    print_whole(out, _ads(f"{ad} by window, newest first", windows))
 
 
 def _cells(sums: "Sums") -> dict[str, Any]:
@@ -173,15 +176,17 @@ def _cells(sums: "Sums") -> dict[str, Any]:
 
 def _ads(title: str, rows: "list[Sums]") -> Table:
     windows = any(row.start for row in rows)
-    table = Table(title=title, title_justify="left")
+    table = Table(title=plain(title, "table.title"), title_justify="left")
     for name in ("from", "to") if windows else ("ad",):
-        table.add_column(name)
+        table.add_column(name, no_wrap=windows)
     for name in ("clicks", "views", "cost", "cost per view"):
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", no_wrap=True)
     if not windows:
-        table.add_column("updated")
+        table.add_column("updated", no_wrap=True)
     for row in rows:
-        first: list[Any] = [f"{row.start:%Y-%m-%d %H:%M:%S}", f"{row.end:%H:%M:%S}"] if row.start else [row.ad_id]
+        first: list[Any] = (
+            [f"{row.start:%Y-%m-%d %H:%M:%S}", f"{row.end:%H:%M:%S}"] if row.start else [plain(row.ad_id)]
+        )
         average = "" if row.cost_per_view is None else str(row.cost_per_view)
         last = [] if windows else [f"{row.updated:%Y-%m-%d %H:%M:%S}"]
         table.add_row(*first, f"{row.clicks:,}", f"{row.views:,}", f"{row.cost:,}", average, *last)

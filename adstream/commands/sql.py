@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from adstream.commands import completion
 from adstream.commands.documents import print_row
@@ -12,6 +11,7 @@ from adstream.commands.inputs import Inputs
 from adstream.errors import BadInput
 from adstream.settings import Settings
 from adstream.stopping import stop_requested
+from adstream.terminal import Terminal, print_whole
 
 _MOST_ROWS = 1_000
 
@@ -50,11 +50,10 @@ def sql(
     settings = Settings()
     chosen = find(job)
     source = Inputs(sample, topic, files, start=start).source(settings, chosen)
-    out = Console(highlight=False, soft_wrap=True)
-    said = Console(stderr=True, highlight=False, soft_wrap=True)
+    out, said = Terminal(), Terminal(stderr=True)
     listener = Listener(
-        batch=lambda report: said.print(str(report), style="dim", markup=False),
-        notice=lambda line: said.print(line, style="yellow", markup=False),
+        batch=lambda report: said.print(str(report), style="dim"),
+        notice=lambda line: said.print(line, style="yellow"),
     )
     view = chosen.name.replace("-", "_")
     options = Options(trigger=chosen.trigger, once=True, source=source)
@@ -68,4 +67,7 @@ def sql(
             for row in rows:
                 print_row(row)
             return
-        out.print(table(view, found.columns, rows, most=_MOST_ROWS) if rows else "no rows")
+        if rows:
+            print_whole(out, table(view, found.columns, rows, most=_MOST_ROWS))
+        else:
+            out.print("no rows")

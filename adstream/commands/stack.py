@@ -9,8 +9,11 @@ import typer
 
 from adstream.commands.documents import AsJson, print_document
 from adstream.live import Working
+from adstream.shown import say
 
 if TYPE_CHECKING:
+    from rich.text import Text
+
     from adstream.settings import Settings
     from stack.doctor import Finding
     from stack.local import Status
@@ -45,11 +48,9 @@ def secure(data_dir: DataDir = None) -> None:
 
     settings = _settings(data_dir, secured=True)
     for path in secured.make(settings.data_dir):
-        typer.echo(f"made {_short(path)}")
+        say(f"made {_short(path)}")
     for role, (does, _services) in secured.ROLES.items():
-        typer.echo(
-            f"{role:<8}  {does}: adstream --env-file {_short(secured.Secured(settings.data_dir).env_file(role))}"
-        )
+        say(f"{role:<8}  {does}: adstream --env-file {_short(secured.Secured(settings.data_dir).env_file(role))}")
 
 
 def up(
@@ -69,8 +70,7 @@ def up(
 
     Example, with TLS, passwords and rights: `adstream up --secured`
     """
-    from rich.console import Console
-
+    from adstream.terminal import Terminal
     from stack import local
     from stack.ivy import FETCHING
     from stack.secured import make
@@ -82,7 +82,7 @@ def up(
     for name, port in wanted.items():
         if port is not None or free_ports:
             setattr(settings.stack, f"{name}_port", port or 0)
-    console = Console(highlight=False, soft_wrap=True)
+    console = Terminal()
     with Working("starting the services") as working:
 
         def report(line: str) -> None:
@@ -113,8 +113,8 @@ def down(data_dir: DataDir = None, secured: IsSecured = False) -> None:
     """
     from stack import local
 
-    stopped = local.down(_settings(data_dir, secured=secured), report=typer.echo)
-    typer.echo(f"stopped {', '.join(stopped)}; the data are kept" if stopped else "nothing was running")
+    stopped = local.down(_settings(data_dir, secured=secured), report=say)
+    say(f"stopped {', '.join(stopped)}; the data are kept" if stopped else "nothing was running")
 
 
 def status(
@@ -144,11 +144,10 @@ def doctor(data_dir: DataDir = None, secured: IsSecured = False, as_json: AsJson
 
     Example: `adstream doctor --json | jq -r '.[] | select(.verdict != "OK").detail'`
     """
-    from rich.console import Console
-
+    from adstream.terminal import Terminal
     from stack.doctor import examine
 
-    console = Console(highlight=False, soft_wrap=True)
+    console = Terminal()
     found = []
     for finding in examine(_settings(data_dir, secured=secured)):
         found.append(finding)
@@ -192,17 +191,20 @@ def _as_dict(one: "Status") -> dict[str, object]:
 
 
 def _show(found: "list[Status]") -> None:
-    from rich.console import Console
     from rich.table import Table
+
+    from adstream.terminal import Terminal, plain
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in ("service", "address", "pid", "health", "memory", "log"):
         table.add_column(column, overflow="fold")
     for one in found:
-        health = "[green]ok[/green]" if one.problem is None else f"[red]{one.problem}[/red]"
+        health = plain("ok", "green") if one.problem is None else plain(one.problem, "red")
         memory = f"{one.memory / 1024**2:.0f} MB" if one.memory else "-"
-        table.add_row(one.name, one.address or "-", str(one.pid or "-"), health, memory, _short(one.log))
-    Console(highlight=False).print(table)
+        table.add_row(
+            plain(one.name), plain(one.address or "-"), str(one.pid or "-"), health, memory, plain(_short(one.log))
+        )
+    Terminal(soft_wrap=False).print(table)
 
 
 def _short(path: Path) -> str:
@@ -213,9 +215,9 @@ def _short(path: Path) -> str:
 _COLOURS = {"OK": "green", "WARN": "yellow", "FAIL": "red"}
 
 
-def _finding_line(finding: "Finding") -> str:
-    from rich.markup import escape
+def _finding_line(finding: "Finding") -> "Text":
+    from adstream.terminal import parts
 
-    colour = _COLOURS[finding.verdict]
     remedy = f"; {finding.remedy}" if finding.remedy else ""
-    return f"[{colour}]{finding.verdict:<4}[/{colour}] {finding.subject}: {escape(finding.detail + remedy)}"
+    verdict = (f"{finding.verdict:<4}", _COLOURS[finding.verdict])
+    return parts(verdict, f" {finding.subject}: {finding.detail}{remedy}")

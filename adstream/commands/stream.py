@@ -6,14 +6,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
-from rich.console import Console
 
 from adstream.commands import completion
 from adstream.commands.documents import AsJson, print_document
 from adstream.commands.inputs import Inputs
 from adstream.durations import parse_duration
 from adstream.settings import Settings
+from adstream.shown import say
 from adstream.stopping import stop_requested
+from adstream.terminal import Terminal
 
 if TYPE_CHECKING:
     from streaming.job import Job
@@ -110,10 +111,10 @@ def stream(
         sinks=(ConsoleSink(),) if console or not chosen.sinks else None,
         lookup=None if lookup is None else str(lookup),
     )
-    out = Console(highlight=False, soft_wrap=True)
+    out = Terminal()
     readable = Listener(
-        batch=lambda report: out.print(str(report), markup=False),
-        notice=lambda line: out.print(line, style="yellow", markup=False),
+        batch=lambda report: out.print(str(report)),
+        notice=lambda line: out.print(line, style="yellow"),
     )
     lines = json_lines(chosen.name, sys.stdout) if settings.log.format == "json" else nullcontext(readable)
     with stop_requested() as stopping, lines as listener:
@@ -137,9 +138,9 @@ def jobs(as_json: AsJson = False) -> None:
         return
     width = max(map(len, [*JOBS, *BATCH_JOBS]))
     for job in JOBS.values():
-        typer.echo(f"{job.name:{width}}  {job.summary}")
+        say(f"{job.name:{width}}  {job.summary}")
     for batch_job in BATCH_JOBS.values():
-        typer.echo(f"{batch_job.name:{width}}  {batch_job.summary} (batch)")
+        say(f"{batch_job.name:{width}}  {batch_job.summary} (batch)")
 
 
 def _stream_facts(job: "Job") -> dict[str, Any]:

@@ -4,9 +4,9 @@ import sys
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from adstream.errors import ConfigError
+from adstream.terminal import Terminal
 
 
 def tour(
@@ -22,4 +22,4 @@ def tour(
 
     if not no_wait and not sys.stdin.isatty():
         raise ConfigError("nobody is there to press Enter", "give --no-wait")
-    Tour(Console(highlight=False, soft_wrap=True), wait=not no_wait).run()
+    Tour(Terminal(), wait=not no_wait).run()

@@ -4,13 +4,13 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
 from adstream.commands import completion
 from adstream.commands.documents import AsJson, print_document
 from adstream.errors import Mismatch
 from adstream.live import Working
 from adstream.settings import Settings
+from adstream.terminal import Terminal, parts
 
 if TYPE_CHECKING:
     from streaming.validation import Check
@@ -38,7 +38,7 @@ def validate(
     from streaming.validation import find
 
     settings, chosen = Settings(), find(job)
-    out = Console(highlight=False, soft_wrap=True, stderr=as_json)
+    out = Terminal(stderr=as_json)
     with spark_session(settings, "validate", lakehouse=True) as spark:
         with Working("checking the tables"):
             checks = chosen.run(spark, settings.lakehouse)
@@ -57,7 +57,7 @@ def validate(
         )
 
 
-def _print_checks(checks: "list[Check]", out: Console) -> None:
+def _print_checks(checks: "list[Check]", out: Terminal) -> None:
     for check in checks:
-        mark = "[green]ok    [/green]" if check.holds else "[red]FAILED[/red]"
-        out.print(f"{mark} {check.what}: {check.found}")
+        mark = ("ok    ", "green") if check.holds else ("FAILED", "red")
+        out.print(parts(mark, f" {check.what}: {check.found}"))

@@ -14,6 +14,7 @@ from adstream.errors import ConfigError, Mismatch
 from adstream.live import Working
 from adstream.nearest import did_you_mean
 from adstream.settings import Settings
+from adstream.terminal import Terminal, parts, plain
 
 # The ledger is not folded, also where no terminal says how wide it is.
 _WIDTH = 120
@@ -63,7 +64,7 @@ def verify(
         raise ConfigError(f"there is nothing to verify for {job}", remedy)
     settings = Settings()
     wish = Wish(acknowledged or (), baseline, keep_baseline, partial)
-    out = Console(highlight=False, soft_wrap=True, stderr=as_json)
+    out = Terminal(stderr=as_json)
     report(settings, checkpoint or settings.checkpoints / job, out, wish, as_json=as_json)
 
 
@@ -84,7 +85,7 @@ def report(
         _print_ledger(found.ledger, settings.topic.ads, out)
         _print_notes(found, out)
         for line in _lines(found):
-            out.print(f"  {line}", markup=False)
+            out.print(plain(f"  {line}"))
     if problems := _problems(found):
         raise Mismatch("; ".join(problems), "see docs/verify.md for what each of them means")
     if not as_json:
@@ -143,11 +144,11 @@ def _print_ledger(ledger: "Ledger", topic: str, out: Console) -> None:
     for line in ledger.lines:
         ends = f"{line.begin:,}", f"{line.end:,}", f"{line.end - line.begin:,}"
         fates = [f"{line.fates[name]:,}" for name in names]
-        grid.add_row(f"{topic}/{line.partition}", *ends, *fates, f"{line.unexplained:,}")
+        grid.add_row(plain(f"{topic}/{line.partition}"), *ends, *fates, f"{line.unexplained:,}")
     grid.add_section()
     fates = [f"{count:,}" for count in ledger.fates.values()]
     grid.add_row("all", "", "", f"{ledger.offsets:,}", *fates, f"{ledger.unexplained:,}")
-    Console(file=out.file, width=max(out.width, _WIDTH)).print(grid)
+    Terminal(file=out.file, width=max(out.width, _WIDTH), soft_wrap=False).print(grid)
 
 
 def _print_notes(found: "Verified", out: Console) -> None:
@@ -162,7 +163,7 @@ def _print_notes(found: "Verified", out: Console) -> None:
         there = places.places - places.aged_out - places.missing
         out.print(f"{places.places:,} acknowledged: {there:,} in the topic, {places.aged_out:,} aged out")
     if found.unproved:
-        out.print(f"[yellow]not proved[/yellow], as messages have aged out: {found.unproved}")
+        out.print(parts(("not proved", "yellow"), f", as messages have aged out: {found.unproved}"))
 
 
 def _problems(found: "Verified") -> list[str]:
@@ -188,6 +189,6 @@ def _print_equal(found: "Verified", out: Console) -> None:
     agree = f"{result.rows:,} rows, {result.cells:,} cells agree with the independent computation"
     if result.moving:
         agree += f"; {result.moving:,} of the rows moved meanwhile, and had a value of one of the batches"
-    out.print(f"[green]equal[/green]: {agree}")
+    out.print(parts(("equal", "green"), f": {agree}"))
     if found.kept:
-        out.print(f"baseline kept: {found.kept.path}")
+        out.print(plain(f"baseline kept: {found.kept.path}"))

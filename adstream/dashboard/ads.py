@@ -9,6 +9,7 @@ import streamlit as st
 
 from adstream.dashboard import elements, resources, statements
 from adstream.dashboard.store import Row
+from adstream.shown import shown
 
 TOP = 10
 # How far back an ad's chart goes; a day asked for is shown whole.
@@ -124,8 +125,9 @@ def _one_ad() -> None:
     choice, span, day = st.columns([3, 2, 2])
     with choice:
         ad = st.selectbox(
-            "Ad", known, key="ad", accept_new_options=True, bind="query-params", help="Choose one, or type its id."
-        )
+            "Ad", known, key="ad", accept_new_options=True, bind="query-params", format_func=shown,
+            help="Choose one, or type its id.",
+        )  # fmt: skip
     with span:
         back = SPANS[st.selectbox("Newest", list(SPANS), key="span") or next(iter(SPANS))]
     with day:

@@ -1,6 +1,5 @@
 """What pages are made of: lines that say what to do, tables, charts. Values of messages and tables are never markup."""
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,9 +12,12 @@ import pandas as pd
 import streamlit as st
 
 from adstream.dashboard import resources
+from adstream.dashboard.markdown import literal as literal
+from adstream.dashboard.markdown import with_commands as with_commands
 from adstream.dashboard.statements import Statement
 from adstream.dashboard.store import Row
 from adstream.errors import AdstreamError
+from adstream.shown import shown
 
 REFRESH_SECONDS = 2
 # Rows of a day are found by the day: without one asked for, back to so many days ago.
@@ -28,22 +30,6 @@ _ROWS = 24
 # So few values are marked each.
 _POINTS = 25
 _MILLIONTH = Decimal("0.000001")
-
-
-def literal(text: str) -> str:
-    """For Markdown to show as it is."""
-    return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", " ".join(text.split()))
-
-
-def with_commands(text: str) -> str:
-    """The same, with what stands in backticks as code: `adstream up`."""
-    parts = text.split("`")
-    return "".join(literal_keeping_space(part) if at % 2 == 0 else f"`{part}`" for at, part in enumerate(parts))
-
-
-def literal_keeping_space(text: str) -> str:
-    """As `literal`, with a space at either end where there is one."""
-    return f"{' ' * text.startswith(' ')}{literal(text)}{' ' * text.endswith(' ')}"
 
 
 @contextmanager
@@ -61,7 +47,7 @@ def service() -> Iterator[None]:
 def nothing_yet(what: str, *commands: str) -> None:
     """That there are no rows, and the commands that make some."""
     named = " and ".join(f"`{command}`" for command in commands)
-    st.info(f"{what}: start {named}.")
+    st.info(f"{with_commands(what)}: start {named}.")
 
 
 @contextmanager
@@ -174,7 +160,7 @@ def chosen(what: str, topic: str, most: int) -> tuple[list[str], date | None]:
     with left:
         asked = st.multiselect(
             f"{what.capitalize()}s", sorted(known), key=f"{what}s", accept_new_options=True, max_selections=20,
-            help="Choose some, or type their names. Empty: the most active.",
+            format_func=shown, help="Choose some, or type their names. Empty: the most active.",
         )  # fmt: skip
     with right:
         day = chosen_day(f"{what}-day")
@@ -256,7 +242,7 @@ def _time_axis(name: str, times: "pd.Series[Any]") -> alt.X:
 
 def _frame(rows: Sequence[Row], time: str | None, values: Sequence[str], names: Sequence[str]) -> pd.DataFrame:
     """Only what is drawn, times with their zone, and numbers as floats: a picture shows no more digits."""
-    frame: dict[str, Any] = {name: [str(row[name]) for row in rows] for name in names}
+    frame: dict[str, Any] = {name: [shown(str(row[name])) for row in rows] for name in names}
     frame |= {name: [None if row[name] is None else float(row[name]) for row in rows] for name in values}
     if time:
         frame[time] = pd.to_datetime([row[time] for row in rows], utc=True)
@@ -267,7 +253,7 @@ def _cell(value: object) -> str:
     match value:
         case None:
             return "-"
-        case bool() | str():
+        case bool():
             return str(value)
         case int():
             return f"{value:,}"
@@ -278,4 +264,4 @@ def _cell(value: object) -> str:
         case datetime():
             return moment(value)
         case _:
-            return str(value)
+            return shown(str(value))

@@ -10,6 +10,7 @@ from adstream.dashboard import elements, health, resources
 from adstream.dead_letters import Letter
 from adstream.running import running_jobs
 from adstream.settings import Settings
+from adstream.shown import shown
 from consumer.display import printable, text_or_hex
 
 _RUN = "adstream stream ad-metrics"
@@ -35,7 +36,7 @@ def _jobs() -> None:
         return
     name = jobs[0].job
     if len(jobs) > 1:
-        name = st.selectbox("Job", [job.job for job in jobs], key="job", bind="query-params") or name
+        name = st.selectbox("Job", [job.job for job in jobs], key="job", bind="query-params", format_func=shown) or name
     chosen = next((job for job in jobs if job.job == name), jobs[0])
     with elements.service():
         _show(health.ask(chosen))
@@ -129,8 +130,9 @@ def _letters() -> None:
             elements.table([_row(letter) for letter in letters[:_LETTERS_SHOWN]], key="letters")
         by_place = {str(letter.place): letter for letter in letters}
         place = st.selectbox(
-            "Look into one", list(by_place), index=None, key="letter", placeholder="topic/partition/offset"
-        )
+            "Look into one", list(by_place), index=None, key="letter", placeholder="topic/partition/offset",
+            format_func=shown,
+        )  # fmt: skip
         if place in by_place:
             _look_into(by_place[place])
 
@@ -158,6 +160,6 @@ def _look_into(letter: Letter) -> None:
         return
     reader, diagnose = resources.checker().of(letter)
     found = diagnose(letter.value, letter.headers, int(datetime.now(UTC).timestamp() * 1_000))
-    st.code("\n".join([*lines, *reading(letter, found, reader, _MOST_BYTES)]), language=None)
+    st.code("\n".join([*map(shown, lines), *reading(letter, found, reader, _MOST_BYTES)]), language=None)
     st.markdown(f"What to do: {elements.with_commands(advice(letter, found, None))}")
     st.caption(elements.with_commands(f"With its headers, and whether it was sent back: `{command}`"))

@@ -1,5 +1,6 @@
 """The console: each batch's rows as a table, and nothing anywhere else."""
 
+import sys
 from collections.abc import Iterable
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -7,10 +8,11 @@ from typing import Any
 
 from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql.types import StructType
-from rich.console import Console as Terminal
 from rich.table import Table
 
+from adstream.errors import ConfigError
 from adstream.settings import Settings
+from adstream.terminal import Terminal, plain, print_whole
 from streaming.sinks.sink import Write
 
 ROWS_SHOWN = 20
@@ -26,34 +28,48 @@ class Console:
 
 
 def show(rows: DataFrame) -> int:
-    """Print the rows, newest or largest first."""
+    """Print the rows, newest or largest first. Raises ConfigError where standard output does not take them."""
     changed = rows.collect()
-    kinds = sorted({row[_KIND] for row in changed}, reverse=True) if _KIND in rows.columns else [None]
-    for kind in kinds:
-        chosen = [row for row in changed if kind is None or row[_KIND] == kind]
-        columns = [name for name in rows.columns if name != _KIND and any(row[name] is not None for row in chosen)]
-        if chosen:
-            ordered = _in_order(columns, chosen)
-            _print(table(f"{kind}s" if kind else "rows", columns, ordered, most=ROWS_SHOWN))
+    try:
+        _show(rows.columns, changed)
+    except (Exception, SystemExit) as refused:
+        # The rows are there: none of them is to blame, and no further attempt mends it. Rich answers a closed pipe with
+        # an exit, which the thread of Spark's callback would die of.
+        gone = isinstance(refused, SystemExit | BrokenPipeError)
+        why = "nobody reads it any more" if gone else f"{type(refused).__name__}: {refused}"
+        raise ConfigError(f"standard output takes no rows: {why}", "run the job without --console") from refused
     return len(changed)
 
 
+def _show(names: list[str], changed: list[Row]) -> None:
+    kinds = sorted({row[_KIND] for row in changed}, reverse=True) if _KIND in names else [None]
+    for kind in kinds:
+        chosen = [row for row in changed if kind is None or row[_KIND] == kind]
+        columns = [name for name in names if name != _KIND and any(row[name] is not None for row in chosen)]
+        if chosen:
+            ordered = _in_order(columns, chosen)
+            _print(table(f"{kind}s" if kind else "rows", columns, ordered, most=ROWS_SHOWN))
+
+
 def _print(found: Table) -> None:
-    terminal = Terminal(highlight=False)
+    terminal = Terminal()
     # A file or a pipe has no width that a row would have to fit into.
     terminal.width = terminal.width if terminal.is_terminal else _WIDTH_OF_A_FILE
-    terminal.print(found)
+    print_whole(terminal, found)
+    sys.stdout.flush()
 
 
 def table(title: str, columns: list[str], rows: list[Any], *, most: int = 1_000) -> Table:
     """The first rows (by name) to read: times in UTC, numbers to the right."""
     more = f", the first {most} of {len(rows):,}" if len(rows) > most else ""
-    found = Table(title=f"{title}{more}", title_justify="left", box=None, pad_edge=False, header_style="bold")
+    titled = plain(f"{title}{more}", "table.title")
+    found = Table(title=titled, title_justify="left", box=None, pad_edge=False, header_style="bold")
     for name in columns:
         numeric = any(isinstance(row[name], int | float | Decimal) for row in rows)
-        found.add_column(name, justify="right" if numeric else "left", no_wrap=True)
+        folded = not numeric and any(not isinstance(row[name], date | None) for row in rows)
+        found.add_column(plain(name), justify="right" if numeric else "left", no_wrap=not folded)
     for row in rows[:most]:
-        found.add_row(*(text(row[name]) for name in columns))
+        found.add_row(*(plain(text(row[name])) for name in columns))
     return found
 
 
@@ -81,4 +97,6 @@ def _in_order(columns: list[str], rows: Iterable[Row]) -> list[Row]:
     """By time, newest first; within a time by the other columns."""
     times = [name for name in columns if name.endswith(("_start", "_at")) or name in ("timestamp", "ts")]
     ordered = sorted(rows, key=lambda row: tuple(str(row[name]) for name in columns))
-    return sorted(ordered, key=lambda row: tuple(row[name] for name in times[:1]), reverse=True)
+    return sorted(
+        ordered, key=lambda row: tuple((row[name] is not None, row[name]) for name in times[:1]), reverse=True
+    )

@@ -1,0 +1,51 @@
+"""Text that Streamlit's Markdown shows as it is.
+
+A backslash keeps a sign from being Markdown, HTML, mathematics or a directive like `:red[...]`. What Streamlit looks
+for only after parsing it does not keep away: short codes of emoji and icons, bare links, and arrows. It finds them in
+text and leaves code alone, so a word with one of them is shown as code.
+"""
+
+import re
+
+from adstream.shown import shown
+
+_SIGN = re.compile(r"([!-/:-@\[-`{-~])")
+_AFTER_PARSING = re.compile(
+    r":[\w+-]+(?::|$)|:material|https?://[-\w]*\.|www\.|@[-\w]+\.|^(?:<->|->|<-|--|>=|<=|~=)$", re.IGNORECASE
+)
+# Streamlit rewrites this also within code.
+_ICON = ":material/"
+
+
+def literal(text: str) -> str:
+    """One line of Markdown that reads as the text does; several spaces are one."""
+    return " ".join(map(_word, shown(text).split()))
+
+
+def with_commands(text: str) -> str:
+    """As `literal`, with what stands in backticks as code: `adstream up`."""
+    parts = shown(text).split("`")
+    return "".join(_keeping_space(part) if at % 2 == 0 else code(part) for at, part in enumerate(parts))
+
+
+def code(text: str) -> str:
+    """The text as code. Between backticks, of which there are more than anywhere within."""
+    pieces = [_span(piece) for piece in shown(text).replace(_ICON, f"\0{_ICON[1:]}").split("\0")]
+    return r"\:".join(pieces)
+
+
+def _span(text: str) -> str:
+    if not text.strip():
+        return text
+    fence = "`" * (max(map(len, re.findall("`+", text)), default=0) + 1)
+    edge = " " if text.startswith(("`", " ")) or text.endswith(("`", " ")) else ""
+    return f"{fence}{edge}{text}{edge}{fence}"
+
+
+def _word(word: str) -> str:
+    return code(word) if _AFTER_PARSING.search(word) else _SIGN.sub(r"\\\1", word)
+
+
+def _keeping_space(text: str) -> str:
+    """As `literal`, with a space at either end where there is one."""
+    return f"{' ' * text.startswith(' ')}{literal(text)}{' ' * text.endswith(' ')}"

@@ -1,0 +1,41 @@
+r"""Values from outside as text to look at: one function for every command, page, log line and label.
+
+A key, a header or an error text of a service may hold anything: a new line, which forges one of ours, an escape
+sequence, which a terminal obeys, or a character without width, which makes two ids look the same. `shown` writes such
+characters as JSON and Python do, `\n` or `\u001b`. Everything else stays as it is, and text that was shown already
+does, too: whoever is not sure shows it again. Only `--json` is exact.
+"""
+
+import re
+import sys
+
+# Python calls them printable, and they draw nothing: joiners, fillers, selectors of variants, an empty braille cell.
+_BLANK = "\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef"
+_BLANKS = re.compile(f"[{_BLANK}]")
+_SHORT = {"\n": r"\n", "\t": r"\t", "\r": r"\r", "\b": r"\b", "\f": r"\f"}
+
+
+def shown(text: str) -> str:
+    """The text on one line, without a character that steers what it is shown in, or that nobody sees."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(map(_visible, text))
+
+
+def shown_lines(text: str) -> str:
+    """As `shown`, of a text of ours that has several lines."""
+    return "\n".join(map(shown, text.split("\n")))
+
+
+def say(line: str, *, err: bool = False) -> None:
+    """Write one line to standard output, or to standard error."""
+    stream = sys.stderr if err else sys.stdout
+    stream.write(f"{shown(line)}\n")
+    stream.flush()
+
+
+def _visible(char: str) -> str:
+    if char.isprintable() and not _BLANKS.match(char):
+        return char
+    code = ord(char)
+    return _SHORT.get(char) or (f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}")
