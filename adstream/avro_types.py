@@ -4,6 +4,7 @@ Source: the Avro 1.12 specification, "Schema Declaration", "Names" and "Logical 
 or stands on a type that it does not belong to, is ignored there and here.
 """
 
+import json
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -82,6 +83,14 @@ def parse(schema: Any) -> Type:  # noqa: ANN401 - Avro schemas are JSON
         raise SchemaProblem(f"is no Avro schema ({type(error).__name__}: {error})") from None
 
 
+def from_text(text: str) -> Any:  # noqa: ANN401
+    """The schema's JSON as it is parsed; none where the text is no JSON, as that of a Protobuf schema."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
 def within(kind: Type) -> Iterator[Type]:
     """The type itself, and all types inside it, each once."""
     seen: set[int] = set()
@@ -134,6 +143,8 @@ class _Parser:
     def type_of(self, schema: Any, namespace: str, level: int) -> Type:  # noqa: ANN401
         if level > MOST_LEVELS:
             raise SchemaProblem(f"is nested more than {MOST_LEVELS} levels deep")
+        if schema is None:
+            raise SchemaProblem("is no JSON")
         if isinstance(schema, str):
             return Type(schema) if schema in PRIMITIVES else self._reference(schema, namespace)
         if isinstance(schema, list):

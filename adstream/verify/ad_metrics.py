@@ -1,6 +1,5 @@
 """`adstream verify ad-metrics`: the raw topic, as far as the job has committed it, against the tables."""
 
-import json
 import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import closing
@@ -9,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from adstream import kafka
+from adstream.avro_types import from_text
 from adstream.backfills import recorded
 from adstream.errors import CheckpointError, ServiceUnavailable, Unproved
 from adstream.registry import RegistryClient
@@ -246,7 +246,7 @@ class _Run:
     def _judge(self, pieces: Sequence[Piece], what: str) -> None:
         """Registered by now is every schema that the job knew when it read these."""
         versions = RegistryClient(self._settings.registry).versions(f"{self._topic}-value")
-        schemas = {found.id: json.loads(found.text) for found in versions}
+        schemas = {found.id: from_text(found.text) for found in versions}
         checksums = bool(self._wish.acknowledged)
         reading = Reading(self._settings, self._topic, self._folder, schemas, self._job.lateness, checksums)
         count = sum(max(0, piece.end - piece.begin) for piece in pieces)

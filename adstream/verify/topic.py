@@ -78,7 +78,7 @@ class Reading:
     settings: Settings
     topic: str
     folder: Path
-    schemas: Mapping[int, dict[str, Any]]
+    schemas: Mapping[int, Any]
     lateness: timedelta
     checksums: bool
 
