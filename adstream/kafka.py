@@ -14,9 +14,18 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from confluent_kafka import IsolationLevel, KafkaError, KafkaException, TopicCollection, TopicPartition
-from confluent_kafka.admin import AdminClient, ClusterMetadata, NewTopic, OffsetSpec, TopicMetadata
+from confluent_kafka.admin import (
+    AdminClient,
+    ClusterMetadata,
+    ConfigResource,
+    NewTopic,
+    OffsetSpec,
+    ResourceType,
+    TopicMetadata,
+)
 
 from adstream.errors import AccessDenied, AdstreamError, ConfigError, ServiceUnavailable, TopicNotFound
+from adstream.moments import to_millis
 from adstream.nearest import did_you_mean
 from adstream.settings import KafkaSettings, Settings
 
@@ -302,7 +311,7 @@ def end_offsets(settings: Settings, name: str) -> dict[int, int]:
 def offsets_at(settings: Settings, name: str, moment: datetime) -> dict[int, int]:
     """The first offset with this broker time or a later one, by partition; the end where there is none so young."""
     ends = end_offsets(settings, name)
-    found = _offsets(settings, name, OffsetSpec.for_timestamp(int(moment.timestamp() * 1_000)))
+    found = _offsets(settings, name, OffsetSpec.for_timestamp(to_millis(moment)))
     return {partition: offset if offset >= 0 else ends[partition] for partition, offset in found.items()}
 
 
@@ -312,6 +321,23 @@ def topic_id(settings: Settings, name: str) -> str:
     admin = _Admin(settings.kafka)
     futures = admin.client.describe_topics(TopicCollection([name]), request_timeout=settings.kafka.timeout_seconds)
     return str(admin.result(futures[name]).topic_id)
+
+
+def stamped_by_producers(settings: Settings, names: Iterable[str]) -> dict[str, bool | None]:
+    """For each of these topics whether its records carry their producers' time (CreateTime) and not the broker's.
+
+    None where the broker does not let this user ask. Raises TopicNotFound.
+    """
+    admin = _Admin(settings.kafka)
+    wanted = [ConfigResource(ResourceType.TOPIC, name) for name in names]
+    futures = admin.client.describe_configs(wanted, request_timeout=admin.timeout) if wanted else {}
+    found: dict[str, bool | None] = {}
+    for resource, future in futures.items():
+        try:
+            found[resource.name] = admin.result(future)["message.timestamp.type"].value == "CreateTime"
+        except AccessDenied:
+            found[resource.name] = None
+    return found
 
 
 def cluster_id(settings: Settings) -> str:

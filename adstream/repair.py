@@ -1,18 +1,24 @@
 """`--set field=value`: a message with some fields changed, written with the schema that it was written with."""
 
 import json
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from adstream.contracts import Contract
 from adstream.diagnosis import Diagnosis, write_avro
 from adstream.errors import ConfigError, ReplayRefused
-from adstream.moments import iso_utc
+from adstream.moments import iso_utc, to_millis
 from adstream.nearest import did_you_mean
+from adstream.numbers import decimal_number, whole_number
 
 _FROM_ITS_PRODUCER = "have the producer send the event again"
-_NUMBERS: dict[str, type] = {"int": int, "long": int, "float": float, "double": float}
+_NUMBERS: dict[str, Callable[[str], float]] = {
+    "int": whole_number, "long": whole_number, "float": decimal_number, "double": decimal_number,
+}  # fmt: skip
+# From 2001 on; fewer digits are seconds, or a day like 20250221.
+_EPOCH_MILLIS = r"[1-9][0-9]{12}"
 
 
 def parse_changes(given: Iterable[str]) -> dict[str, str]:
@@ -58,7 +64,7 @@ def _typed(fields: list[dict[str, Any]], changes: Mapping[str, str], now: dateti
 
 
 def typed(name: str, text: str, kind: Any, now: datetime) -> Any:  # noqa: ANN401 - Avro types are JSON, values any
-    """The text as a plain value of an Avro type; `null` where it may be, and for a time ISO 8601, `now`, or ms."""
+    """The text as a plain value of an Avro type: `null` where it may be; a time is ISO 8601, `now` or 13 digits."""
     if isinstance(kind, list):
         if text == "null" and "null" in kind:
             return None
@@ -89,10 +95,10 @@ def _within(number: float, kind: str) -> float:
 
 def _millis(text: str, now: datetime) -> int:
     if text == "now":
-        return int(now.timestamp() * 1_000)
-    if text.lstrip("-").isdigit():
+        return to_millis(now)
+    if re.fullmatch(_EPOCH_MILLIS, text):
         return int(text)
-    return int(iso_utc(text).timestamp() * 1_000)
+    return to_millis(iso_utc(text))
 
 
 def _name(kind: Any) -> str:  # noqa: ANN401

@@ -1,124 +1,168 @@
-"""Ad events out of a CSV: `ad_id,timestamp,clicks,views,cost`, timestamps in ISO 8601 (UTC unless they say otherwise).
+"""Ad events out of a CSV: `ad_id,timestamp,clicks,views,cost`. docs/files.md has the form of each.
 
-A header is required; the order of the columns is free. The file is read twice: first whole, to check it and to find
-its newest timestamp, then to send it. So a bad row stops the run before anything is sent.
+A row that is not in this form is refused, never sent as another value. The file is read twice: first whole, to check it
+and to find its newest timestamp, then to send it. So a bad row stops the run before anything is sent.
 """
 
-import csv
 import hashlib
-import math
+import json
+from array import array
+from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+from pyarrow import compute
+
+from adstream.csv_rows import BadRow, Form, Row, rows
 from adstream.errors import BadInput
-from adstream.moments import iso_utc
+from adstream.event_rules import LARGEST_NUMBER, LONGEST_STRING_BYTES
+from adstream.moments import iso_utc, to_millis
+from adstream.numbers import decimal_number, whole_number
+from adstream.text_input import TextInput
 from producer.records import Record
-from producer.timeline import to_millis
 
 COLUMNS = ("ad_id", "timestamp", "clicks", "views", "cost")
 LARGEST_INT = 2**31 - 1
-
-
-@dataclass(frozen=True)
-class BadRow:
-    """A row that cannot be sent: its line in the file (the header is line 1) and what is wrong with it."""
-
-    line: int
-    reason: str
+_SHOWN = 60
+_LAST_MILLIS = to_millis(datetime(9999, 12, 31, 23, 59, 59, 999_000, tzinfo=UTC))
 
 
 class CsvReplay:
     """The rows of `path` as records.
 
     Timestamps move so that the newest is `now_ms`; with None they stay as they are. The event id comes from the row's
-    content and place alone, so a second run of the same file repeats the same events. Raises BadInput for a file that
-    cannot be read, and for the first bad row unless `skip` takes it.
+    values, and from how many equal rows stand before it: the same row has the same id in every file that holds it.
+    Raises BadInput for a file that cannot be read, and for the first bad row unless `skip` takes it.
     """
 
-    def __init__(self, path: Path, now_ms: int | None, skip: Callable[[BadRow], None] | None = None) -> None:
-        self._path = path
+    def __init__(
+        self,
+        path: Path,
+        now_ms: int | None,
+        skip: Callable[[BadRow], None] | None = None,
+        form: Form = Form(),  # noqa: B008 - frozen
+        notice: Callable[[str], None] = lambda _line: None,
+    ) -> None:
+        self._text = TextInput(path, "--csv", notice)
         self._skip = skip
+        self._form = form
         self.rows = 0
-        newest: int | None = None
-        for row in self._rows(skip):
+        oldest, newest = _LAST_MILLIS, 0
+        # Eight bytes a row: the ids of a hundred million rows would not fit into memory.
+        digests = array("Q")
+        for row in self._events(skip):
             self.rows += 1
-            newest = row["timestamp"] if newest is None else max(newest, row["timestamp"])
-        self._shift = now_ms - newest if now_ms is not None and newest is not None else 0
+            oldest, newest = min(oldest, row["timestamp"]), max(newest, row["timestamp"])
+            digests.append(_digest(row))
+        self._repeated = _repeated(digests)
+        self._shift = now_ms - newest if now_ms is not None and self.rows else 0
+        if self.rows and oldest + self._shift < 0:
+            raise BadInput(
+                f"{path}: with its newest row moved to now, its oldest one is before 1970",
+                "give --keep-timestamps, or correct the times",
+            )
 
     def __iter__(self) -> Iterator[Record]:
-        for row in self._rows(lambda _row: None):
+        self._text.require_unchanged()
+        seen: Counter[int] = Counter()
+        for row in self._events(None if self._skip is None else lambda _row: None):
+            digest = _digest(row)
+            if digest in self._repeated:
+                seen[digest] += 1
+            row["event_id"] = _hashed(row, seen[digest], 12).hex()
             yield Record(row["ad_id"], row | {"timestamp": row["timestamp"] + self._shift})
+        self._text.require_unchanged()
 
-    def _rows(self, skip: Callable[[BadRow], None] | None) -> Iterator[dict[str, Any]]:
-        try:
-            with self._path.open(encoding="utf-8-sig", newline="") as file:
-                yield from self._parsed(csv.reader(file, strict=True), skip)
-        except OSError as error:
-            raise BadInput(f"{self._path} cannot be read: {error.strerror}", "check the path given to --csv") from None
-        except UnicodeDecodeError:
-            raise BadInput(f"{self._path} is not UTF-8 text", "save it as UTF-8") from None
-
-    def _parsed(self, reader: Any, skip: Callable[[BadRow], None] | None) -> Iterator[dict[str, Any]]:  # noqa: ANN401
-        header = [name.strip() for name in next(reader, [])]
-        if sorted(header) != sorted(COLUMNS):
-            raise BadInput(f"{self._path} line 1 is not the header {','.join(COLUMNS)}", "add or correct it")
-        while True:
-            try:
-                cells = next(reader)
-                if not cells:
-                    continue  # a blank line, as editors leave at the end
-                yield _event(header, cells, reader.line_num)
-            except StopIteration:
-                return
-            except UnicodeDecodeError:
-                raise
-            except (ValueError, csv.Error) as error:
-                bad = BadRow(reader.line_num, str(error))
-                if skip is None:
-                    raise BadInput(
-                        f"{self._path} line {bad.line}: {bad.reason}", "correct it, or give --on-bad-row skip"
-                    ) from None
-                skip(bad)
+    def _events(self, skip: Callable[[BadRow], None] | None) -> Iterator[dict[str, Any]]:
+        for row in rows(self._text, COLUMNS, self._form):
+            found = _checked(row)
+            if not isinstance(found, BadRow):
+                yield found
+            elif skip is None:
+                problem = f"{self._text.path} line {found.line}: {found.reason}"
+                raise BadInput(problem, "correct it, or give --on-bad-row skip")
+            else:
+                skip(found)
 
 
-def _event(header: list[str], cells: list[str], line: int) -> dict[str, Any]:
+def _checked(row: Row | BadRow) -> dict[str, Any] | BadRow:
+    try:
+        return row if isinstance(row, BadRow) else _event(row.cells)
+    except ValueError as error:
+        return BadRow(row.line, str(error))
+
+
+def _event(cells: dict[str, str]) -> dict[str, Any]:
     """Raises ValueError that says what is wrong with the row."""
-    if len(cells) != len(header):
-        raise ValueError(f"{len(cells)} columns instead of {len(header)}")
-    row = {name: cell.strip() for name, cell in zip(header, cells, strict=True)}
-    if not row["ad_id"]:
-        raise ValueError("ad_id is empty")
-    place = "\x1f".join([str(line), *(row[name] for name in COLUMNS)])
     return {
-        "ad_id": row["ad_id"],
-        "timestamp": _millis(row["timestamp"]),
-        "clicks": _whole("clicks", row["clicks"]),
-        "views": _whole("views", row["views"]),
-        "cost": _cost(row["cost"]),
-        "event_id": hashlib.blake2b(place.encode(), digest_size=12).hexdigest(),
+        "ad_id": _ad_id(cells["ad_id"]),
+        "timestamp": _millis(cells["timestamp"]),
+        "clicks": _whole("clicks", cells["clicks"]),
+        "views": _whole("views", cells["views"]),
+        "cost": _cost(cells["cost"]),
     }
+
+
+def _ad_id(text: str) -> str:
+    if not text:
+        raise ValueError("ad_id is empty")
+    if "\0" in text:
+        raise ValueError("ad_id has a NUL character")
+    if len(text.encode()) > LONGEST_STRING_BYTES:
+        raise ValueError(f"ad_id is longer than {LONGEST_STRING_BYTES} bytes")
+    return text
 
 
 def _millis(text: str) -> int:
     try:
-        return to_millis(iso_utc(text))
+        millis = to_millis(iso_utc(text))
     except ValueError:
-        raise ValueError(f"timestamp {text!r} is not ISO 8601, like 2025-01-31T10:00:00Z") from None
+        problem = f"timestamp {text[:_SHOWN]!r} is not ISO 8601, like 2025-01-31T10:00:00Z"
+        number = text.isascii() and text.isdigit()
+        raise ValueError(f"{problem}; a number does not say its unit" if number else problem) from None
+    if not 0 <= millis <= _LAST_MILLIS:
+        raise ValueError(f"timestamp {text!r} is not within the years 1970 to 9999")
+    return millis
 
 
 def _whole(name: str, text: str) -> int:
-    if not (text.isascii() and text.isdigit()) or int(text) > LARGEST_INT:
-        raise ValueError(f"{name} {text!r} is not a whole number from 0 to {LARGEST_INT}")
-    return int(text)
+    try:
+        number = whole_number(text)
+    except ValueError:
+        number = -1
+    if not 0 <= number <= LARGEST_INT or text.startswith("-"):
+        raise ValueError(f"{name} {text[:_SHOWN]!r} is not a whole number from 0 to {LARGEST_INT}")
+    return number
 
 
 def _cost(text: str) -> float:
     try:
-        cost = float(text)
-    except ValueError:
-        cost = math.nan
-    if not math.isfinite(cost) or cost < 0:
-        raise ValueError(f"cost {text!r} is not a number from 0 up")
+        cost = decimal_number(text)
+    except ValueError as error:
+        if "digits" in str(error):
+            raise ValueError(f"cost {error}") from None
+        cost = -1.0
+    if not 0 <= cost <= LARGEST_NUMBER or text.startswith("-"):
+        comma = "; write a point, not a comma" if "," in text else ""
+        raise ValueError(f"cost {text[:_SHOWN]!r} is not a number from 0 to {LARGEST_NUMBER:,.0f}{comma}")
     return cost
+
+
+def _hashed(row: dict[str, Any], nth: int, size: int) -> bytes:
+    """`nth` is 0 for a row that stands in its file once."""
+    values = json.dumps([*(row[name] for name in COLUMNS), max(nth, 1)])
+    return hashlib.blake2b(values.encode(), digest_size=size).digest()
+
+
+def _digest(row: dict[str, Any]) -> int:
+    return int.from_bytes(_hashed(row, 1, 8))
+
+
+def _repeated(digests: "array[int]") -> set[int]:
+    """Those that are there more than once."""
+    buffers = [None, pa.py_buffer(digests)]
+    counts = compute.value_counts(pa.Array.from_buffers(pa.uint64(), len(digests), buffers))
+    return set(counts.filter(compute.greater(counts.field("counts"), 1)).field("values").to_pylist())

@@ -9,7 +9,7 @@ from producer.source import Source
 
 MIX = ("keys", "skew", "late", "out_of_order", "duplicates", "broken")
 TIMING = ("seed", "start", "over")
-OF_A_CSV = ("keep_timestamps", "on_bad_row")
+OF_A_CSV = ("keep_timestamps", "on_bad_row", "delimiter", "extra_columns")
 OF_KAFKA = ("topic", "max_queued", "verbose", "acknowledged")
 
 

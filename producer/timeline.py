@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from adstream.durations import parse_duration
 from adstream.errors import ConfigError
 from adstream.moments import iso_utc
+from adstream.moments import to_millis as to_millis
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MILLISECOND = timedelta(milliseconds=1)
@@ -24,11 +25,6 @@ class Timeline:
         if self.clock_ms is not None:
             return self.clock_ms()
         return self.start_ms + int(position * self.step_ms)
-
-
-def to_millis(moment: datetime) -> int:
-    """Milliseconds since 1970 of an aware datetime, rounded down."""
-    return (moment - EPOCH) // MILLISECOND
 
 
 def millis(text: str) -> int:

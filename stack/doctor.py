@@ -9,14 +9,16 @@ import platform
 import shutil
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
-from adstream import kafka
+from adstream import clocks, contracts, kafka
 from adstream.errors import AdstreamError, ServiceUnavailable, TopicNotFound
+from adstream.provision import topic_of
 from adstream.settings import Settings
 from stack import parts, ports, state
 from stack.certificates import valid_until
@@ -188,6 +190,37 @@ def checkpoints(settings: Settings) -> list[Finding]:
     return findings
 
 
+def broker_time(settings: Settings) -> list[Finding]:
+    """Whether every topic of a contract, and of a checkpoint, has the broker's time and not the producers'."""
+    wanted: set[str] = set()
+    for made in settings.checkpoints.glob("*/adstream.json"):
+        with suppress(KeyError, ValueError):
+            wanted.add(json.loads(made.read_text(encoding="utf-8"))["topic"])
+    kafka_here = state.read(settings.data_dir.absolute()).services.get("kafka")
+    named = "bootstrap_servers" in settings.kafka.model_fields_set
+    if not (wanted or named or (kafka_here and kafka_here.running.process())):
+        return []  # a machine on which nothing has run yet
+    wanted |= {topic_of(settings, name) for name in contracts.names()}
+    try:
+        found = clocks.by_topic(settings, wanted)
+    except ServiceUnavailable:
+        return [Finding("OK", "broker time", "not looked at, as Kafka does not run")]
+    wrong = [
+        Finding(
+            "WARN", f"topic {name}", clocks.producers_clock(name).partition(": ")[2].partition(";")[0], clocks.REMEDY
+        )
+        for name, stamped in sorted(found.items())
+        if stamped
+    ]
+    unknown = [name for name, stamped in sorted(found.items()) if stamped is None]
+    if unknown:
+        detail = f"not known for {', '.join(unknown)}"
+        wrong.append(
+            Finding("WARN", "broker time", detail, "ask with a user who may describe the configuration of topics")
+        )
+    return wrong or [Finding("OK", "broker time", f"{len(found)} topics, all stamped by the broker's clock")]
+
+
 CHECKS: list[Check] = [
     python,
     spark_interpreter,
@@ -200,4 +233,5 @@ CHECKS: list[Check] = [
     disk,
     cassandra_driver,
     checkpoints,
+    broker_time,
 ]

@@ -62,6 +62,7 @@ def _rights(settings: Settings) -> list[AclBinding]:
     return [
         *(_on_topic("producer", topic, _WRITE) for topic in events),
         *(_on_topic("job", topic, _READ) for topic in (*events, *beside)),
+        *(_on_topic("job", topic, AclOperation.DESCRIBE_CONFIGS) for topic in events),  # whose clock stamps it
         _on_topic("job", letters, _WRITE),
         *(_on_topic("consumer", topic, _READ) for topic in (*events, *beside)),
         _on_groups("consumer", "adstream-consume-"),

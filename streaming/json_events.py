@@ -1,8 +1,10 @@
 """JSON objects by an Avro contract: the same fields under the same names.
 
-A time is an ISO 8601 date, or date and time (UTC unless it says otherwise), or a whole number of seconds since 1970. A
-field of the wrong type is null, which the decoder takes for an unreadable message wherever the contract wants a value;
-where it wants text, a number or an object is the JSON that it is written as.
+A time is an ISO 8601 date, or date and time (UTC unless it says otherwise), in the form of adstream.moments, or a whole
+number of seconds since 1970, of ten digits: 20250221 is no time, and neither are milliseconds. Decimals beyond
+milliseconds are cut off, as the contract has none. A field of the wrong type is null, which the decoder takes for an
+unreadable message wherever the contract wants a value; where it wants text, a number or an object is the JSON that it
+is written as.
 
 Nothing is read from bytes that are not UTF-8, from an object with something behind it, or where an escape stands for
 half a character (`"\\ud800"`): Spark would put `?` or U+FFFD in their place, and different ids would become one.
@@ -15,6 +17,7 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from adstream.contracts import Contract
+from adstream.moments import EPOCH_SECONDS, TIME
 
 _PLAIN: dict[str, T.DataType] = {
     "string": T.StringType(),
@@ -25,7 +28,8 @@ _PLAIN: dict[str, T.DataType] = {
     "boolean": T.BooleanType(),
 }
 
-_DATED = r"^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?(Z|[+-]\d{2}(:?\d{2})?)?)?\z"
+_DATED = rf"^{TIME}\z"
+_SECONDS = rf"^{EPOCH_SECONDS}\z"
 
 
 def looks_like_json(value: Column) -> Column:
@@ -77,6 +81,9 @@ def _read_as(kind: Any) -> T.DataType:  # noqa: ANN401
 def _value(read: Column, kind: Any) -> Column:  # noqa: ANN401
     if not _is_time(kind):
         return read
-    seconds = F.when(read.rlike(r"^\d{1,11}\z"), F.timestamp_seconds(read.try_cast("bigint")))
+    seconds = F.when(read.rlike(_SECONDS), F.timestamp_seconds(read.try_cast("bigint")))
     # Spark would take the day of the replay for a time without a date.
-    return F.coalesce(seconds, F.when(read.rlike(_DATED), F.try_to_timestamp(read)))
+    # Nor does it know a zone behind minutes.
+    whole = F.regexp_replace(read, r"^(.{16})([Z+-])", "$1:00$2")
+    dated = F.when(read.rlike(_DATED), F.timestamp_millis(F.unix_millis(F.try_to_timestamp(whole))))
+    return F.coalesce(seconds, dated)

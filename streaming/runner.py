@@ -18,7 +18,7 @@ from pyspark.errors import PySparkException, StreamingQueryException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.streaming.query import StreamingQuery
 
-from adstream import job_checkpoints, kafka, leases
+from adstream import clocks, job_checkpoints, kafka, leases
 from adstream.cassandra import require_tables
 from adstream.contracts import Contract
 from adstream.errors import (
@@ -41,6 +41,7 @@ from streaming.batch import BatchWriter, NewWriterSchema, StopRequested
 from streaming.checkpoint import Checkpoint, damage, first_cause, held
 from streaming.job import Job
 from streaming.late_batches import LateBatches
+from streaming.lookup import lookup_table
 from streaming.observed import RunningBatch
 from streaming.pipeline import Pipeline, known_writers
 from streaming.progress import BatchReport, replayed, reports
@@ -126,6 +127,7 @@ class Runner:
         )
         self._before: str | None = None
         self._counts = False
+        self._joined: DataFrame | None = None
 
     def run(self) -> None:
         """Run the job. Raises JobFailed after the last attempt, or at once what no further attempt can mend."""
@@ -138,6 +140,9 @@ class Runner:
 
     def _run(self) -> None:
         self._listener.notice(f"reading from {self._source.name}, checkpoint {self._options.checkpoint}")
+        if isinstance(self._source, Topic):
+            for line in clocks.told(self._settings, self._source.name):
+                self._listener.notice(line)
         failures = 0
         begun = False
         while not self._stopping.is_set():
@@ -291,10 +296,10 @@ class Runner:
         lookup = self._job.lookup
         if lookup is None:
             return None
-        path = self._options.lookup or str(lookup.path)
-        if not Path(path).is_file():
-            raise BadInput(f"there is no file {path}", "correct the path given to --lookup")
-        return self._spark.read.csv(path, schema=lookup.columns, header=True, enforceSchema=False, mode="FAILFAST")
+        if self._joined is None:
+            path = Path(self._options.lookup or lookup.path)
+            self._joined = lookup_table(self._spark, path, lookup.columns, self._listener.notice)
+        return self._joined
 
     def _judged_again(self, batch_id: int) -> DataFrame | None:
         messages = self._source.batch_again(self._spark, self._checkpoint, batch_id)

@@ -16,6 +16,7 @@ from pyspark.sql import functions as F
 
 from adstream import kafka
 from adstream.errors import BadInput, CheckpointError
+from adstream.moments import to_millis
 from adstream.settings import KafkaSettings, Settings
 from streaming.checkpoint import Checkpoint
 
@@ -162,7 +163,7 @@ def starting_at(start: str | datetime) -> dict[str, str]:
     if isinstance(start, datetime):
         # A partition without any message that young starts at its end.
         return {
-            "startingTimestamp": str(int(start.timestamp() * 1_000)),
+            "startingTimestamp": str(to_millis(start)),
             "startingOffsetsByTimestampStrategy": "latest",
         }
     return {"startingOffsets": start}

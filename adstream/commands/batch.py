@@ -8,6 +8,7 @@ import typer
 from adstream.commands import completion
 from adstream.errors import ConfigError
 from adstream.live import Working
+from adstream.moments import iso_date
 from adstream.settings import Settings
 from adstream.terminal import Terminal
 
@@ -46,6 +47,6 @@ def batch(
 def parse_date(text: str | None) -> date | None:
     """Raises ConfigError."""
     try:
-        return None if text is None else date.fromisoformat(text)
+        return None if text is None else iso_date(text)
     except ValueError:
         raise ConfigError(f"--date {text} is not a date", "give it like 2025-01-15") from None

@@ -33,6 +33,22 @@ class OnBadRow(StrEnum):
     skip = "skip"
 
 
+class Delimiter(StrEnum):
+    """What is between two cells of a CSV."""
+
+    comma = ","
+    semicolon = ";"
+    bar = "|"
+    tab = "tab"
+
+
+class ExtraColumns(StrEnum):
+    """What columns beside the five do to the run."""
+
+    refuse = "refuse"
+    ignore = "ignore"
+
+
 class Format(StrEnum):
     """How an event is written into a message."""
 
@@ -87,7 +103,17 @@ def produce(
         float | None, typer.Option(min=0, max=1, help="Share of messages that a reader must refuse, of every kind.")
     ] = None,
     csv: Annotated[
-        Path | None, typer.Option(help="Send the rows of this file: ad_id,timestamp,clicks,views,cost. For ads.")
+        Path | None,
+        typer.Option(
+            help="Send the rows of this file: ad_id,timestamp,clicks,views,cost. For ads. It may be compressed, or a"
+            " pipe; - is standard input. A row gets the same event_id in every file that holds it."
+        ),
+    ] = None,
+    delimiter: Annotated[
+        Delimiter | None, typer.Option(help="What is between two columns of the CSV. Default a comma.")
+    ] = None,
+    extra_columns: Annotated[
+        ExtraColumns | None, typer.Option(help="What further columns of a CSV do. Default refuse.")
     ] = None,
     keep_timestamps: Annotated[
         bool, typer.Option("--keep-timestamps", help="Leave the times of a CSV; else its newest row is moved to now.")
@@ -122,6 +148,8 @@ def produce(
 
     Example: `adstream produce ads --csv mock_data.csv`
 
+    Example: `adstream produce ads --csv export.csv.gz --delimiter ";" --extra-columns ignore --on-bad-row skip`
+
     Example: `adstream produce user-clicks --sample`
 
     Example: `adstream produce rack-alerts --files inbox --rate 5`
@@ -135,6 +163,7 @@ def produce(
         "sample": sample, "count": count, "rate": rate, "seed": seed, "start": start, "over": over, "keys": keys,
         "skew": skew, "late": late, "out_of_order": out_of_order, "duplicates": duplicates, "broken": broken,
         "csv": csv, "keep_timestamps": keep_timestamps, "on_bad_row": on_bad_row, "topic": topic, "format": format,
+        "delimiter": delimiter, "extra_columns": extra_columns,
         "files": files, "max_queued": max_queued, "verbose": verbose, "date": date,
         "acknowledged": acknowledged,
     }  # fmt: skip
@@ -231,13 +260,22 @@ def _made_up(source: "Source", given: dict[str, Any]) -> tuple["Iterator[Record]
 
 
 def _from_csv(path: Path, given: dict[str, Any]) -> "Iterator[Record]":
-    from producer.csv_replay import BadRow, CsvReplay
+    from adstream.csv_rows import BadRow, Form
+    from producer.csv_replay import CsvReplay
 
     def skip(row: BadRow) -> None:
         say(f"{path} line {row.line} skipped: {row.reason}", err=True)
 
-    now_ms = None if "keep_timestamps" in given else _now_millis()
-    return iter(CsvReplay(path, now_ms, skip if given.get("on_bad_row") is OnBadRow.skip else None))
+    delimiter = given.get("delimiter", Delimiter.comma)
+    form = Form("\t" if delimiter is Delimiter.tab else delimiter, given.get("extra_columns") is ExtraColumns.ignore)
+    replay = CsvReplay(
+        Path("/dev/stdin") if str(path) == "-" else path,
+        None if "keep_timestamps" in given else _now_millis(),
+        skip if given.get("on_bad_row") is OnBadRow.skip else None,
+        form,
+        notice=lambda line: typer.echo(line, err=True),
+    )
+    return iter(replay)
 
 
 def _now_millis() -> int:

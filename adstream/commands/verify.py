@@ -124,6 +124,7 @@ def _document(found: "Verified", topic: str) -> dict[str, Any]:
         "acknowledged": _acknowledged(found),
         "late_counted_by_a_backfill": found.backfilled,
         "not_proved": found.unproved or None,
+        "clock": found.clock or None,
         "since_baseline_of": found.since.made if found.since else None,
         "baseline_kept": str(found.kept.path) if found.kept else None,
     }
@@ -152,6 +153,8 @@ def _print_ledger(ledger: "Ledger", topic: str, out: Console) -> None:
 
 
 def _print_notes(found: "Verified", out: Console) -> None:
+    if found.clock:
+        out.print(found.clock, style="yellow", markup=False)
     if found.since:
         out.print(f"messages before the baseline of {found.since.made:%Y-%m-%d %H:%M:%S} UTC are taken from it")
     if found.ledger.letters_aged_out:

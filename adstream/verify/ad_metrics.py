@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from adstream import kafka
+from adstream import clocks, kafka
 from adstream.avro_types import from_text
 from adstream.backfills import recorded
 from adstream.errors import CheckpointError, ServiceUnavailable, Unproved
@@ -54,7 +54,8 @@ class Verified:
     """The comparison, and what became of every offset up to the last committed batch when the tables were read.
 
     `since` is the baseline that it started from, and `kept` the one that was written. `unproved` says what could not be
-    compared. `backfilled` of the late events are in windows all the same, as a backfill has counted them.
+    compared. `backfilled` of the late events are in windows all the same, as a backfill has counted them. `clock` says
+    whose clock lateness went by, where that was not the broker's.
     """
 
     comparison: Comparison
@@ -64,6 +65,7 @@ class Verified:
     kept: Baseline | None = None
     unproved: str = ""
     backfilled: int = 0
+    clock: str = ""
 
     @property
     def fates(self) -> dict[str, int]:
@@ -146,6 +148,7 @@ class _Run:
             book.check(self._oracle, self._topic, self._begins) if written_down else None,
             since,
             backfilled=self._oracle.backfilled(),
+            clock="; ".join(clocks.told(self._settings, self._topic)),
         )
         if self._provable:
             result.unproved = f"totals, and windows that begin before {ledger.day(self._provable)}"

@@ -217,6 +217,7 @@ def test_verify_when_all_is_equal(monkeypatch: pytest.MonkeyPatch) -> None:
     assert found["baseline_kept"] == "/kept.duckdb"
     assert found["since_baseline_of"] is None
     assert found["not_proved"] is None
+    assert found["clock"] is None
 
 
 def test_verify_prints_its_document_before_it_fails(monkeypatch: pytest.MonkeyPatch) -> None:
