@@ -21,6 +21,7 @@ TIME = rf"{_DAY}(?:[T ]{_CLOCK}{_ZONE}?)?"
 # Ten digits: 2001-09-09 to 2286-11-20. So neither 20250221 nor milliseconds are taken for seconds.
 EPOCH_SECONDS = r"[1-9][0-9]{9}"
 
+_TIME = re.compile(TIME)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 
@@ -28,7 +29,7 @@ _MILLISECOND = timedelta(milliseconds=1)
 def iso_utc(text: str) -> datetime:
     """An aware datetime; decimals beyond microseconds are cut off. Raises ValueError for any other form."""
     try:
-        moment = datetime.fromisoformat(text) if re.fullmatch(TIME, text) else None
+        moment = datetime.fromisoformat(text) if _TIME.fullmatch(text) else None
     except ValueError:  # 30 February
         moment = None
     if moment is None:

@@ -207,7 +207,8 @@ def _options(settings: KafkaSettings) -> dict[str, str]:
 
 def _lines(files: DataFrame) -> DataFrame:
     """Whole files as messages, one a line that is not blank; the line's number, from 1, is its offset."""
-    numbered = files.select("_metadata", F.posexplode(F.split("value", r"\r?\n")).alias("line", "text"))
+    text = F.regexp_replace("value", r"^\x{FEFF}", "")  # a byte order mark is no part of the first line
+    numbered = files.select("_metadata", F.posexplode(F.split(text, r"\r?\n")).alias("line", "text"))
     place, written = F.col("_metadata.file_path"), F.col("_metadata.file_modification_time")
     return _messages(numbered, F.col("text"), place, F.col("line") + 1, written)
 

@@ -2,7 +2,6 @@
 
 from datetime import UTC, datetime
 
-NOON = datetime(2025, 2, 21, 12, 0, tzinfo=UTC)
 DAY = datetime(2025, 2, 21, tzinfo=UTC)
 
 # Text -> milliseconds since 1970.
@@ -91,3 +90,8 @@ NOT_DECIMAL = [
     "1000000.01",
     "1e7", "4.9e-325",
 ]  # fmt: skip
+
+
+def named(text: str) -> str:
+    """The name of a test about this text: short, and in ASCII."""
+    return ascii(text[:30])[1:-1]

@@ -45,6 +45,10 @@ def load(oracle: Oracle, files: Iterable[Path], topic: str) -> dict[int, tuple[i
     """
     oracle.db.execute('CREATE TABLE acknowledged (partition INTEGER, "offset" BIGINT, checksum VARCHAR)')
     for file in files:
+        if file.exists() and not file.is_file():
+            raise BadInput(
+                f"{file} is no regular file, and is read more than once", "write it into a file, and give that"
+            )
         try:
             _load(oracle, file, topic)
         except (OSError, pa.ArrowInvalid) as error:

@@ -21,7 +21,7 @@ def test_a_documented_time_has_its_value(text: str, millis: int) -> None:
     assert parse_moment("--since", text, NOW) == iso_utc(text)
 
 
-@pytest.mark.parametrize("text", forms.NO_TIMES)
+@pytest.mark.parametrize("text", forms.NO_TIMES, ids=forms.named)
 def test_any_other_time_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="is not a time"):
         iso_utc(text)
@@ -79,13 +79,13 @@ NEGATIVE = {"-1", "-0", "-0.5"}
 BEYOND_32_BITS, BEYOND_A_MILLION = {"2147483648"}, {"1000000.01", "1e7"}
 
 
-@pytest.mark.parametrize("text", sorted({*forms.NOT_WHOLE} - {"-1", "-0"} - BEYOND_32_BITS))
+@pytest.mark.parametrize("text", sorted({*forms.NOT_WHOLE} - {"-1", "-0"} - BEYOND_32_BITS), ids=forms.named)
 def test_no_whole_number(text: str) -> None:
     with pytest.raises(ValueError, match="is not a whole number"):
         whole_number(text)
 
 
-@pytest.mark.parametrize("text", sorted({*forms.NOT_DECIMAL} - NEGATIVE - BEYOND_A_MILLION))
+@pytest.mark.parametrize("text", sorted({*forms.NOT_DECIMAL} - NEGATIVE - BEYOND_A_MILLION), ids=forms.named)
 def test_no_decimal_number(text: str) -> None:
     with pytest.raises(ValueError, match=r"is not a number|has more digits than a double keeps"):
         decimal_number(text)

@@ -1,6 +1,7 @@
 """The pieces of `adstream verify`, without services: rows that move, the ledger, acknowledged places, baselines."""
 
 import json
+import os
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -194,6 +195,12 @@ def test_a_file_that_is_not_about_the_topic_is_refused(oracle: Oracle, tmp_path:
     file.write_text(text)
     with pytest.raises(BadInput, match="acked"):
         acknowledged.load(oracle, [file], "ads")
+
+
+def test_a_pipe_of_acknowledged_places_is_refused_at_once(oracle: Oracle, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    with pytest.raises(BadInput, match="fifo is no regular file, and is read more than once; write it into a file"):
+        acknowledged.load(oracle, [tmp_path / "fifo"], "ads")
 
 
 def test_an_offset_belongs_to_the_batch_that_ends_after_it() -> None:

@@ -99,6 +99,7 @@ def test_the_lines_of_files_become_messages_that_arrived_when_the_file_was_writt
     folder = tmp_path / "inbox"
     folder.mkdir()
     (folder / "a.json").write_text(
+        "\ufeff"
         '{"sensor_id": "s1", "temperature": 1.0, "timestamp": "2026-03-01T12:00:00Z"}\n\n'
         '{"sensor_id": "s2", "temperature": 2.0, "timestamp": "2999-01-01T00:00:00Z"}\nnonsense\n'
     )
