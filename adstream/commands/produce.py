@@ -273,7 +273,7 @@ def _from_csv(path: Path, given: dict[str, Any]) -> "Iterator[Record]":
         None if "keep_timestamps" in given else _now_millis(),
         skip if given.get("on_bad_row") is OnBadRow.skip else None,
         form,
-        notice=lambda line: typer.echo(line, err=True),
+        notice=lambda line: say(line, err=True),
     )
     return iter(replay)
 

@@ -154,7 +154,7 @@ def _print_ledger(ledger: "Ledger", topic: str, out: Console) -> None:
 
 def _print_notes(found: "Verified", out: Console) -> None:
     if found.clock:
-        out.print(found.clock, style="yellow", markup=False)
+        out.print(plain(found.clock, "yellow"))
     if found.since:
         out.print(f"messages before the baseline of {found.since.made:%Y-%m-%d %H:%M:%S} UTC are taken from it")
     if found.ledger.letters_aged_out:
