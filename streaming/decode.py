@@ -8,10 +8,13 @@ Where a job takes JSON as well, a message that starts with `{` is read as JSON b
 """
 
 import operator
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from functools import reduce
+from json import loads as parse_json
+from typing import Any
 
-from pyspark.sql import Column, DataFrame
+from py4j.protocol import Py4JJavaError  # type: ignore[import-untyped]
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.avro.functions import from_avro
 
@@ -19,8 +22,8 @@ from adstream import wire
 from adstream.contracts import Contract
 from adstream.reasons import (
     EMPTY,
+    INCOMPATIBLE_SCHEMA,
     NOT_JSON,
-    RECURSIVE_SCHEMA,
     SCHEMA_ID_IN_HEADER,
     SHORT,
     TRAILING_BYTES,
@@ -29,9 +32,9 @@ from adstream.reasons import (
     VALUE_SCHEMA_ID_HEADER,
     WRONG_MAGIC_BYTE,
 )
-from streaming.avro_length import encoded_length
+from adstream.writer_schemas import Refusal, resolutions
 from streaming.json_events import from_json_text, looks_like_json
-from streaming.read_schemas import corrupted, narrowed, takes_any_stack, wide_reader, wide_writer
+from streaming.read_schemas import END, END_MARK, ReadSchemas, Writer
 
 
 def decode(messages: DataFrame, writers: Mapping[int, Contract], reader: Contract, *, json: bool = False) -> DataFrame:
@@ -39,8 +42,9 @@ def decode(messages: DataFrame, writers: Mapping[int, Contract], reader: Contrac
 
     In: `value` (binary). Out: the same columns and `event`, a struct with the reader's fields (all null where the
     message could not be read), and `problem`, null for a decoded message and else one of adstream.reasons.
-    `writers` maps each known schema id to the schema registered under it; `json` takes JSON objects besides, or nothing
-    else where there are no writers.
+    `writers` maps each known schema id to the schema registered under it. A schema that cannot be read by the contract
+    costs its own messages only (`sorted_out`). `json` takes JSON objects besides, or nothing else where there are no
+    writers.
 
     Where the messages have `headers`, a value that is unreadable because its schema id travels in a header gets a
     reason of its own. The stream reads none, which would cost each message something; the second read of a batch with
@@ -49,85 +53,103 @@ def decode(messages: DataFrame, writers: Mapping[int, Contract], reader: Contrac
     in_header = None
     if "headers" in messages.columns:
         in_header = F.exists("headers", lambda header: header["key"] == VALUE_SCHEMA_ID_HEADER)
-    known, writers = writers, {key: each for key, each in writers.items() if not takes_any_stack(each.schema)}
-    wide = wide_reader(reader, writers.values())
-    problem = _problem(writers, reader, wide, json, known.keys() - writers.keys(), in_header)
+    readable, refused = sorted_out(messages.sparkSession, writers, reader)
+    schemas = ReadSchemas(readable, reader)
     # Three steps, or Spark would repeat the decode wherever its result is used.
     return (
-        messages.withColumn(_READ, _read(writers, reader, wide, json))
-        .withColumn("event", narrowed(F.col(_READ), reader))
-        .withColumn("problem", problem)
+        messages.withColumn(_READ, _read(schemas, reader, json=json))
+        .withColumn("event", schemas.event(F.col(_READ)))
+        .withColumn("problem", _problem(schemas, reader, json, refused, in_header))
         .drop(_READ)
     )
 
 
-def _read(writers: Mapping[int, Contract], reader: Contract, wide: Contract, json: bool) -> Column:
-    payload = F.substring("value", wire.HEADER_BYTES + 1, _LONGEST)
-    options = {"avroSchema": wide.text, "mode": "PERMISSIVE"}
-    by_id = F.when(F.lit(False), from_avro(payload, wide.text, options))
+def sorted_out(
+    spark: SparkSession, writers: Mapping[int, Contract], reader: Contract
+) -> tuple[dict[int, Writer], dict[int, Refusal]]:
+    """The schemas that the contract can read, by id, and those of which it can read no message, with the reason."""
+    readable, refused = {}, {}
+    for schema_id, found in resolutions(writers, reader).items():
+        text = writers[schema_id].text
+        said = None if isinstance(found, Refusal) else _refused_by_java(spark, text)
+        if isinstance(found, Refusal):
+            refused[schema_id] = found
+        elif said is not None:
+            problem = f"Avro's Java library does not take the writer's schema: {said}"
+            refused[schema_id] = Refusal(INCOMPATIBLE_SCHEMA, problem)
+        else:
+            readable[schema_id] = Writer(parse_json(text), found)
+    return readable, refused
+
+
+def _refused_by_java(spark: SparkSession, text: str) -> str | None:
+    """What the parser says that `from_avro` will ask, None where it takes the schema."""
+    jvm: Any = spark._jvm
+    try:
+        jvm.org.apache.avro.Schema.Parser().setValidateDefaults(False).parse(text)
+    except Py4JJavaError as error:
+        return " ".join(str(error.java_exception.getMessage()).split())[:_LONGEST_SAYING]
+    return None
+
+
+def _read(schemas: ReadSchemas, reader: Contract, *, json: bool) -> Column:
+    payload = F.concat(F.substring("value", wire.HEADER_BYTES + 1, _LONGEST), F.lit(END_MARK))
+    by_id = F.when(F.lit(False), _from_avro(payload, schemas.reader, schemas))
     if json:
-        event = from_json_text(F.col("value"), reader)
-        own, every = _names(reader), _names(wide)
-        as_wide = F.struct(*((event[name] if name in own else F.lit(None)).alias(name) for name in every))
-        by_id = by_id.when(looks_like_json(F.col("value")), as_wide)
-    for schema_id, writer in writers.items():
-        by_id = by_id.when(_written_with(schema_id), from_avro(payload, wide_writer(writer), options))
+        by_id = by_id.when(looks_like_json(F.col("value")), schemas.framed(from_json_text(F.col("value"), reader)))
+    for schema_id, writer in schemas.by_id.items():
+        by_id = by_id.when(_written_with(schema_id), _from_avro(payload, writer, schemas))
     return by_id
 
 
+def _from_avro(payload: Column, writer: str, schemas: ReadSchemas) -> Column:
+    return from_avro(payload, writer, {"avroSchema": schemas.reader, "mode": "PERMISSIVE"})
+
+
 def _problem(
-    writers: Mapping[int, Contract],
-    reader: Contract,
-    wide: Contract,
-    json: bool,
-    refused: Collection[int],
-    in_header: Column | None,
+    schemas: ReadSchemas, reader: Contract, json: bool, refused: Mapping[int, Refusal], in_header: Column | None
 ) -> Column:
     def unframed(reason: str) -> Column:
         """The reason for a value without the header of a known schema."""
         return F.lit(reason) if in_header is None else F.when(in_header, SCHEMA_ID_IN_HEADER).otherwise(reason)
 
-    size = F.coalesce(F.length("value"), F.lit(0))
+    size, read = F.coalesce(F.length("value"), F.lit(0)), F.col(_READ)
+    unread = _unread(schemas, reader)
     problem = F.when(size == 0, F.lit(EMPTY))
     if json:
-        unread = F.when(_unread(reader, wide), F.lit(UNDECODABLE))
-        problem = problem.when(looks_like_json(F.col("value")), unread)
-    if json and not writers and not refused:
+        problem = problem.when(looks_like_json(F.col("value")), F.when(unread, F.lit(UNDECODABLE)))
+    if json and not schemas.by_id and not refused:
         return problem.otherwise(F.lit(NOT_JSON))
-    problem = (
-        problem.when(size < wire.HEADER_BYTES, unframed(SHORT))
-        .when(F.substring("value", 1, 1) != F.lit(bytes([wire.MAGIC_BYTE])), unframed(WRONG_MAGIC_BYTE))
-        .when(_any(_written_with(schema_id) for schema_id in refused), F.lit(RECURSIVE_SCHEMA))
-        .when(~_any(_written_with(schema_id) for schema_id in writers), unframed(UNKNOWN_SCHEMA_ID))
-        .when(_unread(reader, wide), F.lit(UNDECODABLE))
+    problem = problem.when(size < wire.HEADER_BYTES, unframed(SHORT)).when(
+        F.substring("value", 1, 1) != F.lit(bytes([wire.MAGIC_BYTE])), unframed(WRONG_MAGIC_BYTE)
     )
-    for schema_id, writer in writers.items():
-        length = encoded_length(writer.schema, F.col(_READ), set(_names(wide)))
-        if length is not None:
-            wrong = _written_with(schema_id) & (size != length + wire.HEADER_BYTES)
-            problem = problem.when(wrong, F.lit(TRAILING_BYTES))
-    return problem
+    for reason in sorted({each.reason for each in refused.values()}):
+        theirs = [_written_with(schema_id) for schema_id, each in refused.items() if each.reason == reason]
+        problem = problem.when(_any(theirs), F.lit(reason))
+    return (
+        problem.when(~_any(_written_with(schema_id) for schema_id in schemas.by_id), unframed(UNKNOWN_SCHEMA_ID))
+        .when(unread, F.lit(UNDECODABLE))
+        .when(read[END] != F.lit(END_MARK), F.lit(TRAILING_BYTES))
+    )
 
 
 _READ = "_read"
 
 # Longer than any message: `substring` wants a length.
 _LONGEST = 2**31 - 1
+_LONGEST_SAYING = 200
 
 
 def _written_with(schema_id: int) -> Column:
     return F.substring("value", 1, wire.HEADER_BYTES) == F.lit(wire.header(schema_id))
 
 
-def _unread(reader: Contract, wide: Contract) -> Column:
+def _unread(schemas: ReadSchemas, reader: Contract) -> Column:
     """PERMISSIVE turns a message that cannot be read into nulls, also where the contract allows none."""
     required = [field["name"] for field in reader.schema["fields"] if "default" not in field]
-    event = F.col("event")
-    return _any(event[name].isNull() for name in required) | _any(corrupted(F.col(_READ), event, reader, wide))
-
-
-def _names(contract: Contract) -> list[str]:
-    return [field["name"] for field in contract.schema["fields"]]
+    read, event = F.col(_READ), F.col("event")
+    lost = [read[END].isNull(), *(event[name].isNull() for name in required), *schemas.corrupted(read, event)]
+    return _any(lost)
 
 
 def _any(conditions: Iterable[Column]) -> Column:

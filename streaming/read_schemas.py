@@ -1,95 +1,185 @@
-"""The Avro schemas that messages are read with: a little wider than the contracts, so that no corruption goes unseen.
+"""The Avro schemas that `from_avro` gets: the registered ones, with what makes corruption visible around them.
 
-Avro's decoder lets two things pass, and each would count a corrupted message as a good one:
+Avro's decoder lets four things pass. Each would count a corrupted message as a good one, or a good message wrongly:
 
-- Bytes behind the last field. The length that the values encode to is compared with the message's (streaming.decode),
-  and for that every field must be known: those that only a newer writer has are read too, and dropped afterwards.
-- An `int` of more than 32 bits: the decoder keeps the lower ones. An int is written as a long is, so it is read as a
-  long, and made an int afterwards, if it is one.
+- Bytes behind the last field. The payload is read as the first field of a frame, and a mark that is put behind the
+  payload as the second. Avro finds the mark only where the event ends exactly at the end of the payload.
+- An `int` of more than 32 bits: the decoder keeps the lower ones. Avro writes an int as it writes a long, so it is read
+  as a long, and made an int afterwards, if it is one.
+- Text that is not UTF-8. The contract's own text is judged later (streaming.judge). Text that only the writer has is
+  read under a name of ours, and looked at here.
+- Times in another unit: Avro reads microseconds as if they were milliseconds. They are read as numbers under a name of
+  ours, and converted here; the rest of a millisecond is cut.
+
+Avro matches fields by name, so the writers' fields get the names that say what they are to us. Everything else that a
+writer has is skipped, whatever its type.
 """
 
 import json
-from collections.abc import Iterable
+import secrets
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
+from adstream.avro_resolution import Resolution
+from adstream.avro_types import Type
+from adstream.avro_values import Record, Step
 from adstream.contracts import Contract
-from streaming.avro_length import encoded_length
+
+# The parts of a frame. The mark is drawn, so that nobody can write a message that ends with it.
+VALUE, END = "value", "end"
+END_MARK = secrets.token_bytes(8)
+
+_MILLIS = "timestamp-millis"
+_UNITS = {"timestamp-micros": 1_000, "timestamp-nanos": 1_000_000}  # so many make a millisecond
 
 
-def takes_any_stack(kind: Any, within: frozenset[str] = frozenset()) -> bool:  # noqa: ANN401
-    """True for a schema of records within themselves: Avro follows them as deep as a message says, and the JVM dies."""
-    if isinstance(kind, str):
-        return kind in within
-    if isinstance(kind, list):
-        return any(takes_any_stack(branch, within) for branch in kind)
-    if kind["type"] == "record":
-        inside = within | {kind["name"], f"{kind.get('namespace', '')}.{kind['name']}"}
-        return any(takes_any_stack(field["type"], inside) for field in kind["fields"])
-    return takes_any_stack(kind.get("items", kind.get("values", kind["type"])), within)
+@dataclass(frozen=True)
+class Writer:
+    """A writer's schema, as parsed JSON, and how the contract reads it."""
+
+    schema: Any
+    resolution: Resolution
 
 
-def wide_writer(writer: Contract) -> str:
-    """The writer's schema as it is given to Avro."""
-    return _text(writer, [{**field, "type": _wide(field["type"])} for field in writer.schema["fields"]])
+class ReadSchemas:
+    """What the messages of all `writers` are read with: `by_id` their schemas, and one reader's schema for all."""
+
+    def __init__(self, writers: Mapping[int, Writer], reader: Contract) -> None:
+        self._fields = reader.schema["fields"]
+        records = [record for writer in writers.values() for record in _records(writer)]
+        texts = max((sum(map(_is_text, each.steps)) for each in records), default=0)
+        self._texts = [f"_text_{place}" for place in range(texts)]
+        steps = [step for record in records for step in record.steps]
+        self._finer = sorted({(str(step.target), unit) for step in steps if (unit := _finer(step))})
+        self.reader = self._framed({**reader.schema, "fields": list(self._reader_fields())})
+        self.by_id = {schema_id: self._framed(self._written(writer)) for schema_id, writer in writers.items()}
+
+    def event(self, read: Column) -> Column:
+        """The contract's own struct of a frame that was read; an int that is none is null."""
+        fields = ((each["name"], each["type"]) for each in self._fields)
+        return F.struct(*(self._field(read[VALUE], name, kind).alias(name) for name, kind in fields))
+
+    def framed(self, event: Column) -> Column:
+        """An event with the contract's fields as if it had been read in a frame."""
+        own = [event[each["name"]].alias(each["name"]) for each in self._fields]
+        ours = [F.lit(None).alias(name) for name in (*self._texts, *(_in_unit(*each) for each in self._finer))]
+        return F.struct(F.struct(*own, *ours).alias(VALUE), F.lit(END_MARK).alias(END))
+
+    def corrupted(self, read: Column, event: Column) -> list[Column]:
+        """Conditions that tell of values which are lost in `event`: no int, or text that is not UTF-8."""
+        value = read[VALUE]
+        ints = [each["name"] for each in self._fields if _is_int(each["type"])]
+        return [
+            *(value[name].isNotNull() & event[name].isNull() for name in ints),
+            *(value[name].isNotNull() & ~F.is_valid_utf8(value[name]) for name in self._texts),
+        ]
+
+    def _field(self, value: Column, name: str, kind: Any) -> Column:  # noqa: ANN401 - Avro types are JSON
+        if _is_int(kind):
+            return value[name].try_cast("int")
+        finer = [_millis(value[_in_unit(name, unit)], _UNITS[unit]) for other, unit in self._finer if other == name]
+        return F.coalesce(value[name], *finer) if finer else value[name]
+
+    def _reader_fields(self) -> Iterator[dict[str, Any]]:
+        finer = {name for name, _ in self._finer}
+        for each in self._fields:
+            if each["name"] in finer:  # some writers have it under another name
+                yield {**each, "type": ["null", {"type": "long", "logicalType": _MILLIS}], "default": None}
+            else:
+                yield {**each, "type": _wide(each["type"])}
+        for name in self._texts:
+            yield {"name": name, "type": ["null", "string"], "default": None}
+        for name, unit in self._finer:
+            yield {"name": _in_unit(name, unit), "type": ["null", "long"], "default": None}
+
+    def _written(self, writer: Writer) -> Any:  # noqa: ANN401
+        schema, records = _unwrapped(writer.schema), writer.resolution.records
+        if isinstance(schema, list):
+            return [self._branch(branch, record) for branch, record in zip(schema, records, strict=True)]
+        return self._branch(schema, records[0])
+
+    def _branch(self, schema: Any, record: Record | str) -> Any:  # noqa: ANN401
+        """A writer's record with its fields renamed; one that is no event of the contract gets nothing that matches."""
+        if not isinstance(record, Record):
+            if not isinstance(schema, dict) or "fields" not in schema:
+                return schema
+            return {**schema, "fields": [_skipped(each) for each in schema["fields"]]}
+        texts = iter(self._texts)
+        fields = []
+        for each, step in zip(schema["fields"], record.steps, strict=True):
+            if step.target is not None:
+                unit = _finer(step)
+                name = _in_unit(step.target, unit) if unit else step.target
+                fields.append({"name": name, "type": _wide(each["type"])})
+            elif _is_text(step):
+                fields.append({"name": next(texts), "type": each["type"]})
+            else:
+                fields.append(_skipped(each))
+        return {**schema, "fields": fields}
+
+    def _framed(self, schema: Any) -> str:  # noqa: ANN401
+        end = {"type": "fixed", "name": "AdstreamEnd", "size": len(END_MARK)}
+        fields = [{"name": VALUE, "type": schema}, {"name": END, "type": end}]
+        return json.dumps({"type": "record", "name": "AdstreamFrame", "fields": fields})
 
 
-def wide_reader(reader: Contract, writers: Iterable[Contract]) -> Contract:
-    """The reader's contract with the fields of all writers besides, null where they were not written."""
-    fields = [{**field, "type": _wide(field["type"])} for field in reader.schema["fields"]]
-    known = {field["name"] for field in fields}
-    more: dict[str, list[Any]] = {}
-    for field in (field for writer in writers for field in writer.schema["fields"] if field["name"] not in known):
-        more.setdefault(field["name"], []).append(_nullable(_wide(field["type"])))
-    # What has no length is not worth reading, and what two writers mean differently cannot be read by one schema.
-    fields += [
-        {"name": name, "type": kinds[0], "default": None}
-        for name, kinds in more.items()
-        if kinds.count(kinds[0]) == len(kinds) and _has_length(name, kinds[0])
-    ]
-    return Contract(reader.subject, reader.version, _text(reader, fields))
+def _records(writer: Writer) -> Iterator[Record]:
+    return (record for record in writer.resolution.records if isinstance(record, Record))
 
 
-def narrowed(read: Column, reader: Contract) -> Column:
-    """The struct that was read by the wide schema as one by the reader's own; what is no int is null."""
-    fields = [(field["name"], field["type"]) for field in reader.schema["fields"]]
-    return F.struct(
-        *((read[name].try_cast("int") if _is_int(kind) else read[name]).alias(name) for name, kind in fields)
-    )
+def _unwrapped(schema: Any) -> Any:  # noqa: ANN401
+    while isinstance(schema, dict) and not isinstance(schema["type"], str):
+        schema = schema["type"]
+    return schema
 
 
-def corrupted(read: Column, event: Column, reader: Contract, wide: Contract) -> list[Column]:
-    """Conditions that tell of values which are lost in `event`: no int, or text that is not UTF-8."""
-    ints = [field["name"] for field in reader.schema["fields"] if _is_int(field["type"])]
-    own = {field["name"] for field in reader.schema["fields"]}
-    dropped = [field for field in wide.schema["fields"] if field["name"] not in own]
-    texts = [field["name"] for field in dropped if field["type"] == ["null", "string"]]
-    return [
-        *(read[name].isNotNull() & event[name].isNull() for name in ints),
-        *(read[name].isNotNull() & ~F.is_valid_utf8(read[name]) for name in texts),
-    ]
+def _branches(kind: Type) -> list[Type]:
+    return kind.parts if kind.kind == "union" else [kind]
 
 
-def _is_int(kind: Any) -> bool:  # noqa: ANN401 - Avro types are JSON: str, list or dict
-    return kind == "int" or (isinstance(kind, list) and "int" in kind)
+def _finer(step: Step) -> str:
+    """The unit of the contract's time, where the writer has it in a finer one than the contract; else empty."""
+    if step.target is None:
+        return ""
+    return next((each.logical for each in _branches(step.type) if each.logical in _UNITS), "")
+
+
+def _is_text(step: Step) -> bool:
+    """Whether the contract does not have the field, and the field holds text, or text or null."""
+    return step.target is None and {each.kind for each in _branches(step.type)} - {"null"} == {"string"}
+
+
+def _skipped(field: dict[str, Any]) -> dict[str, Any]:
+    return {"name": f"_skipped_{field['name']}", "type": field["type"]}
+
+
+def _in_unit(name: str, unit: str) -> str:
+    return f"_{unit.replace('-', '_')}_{name}"
+
+
+def _millis(number: Column, units: int) -> Column:
+    """The time, with the rest of a millisecond cut. No step overflows, which would end the batch."""
+    down = F.call_function("div", number + 1, F.lit(units)) - 1
+    millis = F.when(number < 0, down).otherwise(F.call_function("div", number, F.lit(units)))
+    return F.timestamp_millis(millis)
+
+
+def _is_int(kind: Any) -> bool:  # noqa: ANN401
+    """Whether a type of the contract is an int; one with a meaning of its own, like a date, is read as it is."""
+    return "int" in (kind if isinstance(kind, list) else [kind])
 
 
 def _wide(kind: Any) -> Any:  # noqa: ANN401
+    """The type with every int as a long, except where a union would have two, or the int is a date or a time."""
     if isinstance(kind, list):
-        return [_wide(branch) for branch in kind]
-    return "long" if kind == "int" else kind
-
-
-def _nullable(kind: Any) -> Any:  # noqa: ANN401
-    return ["null", *(branch for branch in (kind if isinstance(kind, list) else [kind]) if branch != "null")]
-
-
-def _has_length(name: str, kind: Any) -> bool:  # noqa: ANN401
-    record = {"fields": [{"name": name, "type": kind}]}
-    return encoded_length(record, F.struct(F.lit(None).alias(name)), {name}) is not None
-
-
-def _text(contract: Contract, fields: list[dict[str, Any]]) -> str:
-    return json.dumps({**contract.schema, "fields": fields})
+        has_long = any(
+            branch == "long" or (isinstance(branch, dict) and branch.get("type") == "long") for branch in kind
+        )
+        return kind if has_long else [_wide(branch) for branch in kind]
+    is_int = kind == "int" or (isinstance(kind, dict) and kind.get("type") == "int")
+    means_more = isinstance(kind, dict) and kind.get("logicalType") in ("date", "time-millis")
+    return "long" if is_int and not means_more else kind
