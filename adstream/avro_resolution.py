@@ -52,7 +52,7 @@ class Resolution:
     """Reads the messages of one writer's schema; `writer` is that schema as a tree."""
 
     writer: Type
-    _records: list[Record | str]
+    records: list[Record | str]
 
     def read(self, value: bytes, start: int = 0) -> Reading:
         """The event that begins at `start` and must end with the value. Raises Unreadable."""
@@ -86,8 +86,8 @@ class Resolution:
     def _record(self, value: bytes, at: int) -> tuple[Record, int]:
         index = 0
         if self.writer.kind == "union":
-            index, at = read_branch(value, at, len(self._records))
-        found = self._records[index]
+            index, at = read_branch(value, at, len(self.records))
+        found = self.records[index]
         if isinstance(found, str):
             raise Malformed(found)
         return found, at

@@ -1,7 +1,7 @@
 """Passes over values of a writer's schema, as Apache Avro's Java decoder does: only where they end matters.
 
-Contents that no reader wants are not judged: an enum's symbol may be unknown, a text no UTF-8. An array or a map in
-blocks with a negative count is skipped by the size that each block states.
+Contents that no reader wants are not judged: an enum's symbol may be unknown, a nested text no UTF-8. An array or a map
+in blocks with a negative count is skipped by the size that each block states.
 """
 
 from collections.abc import Callable

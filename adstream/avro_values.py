@@ -12,7 +12,7 @@ from typing import Any
 
 from adstream import avro_bytes, reasons
 from adstream.avro_bytes import Malformed
-from adstream.avro_skipping import Skip, read_branch, skipping
+from adstream.avro_skipping import read_branch, skipping
 from adstream.avro_types import Field, Type
 
 Read = Callable[[bytes, int], tuple[Any, int]]
@@ -21,6 +21,7 @@ LAST_MILLI = (2**63 - 1) // 1_000
 _TO_MILLIS = {"timestamp-micros": 1_000, "timestamp-nanos": 1_000_000}
 _PROMOTED = {"int": ("long", "float", "double"), "long": ("float", "double"), "float": ("double",)}
 _TEXTS = ("string", "bytes")
+_TEXT_OR_NULL = Type("union", parts=[Type("null"), Type("string")])
 
 
 class Unresolvable(Exception):
@@ -97,7 +98,7 @@ def reading_record(written: Type, wanted: Type, at: str) -> Record:
     for own in written.fields:
         target = targets.get(own.name)
         if target is None:
-            steps.append(Step(own.name, own.type, None, _dropping(skipping(own.type))))
+            steps.append(Step(own.name, own.type, None, _dropping(own.type, at)))
         else:
             steps.append(Step(own.name, own.type, target.name, _reading(own.type, target.type, f"{at}{own.name}")))
     return Record(steps, defaults)
@@ -109,8 +110,25 @@ def _missing(name: str, sources: dict[str, Field], at: str) -> str:
     return f"the writer has no {at}{name}, which the contract requires{hint}"
 
 
-def _dropping(skip: Skip) -> Read:
-    return lambda data, at: (None, skip(data, at))
+def holds_text(kind: Type) -> bool:
+    """Whether the type is text, or text or null."""
+    return {branch.kind for branch in (kind.parts if kind.kind == "union" else [kind])} - {"null"} == {"string"}
+
+
+def _dropping(kind: Type, at: str) -> Read:
+    """Passes over a field that the contract does not have. Text in the event's own fields shows corruption."""
+    if at or not holds_text(kind):
+        skip = skipping(kind)
+        return lambda data, position: (None, skip(data, position))
+    text = _reading(kind, _TEXT_OR_NULL, at)
+
+    def read(data: bytes, position: int) -> tuple[Any, int]:
+        found, end = text(data, position)
+        if found is not None and not found.isascii() and any("\udc80" <= each <= "\udcff" for each in found):
+            raise Unfit("it is text that is not UTF-8", end)
+        return None, end
+
+    return read
 
 
 def _reading(written: Type, wanted: Type, at: str) -> Read:

@@ -3,14 +3,15 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from adstream import contracts
 from adstream.contracts import Contract
 from adstream.reasons import CRASHES_THE_JOB
 from adstream.registry import RegistryClient
-from streaming.decode import decode
+from adstream.writer_schemas import unreadable_line
+from streaming.decode import decode, sorted_out
 from streaming.job import Job
 from streaming.judge import counted, judge
 from streaming.late import observed_pairs
@@ -53,6 +54,13 @@ class Pipeline:
         reader = contracts.latest(self.job.contract)
         decoded = decode(messages, self.writers, reader, json=self.json)
         return judge(decoded, reader, lateness=self.job.lateness)
+
+    def unreadable(self, spark: SparkSession) -> dict[int, str]:
+        """A line for each writer's schema, by its id, of which the job can read no message."""
+        _, refused = sorted_out(spark, self.writers, contracts.latest(self.job.contract))
+        return {
+            schema_id: unreadable_line(schema_id, self.writers[schema_id], why) for schema_id, why in refused.items()
+        }
 
     def rows(self, messages: DataFrame) -> DataFrame:
         """What the job computes, as its sinks take it; observes `judged`, and `late` where a pattern tells it.

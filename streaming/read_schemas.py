@@ -26,7 +26,7 @@ from pyspark.sql import functions as F
 
 from adstream.avro_resolution import Resolution
 from adstream.avro_types import Type
-from adstream.avro_values import Record, Step
+from adstream.avro_values import Record, Step, holds_text
 from adstream.contracts import Contract
 
 # The parts of a frame. The mark is drawn, so that nobody can write a message that ends with it.
@@ -149,8 +149,8 @@ def _finer(step: Step) -> str:
 
 
 def _is_text(step: Step) -> bool:
-    """Whether the contract does not have the field, and the field holds text, or text or null."""
-    return step.target is None and {each.kind for each in _branches(step.type)} - {"null"} == {"string"}
+    """Whether the contract does not have the field, and the field holds text."""
+    return step.target is None and holds_text(step.type)
 
 
 def _skipped(field: dict[str, Any]) -> dict[str, Any]:

@@ -125,6 +125,7 @@ class Runner:
             table=settings.cassandra if self._tables else None,
             notice=listener.notice,
         )
+        self._told_unreadable: set[int] = set()
         self._before: str | None = None
         self._counts = False
         self._joined: DataFrame | None = None
@@ -263,6 +264,7 @@ class Runner:
         spark, job, options = self._spark, self._job, self._options
         takes_json = job.json or self._source.json_only
         self._pipeline = Pipeline(job, self._writers(), takes_json, self._lookup(), self._checkpoint.places_set_aside())
+        self._tell_unreadable()
         # A batch without data emits what append mode holds back, and lets timers fire; elsewhere it is not worth one.
         idle_batches = job.output_mode == "append" or job.arbitrary_state
         spark.conf.set("spark.sql.streaming.noDataMicroBatches.enabled", idle_batches)
@@ -291,6 +293,13 @@ class Runner:
         )
         running.started(query)
         return writer, query
+
+    def _tell_unreadable(self) -> None:
+        """Name each schema that the job cannot read, once: it costs its own messages, and a plan without them runs."""
+        for schema_id, line in self._pipeline.unreadable(self._spark).items():
+            if schema_id not in self._told_unreadable:
+                self._told_unreadable.add(schema_id)
+                self._listener.notice(line)
 
     def _lookup(self) -> DataFrame | None:
         lookup = self._job.lookup

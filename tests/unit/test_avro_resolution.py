@@ -386,10 +386,21 @@ def test_lengths_below_zero_and_beyond_the_limit() -> None:
     assert (
         "at most 1,048,576 bytes are read" in refused(V2, written(V2, {**EVENT, "ad_id": "x" * (LONGEST + 1)})).problem
     )
-    schema = changed(more=[{"name": "note", "type": "string"}])
+    schema = changed(more=[{"name": "note", "type": "bytes"}])
     # Java's decoder skips no byte for a length below zero.
     assert read(schema, good + b"\x01") == EVENT
-    assert read(schema, good + written("string", "x" * (LONGEST + 1))) == EVENT
+    assert read(schema, good + written("bytes", b"x" * (LONGEST + 1))) == EVENT
+
+
+@pytest.mark.parametrize("kind", ["string", ["null", "string"], ["string", "null"]])
+def test_text_that_only_the_writer_has_is_read_and_must_be_utf_8(kind: Any) -> None:
+    schema, good = changed(more=[{"name": "note", "type": kind}]), written(V2, EVENT)
+    branch = b"" if kind == "string" else b"\x00" if kind[0] == "string" else b"\x02"
+    assert read(schema, good + branch + b"\x06\xe2\x82\xac") == EVENT
+    found = refused(schema, good + branch + b"\x04\xe2\x82")
+    assert (found.field, found.problem, found.whole) == ("note", "it is text that is not UTF-8", True)
+    assert refused(schema, good + branch + b"\x01").problem == "its length is -1"
+    assert "at most" in refused(schema, good + branch + written("bytes", b"x" * (LONGEST + 1))).problem
 
 
 def test_text_that_is_no_utf_8_is_kept() -> None:
