@@ -10,7 +10,6 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.util import find_spec
 from pathlib import Path
@@ -22,22 +21,14 @@ from adstream.provision import topic_of
 from adstream.settings import Settings
 from stack import parts, ports, state
 from stack.certificates import valid_until
+from stack.doctor_schemas import writer_schemas
+from stack.finding import Finding as Finding
 from stack.java import find_java, system_bundle
 from stack.local import SERVICES
 from stack.machine import DISK_NEEDED, MEMORY_NEEDED, available_memory, free_disk, gigabytes
 from stack.secured import find as find_secured
 
 _NEW_CERTIFICATE = "`adstream down --secured`, delete ca.pem and server.pem, and `adstream up --secured`"
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One line: what was looked at, how it is, and what to do when it is not well."""
-
-    verdict: Literal["OK", "WARN", "FAIL"]
-    subject: str
-    detail: str
-    remedy: str = ""
 
 
 Check = Callable[[Settings], list[Finding]]
@@ -234,4 +225,5 @@ CHECKS: list[Check] = [
     cassandra_driver,
     checkpoints,
     broker_time,
+    writer_schemas,
 ]
