@@ -14,6 +14,10 @@ LAST_STEP = 86_400
 # Rounded delay in seconds -> how many events needed it.
 Delays = Mapping[int, int]
 
+# No longer lateness is worth advising. An event that is so late has a wrong clock or a wrong unit of time, or is from
+# before 1970, which no job counts. To wait for it would keep a month of state.
+LONGEST_WAIT = 30 * 86_400
+
 # Per mille of the late events -> how it is written.
 SHARES = {900: "90 %", 990: "99 %", 999: "99.9 %"}
 
@@ -30,6 +34,12 @@ def merged(counts: Iterable[Delays]) -> Counter[int]:
     for each in counts:
         total.update(each)
     return total
+
+
+def within_reach(delays: Delays) -> tuple[Delays, int]:
+    """The delays that could be waited for, and how many events are beyond them: advice is about the former alone."""
+    near = {delay: events for delay, events in delays.items() if delay <= LONGEST_WAIT}
+    return near, sum(delays.values()) - sum(near.values())
 
 
 def percentile(delays: Delays, per_mille: int) -> int:

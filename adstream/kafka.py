@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
 
-from confluent_kafka import IsolationLevel, KafkaError, KafkaException, TopicCollection, TopicPartition
+from confluent_kafka import IsolationLevel as BrokersLevel
+from confluent_kafka import KafkaError, KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import (
     AdminClient,
     ClusterMetadata,
@@ -27,7 +28,7 @@ from confluent_kafka.admin import (
 from adstream.errors import AccessDenied, AdstreamError, ConfigError, ServiceUnavailable, TopicNotFound
 from adstream.moments import to_millis
 from adstream.nearest import did_you_mean
-from adstream.settings import KafkaSettings, Settings
+from adstream.settings import READ_COMMITTED, IsolationLevel, KafkaSettings, Settings
 
 T = TypeVar("T")
 TOPIC_POLL_SECONDS = 0.1
@@ -140,8 +141,21 @@ def client_config(settings: KafkaSettings, errors: ClientErrors | None = None) -
     return config
 
 
+def consumer_config(settings: KafkaSettings, errors: ClientErrors | None = None) -> dict[str, Any]:
+    """What every confluent-kafka consumer of this project starts from: it commits nothing by itself.
+
+    All readers take one isolation level. librdkafka's own default is `read_committed`, that of Java's client, which
+    Spark uses, is `read_uncommitted`: left alone, two readers of one topic would see different messages.
+    """
+    return client_config(settings, errors) | {
+        "isolation.level": settings.isolation_level,
+        "enable.auto.commit": False,
+        "enable.partition.eof": True,
+    }
+
+
 def spark_options(settings: KafkaSettings) -> dict[str, str]:
-    """The same for Spark's Kafka source and sink; holds the password, so never log it."""
+    """As `client_config`, for Spark's Kafka source and sink; holds the password, so never log it."""
     options = {
         "kafka.bootstrap.servers": settings.bootstrap_servers,
         "kafka.security.protocol": settings.security_protocol,
@@ -289,7 +303,11 @@ def topic_names(settings: Settings) -> list[str]:
 
 def require_topic(settings: Settings, name: str) -> TopicMetadata:
     """The topic's metadata. Raises TopicNotFound with the nearest name there is."""
-    found = _Admin(settings.kafka).topics()
+    return _required(settings, _Admin(settings.kafka), name)
+
+
+def _required(settings: Settings, admin: "_Admin", name: str) -> TopicMetadata:
+    found = admin.topics()
     if name in found:
         return found[name]
     remedy = did_you_mean(name, found, "create the topics and schemas with `adstream schema register`")
@@ -303,9 +321,16 @@ def begin_offsets(settings: Settings, name: str) -> dict[int, int]:
     return _offsets(settings, name, OffsetSpec.earliest())
 
 
-def end_offsets(settings: Settings, name: str) -> dict[int, int]:
-    """The offset that the next record will get, by partition. Raises TopicNotFound."""
-    return _offsets(settings, name, OffsetSpec.latest())
+def end_offsets(
+    settings: Settings, name: str, level: IsolationLevel | None = None, admin: "_Admin | None" = None
+) -> dict[int, int]:
+    """The offset before which a reader is given messages, by partition; `level` is the settings' unless given.
+
+    With `read_uncommitted` that is the high watermark: the offset that the next record will get. With `read_committed`
+    it is the last stable offset: where the first open transaction begins, or else the high watermark, too. Raises
+    TopicNotFound.
+    """
+    return _offsets(settings, name, OffsetSpec.latest(), level, admin)
 
 
 def offsets_at(settings: Settings, name: str, moment: datetime) -> dict[int, int]:
@@ -321,6 +346,11 @@ def topic_id(settings: Settings, name: str) -> str:
     admin = _Admin(settings.kafka)
     futures = admin.client.describe_topics(TopicCollection([name]), request_timeout=settings.kafka.timeout_seconds)
     return str(admin.result(futures[name]).topic_id)
+
+
+def connected(settings: KafkaSettings) -> "_Admin":
+    """A connection for whoever asks `end_offsets` again and again."""
+    return _Admin(settings)
 
 
 def stamped_by_producers(settings: Settings, names: Iterable[str]) -> dict[str, bool | None]:
@@ -345,15 +375,22 @@ def cluster_id(settings: Settings) -> str:
     return str(_Admin(settings.kafka).metadata().cluster_id)
 
 
-def _offsets(settings: Settings, name: str, spec: OffsetSpec) -> dict[int, int]:
-    partitions = require_topic(settings, name).partitions
-    admin = _Admin(settings.kafka)
+def _offsets(
+    settings: Settings,
+    name: str,
+    spec: OffsetSpec,
+    level: IsolationLevel | None = None,
+    admin: "_Admin | None" = None,
+) -> dict[int, int]:
+    admin = admin or _Admin(settings.kafka)
+    partitions = _required(settings, admin, name).partitions
     wanted = {TopicPartition(name, partition): spec for partition in partitions}
+    committed = (level or settings.kafka.isolation_level) == READ_COMMITTED
     end = time.monotonic() + settings.kafka.timeout_seconds
     while True:
         futures = admin.client.list_offsets(
             wanted,
-            isolation_level=IsolationLevel.READ_UNCOMMITTED,
+            isolation_level=BrokersLevel.READ_COMMITTED if committed else BrokersLevel.READ_UNCOMMITTED,
             request_timeout=settings.kafka.timeout_seconds,
         )
         try:
@@ -381,7 +418,7 @@ def _made(admin: "_Admin", future: "Future[None]") -> None:
 
 
 class _Admin:
-    """One admin connection, with its timeout and its translated errors."""
+    """One admin connection, with its timeout and its translated errors; it may be kept and asked again."""
 
     def __init__(self, settings: KafkaSettings) -> None:
         self.timeout = settings.timeout_seconds

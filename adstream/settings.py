@@ -11,6 +11,7 @@ that a stack on other ports is found without any setting.
 import json
 import os
 import sys
+from copy import copy
 from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
@@ -109,6 +110,11 @@ def _pairs(value: object) -> object:
     return {name.strip(): setting.strip() for name, _, setting in pairs}
 
 
+# What a reader of a topic is given: all messages, or only those that belong to no transaction or to a committed one.
+IsolationLevel = Literal["read_committed", "read_uncommitted"]
+READ_COMMITTED: IsolationLevel = "read_committed"
+READ_UNCOMMITTED: IsolationLevel = "read_uncommitted"
+
 # `name=value,name=value`
 Properties = Annotated[dict[str, str], NoDecode, BeforeValidator(_pairs)]
 
@@ -124,6 +130,7 @@ class KafkaSettings(_Section):
     sasl_password: SecretStr = SecretStr("")
     ssl_ca_file: Path | None = None
     timeout_seconds: float = Field(default=10.0, gt=0, le=300)
+    isolation_level: IsolationLevel = READ_COMMITTED
 
 
 class TopicSettings(_Section):
@@ -307,6 +314,16 @@ class Settings:
     @cached_property
     def stack(self) -> StackSettings:
         return _load(StackSettings)
+
+    def reading(self, level: IsolationLevel) -> "Settings":
+        """The same settings with another isolation level, which every reader of a topic takes from them."""
+        return self.with_kafka(isolation_level=level)
+
+    def with_kafka(self, **changes: Any) -> "Settings":  # noqa: ANN401
+        """The same settings with other values in the section of Kafka."""
+        other = copy(self)
+        other.kafka = self.kafka.model_copy(update=changes)
+        return other
 
     @property
     def checkpoints(self) -> Path:

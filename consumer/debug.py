@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from adstream.errors import ConfigError
-from adstream.kafka import ClientErrors, client_config, kafka_error, require_topic
+from adstream.kafka import ClientErrors, consumer_config, kafka_error, require_topic
 from adstream.settings import Settings
 
 BATCH = 500
@@ -32,11 +32,9 @@ class DebugConsumer:
         self._seen: dict[int, int] = {}
         self._committed_at = time.monotonic()
         partitions = require_topic(settings, topic).partitions
-        config = client_config(settings.kafka, self._errors) | {
+        config = consumer_config(settings.kafka, self._errors) | {
             "group.id": group or f"adstream-consume-{secrets.token_hex(4)}",
             "auto.offset.reset": "earliest" if from_start else "latest",
-            "enable.auto.commit": False,
-            "enable.partition.eof": True,
         }
         try:
             self._consumer = Consumer(config)

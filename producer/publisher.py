@@ -29,6 +29,9 @@ POLL_EVERY = 500
 FULL_QUEUE_WAIT_SECONDS = 0.1
 FLUSH_SLICE_SECONDS = 0.5
 
+# It was not refused: the time ran out.
+_OUTWAITED = {KafkaError._MSG_TIMED_OUT, KafkaError._TIMED_OUT, KafkaError.REQUEST_TIMED_OUT}
+
 # The record's number, and the record as it lies in the topic.
 DeliveryReport = Callable[[int, Message], None]
 
@@ -152,8 +155,14 @@ class Publisher:
             self._on_delivery(number, message)
 
     def _failed(self) -> AdstreamError:
-        cause = self._errors.explain(self._failure or KafkaError(KafkaError._TIMED_OUT))
-        return DeliveryFailed(f"Kafka did not take an event: {cause.problem}", cause.remedy)
+        failure = self._failure or KafkaError(KafkaError._TIMED_OUT)
+        cause = self._errors.explain(failure)
+        waited = ""
+        if failure.code() in _OUTWAITED:
+            limit = f"{DELIVERY_TIMEOUTS} times ADSTREAM_KAFKA_TIMEOUT_SECONDS={self._settings.timeout_seconds:g}"
+            waited = f" within {self._delivery_seconds:g} s ({limit})"
+        lag = f"lag {self.sent - self.acknowledged:,} events"
+        return DeliveryFailed(f"Kafka did not take an event{waited}, {lag}: {cause.problem}", cause.remedy)
 
 
 class AvroPublisher(Publisher):

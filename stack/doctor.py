@@ -22,6 +22,7 @@ from adstream.settings import Settings
 from stack import parts, ports, state
 from stack.certificates import valid_until
 from stack.doctor_schemas import writer_schemas
+from stack.doctor_transactions import open_transactions
 from stack.finding import Finding as Finding
 from stack.java import find_java, system_bundle
 from stack.local import SERVICES
@@ -226,4 +227,5 @@ CHECKS: list[Check] = [
     checkpoints,
     broker_time,
     writer_schemas,
+    open_transactions,
 ]

@@ -1,22 +1,27 @@
 """A topic's raw messages as Parquet files: `FOLDER/day=2026-01-31/...`, with Kafka's own columns.
 
-They outlive the topic's retention, so that what has aged out of Kafka can still be computed again. The folder goes on
-where it ended: from the largest offset of each partition. That is safe against a crash in between, because each
-partition's messages of a day are one file, and days are written in order: whatever stands there has no hole.
+They outlive the topic's retention, so that what has aged out of Kafka can still be computed again. Not every offset is
+a message (transactions, compaction), so a gap between two of them says nothing by itself. What was read is therefore
+written down, after the messages: the offsets of each partition, and how many messages these held (streaming.passages).
+The folder goes on where it ended. A run that is killed before it has written that down leaves at most one file of each
+partition, which is whole; the next run takes it over.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import DataFrame, Observation, SparkSession
 from pyspark.sql import functions as F
 
 from adstream import kafka
 from adstream.errors import BadInput, CheckpointError
-from adstream.settings import Settings
+from adstream.isolation import BEFORE_ISOLATION, ISOLATION, made_at_level
+from adstream.settings import IsolationLevel, Settings
+from streaming import passages
 from streaming.checkpoint import Checkpoint
 from streaming.kept import Kept, Ranges
+from streaming.passages import Passage
 from streaming.sources import topic_range
 
 COLUMNS = (
@@ -25,6 +30,8 @@ COLUMNS = (
 )
 _NAMES = ("key", "value", "headers", "topic", "partition", "offset", "timestamp")
 _DAY = timedelta(days=1)
+# So many offsets from the first one on may hold its day's first message.
+_LOOK_AT = (1, 1_000, 1_000_000, 2**62)
 # Spark's default for times, INT96, is not compared when files are chosen.
 _TIMES = ("spark.sql.parquet.outputTimestampType", "TIMESTAMP_MICROS")
 
@@ -53,8 +60,8 @@ class Archive:
         reader = self.spark.read.schema(COLUMNS).option("pathGlobFilter", "*.parquet")
         return reader.parquet(self.folder).select(*_NAMES)
 
-    def require(self, topic: str, topic_id: str) -> None:
-        """Raises BadInput where there is no archive, or one of another topic."""
+    def require(self, topic: str, topic_id: str, level: IsolationLevel) -> None:
+        """Raises BadInput where there is no archive, or one of another topic or isolation level."""
         try:
             made_with = self._note.made_with()
         except CheckpointError:
@@ -65,6 +72,11 @@ class Archive:
                 f"{self.folder} is an archive of topic {made_with['topic']}{again}, not of {topic}",
                 "give the folder of this one",
             )
+        if made_at_level(made_with) != level:
+            raise BadInput(
+                f"{self.folder} was archived as {made_at_level(made_with)}, but the job reads as {level}",
+                "archive the topic as the job reads it, into another folder",
+            )
 
     def kept(self, since: datetime, until: datetime) -> dict[int, Kept]:
         """Raises BadInput for an archive with holes in it, or with something in it twice."""
@@ -73,26 +85,21 @@ class Archive:
             self.rows()
             .groupBy("partition")
             .agg(
-                F.min(offset).alias("begin"),
-                (F.max(offset) + 1).alias("end"),
-                F.count("*").alias("rows"),
                 F.min(F.when(time >= F.lit(since), offset)).alias("since"),
-                F.min(F.when(time >= F.lit(until), offset)).alias("until"),
+                F.max(F.when(time < F.lit(until), offset)).alias("older"),
+                F.max(F.when(time >= F.lit(until), offset)).alias("younger"),
             )
         )
+        firsts = {row["partition"]: row for row in found.collect()}
         kept = {}
-        for row in found.collect():
-            begin, end = row["begin"], row["end"]
-            if row["rows"] != end - begin:
-                raise BadInput(
-                    f"{self.name} has {row['rows']:,} messages of partition {row['partition']} where"
-                    f" {end - begin:,} belong (offsets {begin:,} to {end - 1:,})",
-                    "restore its files, or archive into another folder",
-                )
-            since_, until_ = row["since"], row["until"]
-            kept[row["partition"]] = Kept(
-                begin, end, end if since_ is None else since_, end if until_ is None else until_
-            )
+        for partition, passage in self._passages().items():
+            begin, end = passage.begin, passage.end
+            row = firsts.get(partition)
+            first, older, younger = (row["since"], row["older"], row["younger"]) if row else (None, None, None)
+            # Not before the first younger one: with producers' times older ones may follow on it.
+            upto = begin if older is None else older + 1
+            stop = upto if younger is not None and younger >= upto else end
+            kept[partition] = Kept(begin, end, end if first is None else first, stop)
         return kept
 
     def read(self, ranges: Ranges) -> DataFrame:
@@ -101,52 +108,104 @@ class Archive:
             wanted |= (F.col("partition") == partition) & (F.col("offset") >= start) & (F.col("offset") < stop)
         return self.rows().where(wanted)
 
-    def ends(self) -> dict[int, int]:
-        """Where the archive ends, by partition."""
-        found = self.rows().groupBy("partition").agg((F.max("offset") + 1).alias("end")).collect()
-        return {row["partition"]: row["end"] for row in found}
-
     def extend(self, settings: Settings, topic: str, progress: Callable[[str], None] = lambda _line: None) -> Archived:
         """Add what the topic holds by now; run twice, it adds nothing. Raises TopicNotFound, BadInput."""
         topic_id = kafka.topic_id(settings, topic)
+        level = {ISOLATION: settings.kafka.isolation_level}
         try:
-            self._note.claim({"topic": topic, "topic_id": topic_id})
+            kept = self._note.claim({"topic": topic, "topic_id": topic_id}, level, unwritten=BEFORE_ISOLATION)
         except CheckpointError:
-            self.require(topic, topic_id)
-        have = self.ends()
+            self.require(topic, topic_id, settings.kafka.isolation_level)
+            raise
+        if kept:
+            settings = settings.reading(kept[ISOLATION])
+            progress(f"{ISOLATION}={kept[ISOLATION]}, as the archive was made with; the setting is for new ones")
+        have = self._passages(take_over=True)
         begin, end = kafka.begin_offsets(settings, topic), kafka.end_offsets(settings, topic)
-        at = {partition: max(have.get(partition, 0), begin[partition]) for partition in end}
-        missed = sum(begin[each] - have[each] for each in have if begin.get(each, 0) > have[each])
+        at = {each: max(have[each].end if each in have else 0, begin[each]) for each in end}
+        missed = sum(begin[each] - passage.end for each, passage in have.items() if begin.get(each, 0) > passage.end)
         if missed:
             raise BadInput(
                 f"{missed:,} messages have left Kafka since {self.folder} was written last, and are in neither",
                 "archive into another folder from now on, and more often than the topic's retention",
             )
-        before, written = sum(have.values()), 0
+        before, written = sum(passage.messages for passage in have.values()), 0
         while ranges := {each: (start, end[each]) for each, start in at.items() if start < end[each]}:
-            day = self._first_day(settings, topic, ranges)
-            stops = kafka.offsets_at(settings, topic, day + _DAY)
-            today = {each: (start, min(stop, stops[each])) for each, (start, stop) in ranges.items()}
-            # Broker times that ran backwards may leave nothing before the next day; then it is the rest at once.
-            today = {each: (start, stop) for each, (start, stop) in today.items() if start < stop} or ranges
-            count = sum(stop - start for start, stop in today.values())
-            progress(f"{day:%Y-%m-%d}: {count:,} messages")
-            self._write(topic_range(self.spark, settings.kafka, topic, today), day)
-            written += count
+            today, added = ranges, dict.fromkeys(ranges, 0)
+            if day := self._first_day(settings, topic, ranges):
+                stops = kafka.offsets_at(settings, topic, day + _DAY)
+                today = {each: (start, min(stop, stops[each])) for each, (start, stop) in ranges.items()}
+                # Broker times that ran backwards may leave nothing before the next day; then it is the rest at once.
+                today = {each: (start, stop) for each, (start, stop) in today.items() if start < stop} or ranges
+                added = self._write(topic_range(self.spark, settings.kafka, topic, today), day, sorted(today))
+                progress(f"{day:%Y-%m-%d}: {sum(added.values()):,} messages")
+            passages.keep(self._note, {each: Passage(*today[each], added[each]) for each in today})
+            written += sum(added.values())
             at |= {each: stop for each, (_, stop) in today.items()}
         return Archived(before, written)
 
-    def _first_day(self, settings: Settings, topic: str, ranges: Ranges) -> datetime:
-        """The day of the oldest message that is not archived yet; partitions are in order of broker time."""
-        firsts = {each: (start, start + 1) for each, (start, _) in ranges.items()}
-        oldest = topic_range(self.spark, settings.kafka, topic, firsts).agg(F.min(F.unix_millis("timestamp"))).first()
-        millis = oldest[0] if oldest else 0
-        return datetime.fromtimestamp(millis / 1_000, UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    def _passages(self, *, take_over: bool = False) -> dict[int, Passage]:
+        """What was read of each partition, compared with the messages that are there. Raises BadInput.
 
-    def _write(self, messages: DataFrame, day: datetime) -> None:
-        """One task reads one partition of Kafka and writes one file."""
+        Messages that were written last, and are not written down, are only accepted to `take_over` them.
+        """
+        noted = passages.read(self._note)
+        # An archive of an earlier release knows no gaps.
+        dense = ISOLATION not in self._note.made_with()
+        inside = F.lit(False)
+        for partition, passage in noted.items():
+            inside |= (F.col("partition") == partition) & (F.col("offset") < passage.end)
+        counts = F.min("offset").alias("begin"), (F.max("offset") + 1).alias("end"), F.count("*").alias("messages")
+        found = self.rows().groupBy("partition", inside.alias("inside")).agg(*counts).collect()
+        there = {row["partition"]: row["messages"] for row in found if row["inside"]}
+        for partition, passage in noted.items():
+            if there.get(partition, 0) != passage.messages:
+                raise self._broken(partition, there.get(partition, 0), passage)
+        new = {}
+        for row in found:
+            if not row["inside"]:
+                partition = row["partition"]
+                begin = noted[partition].end if partition in noted else row["begin"]
+                new[partition] = passage = Passage(begin, row["end"], row["messages"])
+                if dense and passage.messages != passage.end - passage.begin:
+                    raise self._broken(
+                        partition, passage.messages, replace(passage, messages=passage.end - passage.begin)
+                    )
+        if new and not dense and not take_over:
+            raise BadInput(f"{self.name} was not finished", "run `adstream archive` again")
+        if new and take_over:
+            passages.keep(self._note, new)
+        return passages.joined([noted, new])
+
+    def _broken(self, partition: int, messages: int, passage: Passage) -> BadInput:
+        return BadInput(
+            f"{self.name} has {messages:,} messages of partition {partition} where {passage.messages:,} belong"
+            f" (offsets {passage.begin:,} to {passage.end - 1:,})",
+            "restore its files, or archive into another folder",
+        )
+
+    def _first_day(self, settings: Settings, topic: str, ranges: Ranges) -> datetime | None:
+        """The day of the oldest message that is not archived yet; partitions are in order of broker time.
+
+        None where the ranges hold no message. The first offset may hold none: ever more of them are looked at.
+        """
+        for most in _LOOK_AT:
+            firsts = {each: (start, min(start + most, stop)) for each, (start, stop) in ranges.items()}
+            messages = topic_range(self.spark, settings.kafka, topic, firsts)
+            first = messages.agg(F.min(F.unix_millis("timestamp"))).first()
+            if first and first[0] is not None:
+                moment = datetime.fromtimestamp(first[0] / 1_000, UTC)
+                return moment.replace(hour=0, minute=0, second=0, microsecond=0)
+        return None
+
+    def _write(self, messages: DataFrame, day: datetime, partitions: list[int]) -> dict[int, int]:
+        """One task reads one partition of Kafka and writes one file; returns the messages of each partition."""
         self.spark.conf.set(*_TIMES)
-        messages.select(*_NAMES).write.mode("append").parquet(f"{self.folder}/day={day:%Y-%m-%d}")
+        seen = Observation()
+        of_each = [F.count_if(F.col("partition") == each).alias(str(each)) for each in partitions]
+        counted = messages.select(*_NAMES).observe(seen, *of_each)
+        counted.write.mode("append").parquet(f"{self.folder}/day={day:%Y-%m-%d}")
+        return {each: seen.get[str(each)] for each in partitions}
 
     @property
     def _note(self) -> Checkpoint:

@@ -31,6 +31,7 @@ from adstream.cassandra import connect
 from adstream.dead_letters import Place, Wanted, read
 from adstream.errors import BadInput, CheckpointError, ConfigError, TopicNotFound
 from adstream.event_rules import AHEAD
+from adstream.isolation import made_at_level
 from adstream.reasons import CRASHES_THE_JOB, UNKNOWN_SCHEMA_ID
 from adstream.registry import RegistryClient
 from adstream.settings import Settings
@@ -149,11 +150,12 @@ class Recount:
         listener: Listener,
     ) -> None:
         self._spark = spark
-        self._settings = settings
         self._listener = listener
         self._late = request.late
         kept_by = Checkpoint(spark, checkpoint)
         self._committed = committed = _Committed.by(kept_by, job)
+        # As the job reads: what it has never seen does not belong in its windows.
+        self._settings = settings.reading(made_at_level(committed.made_with))
         self._job = job.as_described(committed.made_with)
         start, end, still_open = closed(
             self._job, request, committed.watermark, oldest=now - settings.window_ttl, now=now
@@ -241,7 +243,7 @@ class Recount:
         ranges = needed(kept, committed.first, committed.upto, whole=whole)
         require_all(place, kept, ranges, lost(kept, committed.first, committed.upto), since)
         self._messages = sum(stop - first for first, stop in ranges.values())
-        self._listener.notice(f"reading {self._messages:,} messages of {place.name}")
+        self._listener.notice(f"reading {self._messages:,} offsets of {place.name}")
         messages = place.read(ranges)
         dead = _dead_when_read(self._settings, topic, job.name, checkpoint.made_at())
         for partition in {each.partition for each in dead}:
@@ -254,7 +256,7 @@ class Recount:
         made_with = self._committed.made_with
         if archive is not None:
             folder = Archive(self._spark, archive)
-            folder.require(topic, made_with["topic_id"])
+            folder.require(topic, made_with["topic_id"], self._settings.kafka.isolation_level)
             return folder
         if kafka.topic_id(self._settings, topic) != made_with["topic_id"]:
             raise BadInput(

@@ -35,7 +35,7 @@ class NewWriterSchema(Exception):
 
 @dataclass(frozen=True)
 class Written:
-    """What a batch left behind: rows in the sinks, and which of its messages were late or dead.
+    """What a batch left behind: rows in the sinks, how many messages it had, and which of them were late or dead.
 
     `seconds` went by while the rows were computed and written, which Spark does in one.
     """
@@ -46,6 +46,7 @@ class Written:
     stamp: Stamp
     seconds: float = 0.0
     dead_by_reason: Mapping[str, int] = field(default_factory=dict)
+    messages: int = 0
 
 
 class BatchWriter:
@@ -98,7 +99,7 @@ class BatchWriter:
         if seen.dead:
             self._dead_letter(batch_id, some_unknown=seen.unknown > 0)
         late = self._keep_late(batch_id, seen, stamp)
-        self.written[batch_id] = Written(written, late, seen.dead, stamp, seconds, seen.dead_by_reason)
+        self.written[batch_id] = Written(written, late, seen.dead, stamp, seconds, seen.dead_by_reason, seen.messages)
         if len(self.written) > _REMEMBERED:
             del self.written[min(self.written)]
 

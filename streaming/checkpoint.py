@@ -6,7 +6,7 @@ something else. Files are reached through Hadoop's file system, so the folder ma
 """
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -57,11 +57,14 @@ class Checkpoint:
         self._jvm: Any = spark.sparkContext._jvm  # PySpark's only door to Hadoop's file systems
         self._hadoop: Any = spark.sparkContext._jsc.hadoopConfiguration()
 
-    def claim(self, fixed: dict[str, Any], kept: dict[str, Any] | None = None) -> dict[str, Any]:
+    def claim(
+        self, fixed: dict[str, Any], kept: dict[str, Any] | None = None, unwritten: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
         """Write the options into a new checkpoint, or compare them with those it was made with.
 
-        Returns those of the `kept` that differ, with the checkpoint's values, which hold. Raises CheckpointError when
-        one of the `fixed` differs, or when the folder holds a checkpoint of unknown origin or a damaged one.
+        Returns those of the `kept` that differ, with the checkpoint's values, which hold. `unwritten` are the values of
+        options that earlier releases had and did not write down. Raises CheckpointError when one of the `fixed`
+        differs, or when the folder holds a checkpoint of unknown origin or a damaged one.
         """
         found, kept = self._read(_FILE), kept or {}
         if found is None:
@@ -69,7 +72,7 @@ class Checkpoint:
                 raise CheckpointError(f"{self.path} is a checkpoint of unknown origin", "give another --checkpoint")
             self._write(_FILE, json.dumps({_ID: str(uuid4()), **fixed, **kept}, indent=2))
             return {}
-        made_with = self._parsed(found)
+        made_with = {**(unwritten or {}), **self._parsed(found)}
         for name, value in fixed.items():
             if made_with.get(name) != value:
                 raise CheckpointError(
@@ -154,14 +157,21 @@ class Checkpoint:
         done = self.is_committed(batches[-1])
         return {partition: end if done else begin for partition, (begin, end) in offsets.items()}
 
+    def note(self, folder: str, text: str) -> None:
+        """Keep one more text in a folder beside the checkpoint; the texts stay in order."""
+        self._write(f"{folder}/{len(self._numbered(folder))}", text)
+
+    def notes(self, folder: str) -> list[str]:
+        """All texts that were kept there."""
+        return [self._read(f"{folder}/{number}") or "[]" for number in self._numbered(folder)]
+
     def set_aside(self, places: Iterable[tuple[int, int]]) -> None:
         """Remember (partition, offset) of messages that must not be read (streaming.quarantine)."""
-        self._write(f"{_ASIDE}/{len(self._numbered(_ASIDE))}", json.dumps(list(places)))
+        self.note(_ASIDE, json.dumps(list(places)))
 
     def places_set_aside(self) -> frozenset[tuple[int, int]]:
         """All of them."""
-        texts = [self._read(f"{_ASIDE}/{number}") or "[]" for number in self._numbered(_ASIDE)]
-        return frozenset((partition, offset) for text in texts for partition, offset in json.loads(text))
+        return frozenset((partition, offset) for text in self.notes(_ASIDE) for partition, offset in json.loads(text))
 
     def batch_files(self, batch_id: int) -> list[str]:
         """The files that a batch of a file source holds."""

@@ -70,13 +70,14 @@ def judge(decoded: DataFrame, contract: Contract, *, lateness: timedelta | None 
 def counted(judged: DataFrame, *further: Column) -> DataFrame:
     """The events that count, flat: the contract's fields and `position` (topic:partition:offset, unique).
 
-    On the way it counts, as the observed metric `judged`: `late`, `dead` (also `dead_by_reason`) and `unknown` (of a
-    schema id that the plan does not know), and the `further` aggregates. Spark pushes no condition below that, so the
-    decode is not repeated for each part of the condition.
+    On the way it counts, as the observed metric `judged`: all `messages`, `late`, `dead` (also `dead_by_reason`) and
+    `unknown` (of a schema id that the plan does not know), and the `further` aggregates. Spark pushes no condition
+    below that, so the decode is not repeated for each part of the condition.
     """
     return (
         judged.observe(
             "judged",
+            F.count(F.lit(1)).alias("messages"),
             F.count_if(F.col("outcome") == LATE).alias("late"),
             F.count_if(_is_dead()).alias("dead"),
             F.count_if(F.col("outcome") == UNKNOWN_SCHEMA_ID).alias("unknown"),

@@ -19,10 +19,7 @@ Ranges = dict[int, tuple[int, int]]
 
 @dataclass(frozen=True)
 class Kept:
-    """One partition: offsets [begin, end) are kept; `since` and `until` are the first ones at two broker times.
-
-    Where nothing so young is kept, that is `end`.
-    """
+    """One partition: offsets [begin, end) are kept; messages from one broker time to another are in [since, until)."""
 
     begin: int
     end: int
@@ -56,6 +53,10 @@ class InKafka:
     def kept(self, since: datetime, until: datetime) -> dict[int, Kept]:
         begin, end = kafka.begin_offsets(self.settings, self.topic), kafka.end_offsets(self.settings, self.topic)
         first, last = (kafka.offsets_at(self.settings, self.topic, each) for each in (since, until))
+        if kafka.stamped_by_producers(self.settings, [self.topic])[self.topic] is not False:
+            # Behind the first message that is younger may come older ones. The mark of a transaction is stamped by the
+            # broker in any case, and is the younger one then.
+            last = end
         return {
             partition: Kept(begin[partition], end[partition], first[partition], last[partition]) for partition in end
         }
@@ -96,7 +97,9 @@ def require_all(place: Messages, kept: Mapping[int, Kept], ranges: Ranges, gone:
         has = kept[partition]
         if has.begin < has.end:
             oldest = place.read({partition: (has.begin, has.begin + 1)}).agg(F.min(F.unix_millis("timestamp"))).first()
-            held = f"holds offsets {has.begin:,} to {has.end - 1:,}, from {moment(oldest[0] if oldest else 0)} on"
+            # No message lies at an offset where a transaction was marked as ended.
+            since_when = f", from {moment(oldest[0])} on" if oldest and oldest[0] is not None else ""
+            held = f"holds offsets {has.begin:,} to {has.end - 1:,}{since_when}"
         else:
             held = "holds nothing any more"
         raise BadInput(

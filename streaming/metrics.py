@@ -4,7 +4,7 @@ Each job has a registry of its own. Counters begin with the process, as Promethe
 `job`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,7 +12,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disa
 from prometheus_client.exposition import choose_encoder
 
 from adstream.shown import shown
-from streaming.progress import BatchReport, partitions, state, watermark_of
+from streaming.held_back import Held
+from streaming.progress import BatchReport, partitions, rates, state, watermark_of
 
 # The moment at which each counter began, as a series of its own: nobody asks for it.
 disable_created_metrics()  # type: ignore[no-untyped-call]
@@ -53,6 +54,12 @@ class Metrics:
         self._input = self._gauge("input_events_per_second", "Arrival of the last batch's messages")
         self._processed = self._gauge("processed_events_per_second", "Speed of the last batch")
         self._lag: Gauge = self._made(Gauge, "lag_events", "Messages behind the last batch", "partition")
+        self._held_back: Gauge = self._made(
+            Gauge, "held_back_events", "Messages in or behind open transactions", "partition"
+        )
+        self._held_seconds: Gauge = self._made(
+            Gauge, "held_back_seconds", "For how long the same open transaction has been in the way", "partition"
+        )
         self._seconds: Histogram = self._made(
             Histogram, "batch_duration_seconds", "From planning to commit", buckets=_SECONDS
         ).labels(job)
@@ -85,19 +92,33 @@ class Metrics:
 
     def _progress(self, report: BatchReport) -> None:
         progress = report.progress
-        self._seconds.observe(report.seconds)
-        self._input.set(progress.get("inputRowsPerSecond", 0.0))
-        self._processed.set(progress.get("processedRowsPerSecond", 0.0))
+        if report.seconds is not None:
+            self._seconds.observe(report.seconds)
+        input_rate, processed_rate = rates(report)
+        self._input.set(input_rate)
+        self._processed.set(processed_rate)
         for phase, millis in progress.get("durationMs", {}).items():
             if phase != _WHOLE:
                 self._phases.labels(self._job, shown(phase)).inc(millis / 1_000)
-        for partition, offsets in partitions(progress).items():
-            self._lag.labels(self._job, shown(partition)).set(offsets["lag"])
+        self.partitions(partitions(report))
         for operator, kept in ((shown(name), kept) for name, kept in state(progress).items()):
             if kept.rows is not None:
                 self._state_rows.labels(self._job, operator).set(kept.rows)
             self._state_bytes.labels(self._job, operator).set(kept.memory)
             self._state_disk.labels(self._job, operator).set(kept.disk)
+
+    def partitions(self, at: Mapping[str, Mapping[str, int]]) -> None:
+        """Where the job is in each partition (streaming.progress.partitions)."""
+        for partition, offsets in at.items():
+            self._lag.labels(self._job, partition).set(offsets["lag"])
+            self._held_back.labels(self._job, partition).set(offsets.get("held_back", 0))
+            self._held_seconds.labels(self._job, partition)  # 0 until an open transaction is seen
+
+    def held_back(self, at: Mapping[int, Held]) -> None:
+        """What open transactions hold back."""
+        for partition, held in at.items():
+            self._held_back.labels(self._job, str(partition)).set(held.messages)
+            self._held_seconds.labels(self._job, str(partition)).set(held.seconds)
 
     def restarted(self) -> None:
         """An attempt has failed."""

@@ -13,6 +13,7 @@ from typing import Any
 
 from pyspark.sql.streaming.query import StreamingQuery
 
+from streaming.held_back import Held
 from streaming.metrics import Metrics
 from streaming.progress import BatchReport, figures, iso, partitions
 from streaming.runner import Listener
@@ -65,7 +66,11 @@ class Monitor:
             self.failed(reason)
             then.failed(reason)
 
-        return replace(then, batch=batch, polled=polled, failed=failed)
+        def held_back(at: Mapping[int, Held]) -> None:
+            self.held_back(at)
+            then.held_back(at)
+
+        return replace(then, batch=batch, polled=polled, failed=failed, held_back=held_back)
 
     def batch(self, report: BatchReport) -> None:
         """A batch was committed."""
@@ -75,7 +80,19 @@ class Monitor:
             self._alive = self.now()
             self._ready, self._failure = True, ""
             self._batches.append(told)
-            self._partitions = partitions(report.progress) or self._partitions
+            self._partitions = partitions(report) or self._partitions
+
+    def held_back(self, at: Mapping[int, Held]) -> None:
+        """What open transactions hold back, also while there is nothing to make a batch of."""
+        with self._lock:
+            for number, held in at.items():
+                if (known := self._partitions.get(str(number))) is not None:
+                    more = held.messages - known.get("held_back", 0)
+                    known["held_back"] = held.messages
+                    known["latest"] += more
+                    known["lag"] += more
+            self.metrics.partitions(self._partitions)
+        self.metrics.held_back(at)
 
     def polled(self, query: StreamingQuery) -> None:
         """The query runs; its status is asked for now and then, because an idle trigger makes no report."""

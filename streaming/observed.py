@@ -21,6 +21,8 @@ _START_SECONDS = 60.0
 class Observed:
     """Messages of the batch: late ones, dead ones, and the dead ones with a schema id unknown to the plan.
 
+    `messages` are all of them: events, where a file of a folder is a row of its own to Spark, and no marks of
+    transactions, which have offsets as messages have.
     `late_pairs`: the late ones by window and delay, where the job decides lateness (streaming.late).
     `dead_by_reason`: the dead ones, reason -> messages.
     """
@@ -30,6 +32,7 @@ class Observed:
     unknown: int = 0
     late_pairs: Pairs = field(default_factory=dict)
     dead_by_reason: Mapping[str, int] = field(default_factory=dict)
+    messages: int = 0
 
 
 class RunningBatch:
@@ -58,6 +61,7 @@ class RunningBatch:
             judged.get("unknown", 0),
             pairs_of(judged.get("late_by_window", [])),
             {each["item"]: each["count"] for each in judged.get("dead_by_reason", []) if each.get("item")},
+            judged.get("messages", 0),
         )
 
 

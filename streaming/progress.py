@@ -11,7 +11,8 @@ from typing import Any
 
 from pyspark.sql.streaming.query import StreamingQuery
 
-from adstream.delays import SHARES, Delays, percentile, text
+from adstream.delays import LONGEST_WAIT, SHARES, Delays, percentile, text, within_reach
+from adstream.topic_ends import Ends, held_back
 from streaming.batch import BatchWriter
 from streaming.late import Late
 
@@ -29,7 +30,10 @@ class State:
 
 @dataclass(frozen=True)
 class BatchReport:
-    """One committed batch: wall-clock seconds, lag in events.
+    """One committed batch: its messages as `events`, wall-clock seconds, lag in messages; None where they are unknown.
+
+    `lag` goes to the high watermark: `held_back` of it are in or behind open transactions. `ends` is where each
+    partition ended after the commit, where Kafka could be asked.
 
     `late` counts each event once, `late_by_window` (UTC) in each of its windows, and `late_delays` by how long would
     have had to be waited for it; `late_option` is the job's option for that.
@@ -41,12 +45,12 @@ class BatchReport:
 
     batch_id: int
     events: int
-    seconds: float
+    seconds: float | None
     rows: int
     duplicates: int
     late: int
     dead: int
-    lag: int
+    lag: int | None
     watermark: str
     dropped_by_watermark: int
     alarm: bool = False
@@ -56,14 +60,18 @@ class BatchReport:
     dead_by_reason: Mapping[str, int] = field(default_factory=dict)
     sink_seconds: float = 0.0
     progress: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    ends: Mapping[int, Ends] = field(default_factory=dict, repr=False)
+
+    @property
+    def held_back(self) -> int:
+        return held_back(self.ends)
 
     def __str__(self) -> str:
-        rate = f"{self.events / self.seconds:,.0f}/s" if self.seconds else "-"
         parts = [
             f"batch {self.batch_id}",
-            f"{self.events:,} events in {self.seconds:.1f} s ({rate})",
+            f"{self.events:,} events{self._pace()}",
             f"{self.rows:,} rows written",
-            f"lag {self.lag:,}",
+            self._lag(),
         ]
         if self.duplicates:
             parts.append(f"{self.duplicates:,} duplicates")
@@ -75,6 +83,18 @@ class BatchReport:
         if self.alarm:
             parts.append(f"ALARM: Spark's watermark dropped {self.dropped_by_watermark:,} groups that should count")
         return " · ".join(parts)
+
+    def _pace(self) -> str:
+        if self.seconds is None:
+            return ", done again"
+        rate = f"{self.events / self.seconds:,.0f}/s" if self.seconds else "-"
+        return f" in {self.seconds:.1f} s ({rate})"
+
+    def _lag(self) -> str:
+        if self.lag is None:
+            return "lag unknown"
+        held = f" ({self.held_back:,} of it held back by open transactions)" if self.held_back else ""
+        return f"lag {self.lag:,}{held}"
 
     def _windows(self) -> str:
         if not self.late_by_window:
@@ -88,10 +108,14 @@ class BatchReport:
         """The delays, those that are the same named once: by the larger share."""
         if not self.late_delays:
             return ""
-        shares = {percentile(self.late_delays, per_mille): SHARES[per_mille] for per_mille in (990, 999)}
+        near, beyond = within_reach(self.late_delays)
+        if not near:
+            return f"by more than {text(LONGEST_WAIT)}, a wrong clock or unit: no {self.late_option} is a remedy"
+        shares = {percentile(near, per_mille): SHARES[per_mille] for per_mille in (990, 999)}
         (shortest, share), *longer = shares.items()
         more = "".join(f", {text(delay)} {larger}" for delay, larger in longer)
-        return f"a {self.late_option} of {text(shortest)} would have kept {share}{more}"
+        others = f", leaving aside {beyond:,} by more than {text(LONGEST_WAIT)}" if beyond else ""
+        return f"a {self.late_option} of {text(shortest)} would have kept {share}{more}{others}"
 
 
 def reports(query: StreamingQuery, *, after: int, writer: BatchWriter) -> Iterator[BatchReport]:
@@ -120,9 +144,27 @@ def _since(query: StreamingQuery, after: int) -> list[Any]:
     return found
 
 
-def partitions(progress: Mapping[str, Any]) -> dict[str, dict[str, int]]:
-    """Partition -> the offset after the batch (`end`), the newest that Spark knew (`latest`), and what is between."""
-    found = {}
+def with_ends(report: BatchReport, ends: Mapping[int, Ends]) -> BatchReport:
+    """The report with what open transactions hold back: Spark asks for the end of committed messages only."""
+    lag = None if report.lag is None else report.lag + held_back(ends)
+    return replace(report, lag=lag, ends=ends)
+
+
+def partitions(report: BatchReport) -> dict[str, dict[str, int]]:
+    """Partition -> the offset after the batch (`end`), the newest that is known (`latest`), and what is between.
+
+    Where Kafka was asked after the commit also how much of that is `held_back`.
+    """
+    found = _known_to_spark(report.progress)
+    for number, ends in report.ends.items():
+        if at := found.get(str(number)):
+            held = ends.held_back
+            at |= {"latest": at["latest"] + held, "lag": at["lag"] + held, "held_back": held}
+    return found
+
+
+def _known_to_spark(progress: Mapping[str, Any]) -> dict[str, dict[str, int]]:
+    found: dict[str, dict[str, int]] = {}
     for source in progress.get("sources", ()):
         ends, latest = source.get("endOffset"), source.get("latestOffset")
         if not isinstance(ends, dict) or not isinstance(latest, dict):
@@ -166,6 +208,7 @@ def figures(report: BatchReport, now: datetime) -> dict[str, Any]:
     """The report as JSON has it, in `/progress` and in the log; `now` is when the batch was committed."""
     progress = report.progress
     watermark = watermark_of(report)
+    input_rate, processed_rate = rates(report)
     operators = state(progress).values()
     rows = [kept.rows for kept in operators]
     return {
@@ -185,25 +228,33 @@ def figures(report: BatchReport, now: datetime) -> dict[str, Any]:
         "state_rows": None if None in rows else sum(each or 0 for each in rows),
         "state_bytes": sum(kept.memory for kept in operators),
         "state_disk_bytes": sum(kept.disk for kept in operators),
-        "input_rate": progress.get("inputRowsPerSecond", 0.0),
-        "processed_rate": progress.get("processedRowsPerSecond", 0.0),
+        "input_rate": input_rate,
+        "processed_rate": processed_rate,
     }
 
 
-def replayed(batch_id: int, events: int, writer: BatchWriter) -> BatchReport:
-    """The report of a committed batch that Spark gave none of."""
+def rates(report: BatchReport) -> tuple[float, float]:
+    """How fast events came in, and how fast they were taken, in events a second. Spark's are of rows of the source."""
+    progress = report.progress
+    rows = progress.get("numInputRows") or 0
+    each = report.events / rows if rows else 1.0
+    return each * progress.get("inputRowsPerSecond", 0.0), each * progress.get("processedRowsPerSecond", 0.0)
+
+
+def replayed(batch_id: int, writer: BatchWriter) -> BatchReport:
+    """The report of a committed batch that Spark gave none of: how long it took, and what is behind it, is unknown."""
     written = writer.written[batch_id]
     late = written.late
     return with_late(
         BatchReport(
             batch_id,
-            events,
-            0.0,
+            written.messages,
+            None,
             written.rows,
             0,
             0,
             written.dead,
-            0,
+            None,
             watermark="",
             dropped_by_watermark=0,
             dead_by_reason=written.dead_by_reason,
@@ -224,7 +275,8 @@ def _report(progress: Any, writer: BatchWriter) -> BatchReport:  # noqa: ANN401 
     judged = progress.get("observedMetrics", {}).get("judged") or {}
     report = BatchReport(
         batch_id=progress["batchId"],
-        events=progress["numInputRows"],
+        # Spark counts rows of the source: of a folder these are files.
+        events=written.messages if written else progress["numInputRows"],
         seconds=progress["durationMs"].get("triggerExecution", 0) / 1_000,
         rows=written.rows if written else 0,
         duplicates=sum(_custom(operator, "numDroppedDuplicateRows") for operator in operators),

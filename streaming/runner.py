@@ -6,7 +6,7 @@ with it and goes on from the same checkpoint.
 """
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
@@ -33,18 +33,20 @@ from adstream.errors import (
     ServiceUnavailable,
     TopicNotFound,
 )
+from adstream.isolation import BEFORE_ISOLATION, ISOLATION
 from adstream.late_events import TABLE as LATE_EVENTS
 from adstream.provision import topic_of
 from adstream.registry import RegistryClient
-from adstream.settings import Settings
+from adstream.settings import IsolationLevel, Settings
 from streaming.batch import BatchWriter, NewWriterSchema, StopRequested
 from streaming.checkpoint import Checkpoint, damage, first_cause, held
+from streaming.held_back import Held, HeldBack
 from streaming.job import Job
 from streaming.late_batches import LateBatches
 from streaming.lookup import lookup_table
 from streaming.observed import RunningBatch
 from streaming.pipeline import Pipeline, known_writers
-from streaming.progress import BatchReport, replayed, reports
+from streaming.progress import BatchReport, replayed, reports, with_ends
 from streaming.quarantine import CRASHES, Ranges, culprits
 from streaming.sinks import dead_letters
 from streaming.sinks.cassandra import close_session
@@ -84,13 +86,15 @@ class Options:
 class Listener:
     """Whom the runner tells: `batch` after each committed batch, `notice` when something else happens.
 
-    Further `polled`, a few times a second while a query runs, and `failed`, with the reason, before it is tried again.
+    Further `polled`, a few times a second while a query runs; `failed`, with the reason, before it is tried again; and
+    `held_back` by partition, whenever Kafka was asked for that.
     """
 
     batch: Callable[[BatchReport], None]
     notice: Callable[[str], None]
     polled: Callable[[StreamingQuery], None] = lambda _query: None
     failed: Callable[[str], None] = lambda _reason: None
+    held_back: Callable[[Mapping[int, Held]], None] = lambda _at: None
 
 
 class Runner:
@@ -126,6 +130,7 @@ class Runner:
             notice=listener.notice,
         )
         self._told_unreadable: set[int] = set()
+        self._held_back: HeldBack | None = None
         self._before: str | None = None
         self._counts = False
         self._joined: DataFrame | None = None
@@ -140,23 +145,23 @@ class Runner:
                 close_session()
 
     def _run(self) -> None:
-        self._listener.notice(f"reading from {self._source.name}, checkpoint {self._options.checkpoint}")
-        if isinstance(self._source, Topic):
-            for line in clocks.told(self._settings, self._source.name):
-                self._listener.notice(line)
+        self._say_what_is_read()
         failures = 0
         begun = False
         while not self._stopping.is_set():
             committed, error = self._attempt(begun=begun)
             begun = True
+            if committed:
+                failures = 0
             if error is None or isinstance(error, StopRequested):
+                if error is None and self._held_back is not None:
+                    self._held_back.at_the_end()
                 return
-            if isinstance(error, _Replayed):
+            if isinstance(error, _Replayed | NewWriterSchema):
+                if isinstance(error, NewWriterSchema):
+                    self._listener.notice(f"new schema version on {self._source.name}: going on with it ({error})")
                 continue
-            if isinstance(error, NewWriterSchema):
-                self._listener.notice(f"new schema version on {self._source.name}: going on with it ({error})")
-                continue
-            failures = 1 if committed else failures + 1
+            failures += 1
             self._listener.failed(_line(error))
             if isinstance(error, _FINAL):
                 raise error
@@ -174,6 +179,12 @@ class Runner:
                 f"batch failed ({failures} of {ATTEMPTS}): {_line(error)}; trying again in {pause.seconds} s"
             )
             self._stopping.wait(pause.total_seconds())
+
+    def _say_what_is_read(self) -> None:
+        self._listener.notice(f"reading from {self._source.name}, checkpoint {self._options.checkpoint}")
+        if isinstance(self._source, Topic):
+            for line in clocks.told(self._settings, self._source.name):
+                self._listener.notice(line)
 
     def _attempt(self, *, begun: bool) -> tuple[int, Exception | None]:
         """Run a query to its end: how many batches it committed, and why it ended; None where its input did.
@@ -210,10 +221,12 @@ class Runner:
             kafka.require_topic(self._settings, self._settings.topic.dead_letters)
         kept = self._checkpoint.claim(
             {**identity, "state_store": store, **self._job.described()},
-            {"shuffle_partitions": self._settings.spark.shuffle_partitions},
+            {"shuffle_partitions": self._settings.spark.shuffle_partitions, **self._isolation()},
+            unwritten=BEFORE_ISOLATION,
         )
         for name, value in kept.items():
             self._listener.notice(f"{name}={value}, as the checkpoint was made with; the setting is for new ones")
+        self._read_at(kept.get(ISOLATION))
         self._checkpoint.require_whole()
         if self._tables:
             require_tables(self._settings.cassandra, (LATE_EVENTS,))
@@ -221,6 +234,20 @@ class Runner:
         if isinstance(self._source, Topic):
             self._source = self._source.pinned()
             self._source.require_kept(self._checkpoint)
+
+    def _isolation(self) -> dict[str, str]:
+        return {ISOLATION: self._settings.kafka.isolation_level} if isinstance(self._source, Topic) else {}
+
+    def _read_at(self, level: IsolationLevel | None) -> None:
+        """Messages that one batch counted and the next one would not see could never be verified: one level for all."""
+        if not isinstance(self._source, Topic):
+            return
+        if level is not None:
+            self._settings = self._settings.reading(level)
+            self._source = self._source.reading(level)
+        self._held_back = HeldBack(
+            self._settings, self._source.name, told=self._listener.held_back, notice=self._listener.notice
+        )
 
     def _refuse_what_cannot_go_on(self, error: Exception, *, last: bool) -> None:
         """Raises CheckpointError or TopicNotFound where no further attempt can mend what made the batch fail."""
@@ -356,9 +383,7 @@ class Runner:
         """
         for batch_id in writer.written:
             if writer.error is None and self._checkpoint.is_committed(batch_id):
-                offsets = self._checkpoint.batch_offsets(self._source.name, batch_id).values()
-                events = sum(end - start for start, end in offsets)
-                self._listener.batch(replace(replayed(batch_id, events, writer), late_option=self._job.late_option))
+                self._listener.batch(replace(replayed(batch_id, writer), late_option=self._job.late_option))
                 return True
         return False
 
@@ -366,7 +391,7 @@ class Runner:
         """Report batches until the query ends; returns how many were committed."""
         committed = 0
         last = -1
-        ended = told = False
+        ended = asked = False
         while not ended:
             try:
                 ended = bool(query.awaitTermination(_POLL_SECONDS))  # type: ignore[arg-type]  # takes fractions
@@ -374,13 +399,16 @@ class Runner:
                 ended = True
             self._listener.polled(query)
             for report in reports(query, after=last, writer=writer):
-                self._listener.batch(self._late.committed(report, writer.written))
+                told = with_ends(report, self._held_back.ends() if self._held_back else {})
+                self._listener.batch(self._late.committed(told, writer.written))
                 last = report.batch_id
                 committed += 1
+            if self._held_back is not None and not ended:
+                self._held_back.idle()
             if self._stopping.is_set() and not ended:
-                if not told:
+                if not asked:
                     self._listener.notice("stopping after the running batch")
-                    told = True
+                    asked = True
                 # A running batch is let finish, and the next one refuses to begin (BatchWriter).
                 if not query.status["isTriggerActive"]:
                     query.stop()

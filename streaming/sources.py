@@ -6,7 +6,7 @@ source can also read a batch again, from what the checkpoint says of it: for dea
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
@@ -17,7 +17,7 @@ from pyspark.sql import functions as F
 from adstream import kafka
 from adstream.errors import BadInput, CheckpointError
 from adstream.moments import to_millis
-from adstream.settings import KafkaSettings, Settings
+from adstream.settings import READ_UNCOMMITTED, IsolationLevel, KafkaSettings, Settings
 from streaming.checkpoint import Checkpoint
 
 # With these three Spark's consumer fetches in large pieces: to read four million ad events and sum them up in windows
@@ -67,13 +67,14 @@ class Topic:
         """The same with `latest` decided here, once: a first batch that is tried again must not move it."""
         if self.start != "latest":
             return self
-        ends = kafka.end_offsets(self.settings, self.name)
+        ends = kafka.end_offsets(self.settings, self.name)  # an open transaction comes when it is committed
         offsets = {self.name: {str(partition): offset for partition, offset in ends.items()}}
         return Topic(self.settings, self.name, json.dumps(offsets))
 
     def require_kept(self, checkpoint: Checkpoint) -> None:
         """Raises CheckpointError where messages that are not counted yet are gone from the topic: never skip them."""
-        begins, ends = kafka.begin_offsets(self.settings, self.name), kafka.end_offsets(self.settings, self.name)
+        begins = kafka.begin_offsets(self.settings, self.name)
+        ends = kafka.end_offsets(self.settings, self.name, READ_UNCOMMITTED)
         for partition, offset in sorted(checkpoint.next_offsets(self.name).items()):
             begin, end = begins.get(partition, 0), ends.get(partition, 0)
             if begin <= offset <= end:
@@ -88,6 +89,10 @@ class Topic:
                 f"which {what}",
                 "`adstream reset JOB` begins anew with what is left",
             )
+
+    def reading(self, level: IsolationLevel) -> "Topic":
+        """The same topic, read at another isolation level."""
+        return replace(self, settings=self.settings.reading(level))
 
     def stream(self, spark: SparkSession) -> DataFrame:
         """After an outage the backlog comes in batches of bounded size."""
@@ -179,6 +184,9 @@ def topic_range(
 ) -> DataFrame:
     """The messages of partition -> [first offset, end offset), with their `headers`.
 
+    Not every offset is one: marks of transactions have some, and what was aborted or compacted away had some. An end
+    that lies behind the start of an open transaction would be waited for: take `kafka.end_offsets`.
+
     Reads of one `group` share their consumers, and fetch in small pieces.
     """
     first = {topic: {str(partition): start for partition, (start, _) in ranges.items()}}
@@ -198,6 +206,8 @@ def _options(settings: KafkaSettings) -> dict[str, str]:
     limit = str(int(settings.timeout_seconds * 1_000))
     return {
         **kafka.spark_options(settings),
+        # Spark asks for the ends of partitions at this level, too: a batch ends before the first open transaction.
+        "kafka.isolation.level": settings.isolation_level,
         "kafka.request.timeout.ms": limit,
         "kafka.default.api.timeout.ms": limit,
         # Offsets that are gone stop the job: going on would skip events silently.

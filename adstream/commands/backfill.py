@@ -108,7 +108,7 @@ def _report(found: "Found", out: Terminal) -> None:
     out.print(f"windows that begin from {found.start:%Y-%m-%dT%H:%M:%SZ} to before {found.end:%Y-%m-%dT%H:%M:%SZ}")
     if found.open:
         out.print(f"{found.open:,} later ones are left out: they are open still, and the job writes them")
-    out.print(f"{found.messages:,} messages read, {found.events:,} events count: {result.rows:,} rows compared")
+    out.print(f"{found.messages:,} offsets read, {found.events:,} events count: {result.rows:,} rows compared")
     for line in result.differences:
         out.print(f"  {line}")
     if result.different:

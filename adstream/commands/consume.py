@@ -10,7 +10,7 @@ import typer
 
 from adstream.commands import completion
 from adstream.errors import ConfigError
-from adstream.settings import Settings
+from adstream.settings import READ_COMMITTED, Settings
 from adstream.shown import say
 from adstream.stopping import stop_requested
 
@@ -20,6 +20,14 @@ class OffsetReset(StrEnum):
 
     earliest = "earliest"
     latest = "latest"
+
+
+def _say_what_waits(settings: Settings, topic: str) -> None:
+    """The end of the topic is not its end while a transaction is open."""
+    from adstream.topic_ends import TopicEnds, held_back
+
+    if settings.kafka.isolation_level == READ_COMMITTED and (count := held_back(TopicEnds(settings, topic)())):
+        say(f"{count:,} messages of {topic} are held back by open transactions", err=True)
 
 
 def consume(
@@ -70,6 +78,8 @@ def consume(
                     break
             if commit:
                 consumer.commit(now=True)
+            if to_end and left != 0 and not stop.is_set():
+                _say_what_waits(settings, topic)
         except BrokenPipeError:
             # The reader has enough (`| head`). What Python would still flush at exit goes nowhere.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

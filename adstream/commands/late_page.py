@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.table import Table
 
 from adstream import late_events
-from adstream.delays import SHARES, Delays, percentile, text
+from adstream.delays import LONGEST_WAIT, SHARES, Delays, percentile, text, within_reach
 from adstream.settings import Settings
 from adstream.terminal import plain, print_whole
 
@@ -26,12 +26,13 @@ def show(settings: Settings, job: str, option: str, limit: int, out: Console) ->
     print_whole(out, table)
     if len(found.windows) > limit:
         out.print(f"{len(found.windows):,} windows in all: --limit shows more")
-    (shortest, share), *longer = zip(_kept(found.delays), SHARES.values(), strict=True)
-    more = "".join(f", {delay} {larger}" for delay, larger in longer)
-    lines = [
-        f"{found.events:,} events were late; a {option} of {shortest} would have kept {share}{more} of them",
-        f"the option is `adstream stream {job} --{option}`, fixed when a checkpoint is made",
-    ]
+    lines = [f"{found.events:,} events were late{_advice(found.delays, option)}"]
+    lines.append(f"the option is `adstream stream {job} --{option}`, fixed when a checkpoint is made")
+    if beyond := within_reach(found.delays)[1]:
+        lines.append(
+            f"late in windows by more than {text(LONGEST_WAIT)}: {beyond:,}, by a wrong clock or unit of time, and no"
+            f" {option} is a remedy; the advice leaves them aside"
+        )
     if found.others:
         lines.append(f"other checkpoints of the job counted {found.others:,} late events, which are not in this")
     if not found.complete:
@@ -52,6 +53,7 @@ def document(settings: Settings, job: str, option: str, limit: int) -> dict[str,
         "option": option,
         "events": found.events,
         "kept_within_seconds": _within(found.delays),
+        "beyond_reach": within_reach(found.delays)[1],
         "windows": windows,
         "windows_in_all": len(found.windows),
         "events_of_other_checkpoints": found.others,
@@ -59,10 +61,20 @@ def document(settings: Settings, job: str, option: str, limit: int) -> dict[str,
     }
 
 
+def _advice(delays: Delays, option: str) -> str:
+    if not within_reach(delays)[0]:
+        return ""
+    (shortest, share), *longer = zip(_kept(delays), SHARES.values(), strict=True)
+    more = "".join(f", {delay} {larger}" for delay, larger in longer)
+    return f"; a {option} of {shortest} would have kept {share}{more} of them"
+
+
 def _within(delays: Delays) -> dict[str, int]:
+    near, _ = within_reach(delays)
     names = {per_mille: f"p{per_mille / 10:g}".replace(".", "") for per_mille in SHARES}
-    return {names[per_mille]: percentile(delays, per_mille) for per_mille in SHARES} if delays else {}
+    return {names[per_mille]: percentile(near, per_mille) for per_mille in SHARES} if near else {}
 
 
 def _kept(delays: Delays) -> list[str]:
-    return [text(percentile(delays, per_mille)) for per_mille in SHARES]
+    near, _ = within_reach(delays)
+    return [text(percentile(near, per_mille)) if near else "-" for per_mille in SHARES]

@@ -100,7 +100,7 @@ def _document(found: "Verified", topic: str) -> dict[str, Any]:
             "from": line.begin,
             "to": line.end,
             "offsets": line.end - line.begin,
-            "fates": dict(line.fates),
+            "fates": line.all_fates,
             "unexplained": line.unexplained,
         }
         for line in ledger.lines
@@ -116,7 +116,7 @@ def _document(found: "Verified", topic: str) -> dict[str, Any]:
         "ledger": {
             "topic": topic,
             "offsets": ledger.offsets,
-            "fates": ledger.fates,
+            "fates": ledger.all_fates,
             "unexplained": ledger.unexplained,
             "letters_aged_out": ledger.letters_aged_out,
             "partitions": partitions,
@@ -138,16 +138,17 @@ def _acknowledged(found: "Verified") -> dict[str, int] | None:
 
 
 def _print_ledger(ledger: "Ledger", topic: str, out: Console) -> None:
-    names = list(ledger.fates)
-    grid = Table("partition", "from", "to", "=", *names, "unexplained", box=SIMPLE_HEAD, padding=(0, 1))
+    names = [name.replace("_", " ") for name in ledger.all_fates]
+    heads = "partition", "from", "to", "=", *names, "unexplained"
+    grid = Table(*heads, box=SIMPLE_HEAD, padding=(0, 1))
     for column in grid.columns:
         column.justify, column.no_wrap = ("left" if column is grid.columns[0] else "right"), True
     for line in ledger.lines:
         ends = f"{line.begin:,}", f"{line.end:,}", f"{line.end - line.begin:,}"
-        fates = [f"{line.fates[name]:,}" for name in names]
+        fates = [f"{count:,}" for count in line.all_fates.values()]
         grid.add_row(plain(f"{topic}/{line.partition}"), *ends, *fates, f"{line.unexplained:,}")
     grid.add_section()
-    fates = [f"{count:,}" for count in ledger.fates.values()]
+    fates = [f"{count:,}" for count in ledger.all_fates.values()]
     grid.add_row("all", "", "", f"{ledger.offsets:,}", *fates, f"{ledger.unexplained:,}")
     Terminal(file=out.file, width=max(out.width, _WIDTH), soft_wrap=False).print(grid)
 

@@ -76,7 +76,13 @@ def _show(found: health.Health) -> None:
         st.markdown("**Partitions**")
         elements.table(
             [
-                {"partition": int(partition), "read to": at["end"], "newest": at["latest"], "lag": at["lag"]}
+                {
+                    "partition": int(partition),
+                    "read to": at["end"],
+                    "newest": at["latest"],
+                    "lag": at["lag"],
+                    "held back": at.get("held_back", 0),
+                }
                 for partition, at in sorted(found.partitions.items(), key=lambda each: int(each[0]))
             ],
             key="partitions",

@@ -10,7 +10,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 
 from adstream.dead_letters import Letter, letter_of
 from adstream.errors import ServiceUnavailable
-from adstream.kafka import ClientErrors, begin_offsets, client_config, end_offsets, kafka_error
+from adstream.kafka import ClientErrors, begin_offsets, consumer_config, end_offsets, kafka_error
 from adstream.settings import Settings
 
 # The events in which active keys are looked for, and how many keys are taken.
@@ -52,10 +52,8 @@ def newest(settings: Settings, topic: str, most: int) -> Iterator[Message]:
         if end > begins[partition]
     ]
     errors = ClientErrors(settings.kafka)
-    config = client_config(settings.kafka, errors) | {
+    config = consumer_config(settings.kafka, errors) | {
         "group.id": f"adstream-dashboard-{secrets.token_hex(4)}",  # the client wants one; nothing is committed
-        "enable.auto.commit": False,
-        "enable.partition.eof": True,
         "queued.max.messages.kbytes": MOST_BYTES // 1024,
     }
     waiting, left, deadline = {place.partition for place in places}, MOST_BYTES, monotonic() + SECONDS

@@ -12,7 +12,7 @@ from adstream.avro_types import from_text
 from adstream.backfills import recorded
 from adstream.errors import CheckpointError, ServiceUnavailable, Unproved
 from adstream.registry import RegistryClient
-from adstream.settings import Settings
+from adstream.settings import READ_UNCOMMITTED, IsolationLevel, Settings
 from adstream.verify import acknowledged as book
 from adstream.verify import backfilled, baseline, ledger
 from adstream.verify.acknowledged import Acknowledged
@@ -110,7 +110,9 @@ class _Run:
         clock: Clock,
         progress: Progress,
     ) -> None:
-        self._settings, self._job, self._wish, self._oracle = settings, job, wish, oracle
+        # As the job reads: what it has never seen cannot be in its tables.
+        self._settings = settings.reading(job.isolation)
+        self._job, self._wish, self._oracle = job, wish, oracle
         self._folder, self._clock, self._progress = folder, clock, progress
         self._topic = settings.topic.ads
         if job.topic != self._topic or job.topic_id != kafka.topic_id(settings, self._topic):
@@ -235,7 +237,8 @@ class _Run:
         if not self._wish.acknowledged:
             return False
         places = book.load(self._oracle, self._wish.acknowledged, self._topic)
-        ends = kafka.end_offsets(self._settings, self._topic)
+        # An open transaction hides what others have written behind it, and were told to be safe: read it all.
+        ends = kafka.end_offsets(self._settings, self._topic, READ_UNCOMMITTED)
         query = 'SELECT partition, max("offset") + 1 FROM raw GROUP BY partition'
         behind = {**reached.ends, **dict(self._oracle.rows(query))}
         pieces = []
@@ -243,21 +246,23 @@ class _Run:
             begin, end = first.get(p, 0), behind.get(p, 0)
             pieces.append(Piece(p, max(lowest, self._begins.get(p, 0)), min(begin, highest + 1), BEYOND))
             pieces.append(Piece(p, max(end, lowest), min(ends.get(p, 0), highest + 1), BEYOND))
-        self._judge(pieces, "reading what was acknowledged")
+        self._judge(pieces, "reading what was acknowledged", READ_UNCOMMITTED)
         return True
 
-    def _judge(self, pieces: Sequence[Piece], what: str) -> None:
+    def _judge(self, pieces: Sequence[Piece], what: str, level: IsolationLevel | None = None) -> None:
         """Registered by now is every schema that the job knew when it read these."""
         versions = RegistryClient(self._settings.registry).versions(f"{self._topic}-value")
         schemas = {found.id: from_text(found.text) for found in versions}
         checksums = bool(self._wish.acknowledged)
-        reading = Reading(self._settings, self._topic, self._folder, schemas, self._job.lateness, checksums)
+        settings = self._settings if level is None else self._settings.reading(level)
+        reading = Reading(settings, self._topic, self._folder, schemas, self._job.lateness, checksums)
         count = sum(max(0, piece.end - piece.begin) for piece in pieces)
         read(reading, pieces, lambda done: self._progress(what, done, count))
 
     def _keep(self, ends: Offsets, oldest: datetime) -> Baseline:
         now = self._clock()
-        unread = [p for p, end in kafka.end_offsets(self._settings, self._topic).items() if end > ends.get(p, 0)]
+        newest = kafka.end_offsets(self._settings, self._topic, READ_UNCOMMITTED)
+        unread = [p for p, end in newest.items() if end > ends.get(p, 0)]
         query = "SELECT partition, max(arrival) FROM fates WHERE boundary = 0 GROUP BY partition"
         arrivals = dict(self._oracle.rows(query))
         since = min([arrivals.get(p, 0) for p in unread], default=round(now.timestamp() * 1_000))

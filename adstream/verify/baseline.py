@@ -38,12 +38,7 @@ _PARTS = {
             AND timestamp >= $since
         UNION ALL SELECT event_id, timestamp FROM known_ids WHERE timestamp >= $since
     """,
-    "fates": """
-        SELECT partition, fate, sum(messages)::BIGINT AS messages FROM (
-            SELECT partition, fate, count(*) AS messages FROM fates WHERE boundary = 0 GROUP BY ALL
-            UNION ALL SELECT partition, fate, messages FROM known_fates
-        ) GROUP BY ALL
-    """,
+    "fates": "FROM fate_counts",
 }
 
 

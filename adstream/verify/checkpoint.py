@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from adstream.errors import CheckpointError
+from adstream.isolation import made_at_level
 
 Offsets = dict[int, int]
 _REMEDY = "run `adstream stream ad-metrics` first"
@@ -37,6 +38,7 @@ class JobCheckpoint:
         self.slide = timedelta(seconds=self.options["slide_seconds"])
         self.lateness = timedelta(seconds=self.options["lateness_seconds"])
         self.dedupe = bool(self.options["dedupe"])
+        self.isolation = made_at_level(self.options)
         self.made = datetime.fromtimestamp((path / "adstream.json").stat().st_mtime, UTC)
 
     def committed(self) -> Batch:

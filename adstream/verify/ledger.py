@@ -1,8 +1,11 @@
-"""The ledger: every offset of the topic is counted, a duplicate, late or dead, each in exactly one, or unexplained.
+"""The ledger: every offset of the topic is counted, a duplicate, late, dead or not a message, each in exactly one.
 
-Unexplained is what no rule accounts for: an offset inside the range that the topic does not have; a dead message
-without its letter in the dead-letter topic; and a counted or late one that the job has written a letter for. A letter
-that the dead-letter topic may have lost to its retention is not missed.
+*Not a message* are the marks that end transactions, and places whose message is not given to a reader: its transaction
+was aborted, or the topic was compacted. The broker passed over these, and went on behind them.
+
+Unexplained is what no rule accounts for: an offset that is behind the end of the topic; a dead message without its
+letter in the dead-letter topic; and a counted or late one, or what is not a message, that the job has written a letter
+for. A letter that the dead-letter topic may have lost to its retention is not missed.
 """
 
 from collections.abc import Mapping
@@ -16,7 +19,7 @@ from adstream import kafka
 from adstream.dead_letters import everything, letter_of
 from adstream.errors import TopicNotFound
 from adstream.settings import Settings
-from adstream.verify.oracle import FATES, Oracle
+from adstream.verify.oracle import FATES, NOT_A_MESSAGE, Oracle
 
 JOB = "ad-metrics"
 _CHUNK = 50_000
@@ -32,42 +35,51 @@ _LETTERS = pa.schema(
         ("published", pa.int64()),
     ]
 )
-# What was read of each partition up to the boundary that the ledger is for.
-_COUNTS = """
-    SELECT partition, fate, sum(messages)::BIGINT FROM (
-        SELECT partition, fate, count(*) AS messages FROM fates WHERE boundary = 0 GROUP BY ALL
-        UNION ALL SELECT partition, fate, messages FROM known_fates
-    ) GROUP BY ALL
-"""
 _WITHOUT_LETTER = "fate = 'dead' AND NOT has_letter AND arrival >= $letters_from"
 _CONTRADICTED = "fate <> 'dead' AND letter IS NOT NULL"
 _PUZZLES = f"""
-    SELECT partition, "offset", fate, letter, count(*) OVER (PARTITION BY partition, fate) AS messages
-    FROM fates WHERE boundary = 0 AND (({_WITHOUT_LETTER}) OR ({_CONTRADICTED}))
+    SELECT partition, "offset", fate, letter, count(*) OVER (PARTITION BY partition, fate) AS messages FROM (
+        SELECT partition, "offset", fate, letter
+        FROM fates WHERE boundary = 0 AND (({_WITHOUT_LETTER}) OR ({_CONTRADICTED}))
+        UNION ALL
+        SELECT partition, "offset", '{NOT_A_MESSAGE}', letter.reason
+        FROM letter JOIN gaps USING (partition)
+        WHERE boundary = 0 AND letter.current AND "offset" BETWEEN gaps."first" AND gaps."last"
+    )
     QUALIFY row_number() OVER (PARTITION BY partition, fate ORDER BY "offset") <= {_SHOWN}
     ORDER BY partition, "offset"
 """  # noqa: S608 - text of ours
 _GAPS = """
     WITH places AS (
-        SELECT partition, "offset" FROM fates WHERE boundary = 0
-        UNION ALL SELECT partition, "begin" - 1 FROM read_ranges
-        UNION ALL SELECT partition, "end" FROM read_ranges
+        SELECT partition, "offset" AS "first", "offset" AS "last" FROM fates WHERE boundary = 0
+        UNION ALL SELECT partition, "first", "last" FROM gaps WHERE boundary = 0
+        UNION ALL SELECT partition, "begin" - 1, "begin" - 1 FROM read_ranges
+        UNION ALL SELECT partition, "end", "end" FROM read_ranges
     ), steps AS (
-        SELECT partition, "offset", lag("offset") OVER (PARTITION BY partition ORDER BY "offset") AS before FROM places
+        SELECT partition, "first", lag("last") OVER (PARTITION BY partition ORDER BY "first") AS before FROM places
     )
-    SELECT partition, before + 1, "offset" - 1 FROM steps WHERE "offset" > before + 1 ORDER BY ALL LIMIT $shown
+    SELECT partition, before + 1, "first" - 1 FROM steps WHERE "first" > before + 1 ORDER BY ALL LIMIT $shown
 """
 
 
 @dataclass(frozen=True)
 class Line:
-    """One partition: the offsets from `begin` to `end` (not included), and how many of them had which fate."""
+    """One partition: the offsets from `begin` to `end` (not included), and how many of them had which fate.
+
+    `fates` are of messages; `not_messages` is how many offsets hold none.
+    """
 
     partition: int
     begin: int
     end: int
     fates: Mapping[str, int]
     unexplained: int
+    not_messages: int = 0
+
+    @property
+    def all_fates(self) -> dict[str, int]:
+        """The fates of messages, and what is not a message."""
+        return {**self.fates, NOT_A_MESSAGE: self.not_messages}
 
 
 @dataclass
@@ -81,6 +93,15 @@ class Ledger:
     @property
     def fates(self) -> dict[str, int]:
         return {fate: sum(line.fates[fate] for line in self.lines) for fate in FATES}
+
+    @property
+    def all_fates(self) -> dict[str, int]:
+        """The fates of messages, and what is not a message; with the unexplained ones they sum up to `offsets`."""
+        return {**self.fates, NOT_A_MESSAGE: self.not_messages}
+
+    @property
+    def not_messages(self) -> int:
+        return sum(line.not_messages for line in self.lines)
 
     @property
     def offsets(self) -> int:
@@ -128,14 +149,19 @@ def settle(
     rows = [(partition, read[partition], end) for partition, end in ends.items()]
     oracle.db.execute('CREATE OR REPLACE TABLE read_ranges (partition INTEGER, "begin" BIGINT, "end" BIGINT)')
     oracle.db.executemany("INSERT INTO read_ranges VALUES (?, ?, ?)", rows)
-    counts = {(partition, fate): count for partition, fate, count in oracle.rows(_COUNTS)}
+    counts = {(partition, fate): count for partition, fate, count in oracle.rows("FROM fate_counts")}
     puzzles = oracle.rows(_PUZZLES, {"letters_from": letters_from})
     puzzling = {(partition, fate): count for partition, _, fate, _, count in puzzles}
     result = Ledger(letters_aged_out=_aged_out(oracle, letters_from))
     for partition, end in sorted(ends.items()):
         begin = begins[partition]
-        fates = {fate: counts.get((partition, fate), 0) - puzzling.get((partition, fate), 0) for fate in FATES}
-        result.lines.append(Line(partition, begin, end, fates, end - begin - sum(fates.values())))
+        found = {
+            fate: counts.get((partition, fate), 0) - puzzling.get((partition, fate), 0)
+            for fate in (*FATES, NOT_A_MESSAGE)
+        }
+        unexplained = end - begin - sum(found.values())
+        nothing = found.pop(NOT_A_MESSAGE)
+        result.lines.append(Line(partition, begin, end, found, unexplained, nothing))
     if result.unexplained:
         result.puzzles = [*_gap_lines(oracle, topic), *_puzzle_lines(topic, puzzles)][:_SHOWN]
     return result
@@ -159,9 +185,13 @@ def _gap_lines(oracle: Oracle, topic: str) -> list[str]:
 def _puzzle_lines(topic: str, puzzles: list[tuple[Any, ...]]) -> list[str]:
     return [
         f"{topic}/{partition}/{offset}: "
-        + (f"{fate}, but the job wrote a dead letter: {letter}" if letter else "dead, but without a dead letter")
+        + (f"{_said(fate)}, but the job wrote a dead letter: {letter}" if letter else "dead, but without a dead letter")
         for partition, offset, fate, letter, _ in puzzles
     ]
+
+
+def _said(fate: str) -> str:
+    return fate.replace("_", " ")
 
 
 def _append(oracle: Oracle, chunk: list[tuple[Any, ...]]) -> None:

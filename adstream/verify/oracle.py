@@ -6,7 +6,8 @@ Each message has a *boundary*: 0 for all up to the last batch that was committed
 compared with what a producer wrote down.
 
 A message's fate is decided in `_FATES`: what the judge said, unless a dead letter knows better; a later place of an
-`event_id` is a duplicate.
+`event_id` is a duplicate. Offsets without a message, which the reader has passed over, are in `gaps`; all that is asked
+of these is their number.
 """
 
 import tempfile
@@ -26,10 +27,12 @@ from adstream.backfills import Backfill
 from adstream.reasons import CRASHES_THE_JOB, UNKNOWN_SCHEMA_ID
 from adstream.verify import backfilled
 from adstream.verify.judge import Judged
-from adstream.verify.topic import table
+from adstream.verify.topic import GAPS, GAPS_FOLDER, table
 
 BEYOND = 511
 FATES = ("counted", "duplicate", "late", "dead")
+# What is no message has an offset of its own all the same.
+NOT_A_MESSAGE = "not_a_message"
 TOTALS, WINDOWS = "ad_metrics", "ad_metrics_by_window"
 # `start` of a row of totals, which have none.
 NO_WINDOW = -1
@@ -80,6 +83,15 @@ _FATES = """
     FROM judged LEFT JOIN repeats USING (place)
     WHERE boundary < $beyond
 """
+# Of each partition, up to the boundary that the ledger is for.
+_FATE_COUNTS = f"""
+    CREATE OR REPLACE VIEW fate_counts AS
+    SELECT partition, fate, sum(messages)::BIGINT AS messages FROM (
+        SELECT partition, fate, count(*) AS messages FROM fates WHERE boundary = 0 GROUP BY ALL
+        UNION ALL SELECT partition, fate, messages FROM known_fates
+        UNION ALL SELECT partition, '{NOT_A_MESSAGE}', "last" - "first" + 1 FROM gaps WHERE boundary = 0
+    ) GROUP BY ALL
+"""  # noqa: S608 - text of ours
 # First by the slide in which they lie, then each of those into all windows that hold it.
 _SUMS = """
     CREATE OR REPLACE TABLE sums AS
@@ -146,10 +158,13 @@ class Oracle:
         millisecond = timedelta(milliseconds=1)
         self._length, self._slide, self._dedupe = window // millisecond, slide // millisecond, dedupe
         pq.write_table(table([]), folder / "none.parquet")
+        (folder / GAPS_FOLDER).mkdir()
+        pq.write_table(table([], GAPS), folder / GAPS_FOLDER / "none.parquet")
         self.db = duckdb.connect(str(folder / "oracle.duckdb"))
         self.db.execute(f"SET memory_limit = '{_MEMORY}'; SET preserve_insertion_order = false")
         self.db.execute(f"SET temp_directory = '{folder}'; SET enable_progress_bar = false")
-        self.db.execute(f"CREATE VIEW raw AS SELECT * FROM read_parquet('{folder}/*.parquet')")  # noqa: S608
+        for name, files in (("raw", folder), ("gaps", folder / GAPS_FOLDER)):
+            self.db.execute(f"CREATE VIEW {name} AS SELECT * FROM read_parquet('{files}/*.parquet')")  # noqa: S608
         self.db.execute(_TABLES + backfilled.TABLES)
 
     def close(self) -> None:
@@ -165,6 +180,7 @@ class Oracle:
         """Decide every message's fate, and compute the rows at every boundary."""
         self.db.execute(_REPEATS, {"dedupe": self._dedupe, "beyond": BEYOND})
         self.db.execute(_FATES, {"beyond": BEYOND})
+        self.db.execute(_FATE_COUNTS)
         shape = {"slide": self._slide, "length": self._length}
         backfilled.compute(self.db, **shape, dedupe=self._dedupe, beyond=BEYOND)
         self.db.execute(_SUMS, {**shape, "windows": WINDOWS, "totals": TOTALS, "no_window": NO_WINDOW})

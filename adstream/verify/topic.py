@@ -2,9 +2,14 @@
 
 A file holds a piece of one partition, so memory is bounded by the row group and not by the topic. `boundary` says
 which messages belong together: see adstream.verify.tables.
+
+Not every offset holds a message: marks of transactions have some, and messages that were aborted, compacted away or
+deleted had some. The broker passes over these. Each run of such offsets is written down as a gap, once a message behind
+it or the end of the partition has been seen: an offset that is in neither was not read.
 """
 
 import gc
+import json
 import os
 import time
 import zlib
@@ -43,6 +48,9 @@ SCHEMA = pa.schema(
         ("checksum", pa.int64()),
     ]
 )
+# Offsets `first` to `last` that hold no message; in a folder of their own.
+GAPS = pa.schema([("partition", pa.int32()), ("first", pa.int64()), ("last", pa.int64()), ("boundary", pa.int16())])
+GAPS_FOLDER = "gaps"
 _FETCH = 10_000
 _ROW_GROUP = 50_000
 _PREFETCH_KIBIBYTES = 8 * 1024
@@ -51,6 +59,7 @@ _ALONE = 150_000
 _SMALLEST_PIECE = 100_000
 _MOST_PROCESSES = 8
 _POLL_SECONDS = 0.5
+_STATISTICS_MILLIS = 1_000
 
 
 @dataclass(frozen=True)
@@ -149,16 +158,16 @@ class _Reader:
 
     def __init__(self, reading: Reading) -> None:
         self._reading = reading
+        self._fetched_to: dict[str, int] = {}
         self._judge = Judge(reading.schemas, reading.lateness)
         self._consumer = Consumer(
             {
-                **kafka.client_config(reading.settings.kafka),
+                **kafka.consumer_config(reading.settings.kafka),
                 "group.id": "adstream-verify",
-                "enable.auto.commit": False,
-                "enable.partition.eof": True,
                 "auto.offset.reset": "error",
-                "isolation.level": "read_uncommitted",  # as the job reads
                 "queued.max.messages.kbytes": _PREFETCH_KIBIBYTES,
+                "statistics.interval.ms": _STATISTICS_MILLIS,
+                "stats_cb": self._note_progress,
             }
         )
 
@@ -166,44 +175,66 @@ class _Reader:
         self._consumer.close()
 
     def judge(self, piece: Piece) -> Iterator[int]:
-        """Write the piece's file; yields how many offsets have been passed since the last time."""
+        """Write the piece's files; yields how many offsets have been passed since the last time."""
         name = f"{piece.boundary}-{piece.partition}-{piece.begin}.parquet"
+        folder, end = self._reading.folder, piece.end
         checksums, judge = self._reading.checksums, self._judge.judge
-        passed = piece.begin
-        with pq.ParquetWriter(self._reading.folder / name, SCHEMA) as file:
+        told = passed = piece.begin
+        with (
+            pq.ParquetWriter(folder / name, SCHEMA) as file,
+            pq.ParquetWriter(folder / GAPS_FOLDER / name, GAPS) as gaps_file,
+        ):
             rows: list[tuple[Any, ...]] = []
+            gaps: list[tuple[int, int, int, int]] = []
             for fetched in self._batches(piece):
                 for message in fetched:
-                    offset, arrival, value = message.offset() or 0, message.timestamp()[1], message.value()
+                    offset = min(message.offset() or 0, end)
+                    if offset > passed:
+                        gaps.append((piece.partition, passed, offset - 1, piece.boundary_of(passed)))
+                        passed = offset
+                    # The end of the partition is told with the offset of the message to come.
+                    if offset == end or message.error() is not None:
+                        continue
+                    passed = offset + 1
+                    arrival, value = message.timestamp()[1], message.value()
                     judged = judge(piece.partition, offset, arrival, value)
                     checksum = crc(value) if checksums else 0
                     rows.append((*judged, piece.boundary_of(offset), arrival, checksum))
                 if len(rows) >= _ROW_GROUP:
                     file.write_table(table(rows))
                     rows = []
-                if fetched:
-                    after = (fetched[-1].offset() or 0) + 1
-                    yield after - passed
-                    passed = after
+                if len(gaps) >= _ROW_GROUP:
+                    gaps_file.write_table(table(gaps, GAPS))
+                    gaps = []
+                if passed > told:
+                    yield passed - told
+                    told = passed
             file.write_table(table(rows))
-        yield piece.end - passed
+            gaps_file.write_table(table(gaps, GAPS))
+        yield end - told
 
     def _batches(self, piece: Piece) -> Iterator[list[Message]]:
         timeout = self._reading.settings.kafka.timeout_seconds
         self._consumer.assign([TopicPartition(self._reading.topic, piece.partition, piece.begin)])
         heard, left, ended = time.monotonic(), piece.end - piece.begin, False
+        fetched_to: dict[str, int] = {}
         while not ended:
             # It waits until there are so many, or for the whole timeout.
             fetched = self._consumer.consume(max(1, min(_FETCH, left)), timeout=_POLL_SECONDS)
-            if fetched:
-                heard = time.monotonic()
+            # Aborted messages are fetched, and never come: a long run of them is no silence.
+            if fetched or self._fetched_to != fetched_to:
+                heard, fetched_to = time.monotonic(), dict(self._fetched_to)
             elif time.monotonic() - heard > timeout:
                 raise ServiceUnavailable(
                     f"Kafka sent nothing of {self._reading.topic} for {timeout:g} s", "check it, and try again"
                 )
             left -= len(fetched)
             ended = any(self._ends(message, piece) for message in fetched)
-            yield [each for each in fetched if each.error() is None and (each.offset() or 0) < piece.end]
+            yield fetched
+
+    def _note_progress(self, statistics: str) -> None:
+        topic = json.loads(statistics).get("topics", {}).get(self._reading.topic, {})
+        self._fetched_to = {name: at["next_offset"] for name, at in topic.get("partitions", {}).items()}
 
     def _ends(self, message: Message, piece: Piece) -> bool:
         error = message.error()
@@ -218,9 +249,9 @@ class _Reader:
         raise kafka.translate(error, self._reading.settings.kafka)
 
 
-def table(rows: Sequence[tuple[Any, ...]]) -> pa.Table:
-    """Rows in the order of `SCHEMA`."""
-    columns = zip(*rows, strict=True) if rows else [()] * len(SCHEMA)
+def table(rows: Sequence[tuple[Any, ...]], schema: pa.Schema = SCHEMA) -> pa.Table:
+    """Rows in the order of the schema."""
+    columns = zip(*rows, strict=True) if rows else [()] * len(schema)
     return pa.Table.from_arrays(
-        [pa.array(column, field.type) for column, field in zip(columns, SCHEMA, strict=True)], schema=SCHEMA
+        [pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)], schema=schema
     )

@@ -49,6 +49,9 @@ def test_a_sample_written_to_files_is_read_from_the_folder_without_kafka(tmp_pat
     assert f"next: adstream stream mobile-actions --files {inbox}" in said
     assert len(list(inbox.iterdir())) == 3
     shown = run("stream", "mobile-actions", "--files", inbox, "--once", "--console")
+    lines = sum(len(file.read_text(encoding="utf-8").splitlines()) for file in inbox.iterdir())
+    taken = [int(count) for count in re.findall(r"^batch \d+ · (\d+) events in ", shown, re.MULTILINE)]
+    assert sum(taken) == lines > 3
     rows = {tuple(re.split(r"\s{2,}", line.strip())) for line in shown.splitlines()}
     assert ("open", "2018-03-02 10:00:00", "2018-03-02 10:10:00", "8") in rows
     assert ("close", "2018-03-02 10:00:00", "2018-03-02 10:10:00", "6") in rows

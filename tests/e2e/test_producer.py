@@ -230,6 +230,8 @@ def test_a_broker_that_stops_while_running(stack: Settings, broker: psutil.Proce
     assert counts, err
     acknowledged, sent = map(int, counts.groups())
     assert 500 <= acknowledged < sent
+    waited = "did not take an event within 9 s (3 times ADSTREAM_KAFKA_TIMEOUT_SECONDS=3), lag "
+    assert f"{waited}{sent - acknowledged:,} events: " in line
     assert len(everything_on(stack, topic)) >= acknowledged
 
 

@@ -20,7 +20,7 @@ from adstream.verify.checkpoint import JobCheckpoint
 from adstream.verify.judge import Judged
 from adstream.verify.oracle import BEYOND, NO_WINDOW, TOTALS, WINDOWS, Oracle
 from adstream.verify.tables import _FOUND, Comparison, _found, compare
-from adstream.verify.topic import Piece, table
+from adstream.verify.topic import GAPS, GAPS_FOLDER, Piece, table
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 MILLIS = int(NOW.timestamp() * 1_000)
@@ -159,6 +159,32 @@ def test_gaps_and_letters_that_do_not_fit_are_unexplained(oracle: Oracle) -> Non
     assert (result.unexplained, result.fates) == (7, {"counted": 2, "duplicate": 0, "late": 1, "dead": 0})
 
 
+def gap(oracle: Oracle, first: int, last: int, boundary: int = 0) -> None:
+    folder = Path(oracle.rows("SELECT current_setting('temp_directory')")[0][0]) / GAPS_FOLDER
+    pq.write_table(table([(0, first, last, boundary)], GAPS), folder / f"{first}.parquet")
+
+
+def test_what_the_broker_has_passed_over_is_not_a_message(oracle: Oracle) -> None:
+    put(oracle, event(2), event(3), event(8))
+    gap(oracle, 0, 1)
+    gap(oracle, 4, 7)
+    gap(oracle, 9, 40, boundary=BEYOND)
+    letter(oracle, 1, "short", current=False)
+    result = settled(oracle, 11)
+    assert (result.fates["counted"], result.not_messages, result.unexplained) == (3, 6, 2)
+    assert result.all_fates == {"counted": 3, "duplicate": 0, "late": 0, "dead": 0, "not_a_message": 6}
+    assert result.puzzles == ["ads/0/9 to 10: not in the topic"]
+
+
+def test_a_letter_about_no_message_is_unexplained(oracle: Oracle) -> None:
+    put(oracle, event(0))
+    gap(oracle, 1, 3)
+    letter(oracle, 2, "short")
+    result = settled(oracle, 4)
+    assert (result.not_messages, result.unexplained) == (2, 1)
+    assert result.puzzles == ["ads/0/2: not a message, but the job wrote a dead letter: short"]
+
+
 def test_a_letter_that_may_have_aged_out_is_not_missed(oracle: Oracle) -> None:
     put(oracle, Judged(0, 0, "dead"), arrival=MILLIS - 1)
     put(oracle, Judged(0, 1, "dead"), arrival=MILLIS)
@@ -249,22 +275,24 @@ def test_from_a_baseline_the_result_is_the_same(oracle: Oracle, tmp_path: Path) 
     old = MILLIS - int((baseline.CLOCKS + timedelta(minutes=10)) / timedelta(milliseconds=1)) - 1
     put(oracle, event(0, event_id="e"), event(1, event_id="e"), Judged(0, 2, "late"))
     put(oracle, Judged(0, 3, "counted", "a", old, 1, 1, 10, "forgotten"))
+    gap(oracle, 4, 6)
     oracle.compute()
-    kept(job, oracle, 4)
+    kept(job, oracle, 7)
     again = tmp_path / "again"
     again.mkdir()
     with closing(Oracle(again, window=MINUTE, slide=HALF, dedupe=True)) as later:
-        start = baseline.newest(job, {0: 3}, {0: 6})
+        start = baseline.newest(job, {0: 3}, {0: 9})
         assert start is not None
         start.load(later)
-        put(later, event(4, event_id="e"), event(5, event_id="f"))
+        put(later, event(7, event_id="e"), event(8, event_id="f"))
         found(later, "a", 3, 3, "30", "10")
         later.db.execute(f"UPDATE found SET clicks = 2, views = 2, cost = '20' WHERE name = '{WINDOWS}'")
         later.db.execute(f"DELETE FROM found WHERE start = {MILLIS - 30_000}")
         assert compared(later, oldest=NOW - timedelta(seconds=1)) == Comparison(rows=2, cells=8)
         assert later.rows("SELECT event_id FROM known_ids") == [("e",)]
-        result = ledger.settle(later, topic="ads", begins={0: 0}, read={0: 4}, ends={0: 6}, letters_from=0)
+        result = ledger.settle(later, topic="ads", begins={0: 0}, read={0: 7}, ends={0: 9}, letters_from=0)
     assert (result.fates, result.unexplained) == ({"counted": 3, "duplicate": 2, "late": 1, "dead": 0}, 0)
+    assert result.not_messages == 3
 
 
 def test_the_newest_baseline_that_fits_is_taken(oracle: Oracle, tmp_path: Path) -> None:

@@ -1,0 +1,52 @@
+"""Which attempts count as failures in a row, with attempts whose outcome the test writes down."""
+
+import threading
+from typing import Any
+
+import pytest
+
+from adstream.errors import JobFailed, SinkError
+from streaming.batch import NewWriterSchema
+from streaming.runner import ATTEMPTS, Listener, Runner, _Replayed
+
+FAILED = (0, SinkError("Cassandra is away", "start it"))
+FAILURES = [FAILED] * (ATTEMPTS - 1)
+ENDED = (0, None)
+
+
+class Impatient(threading.Event):
+    """Takes no pause."""
+
+    def wait(self, timeout: float | None = None) -> bool:
+        return self.is_set()
+
+
+def run(*attempts: tuple[int, Exception | None]) -> int:
+    """Returns how many attempts were made."""
+    left = list(attempts)
+    runner: Any = Runner.__new__(Runner)
+    runner._stopping = Impatient()
+    runner._listener = Listener(batch=lambda _report: None, notice=lambda _line: None)
+    runner._source = type("Source", (), {"name": "ads"})()
+    runner._options = type("Options", (), {"checkpoint": "here"})()
+    runner._job = type("Job", (), {"name": "ad-metrics"})()
+    runner._held_back = None
+    runner._attempt = lambda begun: left.pop(0)
+    runner._run()
+    return len(attempts) - len(left)
+
+
+@pytest.mark.parametrize(
+    "committed",
+    [(1, _Replayed()), (1, NewWriterSchema("schema ids [7]")), (2, FAILED[1])],
+    ids=["replayed", "before a new schema", "before a failure"],
+)
+def test_a_batch_that_commits_resets_the_count(committed: tuple[int, Exception]) -> None:
+    again = FAILURES[: ATTEMPTS - 1 - (committed[1] is FAILED[1])]
+    assert run(*FAILURES, committed, *again, ENDED) == len(FAILURES) + len(again) + 2
+
+
+@pytest.mark.parametrize("between", [[], [(0, NewWriterSchema("schema ids [7]"))]], ids=["none", "no commit"])
+def test_without_a_commit_the_attempts_end(between: list[tuple[int, Exception]]) -> None:
+    with pytest.raises(JobFailed, match=f"failed {ATTEMPTS} times on the same batch"):
+        run(*FAILURES, *between, FAILED, ENDED)
