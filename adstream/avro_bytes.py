@@ -17,6 +17,13 @@ class Malformed(ValueError):
     """Bytes that are no value of the type that is wanted; the words say why."""
 
 
+class Truncated(Malformed):
+    """Bytes that end before the value does."""
+
+    def __init__(self) -> None:
+        super().__init__("the bytes end before it does")
+
+
 def read_long(data: bytes, at: int) -> tuple[int, int]:
     """A zig-zag varint of 64 bits, and the position behind it. Raises Malformed, as all functions here."""
     try:
@@ -25,7 +32,7 @@ def read_long(data: bytes, at: int) -> tuple[int, int]:
             return (byte >> 1) ^ -(byte & 1), at + 1
         raw, end = _varint(data, at, _LONG_BYTES)
     except IndexError:
-        raise Malformed("the bytes end before it does") from None
+        raise Truncated from None
     raw &= 0xFFFF_FFFF_FFFF_FFFF
     return (raw >> 1) ^ -(raw & 1), end
 
@@ -35,7 +42,7 @@ def read_int(data: bytes, at: int) -> tuple[int, int]:
     try:
         raw, end = _varint(data, at, _INT_BYTES)
     except IndexError:
-        raise Malformed("the bytes end before it does") from None
+        raise Truncated from None
     raw &= 0xFFFF_FFFF
     return (raw >> 1) ^ -(raw & 1), end
 
@@ -67,11 +74,17 @@ def read_double(data: bytes, at: int) -> tuple[float, int]:
 
 def read_bytes(data: bytes, at: int) -> tuple[bytes, int]:
     """A length and so many bytes, at most `LONGEST`."""
+    value, end = read_any_bytes(data, at)
+    if len(value) > LONGEST:
+        raise Malformed(f"its length is {len(value):,}, and at most {LONGEST:,} bytes are read")
+    return value, end
+
+
+def read_any_bytes(data: bytes, at: int) -> tuple[bytes, int]:
+    """A length and so many bytes, as many as there are."""
     size, start = read_long(data, at)
     if size < 0:
         raise Malformed(f"its length is {size}")
-    if size > LONGEST:
-        raise Malformed(f"its length is {size:,}, and at most {LONGEST:,} bytes are read")
     end = after(data, start, size)
     return data[start:end], end
 
@@ -92,8 +105,18 @@ def after(data: bytes, at: int, size: int) -> int:
     """The position `size` bytes on."""
     end = at + size
     if end > len(data):
-        raise Malformed("the bytes end before it does")
+        raise Truncated
     return end
+
+
+def write_long(number: int) -> bytes:
+    """A zig-zag varint in as few bytes as it takes, also for an int, a branch, a symbol or a length."""
+    rest = ((number << 1) ^ (number >> 63)) & 0xFFFF_FFFF_FFFF_FFFF
+    found = bytearray()
+    while rest > 0x7F:
+        found.append(rest & 0x7F | 0x80)
+        rest >>= 7
+    return bytes([*found, rest])
 
 
 def as_float32(number: float) -> float:

@@ -80,7 +80,7 @@ def parse(schema: Any) -> Type:  # noqa: ANN401 - Avro schemas are JSON
     try:
         return _Parser().type_of(schema, "", 0)
     except (KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise SchemaProblem(f"is no Avro schema ({type(error).__name__}: {error})") from None
+        raise SchemaProblem(f"cannot be read ({type(error).__name__}: {error})") from None
 
 
 def from_text(text: str) -> Any:  # noqa: ANN401
@@ -150,7 +150,7 @@ class _Parser:
         if isinstance(schema, list):
             return Type("union", parts=[self.type_of(each, namespace, level + 1) for each in schema])
         if not isinstance(schema, dict) or "type" not in schema:
-            raise SchemaProblem(f"is no Avro schema ({str(schema)[:60]} declares no type)")
+            raise SchemaProblem(f"declares no type ({str(schema)[:60]})")
         kind = schema["type"]
         if not isinstance(kind, str):
             return self.type_of(kind, namespace, level + 1)

@@ -263,7 +263,7 @@ def _fixed(written: Type, wanted: Type, at: str) -> Read:
 
 
 def _array(written: Type, wanted: Type, at: str) -> Read:
-    return _blocks(_reading(written.parts[0], wanted.parts[0], at), list)
+    return blocks(_reading(written.parts[0], wanted.parts[0], at), list)
 
 
 def _map(written: Type, wanted: Type, at: str) -> Read:
@@ -274,10 +274,10 @@ def _map(written: Type, wanted: Type, at: str) -> Read:
         value, position = item(data, position)
         return (key, value), position
 
-    return _blocks(entry, dict)
+    return blocks(entry, dict)
 
 
-def _blocks(item: Read, made: Callable[[list[Any]], Any]) -> Read:
+def blocks(item: Read, made: Callable[[list[Any]], Any]) -> Read:
     """The items of an array or a map, in blocks. The size that follows a count below zero says nothing new."""
 
     def read(data: bytes, at: int) -> tuple[Any, int]:

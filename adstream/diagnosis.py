@@ -1,29 +1,27 @@
 """What is wrong with one message, found by reading it again: the header, then field by field, then the rules.
 
-It answers as the job would today: with the schemas that the topic's subject has now. Decoding is fastavro's.
+It answers as the job would today: with the schemas that the topic's subject has now, by Avro's schema resolution.
 """
 
-import io
-import json
-import re
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any
 
-import fastavro
-
 from adstream import reasons, wire
+from adstream.avro_bytes import Malformed
+from adstream.avro_plain import PlainReader
+from adstream.avro_resolution import Resolution, Span, Unreadable, Unresolvable, resolve
+from adstream.avro_types import SchemaProblem, Type, from_text, parse
 from adstream.contracts import Contract
 from adstream.dead_letters import Headers
 from adstream.errors import SchemaNotFound
 from adstream.event_rules import Violation, violation
 from adstream.json_text import JsonProblem, from_json
 from adstream.registry import Registered, RegistryClient
-from consumer.decoding import plain
 
 Event = dict[str, Any]
-_MILLIS_LIMIT = 2**63 // 1_000
 
 
 @dataclass(frozen=True)
@@ -42,7 +40,8 @@ class Diagnosis:
     """`reason` is what the job would say today, None for an event that it would take (or call late).
 
     `problem` is the exact error, `header` what the value's first bytes say, `writer` the schema that was tried, with
-    its id, and `event` the plain values (times in milliseconds, UTC) where all of them could be read.
+    its id, and `event` the contract's fields (times in milliseconds, UTC) where all of them could be read. `spans` are
+    the bytes of the writer's fields, where each of these could be read: then `--set` can replace them.
     """
 
     reason: str | None
@@ -53,6 +52,7 @@ class Diagnosis:
     fields: list[FieldRead] = field(default_factory=list)
     event: Event | None = None
     violation: Violation | None = None
+    spans: list[Span] = field(default_factory=list)
 
 
 class Diagnoser:
@@ -76,6 +76,7 @@ class Diagnoser:
         self._known = known
         self._reader = reader
         self._takes_json = takes_json
+        self._resolved: dict[int, Resolution | Unresolvable] = {}
 
     @classmethod
     def asking(cls, registry: RegistryClient, topic: str, reader: Contract, *, takes_json: bool) -> "Diagnoser":
@@ -112,19 +113,30 @@ class Diagnoser:
             header = f"magic byte 0x00, schema id {schema_id}"
             return Diagnosis(reasons.UNKNOWN_SCHEMA_ID, self._unknown(schema_id), header, schema_id)
         header = f"magic byte 0x00, schema id {schema_id}: {self._subject} version {writer.version}"
-        return replace(read_avro(value, json.loads(writer.text)), header=header, schema_id=schema_id, writer=writer)
+        return replace(self._by(writer, value, wire.HEADER_BYTES), header=header, schema_id=schema_id, writer=writer)
+
+    def _by(self, writer: Registered, value: bytes, start: int) -> Diagnosis:
+        if writer.id not in self._resolved:
+            try:
+                self._resolved[writer.id] = resolve(from_text(writer.text), self._reader.schema)
+            except Unresolvable as problem:
+                self._resolved[writer.id] = problem
+        found = self._resolved[writer.id]
+        if isinstance(found, Resolution):
+            return read_avro(value, start, found)
+        return Diagnosis(found.reason, found.problem, "", fields=by_itself(value, start, writer))
 
     def _unknown(self, schema_id: int) -> str:
         try:
-            known = json.loads(self._known(schema_id))
+            known = from_text(self._known(schema_id))
         except SchemaNotFound:
             return f"the registry does not know schema id {schema_id}"
-        name = known.get("name", known) if isinstance(known, dict) else known
+        name = known.get("name", "no record") if isinstance(known, dict) else type_names(known)
         return f"the registry knows schema id {schema_id} ({name}), but not as a version of {self._subject}"
 
     def _named_by_header(self, found: Diagnosis, value: bytes, headers: Headers) -> Diagnosis:
         """A value without a header of its own: does another header name its schema, or does one of ours fit?"""
-        fits = [each for each in self.writers.values() if not _bare(value, each).reason]
+        fits = [each for each in self.writers.values() if not self._by(each, value, 0).reason]
         fit = (
             f"; the whole value can be read as plain Avro of {self._subject} version {fits[-1].version}" if fits else ""
         )
@@ -157,39 +169,68 @@ class Diagnoser:
         return replace(found, reason=broken.reason, problem=problem, violation=broken)
 
 
-def read_avro(value: bytes, writer: Event) -> Diagnosis:
-    """Read a value with its 5-byte header, field by field, with the schema that wrote it, a record."""
-    schema, fields, start = plain(writer), [], wire.HEADER_BYTES
-    event: Event = {}
-    for count, name in enumerate((each["name"] for each in schema["fields"]), start=1):
-        payload = io.BytesIO(value)
-        payload.seek(wire.HEADER_BYTES)
-        first = fastavro.parse_schema({**schema, "fields": schema["fields"][:count]}, _write_hint=False)
-        try:
-            # Bytes that are no UTF-8 are kept, as the job keeps them: the string breaks a rule, and the rest is read.
-            event = fastavro.schemaless_reader(payload, first, None, handle_unicode_errors="surrogateescape")  # type: ignore[assignment]
-            if isinstance(schema["fields"][count - 1]["type"], list) and value[start] & 1:
-                raise IndexError("a negative branch of the union")  # fastavro would count it from the end
-            _refuse_out_of_range(name, event[name], writer["fields"][count - 1]["type"])
-        except Exception as error:  # noqa: BLE001 - whatever a decoder raises on random bytes, it cannot be read
-            said = _error(error)
-            fields.append(FieldRead(name, start, payload.tell(), None, said))
-            return Diagnosis(
-                reasons.UNDECODABLE, f"{name}, from byte {start} on, cannot be read: {said}", "", fields=fields
-            )
-        fields.append(FieldRead(name, start, payload.tell(), event[name]))
-        start = payload.tell()
-    if start < len(value):
-        left = f"{len(value) - start} bytes follow the event, which ends at byte {start}"
-        return Diagnosis(reasons.TRAILING_BYTES, left, "", fields=fields)
-    return _canonical(Diagnosis(None, "", "", fields=fields, event=event), schema, len(value))
+def read_avro(value: bytes, start: int, resolution: Resolution) -> Diagnosis:
+    """Read the event that begins at `start`, field by field."""
+    try:
+        found = resolution.read(value, start)
+    except Unreadable as fault:
+        fields = [_read(value, span) for span in fault.spans]
+        if fault.reason == reasons.TRAILING_BYTES:
+            return Diagnosis(fault.reason, fault.problem, "", fields=fields)
+        bad = next(
+            (place for place, each in enumerate(fields) if each.start == fault.at and each.name == fault.field), None
+        )
+        if bad is None:
+            fields.append(FieldRead(fault.field, fault.at, len(value), None, fault.problem))
+        else:
+            fields[bad] = replace(fields[bad], error=fault.problem)
+        problem = f"{fault.field or 'the event'}, from byte {fault.at} on, cannot be read: {fault.problem}"
+        return Diagnosis(fault.reason, problem, "", fields=fields, spans=fault.spans if fault.whole else [])
+    fields = [_read(value, span) for span in found.spans]
+    return Diagnosis(None, "", "", fields=fields, event=found.event, spans=found.spans)
 
 
-def write_avro(schema_id: int, writer: Event, event: Event) -> bytes:
-    """The event (plain values) as a message. Raises what fastavro raises for a value that does not fit."""
-    payload = io.BytesIO()
-    fastavro.schemaless_writer(payload, fastavro.parse_schema(plain(writer)), event)
-    return wire.frame(schema_id, payload.getvalue())
+def by_itself(value: bytes, start: int, writer: Registered) -> list[FieldRead]:
+    """The writer's own fields, as far as they can be read, of a schema that the contract cannot read."""
+    try:
+        kind = parse(from_text(writer.text))
+    except SchemaProblem:
+        return []
+    fields: list[FieldRead] = []
+    at = start
+    for name, part in [(each.name, each.type) for each in kind.fields] or [("the value", kind)]:
+        read = _first(value, at, name, part)
+        fields.append(read)
+        if read.error:
+            break
+        at = read.end
+    return fields
+
+
+def type_names(schema: Any) -> str:  # noqa: ANN401 - Avro schemas are JSON
+    """What a schema declares, in few words."""
+    try:
+        return str(parse(schema))
+    except SchemaProblem as problem:
+        return f"a schema that {problem}"
+
+
+def _read(value: bytes, span: Span) -> FieldRead:
+    """The field as its writer wrote it. Where nobody reads it, it may be unreadable, and yet end where it does."""
+    return replace(_first(value, span.start, span.name, span.type), end=span.end)
+
+
+def _first(value: bytes, start: int, name: str, kind: Type) -> FieldRead:
+    try:
+        found, end = _plain(kind)(value, start)
+    except Malformed as problem:
+        return FieldRead(name, start, len(value), None, str(problem))
+    return FieldRead(name, start, end, found)
+
+
+@lru_cache(maxsize=256)
+def _plain(kind: Type) -> PlainReader:
+    return PlainReader(kind)
 
 
 def header_id(content: bytes | None) -> str:
@@ -200,40 +241,3 @@ def header_id(content: bytes | None) -> str:
         case bytes() if len(content) == wire.HEADER_BYTES and content[0] == wire.MAGIC_BYTE:
             return f"id {int.from_bytes(content[1:])}"
     return f"{len(content or b'')} bytes that are no schema id"
-
-
-def _bare(value: bytes, writer: Registered) -> Diagnosis:
-    return read_avro(wire.header(writer.id) + value, json.loads(writer.text))
-
-
-def _canonical(found: Diagnosis, schema: Event, size: int) -> Diagnosis:
-    """The same, unless its values encode to another length: a number in more bytes than it takes, or out of range."""
-    event = {name: _as_long(value) for name, value in (found.event or {}).items()}
-    try:
-        again = len(write_avro(0, schema, event))
-    except (ValueError, TypeError, OverflowError) as error:
-        return replace(found, reason=reasons.UNDECODABLE, problem=_error(error), event=None)
-    if again != size:
-        problem = f"the event takes {again} bytes, and the value has {size}"
-        return replace(found, reason=reasons.TRAILING_BYTES, problem=problem, event=None)
-    return found
-
-
-def _as_long(value: Any) -> Any:  # noqa: ANN401 - any Avro value
-    """A string that can be written, with a byte for each one that is no UTF-8."""
-    return re.sub("[\udc80-\udcff]", "?", value) if isinstance(value, str) else value
-
-
-def _refuse_out_of_range(name: str, value: Any, avro_type: Any) -> None:  # noqa: ANN401 - any Avro value and type
-    if isinstance(avro_type, Mapping) and avro_type.get("logicalType") == "timestamp-millis":
-        if abs(value) >= _MILLIS_LIMIT:
-            raise OverflowError(f"{name} is {value} ms, which is beyond the calendar")
-    elif avro_type == "int" and not -(2**31) <= value < 2**31:
-        raise OverflowError(f"{name} is {value}, which is no 32-bit integer")
-
-
-def _error(error: Exception) -> str:
-    """The decoder's own words, with its type: fastavro's are short, and sometimes empty."""
-    plainly = {EOFError: "the bytes end before it does", IndexError: "there is no such branch of the union"}
-    said = str(error) or plainly.get(type(error), "no reason given")
-    return f"{type(error).__name__}: {' '.join(said.split())}"

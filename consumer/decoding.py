@@ -1,7 +1,6 @@
 """Message bytes into values, by the schema they were written with; or the reason why that cannot be done."""
 
 import io
-import json
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -9,11 +8,13 @@ from typing import Any
 import fastavro
 
 from adstream import wire
+from adstream.avro_bytes import Malformed, Truncated
+from adstream.avro_plain import PlainReader
+from adstream.avro_types import SchemaProblem, from_text, parse
 from adstream.errors import AdstreamError
 from adstream.registry import RegistryClient
 
 FAILURE_SECONDS = 5.0
-_UNREADABLE = (EOFError, ValueError, TypeError, IndexError, KeyError, OverflowError, MemoryError, RecursionError)
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class Decoder:
 
     def __init__(self, registry: RegistryClient) -> None:
         self._registry = registry
-        self._schemas: dict[int, tuple[Any, Any]] = {}
+        self._schemas: dict[int, _Writer] = {}
         self._failures: dict[int, tuple[float, str]] = {}
 
     def __call__(self, message: bytes | None) -> Decoded | Broken:
@@ -55,43 +56,65 @@ class Decoder:
         if magic != wire.MAGIC_BYTE:
             return Broken(f"wrong magic byte {message[0]:#04x}: not written with a schema registry")
         try:
-            schemas = self._writer(schema_id)
+            writer = self._writer(schema_id)
         except AdstreamError as error:
             return Broken(error.problem, schema_id)
-        return self._read(message, schema_id, *schemas)
+        return self._read(message, schema_id, writer)
 
-    def _read(self, message: bytes, schema_id: int, schema: Any, plain: Any) -> Decoded | Broken:  # noqa: ANN401
-        for candidate in (schema, plain):  # a timestamp past the year 9999 is a number, and still readable
-            payload = io.BytesIO(message)
-            payload.seek(wire.HEADER_BYTES)
-            try:
-                value = fastavro.schemaless_reader(payload, candidate, None)
-            except UnicodeDecodeError:
-                return Broken("a string is not UTF-8", schema_id)
-            except OverflowError:
-                continue
-            except _UNREADABLE as error:
-                if isinstance(error, EOFError) or payload.tell() == len(message):
-                    return Broken("truncated: the payload ends early", schema_id)
-                return Broken(f"not readable by its schema ({error})", schema_id)
-            left = len(message) - payload.tell()
-            return Broken(f"{left} bytes of garbage after the value", schema_id) if left else Decoded(schema_id, value)
-        return Broken("not readable by its schema (a number out of range)", schema_id)
+    def _read(self, message: bytes, schema_id: int, writer: "_Writer") -> Decoded | Broken:
+        try:
+            value, end = writer.plain(message, wire.HEADER_BYTES)
+        except Truncated:
+            return Broken("truncated: the payload ends early", schema_id)
+        except Malformed as problem:
+            return Broken(f"not readable by its schema ({problem})", schema_id)
+        if end < len(message):
+            return Broken(f"{len(message) - end} bytes of garbage after the value", schema_id)
+        try:
+            return Decoded(schema_id, writer.annotated(message, value))
+        except UnicodeDecodeError:
+            return Broken("a string is not UTF-8", schema_id)
 
-    def _writer(self, schema_id: int) -> tuple[Any, Any]:
+    def _writer(self, schema_id: int) -> "_Writer":
         if schema_id not in self._schemas:
             failed_at, problem = self._failures.get(schema_id, (0.0, ""))
             if problem and time.monotonic() - failed_at < FAILURE_SECONDS:
                 raise AdstreamError(problem)
             try:
-                schema = json.loads(self._registry.by_id(schema_id))
-                self._schemas[schema_id] = fastavro.parse_schema(schema), fastavro.parse_schema(plain(schema))
+                self._schemas[schema_id] = _Writer(from_text(self._registry.by_id(schema_id)))
+            except SchemaProblem as error:
+                raise AdstreamError(f"schema {schema_id} is not Avro: it {error}") from None
             except AdstreamError as error:
                 self._failures[schema_id] = time.monotonic(), error.problem
                 raise
-            except (ValueError, TypeError, KeyError, fastavro.schema.SchemaParseException) as error:
-                raise AdstreamError(f"schema {schema_id} is not Avro ({error})") from None
         return self._schemas[schema_id]
+
+
+class _Writer:
+    """Reads values of one schema. Raises SchemaProblem for one that cannot be understood."""
+
+    def __init__(self, schema: Any) -> None:  # noqa: ANN401 - Avro schemas are JSON
+        self.plain = PlainReader(parse(schema))
+        try:
+            self._annotated: Any = fastavro.parse_schema(schema)
+        except Exception:  # noqa: BLE001 - it is stricter than Avro in places; values are shown as they are stored then
+            self._annotated = None
+
+    def annotated(self, message: bytes, value: Any) -> Any:  # noqa: ANN401 - any Avro value
+        """`value`, with times, decimals and uuids as such. Raises UnicodeDecodeError.
+
+        A timestamp past the year 9999 is a number, and a uuid may be any text: such values stay as they are stored.
+        """
+        if self._annotated is None:
+            return value
+        payload = io.BytesIO(message)
+        payload.seek(wire.HEADER_BYTES)
+        try:
+            return fastavro.schemaless_reader(payload, self._annotated, None)
+        except UnicodeDecodeError:
+            raise
+        except Exception:  # noqa: BLE001 - whatever an annotation makes of a value, the value is there
+            return value
 
 
 def plain(schema: Any) -> Any:  # noqa: ANN401 - Avro schemas are JSON: str, list or dict

@@ -116,8 +116,9 @@ def advice(letter: Letter, found: "Diagnosis", mark: Mark | None) -> str:
     if found.violation is not None:
         field = found.violation.field
         return f"Correct the producer; this event can be sent again repaired: {again} --set {field}=VALUE`."
-    if found.event is not None:
-        return f"Correct the producer; this event can be sent again with what it lacks: {again} --set FIELD=VALUE`."
+    if found.spans or found.event is not None:
+        bad = next((each.name for each in found.fields if each.error), "FIELD")
+        return f"Correct the producer; this event can be sent again with what it lacks: {again} --set {bad}=VALUE`."
     return remedy(found.reason)
 
 
@@ -148,8 +149,18 @@ def _plan_lines(decided: "Plan") -> Iterator[str]:
 def _tried(found: "Diagnosis", reader: "TopicReader") -> str:
     if found.writer is None:
         return "nothing: no schema is known for it" if "JSON" not in found.header else f"JSON by {_named(reader)}"
-    fields = ", ".join(f"{each['name']} {_type(each['type'])}" for each in json.loads(found.writer.text)["fields"])
-    return printable(f"schema id {found.writer.id}, version {found.writer.version}: {fields}")
+    return printable(f"schema id {found.writer.id}, version {found.writer.version}: {_declared(found.writer.text)}")
+
+
+def _declared(text: str) -> str:
+    """The fields of a schema with their types, or whatever else it is."""
+    from adstream.avro_types import SchemaProblem, from_text, parse
+
+    try:
+        kind = parse(from_text(text))
+    except SchemaProblem as problem:
+        return f"it {problem}"
+    return ", ".join(f"{each.name}: {each.type}" for each in kind.fields) or str(kind)
 
 
 def _named(reader: "TopicReader") -> str:
@@ -180,12 +191,6 @@ def _error(letter: Letter, found: "Diagnosis") -> str:
         return f"none any more: {letter.reason} when it was read then, and usable now"
     changed = "" if found.reason == letter.reason else f" ({found.reason} today)"
     return f"{printable(found.problem)}{changed}"
-
-
-def _type(avro_type: Any) -> str:  # noqa: ANN401 - Avro types are JSON: str, list or dict
-    if isinstance(avro_type, list):
-        return " or ".join(_type(each) for each in avro_type)
-    return str(avro_type.get("logicalType") or avro_type["type"]) if isinstance(avro_type, dict) else str(avro_type)
 
 
 def _columns(titles: Sequence[str], rows: Sequence[Sequence[str]], numbers: Sequence[int]) -> Iterator[str]:
