@@ -12,7 +12,7 @@ from typing import Any
 from adstream import reasons, wire
 from adstream.avro_bytes import Malformed
 from adstream.avro_plain import PlainReader
-from adstream.avro_resolution import Resolution, Span, Unreadable, Unresolvable, resolve
+from adstream.avro_resolution import Resolution, Span, Unreadable
 from adstream.avro_types import SchemaProblem, Type, from_text, parse
 from adstream.contracts import Contract
 from adstream.dead_letters import Headers
@@ -20,6 +20,7 @@ from adstream.errors import SchemaNotFound
 from adstream.event_rules import Violation, violation
 from adstream.json_text import JsonProblem, from_json
 from adstream.registry import Registered, RegistryClient
+from adstream.writer_schemas import Refusal, resolution
 
 Event = dict[str, Any]
 
@@ -76,7 +77,7 @@ class Diagnoser:
         self._known = known
         self._reader = reader
         self._takes_json = takes_json
-        self._resolved: dict[int, Resolution | Unresolvable] = {}
+        self._resolved: dict[int, Resolution | Refusal] = {}
 
     @classmethod
     def asking(cls, registry: RegistryClient, topic: str, reader: Contract, *, takes_json: bool) -> "Diagnoser":
@@ -117,10 +118,7 @@ class Diagnoser:
 
     def _by(self, writer: Registered, value: bytes, start: int) -> Diagnosis:
         if writer.id not in self._resolved:
-            try:
-                self._resolved[writer.id] = resolve(from_text(writer.text), self._reader.schema)
-            except Unresolvable as problem:
-                self._resolved[writer.id] = problem
+            self._resolved[writer.id] = resolution(writer.text, self._reader)
         found = self._resolved[writer.id]
         if isinstance(found, Resolution):
             return read_avro(value, start, found)
@@ -169,10 +167,10 @@ class Diagnoser:
         return replace(found, reason=broken.reason, problem=problem, violation=broken)
 
 
-def read_avro(value: bytes, start: int, resolution: Resolution) -> Diagnosis:
+def read_avro(value: bytes, start: int, resolved: Resolution) -> Diagnosis:
     """Read the event that begins at `start`, field by field."""
     try:
-        found = resolution.read(value, start)
+        found = resolved.read(value, start)
     except Unreadable as fault:
         fields = [_read(value, span) for span in fault.spans]
         if fault.reason == reasons.TRAILING_BYTES:
