@@ -74,6 +74,8 @@ def open_session(settings: CassandraSettings, *, keyspace: str | None = None) ->
     or keyspace that the cluster does not have.
     """
 
+    settings.require()
+
     def attempt() -> Session:
         # A cluster object cannot be used again after a failed connect, hence a new one for each attempt.
         try:
@@ -141,7 +143,7 @@ def explain(error: Exception, settings: CassandraSettings) -> AdstreamError:
             f"Cassandra says: {said}",
             "create what is missing with `adstream migrate`" if missing else "look at the tables with `adstream cql`",
         )
-    address = ",".join(f"{host}:{settings.port}" for host in settings.hosts)
+    address = settings.address
     if isinstance(error, (RequestExecutionException, ErrorMessage)):
         return ServiceUnavailable(
             f"Cassandra at {address} could not do it: {server_message(error)}", "look at its log and `nodetool status`"
@@ -156,7 +158,7 @@ def explain(error: Exception, settings: CassandraSettings) -> AdstreamError:
 
 def unreached(said: str, settings: CassandraSettings) -> AdstreamError:
     """What it means that no node could be reached, from what the driver says of the connections."""
-    address = ",".join(f"{host}:{settings.port}" for host in settings.hosts)
+    address = settings.address
     if "CERTIFICATE_VERIFY_FAILED" in said:
         return AccessDenied(
             f"the certificate of Cassandra at {address} is not trusted", "check ADSTREAM_CASSANDRA_SSL_CA_FILE"

@@ -120,7 +120,11 @@ class ClientErrors:
 
 
 def client_config(settings: KafkaSettings, errors: ClientErrors | None = None) -> dict[str, Any]:
-    """What every confluent-kafka client of this project starts from; `errors` collects what it reports."""
+    """What every confluent-kafka client of this project starts from; `errors` collects what it reports.
+
+    Raises ServiceUnavailable where the broker of the own stack does not run.
+    """
+    settings.require()
     config: dict[str, Any] = {
         "bootstrap.servers": settings.bootstrap_servers,
         "security.protocol": settings.security_protocol,
@@ -156,6 +160,7 @@ def consumer_config(settings: KafkaSettings, errors: ClientErrors | None = None)
 
 def spark_options(settings: KafkaSettings) -> dict[str, str]:
     """As `client_config`, for Spark's Kafka source and sink; holds the password, so never log it."""
+    settings.require()
     options = {
         "kafka.bootstrap.servers": settings.bootstrap_servers,
         "kafka.security.protocol": settings.security_protocol,

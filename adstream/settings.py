@@ -5,10 +5,10 @@ Every option is `ADSTREAM_<SECTION>_<NAME>` and stands in `.env.example` with on
 `SecretStr`: they print as `**********`, so a settings object may be logged.
 
 A stack started with `adstream up` leaves its addresses in `<data dir>/stack.json`; they stand in for the defaults, so
-that a stack on other ports is found without any setting.
+that a stack on other ports is found without any setting. Where it does not run, nothing stands in for it: another
+installation's services may listen on the default ports (adstream.own_stack).
 """
 
-import json
 import os
 import sys
 from copy import copy
@@ -16,6 +16,7 @@ from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, TypeVar
+from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator
@@ -27,13 +28,14 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from adstream.errors import ConfigError
+from adstream import own_stack
+from adstream.errors import ConfigError, ServiceUnavailable
 from adstream.nearest import did_you_mean
+from adstream.own_stack import STACK_FILE as STACK_FILE
 
 ENV_FILE = Path(".env")
 ENV_FILE_OPTION = "ADSTREAM_ENV_FILE"
 DEFAULT_DATA_DIR = Path(".adstream")
-STACK_FILE = "stack.json"
 
 
 def env_files() -> list[Path]:
@@ -67,20 +69,29 @@ def _configured(name: str) -> str | None:
     return os.environ.get(name) or _from_files().get(name)
 
 
-class _RunningStack(PydanticBaseSettingsSource):
-    """The addresses that `adstream up` left behind, as the last source before the defaults."""
+class _OwnStack(PydanticBaseSettingsSource):
+    """What `adstream up` left behind, as the last source before the defaults."""
 
     def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:  # noqa: ANN401, ARG002
         return self().get(field_name), field_name, False
 
     def __call__(self) -> dict[str, Any]:
         section = getattr(self.settings_cls, "section", "")
-        try:
-            addresses = json.loads((data_dir() / STACK_FILE).read_text(encoding="utf-8")).get("addresses", {})
-        except (OSError, ValueError):
-            return {}
-        known: dict[str, Any] = addresses.get(section, {})
-        return known
+        nowhere = getattr(self.settings_cls, "nowhere", None)
+        if nowhere is None:
+            return own_stack.address_of(data_dir(), section)
+        named = [field for field in nowhere if field in self.current_state]
+        if named:
+            options = " and ".join(option_name(self.settings_cls, field) for field in named)
+            found = own_stack.find(data_dir(), section)
+            return {**(found.addresses if found and found.running else {}), "origin": options}
+        found = own_stack.find(data_dir(), section)
+        if found is None:
+            return {"origin": "the default address"}
+        origin = {"origin": f"the stack in {found.folder}"}
+        if found.running:
+            return {**found.addresses, **origin}
+        return {**nowhere, **found.addresses, **origin, "missing": found.remedy}
 
 
 class _Section(BaseSettings):
@@ -97,10 +108,43 @@ class _Section(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         files = DotEnvSettingsSource(settings_cls, env_file=env_files())
-        return init_settings, env_settings, files, _RunningStack(settings_cls)
+        return init_settings, env_settings, files, _OwnStack(settings_cls)
 
 
 _S = TypeVar("_S", bound=_Section)
+
+
+class _Service(_Section):
+    """A section that says where a service is. `nowhere` has the fields of its address, with values that reach nothing.
+
+    `origin` says where the address comes from, for people. `missing` is what to do when the service of the own stack
+    does not run, and empty otherwise.
+    """
+
+    title: ClassVar[str]
+    nowhere: ClassVar[dict[str, Any]]
+
+    origin: str = Field(default="", repr=False, exclude=True)
+    missing: str = Field(default="", repr=False, exclude=True)
+
+    @property
+    def address(self) -> str:
+        """As people write it, without credentials."""
+        raise NotImplementedError
+
+    @property
+    def where(self) -> str:
+        """What a command says before it changes anything there. Raises as `require`."""
+        self.require()
+        return f"{self.title} at {self.address} ({self.origin})"
+
+    def require(self) -> None:
+        """Every client asks this first. Raises ServiceUnavailable where the service of the own stack does not run."""
+        if self.missing:
+            option = option_name(type(self), next(iter(self.nowhere)))
+            raise ServiceUnavailable(
+                f"{self.title} of {self.origin} does not run", f"{self.missing}, or set {option} to use another one"
+            )
 
 
 def _pairs(value: object) -> object:
@@ -119,8 +163,9 @@ READ_UNCOMMITTED: IsolationLevel = "read_uncommitted"
 Properties = Annotated[dict[str, str], NoDecode, BeforeValidator(_pairs)]
 
 
-class KafkaSettings(_Section):
-    section = "kafka"
+class KafkaSettings(_Service):
+    section, title = "kafka", "Kafka"
+    nowhere: ClassVar[dict[str, Any]] = {"bootstrap_servers": ""}
     model_config = SettingsConfigDict(env_prefix="ADSTREAM_KAFKA_")
 
     bootstrap_servers: str = "127.0.0.1:9092"
@@ -131,6 +176,10 @@ class KafkaSettings(_Section):
     ssl_ca_file: Path | None = None
     timeout_seconds: float = Field(default=10.0, gt=0, le=300)
     isolation_level: IsolationLevel = READ_COMMITTED
+
+    @property
+    def address(self) -> str:
+        return self.bootstrap_servers
 
 
 class TopicSettings(_Section):
@@ -145,8 +194,9 @@ class TopicSettings(_Section):
     max_message_bytes: int = Field(default=1_048_588, ge=1_024)
 
 
-class RegistrySettings(_Section):
-    section = "registry"
+class RegistrySettings(_Service):
+    section, title = "registry", "the schema registry"
+    nowhere: ClassVar[dict[str, Any]] = {"url": ""}
     model_config = SettingsConfigDict(env_prefix="ADSTREAM_REGISTRY_")
 
     url: str = "http://127.0.0.1:8081/apis/ccompat/v7"
@@ -155,9 +205,19 @@ class RegistrySettings(_Section):
     ssl_ca_file: Path | None = None
     timeout_seconds: float = Field(default=5.0, gt=0, le=300)
 
+    @property
+    def address(self) -> str:
+        """The URL without user and password; the option's name where it is no URL."""
+        try:
+            parts = urlsplit(self.url)
+            return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+        except ValueError:
+            return "ADSTREAM_REGISTRY_URL"
 
-class CassandraSettings(_Section):
-    section = "cassandra"
+
+class CassandraSettings(_Service):
+    section, title = "cassandra", "Cassandra"
+    nowhere: ClassVar[dict[str, Any]] = {"hosts": (), "port": 9042}
     model_config = SettingsConfigDict(env_prefix="ADSTREAM_CASSANDRA_")
 
     hosts: Annotated[tuple[str, ...], NoDecode] = ("127.0.0.1",)
@@ -172,6 +232,10 @@ class CassandraSettings(_Section):
     consistency: Literal["ONE", "LOCAL_ONE", "QUORUM", "LOCAL_QUORUM", "ALL"] = "LOCAL_QUORUM"
     window_ttl_days: int = Field(default=30, ge=1, le=7_300)
     timeout_seconds: float = Field(default=10.0, gt=0, le=300)
+
+    @property
+    def address(self) -> str:
+        return ",".join(f"{host}:{self.port}" for host in self.hosts)
 
     @property
     def tls(self) -> bool:
@@ -344,9 +408,13 @@ def option_names() -> list[str]:
     """Every name that the environment or `.env` may set, in the order of the sections."""
     names = ["ADSTREAM_DATA_DIR", "ADSTREAM_PROJECT"]
     for section in _SECTIONS.values():
-        prefix = section.model_config.get("env_prefix", "")
-        names += [f"{prefix}{field}".upper() for field in section.model_fields]
+        names += [option_name(section, field) for field in section.model_fields if field not in _Service.model_fields]
     return names
+
+
+def option_name(section: type[BaseSettings], field: str) -> str:
+    """The name that the environment or `.env` has for a field."""
+    return f"{section.model_config.get('env_prefix', '')}{field}".upper()
 
 
 def _load(section: type[_S]) -> _S:
@@ -354,8 +422,7 @@ def _load(section: type[_S]) -> _S:
         return section()
     except ValidationError as invalid:
         first = invalid.errors(include_input=False, include_url=False)[0]
-        prefix = section.model_config.get("env_prefix", "")
-        name = f"{prefix}{'_'.join(str(part) for part in first['loc'])}".upper()
+        name = option_name(section, "_".join(str(part) for part in first["loc"]))
         raise ConfigError(f"{name} cannot be used: {first['msg']}", "see .env.example") from None
 
 

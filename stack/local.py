@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from adstream.settings import Settings
+from adstream.settings import STACK_FILE, Settings
 from stack import parts, processes, secured, state
 from stack.cassandra import CASSANDRA
 from stack.dashboard import DASHBOARD
@@ -59,7 +59,10 @@ def up(settings: Settings, *, spark_workers: int = 0, report: Report = lambda _l
     data = settings.data_dir.absolute()
     with alone(data):
         keys = secured.find(data)
-        start = Start(settings, data, state.read(data), report, keys)
+        found = state.read(data)
+        # From here on this folder's commands use this stack or nothing, even if it never comes up.
+        state.write(data, found)
+        start = Start(settings, data, found, report, keys)
         services = (*SERVICES, *cluster(spark_workers))
         start.choose_ports(services)
         home = None
@@ -75,7 +78,7 @@ def down(
 ) -> list[str]:
     """Stop what runs, or `only` these of it, and return the names. Data and ports are kept."""
     data = settings.data_dir.absolute()
-    if not data.is_dir():
+    if not (data / STACK_FILE).exists():
         return []
     with alone(data):
         current = state.read(data)

@@ -2,15 +2,16 @@
 
 import subprocess
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
+from adstream.own_stack import CREATE_TIME_TOLERANCE
+
 STOP_SECONDS = 30.0
-_CREATE_TIME_TOLERANCE = 0.05  # seconds; the operating system counts in ticks of 10 ms
 
 # Python reaps a child, and warns about one that it forgot, through its Popen object: kept for as long as it runs.
 _children: dict[int, "subprocess.Popen[bytes]"] = {}
@@ -27,7 +28,7 @@ class Running:
         """The process itself, or None when it has ended or the id belongs to another one by now."""
         try:
             process = psutil.Process(self.pid)
-            if abs(process.create_time() - self.create_time) >= _CREATE_TIME_TOLERANCE:
+            if abs(process.create_time() - self.create_time) >= CREATE_TIME_TOLERANCE:
                 return None
             child = _children.get(self.pid)
             if child is None:
@@ -41,17 +42,23 @@ class Running:
         return None
 
 
-def start(command: list[str], *, log: Path, folder: Path) -> Running:
+def start(command: list[str], *, log: Path, folder: Path, environment: Mapping[str, str] | None = None) -> Running:
     """Start in a session of its own, so that the Ctrl-C of this terminal does not reach it, output into `log`.
 
-    The log of the start before is kept as `<log>.1`.
+    The log of the start before is kept as `<log>.1`. Without an `environment` it has that of this process.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     if log.exists():
         log.replace(log.with_name(f"{log.name}.1"))
     with log.open("wb") as output:
         child = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd=folder, start_new_session=True
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            cwd=folder,
+            env=environment,
+            start_new_session=True,
         )
     _children[child.pid] = child
     return Running(child.pid, psutil.Process(child.pid).create_time())

@@ -20,7 +20,6 @@ from adstream.settings import CassandraSettings, KafkaSettings, RegistrySettings
 from stack import certificates
 from stack.service import HOST, properties
 
-FOLDER = "secured"
 ADMIN = "admin"
 _KAFKA, _REGISTRY, _CASSANDRA = "ADSTREAM_KAFKA_SASL_", "ADSTREAM_REGISTRY_", "ADSTREAM_CASSANDRA_"
 

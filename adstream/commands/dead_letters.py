@@ -141,6 +141,7 @@ def replay(
         say(line)
     if not decided.outgoing:
         raise ReplayRefused("none of these can be sent back", "`adstream dead-letters explain PLACE` says why")
+    say(f"{'would be' if dry_run else 'to be'} sent to {settings.kafka.where}")
     if dry_run:
         return
     if not yes:

@@ -13,7 +13,8 @@ def migrate() -> None:
     from adstream import migrations
 
     settings = Settings()
-    console = Terminal(soft_wrap=False)
+    console = Terminal(soft_wrap=True)
+    console.print(f"keyspace {settings.cassandra.keyspace} in {settings.cassandra.where}")
     with Working("bringing the tables up to date"):
         applied = migrations.migrate(settings, report=console.print)
     for migration in applied:

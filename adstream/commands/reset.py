@@ -41,12 +41,15 @@ def reset(
     tables = tables_of(chosen.sinks)
     if not tables:
         raise ConfigError(f"{job} writes no Cassandra table", "give `adstream stream` another --checkpoint")
+    where = settings.cassandra.where
     folder = (checkpoint or settings.checkpoints / job).absolute()
     plan = resetting.plan(job, folder, () if keep_tables else tables, datetime.now(UTC))
     if plan.checkpoint is None:
         say(f"there is no checkpoint {folder}")
     else:
         say(f"checkpoint {plan.checkpoint} is moved to {plan.aside}")
+    if plan.tables:
+        say(f"in {where}:")
     for table in plan.tables:
         say(f"table {settings.cassandra.keyspace}.{table} is emptied, rows of samples included")
     if not yes:

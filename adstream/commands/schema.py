@@ -41,7 +41,10 @@ def register(
     if name is not None or file is not None:
         _register_draft(name, file)
         return
-    prepared = prepare(Settings())
+    settings = Settings()
+    say(f"topics in {settings.kafka.where}")
+    say(f"schemas in {settings.registry.where}")
+    prepared = prepare(settings)
     for topic in prepared.new_topics:
         say(f"topic {topic} created")
     for contract, schema_id in prepared.schemas:
@@ -98,6 +101,7 @@ def _register_draft(name: str | None, file: Path | None) -> None:
         raise ConfigError("a draft is registered by name and file", "give both, like ads_data --file my-draft.avsc")
     settings = Settings()
     subject = f"{topic_of(settings, name)}-value"
+    say(f"schemas in {settings.registry.where}")
     registry = RegistryClient(settings.registry)
     schema_id = registry.register(Contract(subject, 0, _text(file)))
     say(f"{subject} version {registry.latest(subject).version} has id {schema_id}")

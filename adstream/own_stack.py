@@ -1,0 +1,71 @@
+"""Whose services the commands of a data folder talk to: those of its own stack, once `adstream up` was tried in it.
+
+`adstream up` writes `<data dir>/stack.json` before it starts anything. From then on the default addresses are no longer
+used: where the own service does not run, another installation's may answer there.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+STACK_FILE = "stack.json"
+SECURED = "secured"
+# Seconds between two accounts of when a process was created: Linux moves them by a second when its clock is corrected.
+CREATE_TIME_TOLERANCE = 2.0
+
+
+@dataclass(frozen=True)
+class Found:
+    """What the data folder says of one service of its stack; `remedy` is what to do while it is not `running`.
+
+    `folder` is the data folder of the stack, `addresses` where the service was seen last, if it was.
+    """
+
+    folder: Path
+    addresses: dict[str, Any]
+    running: bool
+    remedy: str
+
+
+def find(data: Path, service: str) -> Found | None:
+    """The own stack's service, as the settings' section of that name wants it; None where no stack was ever started."""
+    state = _state(data)
+    if state is not None:
+        known = state.get("addresses", {}).get(service, {})
+        runs = bool(known) and _runs(state.get("services", {}).get(service))
+        return Found(data, known, runs, "start it with `adstream up`")
+    if (data / SECURED / STACK_FILE).exists():
+        role = data / SECURED / "admin.env"
+        return Found(data / SECURED, {}, False, f"that stack is a secured one: use `adstream --env-file {role} ...`")
+    return None
+
+
+def address_of(data: Path, name: str) -> dict[str, Any]:
+    """What `adstream up` left behind of something that is no service of others' data, as the Spark master."""
+    known: dict[str, Any] = (_state(data) or {}).get("addresses", {}).get(name, {})
+    return known
+
+
+def _state(data: Path) -> dict[str, Any] | None:
+    try:
+        content = json.loads((data / STACK_FILE).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _runs(entry: object) -> bool:
+    """Whether the process that the entry names is there; of another one with its id the time of creation differs."""
+    if entry is None:
+        return True  # nobody wrote down which process it is
+    try:
+        process = psutil.Process(entry["pid"])  # type: ignore[index]
+        created: float = entry["create_time"]  # type: ignore[index]
+        return abs(process.create_time() - created) < CREATE_TIME_TOLERANCE
+    except (psutil.Error, TypeError, KeyError, ValueError):
+        return False

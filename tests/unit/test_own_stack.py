@@ -1,0 +1,194 @@
+"""Whose services are used: a stack of one's own once it was tried, the defaults before, and what is named always."""
+
+import os
+from pathlib import Path
+
+import psutil
+import pytest
+
+from adstream import cqlsh
+from adstream.cassandra import connect
+from adstream.errors import ServiceUnavailable, StackError
+from adstream.kafka import client_config, cluster_id, spark_options
+from adstream.own_stack import STACK_FILE
+from adstream.registry import RegistryClient
+from adstream.settings import Settings
+from stack import local, state
+from stack.state import Entry, State
+from tests.e2e.commands import adstream, free_port, one_line
+
+NAMED = {
+    "ADSTREAM_KAFKA_BOOTSTRAP_SERVERS": "broker.example:1",
+    "ADSTREAM_REGISTRY_URL": "http://u:canary@registry.example/x",
+    "ADSTREAM_CASSANDRA_HOSTS": "node.example",
+}
+# What changes something in a service.
+COMMANDS = (
+    ("schema", "register"),
+    ("migrate",),
+    ("produce", "ads", "--count", "1"),
+    ("stream", "ad-metrics", "--once"),
+    ("cql", "SELECT * FROM ad_metrics"),
+    ("reset", "ad-metrics", "--yes"),
+    ("dead-letters", "replay", "--all", "--yes"),
+)
+
+
+@pytest.fixture
+def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "data"
+    monkeypatch.setenv("ADSTREAM_DATA_DIR", str(folder))
+    return folder
+
+
+def entry(port: int, *, ended: bool = False) -> Entry:
+    """Of this very process, or of one that has had its id before."""
+    created = psutil.Process().create_time()
+    return Entry(os.getpid(), created - 1_000 * ended, {"any": port}, "log")
+
+
+def running(*ended: str) -> State:
+    services = ("kafka", "registry", "cassandra")
+    return State(
+        {
+            "kafka": {"bootstrap_servers": "127.0.0.1:20001"},
+            "registry": {"url": "http://127.0.0.1:20002/apis/ccompat/v7"},
+            "cassandra": {"hosts": ["127.0.0.1"], "port": 20003},
+        },
+        {name: entry(port, ended=name in ended) for port, name in enumerate(services, 20001)},
+    )
+
+
+def origins() -> list[str]:
+    settings = Settings()
+    return [each.origin for each in (settings.kafka, settings.registry, settings.cassandra)]
+
+
+def refuse_all() -> list[str]:
+    """Asks each client; returns what it is told, which must come before any connection is tried."""
+    settings = Settings()
+    lines = []
+    for ask in (
+        lambda: cluster_id(settings),
+        lambda: client_config(settings.kafka),
+        lambda: spark_options(settings.kafka),
+        lambda: RegistryClient(settings.registry).latest("x"),
+        lambda: RegistryClient(settings.registry).versions("x"),
+        lambda: RegistryClient(settings.registry).wait_ready(0),
+        lambda: connect(settings.cassandra).__enter__(),
+        lambda: cqlsh.query(settings.cassandra, "SELECT"),
+    ):
+        with pytest.raises(ServiceUnavailable) as refused:
+            ask()
+        lines.append(str(refused.value))
+    return lines
+
+
+def test_who_never_tried_a_stack_keeps_the_defaults(data: Path) -> None:
+    assert origins() == ["the default address"] * 3
+    local.down(Settings())
+    assert not (data / STACK_FILE).exists(), "`down` is no claim to a stack"
+    assert origins() == ["the default address"] * 3
+
+
+def test_an_up_that_failed_leaves_the_own_stack_or_nothing(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import socket
+
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        monkeypatch.setenv("ADSTREAM_STACK_KAFKA_PORT", str(taken.getsockname()[1]))
+        with pytest.raises(StackError, match="is taken"):
+            local.up(Settings())
+    services = [
+        *[("Kafka", "KAFKA_BOOTSTRAP_SERVERS")] * 3,
+        *[("the schema registry", "REGISTRY_URL")] * 3,
+        *[("Cassandra", "CASSANDRA_HOSTS")] * 2,
+    ]
+    assert refuse_all() == [
+        f"{title} of the stack in {data} does not run; "
+        f"start it with `adstream up`, or set ADSTREAM_{option} to use another one"
+        for title, option in services
+    ]
+
+
+def test_a_service_whose_process_is_gone_is_not_looked_for_at_its_port(data: Path) -> None:
+    state.write(data, running())
+    assert [each.where for each in (Settings().kafka, Settings().registry, Settings().cassandra)] == [
+        f"Kafka at 127.0.0.1:20001 (the stack in {data})",
+        f"the schema registry at http://127.0.0.1:20002/apis/ccompat/v7 (the stack in {data})",
+        f"Cassandra at 127.0.0.1:20003 (the stack in {data})",
+    ]
+    state.write(data, running("kafka", "registry", "cassandra"))
+    assert len(refuse_all()) == 8
+    state.write(data, running("registry"))
+    client_config(Settings().kafka)
+    with pytest.raises(ServiceUnavailable, match="the schema registry of the stack in"):
+        RegistryClient(Settings().registry).latest("x")
+
+
+def test_a_file_that_cannot_be_read_is_no_leave_to_use_the_defaults(data: Path) -> None:
+    data.mkdir()
+    for content in ("", "[]", "{"):
+        (data / STACK_FILE).write_text(content)
+        assert len(refuse_all()) == 8
+
+
+def test_what_is_named_wins(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    state.write(data, State())
+    for name, value in NAMED.items():
+        monkeypatch.setenv(name, value)
+    settings = Settings()
+    assert origins() == list(NAMED)
+    assert settings.kafka.where == "Kafka at broker.example:1 (ADSTREAM_KAFKA_BOOTSTRAP_SERVERS)"
+    assert settings.registry.where == "the schema registry at http://registry.example/x (ADSTREAM_REGISTRY_URL)"
+    assert settings.cassandra.where == "Cassandra at node.example:9042 (ADSTREAM_CASSANDRA_HOSTS)"
+    monkeypatch.delenv("ADSTREAM_CASSANDRA_HOSTS")
+    monkeypatch.setenv("ADSTREAM_CASSANDRA_PORT", "1234")
+    assert Settings().cassandra.where == "Cassandra at 127.0.0.1:1234 (ADSTREAM_CASSANDRA_PORT)"
+
+
+def test_a_file_of_settings_names_them_as_well(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    state.write(data, State())
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".env").write_text("".join(f"{name}={value}\n" for name, value in NAMED.items()))
+    assert origins() == list(NAMED)
+
+
+def test_half_an_address_is_filled_up_from_the_stack_while_it_runs(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    state.write(data, running())
+    monkeypatch.setenv("ADSTREAM_CASSANDRA_HOSTS", "127.0.0.1")
+    assert Settings().cassandra.address == "127.0.0.1:20003"
+    state.write(data, running("cassandra"))
+    assert Settings().cassandra.address == "127.0.0.1:9042"
+
+
+def test_a_secured_stack_is_used_by_its_files_of_settings(data: Path) -> None:
+    state.write(data / "secured", State())
+    for line in refuse_all():
+        assert f"of the stack in {data}/secured does not run; that stack is a secured one: use" in line
+        assert f"`adstream --env-file {data}/secured/admin.env ...`, or set ADSTREAM_" in line
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_each_command_is_one_line_and_reaches_nobody(data: Path, command: tuple[str, ...]) -> None:
+    state.write(data, State())
+    problem, _, remedy = one_line(adstream(*command)).partition("; ")
+    assert f"of the stack in {data} does not run" in problem
+    assert remedy.startswith("start it with `adstream up`, or set ADSTREAM_")
+
+
+def test_what_needs_no_service_works_without(data: Path) -> None:
+    state.write(data, State())
+    for command in (("jobs",), ("explain", "ad-metrics"), ("schema", "check", "--offline"), ("status", "--json")):
+        done = adstream(*command)
+        assert done.returncode == (1 if command[0] == "status" else 0), done.stderr
+        assert done.stderr == ""
+
+
+def test_secrets_are_no_part_of_an_address(monkeypatch: pytest.MonkeyPatch, data: Path) -> None:
+    monkeypatch.setenv("ADSTREAM_REGISTRY_URL", NAMED["ADSTREAM_REGISTRY_URL"])
+    assert "canary" not in Settings().registry.where
+    monkeypatch.setenv("ADSTREAM_REGISTRY_URL", "http://[canary")
+    assert "canary" not in Settings().registry.where
+    assert free_port()
