@@ -4,12 +4,12 @@ One client, one timeout per call and one retry policy (adstream/retries.py). The
 it is given a timeout, and would keep answering "latest" from its cache; both are switched off here.
 """
 
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TypeVar
-from urllib.parse import urlsplit
+from typing import Any, TypeVar
 
 import httpx2 as httpx
 from confluent_kafka.schema_registry import RegisteredSchema, Schema, SchemaRegistryClient
@@ -25,10 +25,12 @@ from adstream.errors import (
     SchemaNotFound,
     ServiceUnavailable,
 )
+from adstream.proxies import Proxy, proxy_for
 from adstream.settings import RegistrySettings
 
 T = TypeVar("T")
 READY_POLL_SECONDS = 0.2
+_NO_PROXY = "127.0.0.1"  # what is given where there is none, so that the client does not look for one; never asked
 COMPATIBILITY = "BACKWARD"
 
 
@@ -47,22 +49,35 @@ class RegistryClient:
     def __init__(self, settings: RegistrySettings) -> None:
         self._settings = settings
         self._texts: dict[int, str] = {}
-        self.url = _without_credentials(settings.url)
+        self.url = settings.address
+
+    @cached_property
+    def _proxy(self) -> Proxy | None:
+        """The proxy between here and the registry. Raises ConfigError for one that cannot be used."""
+        proxy = proxy_for(self._settings.url)
+        if proxy is not None and not proxy.is_http:
+            raise ConfigError(
+                f"{proxy.variable} names a SOCKS proxy, and the schema registry is asked through HTTP proxies only",
+                "add the registry's host to no_proxy, or name an HTTP proxy",
+            )
+        return proxy
 
     @cached_property
     def _client(self) -> SchemaRegistryClient:
         settings = self._settings
+        settings.require()
         config = {"url": settings.url, "timeout": settings.timeout_seconds, "max.retries": 0}
         if settings.username:
             config["basic.auth.user.info"] = f"{settings.username}:{settings.password.get_secret_value()}"
         if settings.ssl_ca_file:
             config["ssl.ca.location"] = str(settings.ssl_ca_file)
         try:
-            return SchemaRegistryClient(config)
+            return _asking_by(self._proxy, config)
         except OSError:
-            raise ConfigError(
-                f"the CA file {settings.ssl_ca_file} cannot be read", "check ADSTREAM_REGISTRY_SSL_CA_FILE"
-            ) from None
+            named = ("ADSTREAM_REGISTRY_SSL_CA_FILE", settings.ssl_ca_file)
+            usual = ((name, os.environ.get(name)) for name in ("SSL_CERT_FILE", "SSL_CERT_DIR"))
+            option, file = next((each for each in (named, *usual) if each[1]), named)
+            raise ConfigError(f"the CA file {file} cannot be read", f"check {option}") from None
         except ValueError:
             raise ConfigError(f"{self.url} is not a registry URL", "check ADSTREAM_REGISTRY_URL") from None
 
@@ -120,25 +135,33 @@ class RegistryClient:
                 return
 
     def _call(self, action: Callable[[], T], what: str) -> T:
+        self._settings.require()
         return retries.call(lambda: self._once(action, what), on=ServiceUnavailable)
 
     def _once(self, action: Callable[[], T], what: str) -> T:
         try:
             return action()
         except SchemaRegistryError as error:
-            raise self._translated(error, what) from None
+            raise self._by_proxy(self._translated(error, what)) from None
         except httpx.TimeoutException:
             seconds = self._settings.timeout_seconds
-            raise ServiceUnavailable(
+            late = ServiceUnavailable(
                 f"the schema registry at {self.url} did not answer within {seconds:g} s",
                 "check that it is up, or raise ADSTREAM_REGISTRY_TIMEOUT_SECONDS",
-            ) from None
+            )
+            raise self._by_proxy(late) from None
         except httpx.TransportError as error:
-            raise self._unreached(error) from None
+            raise self._by_proxy(self._unreached(error)) from None
         except (ValueError, KeyError, TypeError, AttributeError, httpx.HTTPError, httpx.InvalidURL):
-            raise ConfigError(
-                f"{self.url} answers, but not as a schema registry", "check ADSTREAM_REGISTRY_URL"
-            ) from None
+            other = ConfigError(f"{self.url} answers, but not as a schema registry", "check ADSTREAM_REGISTRY_URL")
+            raise self._by_proxy(other) from None
+
+    def _by_proxy(self, error: AdstreamError) -> AdstreamError:
+        """The error, with the variable of the proxy in between: it may be the proxy's fault."""
+        if self._proxy is None or not isinstance(error, (ServiceUnavailable, AccessDenied, ConfigError)):
+            return error
+        problem = f"{error.problem}, asked through the proxy of {self._proxy.variable}"
+        return type(error)(problem, f"{error.remedy}; without a proxy: add its host to no_proxy")
 
     def _unreached(self, error: httpx.TransportError) -> AdstreamError:
         if "CERTIFICATE" in str(error).upper():
@@ -195,9 +218,21 @@ def _diffs(message: str) -> str:
     return message.rpartition("list of diff types: ")[2].strip("[]") or "no reason given"
 
 
-def _without_credentials(url: str) -> str:
-    try:
-        host = urlsplit(url).netloc.rpartition("@")[2]
-        return urlsplit(url)._replace(netloc=host).geturl()
-    except ValueError:
-        return "ADSTREAM_REGISTRY_URL"
+def _asking_by(proxy: Proxy | None, config: dict[str, Any]) -> SchemaRegistryClient:
+    """The client, which asks through this proxy or directly, whatever the environment says. Raises as its constructor.
+
+    By itself it takes the environment's proxies, this machine's own services included.
+    """
+    named = None
+    if proxy is not None:
+        login = (proxy.user, proxy.password) if proxy.user else None
+        named = httpx.Proxy(f"{proxy.scheme}://{_bracketed(proxy.host)}:{proxy.port}", auth=login)
+    client = SchemaRegistryClient({**config, "proxy": named or f"http://{_NO_PROXY}"})
+    rest = client._rest_client  # type: ignore[attr-defined]
+    rest.session.close()
+    rest.session = httpx.Client(verify=rest.verify, auth=rest.auth, timeout=rest.timeout, proxy=named, trust_env=False)
+    return client
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host

@@ -1,17 +1,23 @@
 """Running Ivy: one Java process that fetches what a list names and puts the files where they are wanted."""
 
+import json
+import os
 import queue
 import subprocess
+import tempfile
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import IO
 
+from adstream import proxies
 from adstream.errors import StackError
 from adstream.settings import StackSettings
-from stack.java import find_java, network_options
+from stack.environment import java_environment
+from stack.java import find_java, network_options, proxy_login
 
 CONFIGURATIONS = ("spark", "lakehouse", "local-files", "kafka", "registry", "cassandra")
 ATTEMPTS = 4
@@ -46,7 +52,9 @@ def retrieve(
     reason = ""
     for _attempt in range(ATTEMPTS):
         before = _bytes_under(downloads)
-        reason = _run(_command(settings, names, into, downloads, configurations), downloads, expected, report)
+        command = _command(settings, names, into, downloads, configurations)
+        with _private_options(downloads.parent) as private:
+            reason = _run([command[0], *private, *command[1:]], downloads, expected, report)
         if not reason:
             return
         if _bytes_under(downloads) <= before:
@@ -60,7 +68,9 @@ def _remedy(reason: str) -> str:
         return "set SSL_CERT_FILE to a PEM file with your proxy's certificate authority"
     if "No space" in reason:
         return "free some disk, or set ADSTREAM_STACK_CACHE_DIR to a folder elsewhere"
-    return "check the network (HTTPS_PROXY is honoured) and run it again; what is fetched already is kept"
+    proxy = proxies.proxy_of("https")
+    through = f"the proxy of {proxy.variable}" if proxy else "HTTPS_PROXY is honoured"
+    return f"check the network ({through}) and run it again; what is fetched already is kept"
 
 
 def _command(
@@ -78,6 +88,19 @@ def _command(
         *("-retrieve", f"{into}/[conf]/[artifact]-[revision](-[classifier]).[ext]"),
         *("-types", "jar", "bundle", "tar.gz"),
     ]
+
+
+@contextmanager
+def _private_options(folder: Path) -> Iterator[list[str]]:
+    """The proxy's password for Java, in a file: every user of the machine can see a program's arguments."""
+    options = proxy_login()
+    if not options:
+        yield []
+        return
+    with tempfile.NamedTemporaryFile("w", dir=folder, encoding="utf-8") as file:  # made with mode 600
+        file.writelines(json.dumps(option, ensure_ascii=False) + "\n" for option in options)
+        file.flush()
+        yield [f"@{file.name}"]
 
 
 def pyspark_folder() -> Path:
@@ -98,7 +121,14 @@ def _ivy_jar() -> Path:
 def _run(command: list[str], downloads: Path, expected: int | None, report: Report) -> str:
     """Empty when Ivy succeeded, else the line that tells why not. Ivy never outlives this call."""
     lines: list[str] = []
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
+    process = subprocess.Popen(
+        command,
+        env=java_environment(os.environ),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+    )
     assert process.stdout is not None  # noqa: S101 - for the type checker: a pipe was asked for
     try:
         arriving: queue.SimpleQueue[str | None] = queue.SimpleQueue()

@@ -16,9 +16,10 @@ import tempfile
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
+from adstream import proxies
 from adstream.errors import StackError
+from stack.environment import java_environment, java_options_set, named_options
 
 VERSION = 17
 TRUST_STORE_PASSWORD = "changeit"  # noqa: S105 - protects nothing: the store holds public certificates only
@@ -57,7 +58,10 @@ def find_java(configured: Path | None = None) -> Java:
     if configured:
         found = _inspect(configured / "bin" / "java", "ADSTREAM_STACK_JAVA_HOME")
         if found is None:
-            raise StackError(f"no Java runs at {configured}", "set ADSTREAM_STACK_JAVA_HOME to a Java 17, or unset it")
+            raise StackError(
+                f"no Java runs at {configured}",
+                f"set ADSTREAM_STACK_JAVA_HOME to a Java 17, or unset it{named_options()}",
+            )
         if not _suits(found):
             problem = f"ADSTREAM_STACK_JAVA_HOME={configured} is Java {found.version}, and {VERSION} is needed"
             raise StackError(problem, "set it to a Java 17, or unset it to use the bundled one")
@@ -66,6 +70,8 @@ def find_java(configured: Path | None = None) -> Java:
         found = _inspect(candidate, origin)
         if found is not None and _suits(found):
             return found
+    if named := java_options_set():
+        raise StackError(f"no Java 17 starts with the options of {' and '.join(named)}", "correct them, or unset them")
     raise StackError(
         "no Java 17 was found, not even the bundled one", "run `make setup`, or set JAVA_HOME to a Java 17"
     )
@@ -112,6 +118,7 @@ def _inspect(executable: Path, origin: str) -> Java | None:
     try:
         asked = subprocess.run(
             [executable, "-XshowSettings:properties", "-version"],
+            env=java_environment(os.environ),
             capture_output=True,
             text=True,
             timeout=30,
@@ -148,12 +155,33 @@ def network_options(cache: Path) -> list[str]:
 
 
 def _proxy_options() -> list[str]:
+    """Raises ConfigError for a variable that names no proxy."""
     options: list[str] = []
     for scheme in ("http", "https"):
-        address = os.environ.get(f"{scheme}_proxy") or os.environ.get(f"{scheme.upper()}_PROXY")
-        if address and (proxy := urlsplit(address if "//" in address else f"//{address}")).hostname:
-            options += [f"-D{scheme}.proxyHost={proxy.hostname}", f"-D{scheme}.proxyPort={proxy.port or 8080}"]
+        if (proxy := proxies.proxy_of(scheme)) is None:
+            continue
+        if proxy.is_http:
+            options += [f"-D{scheme}.proxyHost={proxy.host}", f"-D{scheme}.proxyPort={proxy.port}"]
+        else:
+            options += [f"-DsocksProxyHost={proxy.host}", f"-DsocksProxyPort={proxy.port}"]
+    excepted = [entry.removeprefix("*") for entry in proxies.exceptions()]
+    if options and excepted:
+        names = (f"*{entry}" if entry.startswith(".") else f"{entry}|*.{entry}" for entry in excepted if entry)
+        options.append(f"-Dhttp.nonProxyHosts={'|'.join(['localhost', '127.*', *names])}")
     return options
+
+
+def proxy_login() -> list[str]:
+    """JVM options with the user and password of the proxy for https or http, if it asks for them. They are secrets."""
+    for scheme in ("https", "http"):
+        proxy = proxies.proxy_of(scheme)
+        if proxy is not None and proxy.user:
+            kind = "http.proxy" if proxy.is_http else "java.net.socks."
+            user, password = ("User", "Password") if proxy.is_http else ("username", "password")
+            # Java otherwise keeps passwords back from a proxy to which it opens a tunnel.
+            tunnel = "-Djdk.http.auth.tunneling.disabledSchemes="
+            return [f"-D{kind}{user}={proxy.user}", f"-D{kind}{password}={proxy.password}", tunnel]
+    return []
 
 
 def trust_store(bundle: Path, cache: Path) -> Path | None:
