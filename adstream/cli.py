@@ -29,6 +29,7 @@ from adstream.commands.usage import Commands
 from adstream.commands.validate import validate
 from adstream.commands.verify import verify
 from adstream.errors import AdstreamError
+from adstream.python_path import leave_other_pysparks
 from adstream.settings import ENV_FILE_OPTION
 from adstream.shown import say
 
@@ -94,6 +95,7 @@ def main() -> None:
     # A terminal or a file of another encoding than UTF-8 gets what it has no sign for as `\u2028`, and no traceback.
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
+    leave_other_pysparks()
     try:
         app(prog_name="adstream")
     except AdstreamError as error:

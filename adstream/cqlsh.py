@@ -20,8 +20,10 @@ from adstream.errors import AccessDenied, AdstreamError, BadInput, ConfigError, 
 from adstream.settings import CassandraSettings
 from adstream.shown import shown
 
-# Seconds of whole statements; microseconds and offsets of an hour make rows wider than most terminals.
-_LOOK = "[ui]\ntime_format = %Y-%m-%d %H:%M:%S\n"
+# Whole seconds, and Z for UTC; microseconds and an offset make rows wider than most terminals.
+_LOOK = "[ui]\ntime_format = %Y-%m-%d %H:%M:%SZ\ntimezone = UTC\n"
+# cqlsh goes by this one, where the user has told it nothing else.
+_UTC = {"TZ": "UTC"}
 # It says so to every patch release that is not its own, and nothing follows from it.
 _VERSION_NOTE = "WARNING: cqlsh was built against"
 _MORE_THAN_A_REQUEST = 15.0
@@ -29,13 +31,13 @@ _COLOUR = re.compile(r"(\x1b\[[0-9;]*m)")
 
 
 def query(settings: CassandraSettings, statement: str, *, color: bool = False) -> str:
-    """What cqlsh prints for `statement`, with times in UTC. Raises BadInput for what Cassandra refuses."""
+    """What cqlsh prints for `statement`; times are UTC and end with a Z. Raises BadInput for what Cassandra refuses."""
     with _arguments(settings) as arguments, tempfile.TemporaryDirectory(prefix="cqlsh-") as folder:
         look = Path(folder, "cqlshrc")
         look.write_text(_LOOK, encoding="utf-8")
         own = ["--cqlshrc", str(look), "--color" if color else "--no-color", "--execute", statement]
         # Without this it would make ~/.cassandra for a history that nobody types.
-        environment = {**os.environ, "CQL_HISTORY": str(Path(folder, "history"))}
+        environment = {**os.environ, **_UTC, "CQL_HISTORY": str(Path(folder, "history"))}
         try:
             done = subprocess.run(
                 [*arguments[:-2], *own, *arguments[-2:]],
@@ -62,7 +64,7 @@ def interactive(settings: CassandraSettings) -> int:
     before = signal.signal(signal.SIGINT, lambda _signal, _frame: None)
     try:
         with _arguments(settings) as arguments:
-            return subprocess.run(arguments, env=os.environ | _trusted(settings), check=False).returncode
+            return subprocess.run(arguments, env=os.environ | _UTC | _trusted(settings), check=False).returncode
     finally:
         signal.signal(signal.SIGINT, before)
 
@@ -99,6 +101,7 @@ def _trusted(settings: CassandraSettings) -> dict[str, str]:
 @contextmanager
 def _arguments(settings: CassandraSettings) -> Iterator[list[str]]:
     """The command line, host and port last, and for its life the file with the credentials."""
+    settings.require()
     with tempfile.NamedTemporaryFile("w", prefix="cqlsh-", encoding="utf-8") as credentials:  # made with mode 600
         command = [sys.executable, "-m", "adstream.checked_cqlsh" if settings.tls else "cqlshlib"]
         command += ["--connect-timeout", f"{settings.timeout_seconds:.0f}"]

@@ -21,13 +21,15 @@ CREATE_TIME_TOLERANCE = 2.0
 class Found:
     """What the data folder says of one service of its stack; `remedy` is what to do while it is not `running`.
 
-    `folder` is the data folder of the stack, `addresses` where the service was seen last, if it was.
+    `folder` is the data folder of the stack, `addresses` where the service was seen last, if it was; `last` is the
+    port that it had, as people write it, and empty where it never had one.
     """
 
     folder: Path
     addresses: dict[str, Any]
     running: bool
     remedy: str
+    last: str = ""
 
 
 def find(data: Path, service: str) -> Found | None:
@@ -36,7 +38,8 @@ def find(data: Path, service: str) -> Found | None:
     if state is not None:
         known = state.get("addresses", {}).get(service, {})
         runs = bool(known) and _runs(state.get("services", {}).get(service))
-        return Found(data, known, runs, "start it with `adstream up`")
+        port = state.get("ports", {}).get(service)
+        return Found(data, known, runs, "start one with `adstream up`", f"127.0.0.1:{port}" if port else "")
     if (data / SECURED / STACK_FILE).exists():
         role = data / SECURED / "admin.env"
         return Found(data / SECURED, {}, False, f"that stack is a secured one: use `adstream --env-file {role} ...`")

@@ -91,7 +91,7 @@ class _OwnStack(PydanticBaseSettingsSource):
         origin = {"origin": f"the stack in {found.folder}"}
         if found.running:
             return {**found.addresses, **origin}
-        return {**nowhere, **found.addresses, **origin, "missing": found.remedy}
+        return {**nowhere, **found.addresses, **origin, "missing": found.remedy, "last": found.last}
 
 
 class _Section(BaseSettings):
@@ -118,14 +118,16 @@ class _Service(_Section):
     """A section that says where a service is. `nowhere` has the fields of its address, with values that reach nothing.
 
     `origin` says where the address comes from, for people. `missing` is what to do when the service of the own stack
-    does not run, and empty otherwise.
+    does not run, and empty otherwise; `last` is where it ran then.
     """
 
     title: ClassVar[str]
+    one: ClassVar[str]
     nowhere: ClassVar[dict[str, Any]]
 
     origin: str = Field(default="", repr=False, exclude=True)
     missing: str = Field(default="", repr=False, exclude=True)
+    last: str = Field(default="", repr=False, exclude=True)
 
     @property
     def address(self) -> str:
@@ -142,8 +144,11 @@ class _Service(_Section):
         """Every client asks this first. Raises ServiceUnavailable where the service of the own stack does not run."""
         if self.missing:
             option = option_name(type(self), next(iter(self.nowhere)))
+            place = self.address or self.last
+            at = f" at {place}" if place else ""
             raise ServiceUnavailable(
-                f"{self.title} of {self.origin} does not run", f"{self.missing}, or set {option} to use another one"
+                f"no {self.one} answers{at}: that of {self.origin} does not run",
+                f"{self.missing}, or set {option} to use another one",
             )
 
 
@@ -164,7 +169,7 @@ Properties = Annotated[dict[str, str], NoDecode, BeforeValidator(_pairs)]
 
 
 class KafkaSettings(_Service):
-    section, title = "kafka", "Kafka"
+    section, title, one = "kafka", "Kafka", "Kafka broker"
     nowhere: ClassVar[dict[str, Any]] = {"bootstrap_servers": ""}
     model_config = SettingsConfigDict(env_prefix="ADSTREAM_KAFKA_")
 
@@ -195,7 +200,7 @@ class TopicSettings(_Section):
 
 
 class RegistrySettings(_Service):
-    section, title = "registry", "the schema registry"
+    section, title, one = "registry", "the schema registry", "schema registry"
     nowhere: ClassVar[dict[str, Any]] = {"url": ""}
     model_config = SettingsConfigDict(env_prefix="ADSTREAM_REGISTRY_")
 
@@ -216,7 +221,7 @@ class RegistrySettings(_Service):
 
 
 class CassandraSettings(_Service):
-    section, title = "cassandra", "Cassandra"
+    section, title, one = "cassandra", "Cassandra", "Cassandra node"
     nowhere: ClassVar[dict[str, Any]] = {"hosts": (), "port": 9042}
     model_config = SettingsConfigDict(env_prefix="ADSTREAM_CASSANDRA_")
 

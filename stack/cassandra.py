@@ -84,10 +84,10 @@ def prepare(place: Place) -> list[str]:
         f"-Dcassandra.config={configuration.as_uri()}",
         f"-Dcassandra.storagedir={place.data}",
         f"-Dcassandra.logdir={place.data}",
-        f"-Dlogback.configurationFile={_HERE / 'cassandra-logback.xml'}",
+        f"-Dlogback.configurationFile={(_HERE / 'cassandra-logback.xml').as_uri()}",
         *ALONE,
         *(_PASSWORDS if place.secured else ()),
-        *("-Djava.io.tmpdir=" + str(_folder(place.data / "tmp")), "-Dcassandra-foreground=yes"),
+        *(place.scratch(), "-Dcassandra-foreground=yes"),
         *("-cp", place.classpath("cassandra"), "org.apache.cassandra.service.CassandraDaemon"),
     ]
 
@@ -106,11 +106,6 @@ def _secured(keys: Secured) -> dict[str, object]:
         "authorizer": "CassandraAuthorizer",
         "role_manager": "CassandraRoleManager",
     }
-
-
-def _folder(path: Path) -> Path:
-    path.mkdir(exist_ok=True)
-    return path
 
 
 def ask(port: int, secured: Secured | None) -> str | None:

@@ -19,7 +19,7 @@ from adstream import clocks, contracts, kafka
 from adstream.errors import AdstreamError, ServiceUnavailable, TopicNotFound
 from adstream.provision import topic_of
 from adstream.settings import Settings
-from stack import parts, ports, state
+from stack import machine_checks, parts, ports, state
 from stack.certificates import valid_until
 from stack.doctor_schemas import writer_schemas
 from stack.doctor_transactions import open_transactions
@@ -220,6 +220,10 @@ CHECKS: list[Check] = [
     trusted_authorities,
     jvm_parts,
     service_ports,
+    machine_checks.services,
+    machine_checks.proxy,
+    machine_checks.variables,
+    machine_checks.temporary_folder,
     certificate,
     memory,
     disk,

@@ -10,21 +10,23 @@ from adstream.errors import StackError
 from adstream.kafka import client_config, jaas_value
 from adstream.settings import KafkaSettings
 from stack import certificates, kafka_rights
+from stack.environment import of_a_service
+from stack.last_words import telling_line
 from stack.secured import ADMIN, Secured, private_properties
 from stack.service import HOST, Place, Service
 
 _HERE = Path(str(files("stack")))
 FORMAT_SECONDS = 60.0
+_LOGS = "logs"
 
 
 def prepare(place: Place) -> list[str]:
     """Write the configuration, format the folder the first time, and return the command."""
-    logs = place.data / "logs"
     configuration = place.data / "kafka.properties"
     place.data.mkdir(parents=True, exist_ok=True)
     broker, controller = place.ports["kafka"], place.ports["kafka-controller"]
-    own = {
-        "log.dirs": logs,
+    own: dict[str, object] = {
+        "log.dirs": _LOGS,  # from the folder that it runs in: Kafka divides the value at commas
         "listeners": f"PLAINTEXT://{HOST}:{broker},CONTROLLER://{HOST}:{controller}",
         "advertised.listeners": f"PLAINTEXT://{HOST}:{broker}",
         "controller.quorum.voters": f"1@{HOST}:{controller}",
@@ -32,10 +34,19 @@ def prepare(place: Place) -> list[str]:
     if place.secured:
         own |= _secured(place.secured, broker, controller)
     private_properties(configuration, (_HERE / "kafka.properties").read_text(encoding="ascii"), own)
-    java = [str(place.java), f"-Dlog4j2.configurationFile={_HERE / 'kafka-log4j2.properties'}"]
-    if not (logs / "meta.properties").exists():
-        _format([*java, "-cp", place.classpath("kafka")], configuration)
-    return [*java, *place.heap(), "-Xms128m", "-cp", place.classpath("kafka"), "kafka.Kafka", str(configuration)]
+    java = [str(place.java), f"-Dlog4j2.configurationFile={(_HERE / 'kafka-log4j2.properties').as_uri()}"]
+    if not (place.data / _LOGS / "meta.properties").exists():
+        _format([*java, *place.heap(), "-cp", place.classpath("kafka")], configuration)
+    return [
+        *java,
+        *place.heap(),
+        place.scratch(),
+        "-Xms128m",
+        "-cp",
+        place.classpath("kafka"),
+        "kafka.Kafka",
+        str(configuration),
+    ]
 
 
 def _secured(keys: Secured, broker: int, controller: int) -> dict[str, object]:
@@ -71,13 +82,23 @@ def _format(java: list[str], configuration: Path) -> None:
     cluster = urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
     command = [*java, "kafka.tools.StorageTool", "format", f"--cluster-id={cluster}", "-c", str(configuration)]
     try:
-        subprocess.run(command, capture_output=True, text=True, timeout=FORMAT_SECONDS, check=True)
+        subprocess.run(
+            command,
+            cwd=configuration.parent,
+            env=of_a_service(),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=FORMAT_SECONDS,
+            check=True,
+            start_new_session=True,  # out of reach of this terminal's Ctrl-C: the folder is formatted, or it is not
+        )
     except subprocess.TimeoutExpired:
         problem = f"formatting Kafka's folder took more than {FORMAT_SECONDS:.0f} s"
         raise StackError(problem, "try again when the machine is less busy") from None
     except subprocess.CalledProcessError as failed:
-        said = [line for line in (failed.stdout + failed.stderr).splitlines() if line.strip()] or ["no reason given"]
-        raise StackError(f"Kafka's folder could not be formatted: {said[-1]}", f"see {configuration}") from None
+        said = telling_line((failed.stdout + failed.stderr).splitlines())
+        raise StackError(f"Kafka's folder could not be formatted: {said}", f"see {configuration}") from None
 
 
 def ask(port: int, secured: Secured | None) -> str | None:

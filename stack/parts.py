@@ -18,6 +18,7 @@ from pathlib import Path
 from adstream.errors import StackError
 from adstream.settings import Settings, StackSettings
 from stack import ivy
+from stack.paths import require_usable
 from stack.signals import ending_raises
 
 SUMS = Path(str(files("stack"))) / "parts.sha256"
@@ -49,6 +50,7 @@ def ensure(settings: StackSettings, report: Report = lambda _line: None) -> Path
 
     Two processes that ask at once fetch once: the second waits for the first.
     """
+    require_usable(cache_root(settings), ivy.pyspark_folder())
     target = home(settings)
     if target.is_dir():
         return target

@@ -6,6 +6,7 @@ then name a wrong schema.
 
 import http.client
 import json
+import os
 import ssl
 from base64 import b64encode
 from importlib.resources import files
@@ -29,26 +30,30 @@ def prepare(place: Place) -> list[str]:
         "quarkus.http.host": HOST,
         "quarkus.http.port": place.ports["registry"],
         # WRITE_DELAY=0: a schema id that was answered is on disk.
-        "apicurio.datasource.url": f"jdbc:h2:file:{place.data / 'schemas'};WRITE_DELAY=0",
+        # From the folder that it runs in: a path may have letters that mean something in a URL.
+        "apicurio.datasource.url": "jdbc:h2:file:./schemas;WRITE_DELAY=0",
     }
     if place.secured:
-        own |= _secured(place.secured, place.ports["registry"])
+        own |= _secured(place)
     private_properties(configuration, (_HERE / "registry.properties").read_text(encoding="ascii"), own)
     return [
-        *(str(place.java), *place.heap(), "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"),
+        *(str(place.java), *place.heap(), place.scratch(), "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"),
         # It answers a few requests an hour: what counts is how soon it is up, and how little it takes.
         f"-Dsmallrye.config.locations={configuration.as_uri()}",
         *("-jar", str(place.parts / REGISTRY_HOME / PROGRAM)),
     ]
 
 
-def _secured(keys: Secured, port: int) -> dict[str, object]:
+def _secured(place: Place) -> dict[str, object]:
     """TLS alone, a password for all but the question whether it is up, and only the admin may change anything."""
+    keys, port = place.secured, place.ports["registry"]
+    assert keys is not None  # noqa: S101 - for the type checker: asked for a secured stack only
+    server = os.path.relpath(keys.server, place.data)  # it divides the value at commas
     own: dict[str, object] = {
         "quarkus.http.insecure-requests": "disabled",
         "quarkus.http.ssl-port": port,
-        "quarkus.http.ssl.certificate.files": keys.server,
-        "quarkus.http.ssl.certificate.key-files": keys.server,
+        "quarkus.http.ssl.certificate.files": server,
+        "quarkus.http.ssl.certificate.key-files": server,
         "quarkus.http.auth.basic": "true",
         "quarkus.security.users.embedded.enabled": "true",
         "quarkus.security.users.embedded.plain-text": "true",

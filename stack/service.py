@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from stack.executable import first_suitable, temporary
+
 if TYPE_CHECKING:
     from adstream.settings import Settings
     from stack.secured import Secured
@@ -15,7 +17,9 @@ Ports = Mapping[str, int]
 
 @dataclass(frozen=True)
 class Place:
-    """Where one service runs. `data` is its own folder; `ports` has its public port by its name, and its inner ones.
+    """Where one service runs. `data` is its own folder, and the one that it runs in.
+
+    `ports` has its public port by its name, and its inner ones.
 
     `secured` are the keys of a secured stack, None of a plain one; so they are for all functions of a `Service`.
     """
@@ -33,7 +37,11 @@ class Place:
 
     def heap(self) -> list[str]:
         """Fixed limits, and a JVM that ends rather than lingers without memory. Crash files stay in the data folder."""
-        return [f"-Xmx{self.memory}", "-XX:+ExitOnOutOfMemoryError", f"-XX:ErrorFile={self.data}/hs_err_%p.log"]
+        return [f"-Xmx{self.memory}", "-XX:+ExitOnOutOfMemoryError", "-XX:ErrorFile=hs_err_%p.log"]
+
+    def scratch(self) -> str:
+        """Where Java unpacks native libraries and puts passing files. Raises StackError where it could not run them."""
+        return f"-Djava.io.tmpdir={first_suitable(self.data / 'tmp', temporary())}"
 
 
 @dataclass(frozen=True)

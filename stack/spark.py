@@ -8,6 +8,7 @@ import http.client
 import json
 import os
 
+from stack.executable import first_suitable
 from stack.ivy import pyspark_folder
 from stack.java import Java, spark_home
 from stack.secured import Secured
@@ -57,10 +58,11 @@ def _prepare_master(place: Place) -> list[str]:
 def _daemon(place: Place, main: str, *arguments: str) -> list[str]:
     place.data.mkdir(parents=True, exist_ok=True)
     home = pyspark_folder()
+    own = first_suitable(place.data / "java", place.parts.parent / "java")
     environment = {
         "PATH": os.environ.get("PATH", os.defpath),
         "HOME": os.environ.get("HOME", "/"),
-        "JAVA_HOME": str(spark_home(Java(place.java.parent.parent, "", ""), place.data / "java")),
+        "JAVA_HOME": str(spark_home(Java(place.java.parent.parent, "", ""), own)),
         "SPARK_HOME": str(home),
         "SPARK_SCALA_VERSION": "2.13",  # Spark's own start script would look which one it is
         "SPARK_LOCAL_IP": HOST,

@@ -7,7 +7,9 @@ from pathlib import Path
 from adstream.errors import StackError
 from adstream.settings import Settings
 from stack import ports, processes, state
+from stack.environment import named_options, of_a_service
 from stack.java import find_java
+from stack.last_words import last_words as last_words
 from stack.secured import Secured
 from stack.service import Place, Service
 from stack.signals import ending_deferred
@@ -15,7 +17,6 @@ from stack.state import Entry, State
 
 START_SECONDS = 180.0
 POLL_SECONDS = 0.2
-_TELLING = ("Caused by", "ERROR", "FATAL", "Exception", "rror:")
 
 
 class Start:
@@ -64,7 +65,7 @@ class Start:
                 for service in self.missing(services):
                     raise_if_ended()
                     assert parts is not None  # noqa: S101 - for the type checker: something is missing
-                    self._start(service, parts)
+                    self._start(service, parts, raise_if_ended)
                 self._await_health(services, raise_if_ended)
             except BaseException:
                 self._take_back()
@@ -74,7 +75,7 @@ class Start:
         entry = self.state.services.get(service.name)
         return entry is not None and entry.running.process() is not None
 
-    def _start(self, service: Service, parts: Path) -> None:
+    def _start(self, service: Service, parts: Path, raise_if_ended: Callable[[], None]) -> None:
         place = Place(
             java=find_java(self._settings.stack.java_home).executable,
             parts=parts,
@@ -84,8 +85,9 @@ class Start:
             secured=self._secured,
         )
         command = service.prepare(place)
+        raise_if_ended()
         log = self._data / "logs" / f"{service.name}.log"
-        running = processes.start(command, log=log, folder=place.data)
+        running = processes.start(command, log=log, folder=place.data, environment=of_a_service())
         self._started.append(service)
         own = {name: self.state.ports[name] for name in (service.name, *service.inner_ports)}
         self.state.services[service.name] = Entry(running.pid, running.create_time, own, str(log))
@@ -117,7 +119,7 @@ class Start:
         entry = self.state.services[service.name]
         if entry.running.process() is None:
             problem = f"{service.title} ended while starting: {last_words(Path(entry.log))}"
-            raise StackError(problem, f"see {entry.log}")
+            raise StackError(problem, f"see {entry.log}{named_options()}")
         port = entry.ports[service.name]
         if not ports.is_open(port):
             return "its port is closed"
@@ -132,16 +134,3 @@ class Start:
             self.state.services.pop(service.name, None)
             self.state.addresses.pop(service.name, None)
         state.write(self._data, self.state)
-
-
-def last_words(log: Path) -> str:
-    """The line of a log that tells most about an end: the last one that names an error, else the last one."""
-    try:
-        lines = [line.strip() for line in log.read_text(encoding="utf-8", errors="replace").splitlines()]
-    except OSError:
-        return "no log"
-    spoken = [line for line in lines if line and not line.startswith(("at ", "...", "}"))]
-    telling = [
-        line for line in spoken if any(sign in line for sign in ("Caused by", "ERROR", "FATAL", "Exception", "rror:"))
-    ]
-    return (telling or spoken or ["it said nothing"])[-1][:300]

@@ -20,8 +20,10 @@ from typing import IO
 from adstream.errors import AdstreamError, StackError
 from adstream.file_lock import Held, locked
 from adstream.live import Working
+from adstream.python_path import leave_other_pysparks
 from adstream.settings import Settings, StackSettings
 from stack import parts
+from stack.environment import java_environment
 from stack.ivy import pyspark_folder
 from stack.java import Java, find_java
 from stack.parts import Report
@@ -91,8 +93,6 @@ def make(settings: StackSettings, report: Report) -> None:
         folder = home(parts.cache_root(settings), java, pyspark_folder())
         if java_option(settings, java):
             return
-        if ":" in str(folder):
-            raise StackError(f"Java divides the path {folder} at its colon", "set ADSTREAM_STACK_CACHE_DIR to another")
         parts.ensure(settings, report)
         with ending_raises(), locked(parts.cache_root(settings) / "classes.lock"):
             if not java_option(settings, java):
@@ -138,7 +138,7 @@ def _run(command: list[str], work: Path, output: IO[bytes], environment: Mapping
     subprocess.run(
         command,
         cwd=work,
-        env=environment,
+        env=java_environment(environment),
         stdin=subprocess.DEVNULL,
         stdout=output,
         stderr=output,
@@ -180,5 +180,6 @@ def _remove_older(folder: Path) -> None:
 
 
 if __name__ == "__main__":
+    leave_other_pysparks()
     with Working("making Spark's class archive"):
         make(Settings().stack, print)

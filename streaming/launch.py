@@ -11,6 +11,7 @@ from pyspark.sql import SparkSession
 
 from adstream.provision import topic_of
 from adstream.settings import Settings
+from stack import spark_environment
 from streaming import prerequisites
 from streaming.endpoint import served
 from streaming.job import Job
@@ -42,8 +43,11 @@ def launch(
         sinks = job.sinks if options.sinks is None else options.sinks
         lakehouse = any(isinstance(sink, IcebergTable) for sink in sinks)
         with _served(settings, job, options, listener) if serve else nullcontext(listener) as told:
+            where = master or settings.spark.master
+            if unused := spark_environment.worth_telling(where, [checkpoint]):
+                told.notice(f"not used by a job on {where}: {', '.join(unused)}")
             told.notice(f"starting Spark for {job.name}")
-            with spark_session(settings, job.name, master=master, lakehouse=lakehouse) as spark:
+            with spark_session(settings, job.name, master=master, lakehouse=lakehouse, places=[checkpoint]) as spark:
                 ready = replace(options, checkpoint=checkpoint)
                 Runner(spark, settings, job, ready, listener=told, stopping=stopping).run()
 

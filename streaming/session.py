@@ -14,12 +14,15 @@ import psutil
 import pyspark
 from py4j.protocol import Py4JError  # type: ignore[import-untyped]
 from pyspark import SparkContext
-from pyspark.errors import PySparkRuntimeError
+from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
 from adstream.errors import JobFailed
 from adstream.settings import Settings
-from stack import java, parts
+from stack import java, parts, spark_environment
+from stack.environment import named_options
+from stack.executable import first_suitable, temporary
+from stack.last_words import last_words
 from streaming import class_archive, shipping
 from streaming import lakehouse as iceberg
 
@@ -62,6 +65,7 @@ def spark_session(
     *,
     master: str | None = None,
     lakehouse: bool = False,
+    places: Iterable[str] = (),
     java_options: str | None = None,
 ) -> Iterator[SparkSession]:
     """A session as `open_session` makes it; at the end, however that comes, its JVM and workers are gone.
@@ -70,7 +74,9 @@ def spark_session(
     """
     before = set(_children())
     try:
-        session = open_session(settings, name, master=master, lakehouse=lakehouse, java_options=java_options)
+        session = open_session(
+            settings, name, master=master, lakehouse=lakehouse, places=places, java_options=java_options
+        )
         yield session
         session.stop()
     finally:
@@ -107,23 +113,30 @@ def open_session(
     *,
     master: str | None = None,
     lakehouse: bool = False,
+    places: Iterable[str] = (),
     java_options: str | None = None,
 ) -> SparkSession:
     """Start Spark for the job `name`, with the Iceberg catalog of the settings if it is for the `lakehouse`.
 
-    `java_options` are the driver's besides the usual ones; it uses the class archive, where there is one, if none are
-    given. Raises JobFailed when the JVM does not start; its log says why.
+    `places` are paths or URIs that the job uses: with one of them on a Hadoop file system, the environment's
+    configuration for Hadoop counts on a local master, too. `java_options` are the driver's besides the usual ones; it
+    uses the class archive, where there is one, if none are given.
+
+    Raises JobFailed when the JVM does not start, and ConfigError or StackError for what keeps it from starting.
     """
     spark = settings.spark
     log = (settings.data_dir / "logs" / f"{name}.log").absolute()
     log.parent.mkdir(parents=True, exist_ok=True)
     parts.ensure(settings.stack)
     found = java.find_java(settings.stack.java_home)
-    os.environ["JAVA_HOME"] = str(java.spark_home(found, settings.data_dir.absolute() / "java"))
+    cache = parts.cache_root(settings.stack)
+    own = first_suitable(settings.data_dir.absolute() / "java", cache / "java")
     where = master or spark.master
-    alone = where.startswith("local")
+    alone = spark_environment.is_local(where)
+    spark_environment.settle(where, [*places, settings.lakehouse.warehouse, _hadoop_catalog(settings)])
     if alone or "//127.0.0.1:" in where:
         os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"
+    os.environ["JAVA_HOME"] = str(java.spark_home(found, own))
     # The environment may name another Spark, and workers run the system's Python unless told otherwise.
     os.environ["SPARK_HOME"] = str(Path(pyspark.__file__).parent)
     os.environ["PYSPARK_PYTHON"] = str(_LOCAL_WORKERS if alone else spark.executor_python)
@@ -136,7 +149,7 @@ def open_session(
         "spark.jars": ",".join(str(jar) for jar in jars),
         "spark.driver.memory": spark.driver_memory,
         "spark.driver.extraJavaOptions": (
-            f"{_JAVA_OPTIONS} -Dadstream.log={log} {_log_configuration(settings, name)} {java_options}".rstrip()
+            f"{_JAVA_OPTIONS} {_driver_options(settings, name, log)} {java_options}".rstrip()
         ),
         "spark.executor.extraJavaOptions": _JAVA_OPTIONS,
         "spark.ui.enabled": str(spark.ui).lower(),
@@ -163,13 +176,13 @@ def open_session(
     builder = SparkSession.builder.master(where).appName(f"adstream {name}")
     for key, value in options.items():
         builder = builder.config(key, value)
+    before = log.stat().st_size if log.exists() else 0
     try:
         with _jvm_output_to(log), _jvm_deaf_to_termination():
             return builder.getOrCreate()
-    except PySparkRuntimeError as error:
-        raise JobFailed(f"Spark did not start: {error}", f"its log is {log}") from None
-    except Py4JError:  # its JVM may be gone, and with it what went wrong
-        raise JobFailed(f"Spark did not start on {where}", f"{log} says why") from None
+    except (PySparkException, Py4JError, OSError):  # its JVM may be gone, and with it what went wrong
+        remedy = f"see {log}{named_options()}"
+        raise JobFailed(f"Spark did not start on {where}: {last_words(log, before)}", remedy) from None
 
 
 def _local_files(options: Mapping[str, str]) -> dict[str, str]:
@@ -188,11 +201,37 @@ def _local_files(options: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def _log_configuration(settings: Settings, job: str) -> str:
+def _driver_options(settings: Settings, job: str, log: Path) -> str:
+    """Where the driver's JVM writes: its log, and its passing files."""
     level = settings.spark.log_level
-    levels = f"-Dadstream.log.level={level} -Dadstream.kafka.log.level={'ERROR' if level == 'WARN' else level}"
-    form = f"-Dadstream.log.format={settings.log.format} -Dadstream.job={job}"
-    return f"-Dlog4j2.configurationFile={resources.files('streaming') / 'log4j2.properties'} {levels} {form}"
+    properties = {
+        "log4j2.configurationFile": Path(str(resources.files("streaming"))).joinpath("log4j2.properties").as_uri(),
+        "adstream.log": str(log),
+        "adstream.log.pattern": str(log).replace("%", "%%"),
+        "adstream.log.level": level,
+        "adstream.kafka.log.level": "ERROR" if level == "WARN" else level,
+        "adstream.log.format": settings.log.format,
+        "adstream.job": job,
+        "java.io.tmpdir": str(_scratch(settings)),
+    }
+    return " ".join(_quoted(f"-D{name}={value}") for name, value in properties.items())
+
+
+def _scratch(settings: Settings) -> Path:
+    """Where Java unpacks native libraries. Spark divides the name of this folder at commas."""
+    folders = (temporary(), settings.data_dir.absolute() / "tmp", parts.cache_root(settings.stack) / "tmp")
+    return first_suitable(*(folder for folder in folders if "," not in str(folder)))
+
+
+def _quoted(option: str) -> str:
+    """One option on the line that Spark divides at spaces."""
+    return '"' + option.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _hadoop_catalog(settings: Settings) -> str:
+    """The address of a catalog that Hadoop's configuration may say more about."""
+    catalog = settings.lakehouse
+    return catalog.uri or "hive://" if catalog.type == "hive" else ""
 
 
 @contextlib.contextmanager
@@ -216,13 +255,19 @@ def _jvm_deaf_to_termination() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _jvm_output_to(log: Path) -> Iterator[None]:
-    """Let a JVM started meanwhile inherit the log as its standard error: it prints before it reads its settings."""
+    """Let a JVM started meanwhile inherit the log as its output: it prints before it reads its settings.
+
+    What keeps Java itself from starting goes to standard output.
+    """
+    sys.stdout.flush()
     sys.stderr.flush()
-    kept = os.dup(2)
+    kept = [(descriptor, os.dup(descriptor)) for descriptor in (1, 2)]
     try:
         with log.open("ab") as file:
-            os.dup2(file.fileno(), 2)
+            for descriptor, _ in kept:
+                os.dup2(file.fileno(), descriptor)
         yield
     finally:
-        os.dup2(kept, 2)
-        os.close(kept)
+        for descriptor, copy in kept:
+            os.dup2(copy, descriptor)
+            os.close(copy)

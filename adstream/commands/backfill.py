@@ -68,12 +68,14 @@ def backfill(
     request = Request(first, last, late, None if archive is None else absolute(archive))
     out = Terminal()
     out.print(f"starting Spark for the backfill of {job}")
-    with spark_session(settings, f"backfill-{job}") as spark:
+    with spark_session(settings, f"backfill-{job}", places=[where, request.archive or ""]) as spark:
         with Working("comparing") as working:
             listener = Listener(out.print, lambda done, count: working("comparing", done, count))
             recount = Recount(spark, settings, find(job), where, request, now=now, listener=listener)
             found = recount.compare()
         _report(found, out)
+        if correct and found.differing:
+            out.print(f"to be written into keyspace {settings.cassandra.keyspace} in {settings.cassandra.where}")
         if correct and found.differing and not yes:
             ask("Correct these windows?", _LOOK_FIRST)
         with Working("correcting"):
@@ -98,8 +100,9 @@ def archive(
     require_topic(settings, topic)
     out = Terminal()
     out.print(f"starting Spark for the archive of {topic}")
-    with spark_session(settings, f"archive-{topic}") as spark, Working(f"archiving {topic}"):
-        done = Archive(spark, absolute(folder)).extend(settings, topic, out.print)
+    place = absolute(folder)
+    with spark_session(settings, f"archive-{topic}", places=[place]) as spark, Working(f"archiving {topic}"):
+        done = Archive(spark, place).extend(settings, topic, out.print)
     out.print(f"{done.written:,} messages added to {folder}, which holds {done.before + done.written:,} now")
 
 

@@ -6,12 +6,13 @@ from typing import Annotated
 import typer
 
 from adstream.settings import Settings
+from adstream.shown import say
 
 
 def cql(
     statement: Annotated[str | None, typer.Argument(help="CQL to run; without it the shell opens.")] = None,
 ) -> None:
-    """Run CQL through cqlsh on the right host, port and keyspace, or open its shell.
+    """Run CQL through cqlsh on the right host, port and keyspace, or open its shell. Times are UTC.
 
     Example: `adstream cql "SELECT * FROM ad_metrics LIMIT 10"`
     """
@@ -19,6 +20,8 @@ def cql(
 
     settings = Settings().cassandra
     if statement is None:
+        say(f"{settings.where}; times are UTC unless your cqlshrc has another timezone")
         raise typer.Exit(cqlsh.interactive(settings))
     sys.stdout.write(cqlsh.query(settings, statement, color=sys.stdout.isatty()))
     sys.stdout.flush()
+    say("times are UTC", err=True)

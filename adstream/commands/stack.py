@@ -160,14 +160,15 @@ def doctor(data_dir: DataDir = None, secured: IsSecured = False, as_json: AsJson
 
 
 def _settings(data_dir: Path | None, *, secured: bool) -> "Settings":
+    from adstream.own_stack import SECURED
     from adstream.settings import ENV_FILE_OPTION, Settings
-    from stack.secured import ADMIN, FOLDER, Secured, is_secured
+    from stack.secured import ADMIN, Secured, is_secured
 
     settings = Settings()
     if data_dir is not None:
         settings.data_dir = data_dir
     if secured and not is_secured(settings.data_dir):
-        settings.data_dir = (settings.data_dir / FOLDER).absolute()
+        settings.data_dir = (settings.data_dir / SECURED).absolute()
         admin = Secured(settings.data_dir).env_file(ADMIN)
         if admin.exists():
             os.environ[ENV_FILE_OPTION] = str(admin)
@@ -193,18 +194,19 @@ def _as_dict(one: "Status") -> dict[str, object]:
 def _show(found: "list[Status]") -> None:
     from rich.table import Table
 
-    from adstream.terminal import Terminal, plain
+    from adstream.terminal import Terminal, plain, print_whole
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in ("service", "address", "pid", "health", "memory", "log"):
-        table.add_column(column, overflow="fold")
+        table.add_column(column, no_wrap=True)
     for one in found:
         health = plain("ok", "green") if one.problem is None else plain(one.problem, "red")
         memory = f"{one.memory / 1024**2:.0f} MB" if one.memory else "-"
         table.add_row(
             plain(one.name), plain(one.address or "-"), str(one.pid or "-"), health, memory, plain(_short(one.log))
         )
-    Terminal(soft_wrap=False).print(table)
+    # A path in pieces could not be copied: a line that is longer than the terminal goes on below.
+    print_whole(Terminal(), table)
 
 
 def _short(path: Path) -> str:

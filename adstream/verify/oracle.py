@@ -162,8 +162,9 @@ class Oracle:
         pq.write_table(table([], GAPS), folder / GAPS_FOLDER / "none.parquet")
         self.db = duckdb.connect(str(folder / "oracle.duckdb"))
         self.db.execute(f"SET memory_limit = '{_MEMORY}'; SET preserve_insertion_order = false")
-        self.db.execute(f"SET temp_directory = '{folder}'; SET enable_progress_bar = false")
-        for name, files in (("raw", folder), ("gaps", folder / GAPS_FOLDER)):
+        quoted = str(folder).replace("'", "''")
+        self.db.execute(f"SET temp_directory = '{quoted}'; SET enable_progress_bar = false")
+        for name, files in (("raw", quoted), ("gaps", f"{quoted}/{GAPS_FOLDER}")):
             self.db.execute(f"CREATE VIEW {name} AS SELECT * FROM read_parquet('{files}/*.parquet')")  # noqa: S608
         self.db.execute(_TABLES + backfilled.TABLES)
 

@@ -101,13 +101,13 @@ def test_an_up_that_failed_leaves_the_own_stack_or_nothing(data: Path, monkeypat
         with pytest.raises(StackError, match="is taken"):
             local.up(Settings())
     services = [
-        *[("Kafka", "KAFKA_BOOTSTRAP_SERVERS")] * 3,
-        *[("the schema registry", "REGISTRY_URL")] * 3,
-        *[("Cassandra", "CASSANDRA_HOSTS")] * 2,
+        *[("Kafka broker", "KAFKA_BOOTSTRAP_SERVERS")] * 3,
+        *[("schema registry", "REGISTRY_URL")] * 3,
+        *[("Cassandra node", "CASSANDRA_HOSTS")] * 2,
     ]
     assert refuse_all() == [
-        f"{title} of the stack in {data} does not run; "
-        f"start it with `adstream up`, or set ADSTREAM_{option} to use another one"
+        f"no {title} answers: that of the stack in {data} does not run; "
+        f"start one with `adstream up`, or set ADSTREAM_{option} to use another one"
         for title, option in services
     ]
 
@@ -123,8 +123,21 @@ def test_a_service_whose_process_is_gone_is_not_looked_for_at_its_port(data: Pat
     assert len(refuse_all()) == 8
     state.write(data, running("registry"))
     client_config(Settings().kafka)
-    with pytest.raises(ServiceUnavailable, match="the schema registry of the stack in"):
+    with pytest.raises(
+        ServiceUnavailable,
+        match=r"no schema registry answers at http://127.0.0.1:20002/apis/ccompat/v7: that of the stack in",
+    ):
         RegistryClient(Settings().registry).latest("x")
+
+
+def test_the_place_where_it_ran_last_is_told(data: Path) -> None:
+    state.write(data, State(ports={"kafka": 20001, "registry": 20002, "cassandra": 20003}))
+    lines = refuse_all()
+    assert [line.partition(": ")[0] for line in (lines[0], lines[3], lines[-1])] == [
+        "no Kafka broker answers at 127.0.0.1:20001",
+        "no schema registry answers at 127.0.0.1:20002",
+        "no Cassandra node answers at 127.0.0.1:20003",
+    ]
 
 
 def test_a_file_that_cannot_be_read_is_no_leave_to_use_the_defaults(data: Path) -> None:
@@ -175,12 +188,12 @@ def test_each_command_is_one_line_and_reaches_nobody(data: Path, command: tuple[
     state.write(data, State())
     problem, _, remedy = one_line(adstream(*command)).partition("; ")
     assert f"of the stack in {data} does not run" in problem
-    assert remedy.startswith("start it with `adstream up`, or set ADSTREAM_")
+    assert remedy.startswith("start one with `adstream up`, or set ADSTREAM_")
 
 
 def test_what_needs_no_service_works_without(data: Path) -> None:
     state.write(data, State())
-    for command in (("jobs",), ("explain", "ad-metrics"), ("schema", "check", "--offline"), ("status", "--json")):
+    for command in (("explain", "ad-metrics"), ("status", "--json")):
         done = adstream(*command)
         assert done.returncode == (1 if command[0] == "status" else 0), done.stderr
         assert done.stderr == ""

@@ -1,0 +1,27 @@
+"""PYTHONPATH, where it holds another PySpark: Python would import it before the one of the requirements."""
+
+import os
+import sys
+from importlib.machinery import PathFinder
+
+_SPARKS_OWN = ("pyspark", "py4j")
+
+
+def leave_other_pysparks() -> list[str]:
+    """Take the folders and archives that bring another PySpark or Py4J off Python's path; returns them.
+
+    As `PYTHONPATH=$SPARK_HOME/python` of an installed Spark. This process and all that it starts use the PySpark of the
+    requirements. Where there is none, nothing is changed.
+    """
+    named = [entry for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry]
+    others = [entry for entry in named if any(_has(package, entry) for package in _SPARKS_OWN)]
+    rest = [entry for entry in sys.path if entry not in others and os.path.abspath(entry) not in others]  # noqa: PTH100
+    if not others or PathFinder.find_spec("pyspark", rest) is None:
+        return []
+    sys.path[:] = rest
+    os.environ["PYTHONPATH"] = os.pathsep.join(entry for entry in named if entry not in others)
+    return others
+
+
+def _has(package: str, entry: str) -> bool:
+    return PathFinder.find_spec(package, [entry]) is not None

@@ -1,0 +1,27 @@
+"""What the log of a process that ended says about it."""
+
+from pathlib import Path
+
+_TELLING = ("Caused by", "ERROR", "FATAL", "Exception", "rror:", "Unrecognized")
+# A trace's further lines, and what Java says of the variables that it reads.
+_MEANINGLESS = ("at ", "...", "}", "Picked up ", "NOTE: Picked up ")
+
+
+def last_words(log: Path, start: int = 0) -> str:
+    """The line of a log that tells most about an end: the last one that names an error, else the last one.
+
+    `start` is the byte from which on the log is of interest.
+    """
+    try:
+        with log.open("rb") as file:
+            file.seek(start)
+            return telling_line(file.read().decode(errors="replace").splitlines())
+    except OSError:
+        return "no log"
+
+
+def telling_line(lines: list[str]) -> str:
+    """The same of lines that are at hand."""
+    spoken = [line for line in map(str.strip, lines) if line and not line.startswith(_MEANINGLESS)]
+    telling = [line for line in spoken if any(sign in line for sign in _TELLING)]
+    return (telling or spoken or ["it said nothing"])[-1][:300]

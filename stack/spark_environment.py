@@ -1,0 +1,72 @@
+"""The environment of a Spark driver: a local job sees nothing of another Spark or Hadoop on this machine."""
+
+import os
+from collections.abc import Iterable
+
+from adstream.errors import ConfigError
+from stack.environment import java_environment
+
+# What they configure is on a cluster's machines, or in another installation's files. A local job has its settings.
+_OF_ANOTHER = ("SPARK_", "PYSPARK_", "HADOOP_", "YARN_", "HIVE_")
+# Where the job's own temporary files go, and who it is on a Hadoop file system.
+_KEPT = {"SPARK_LOCAL_DIRS", "HADOOP_USER_NAME"}
+# How to reach Hadoop's file systems and Hive's catalog.
+_HADOOP = ("HADOOP_", "YARN_", "HIVE_", "SPARK_CONF_DIR")
+# They would have PySpark join a JVM or a server that runs already.
+_JOINING = {
+    "PYSPARK_GATEWAY_PORT",
+    "PYSPARK_GATEWAY_SECRET",
+    "SPARK_API_MODE",
+    "SPARK_CONNECT_MODE",
+    "SPARK_CONNECT_MODE_ENABLED",
+    "SPARK_ENV_LOADED",
+    "SPARK_LOCAL_REMOTE",
+    "SPARK_REMOTE",
+}
+# Ours to set, whatever they were.
+_OURS = {"SPARK_HOME", "SPARK_LOCAL_IP", "PYSPARK_PYTHON", "PYSPARK_DRIVER_PYTHON", "PYSPARK_DRIVER_PYTHONPATH"}
+
+
+def is_local(master: str) -> bool:
+    """Whether the driver is the whole of Spark."""
+    return master.startswith("local")
+
+
+def is_remote(place: str) -> bool:
+    """Whether a path is on another file system than this machine's."""
+    return "://" in place and not place.startswith("file:")
+
+
+def left_out(master: str, places: Iterable[str]) -> list[str]:
+    """The variables that a driver does not get. One on a cluster gets all that says where and how the cluster is.
+
+    `places` are what the job reads and writes: for one on Hadoop's file systems their configuration stays.
+    """
+    if not is_local(master):
+        return sorted(_JOINING & os.environ.keys())
+    hadoop = _HADOOP if any(map(is_remote, places)) else ()
+    of_another = {name for name in os.environ if name.startswith(_OF_ANOTHER)}
+    return sorted(name for name in of_another - _KEPT if not name.startswith(hadoop))
+
+
+def worth_telling(master: str, places: Iterable[str]) -> list[str]:
+    """Those of them by which a user may have meant something."""
+    return [name for name in left_out(master, places) if name not in _OURS]
+
+
+def settle(master: str, places: Iterable[str]) -> None:
+    """Make this process's environment that of a driver. Raises ConfigError for a folder that cannot be used."""
+    for folder in filter(None, os.environ.get("SPARK_LOCAL_DIRS", "").split(",")):
+        try:
+            os.makedirs(folder, exist_ok=True)  # noqa: PTH103 - as Spark does
+            usable = os.access(folder, os.W_OK | os.X_OK)
+        except OSError:
+            usable = False
+        if not usable:
+            raise ConfigError(f"SPARK_LOCAL_DIRS names {folder}, which cannot be written", "correct or unset it")
+    for name in left_out(master, places):
+        del os.environ[name]
+    settled = java_environment(os.environ)
+    for name in os.environ.keys() - settled.keys():
+        del os.environ[name]
+    os.environ.update(settled)
