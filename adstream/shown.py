@@ -2,24 +2,38 @@ r"""Values from outside as text to look at: one function for every command, page
 
 A key, a header or an error text of a service may hold anything: a new line, which forges one of ours, an escape
 sequence, which a terminal obeys, or a character without width, which makes two ids look the same. `shown` writes such
-characters as JSON and Python do, `\n` or `\u001b`. Everything else stays as it is, and text that was shown already
-does, too: whoever is not sure shows it again. Only `--json` is exact.
+characters as JSON and Python do, `\n` or `\u001b`. An accent stays on its letter, and is written out without one.
+Everything else stays as it is, and text that was shown already does, too: whoever is not sure shows it again. Only
+`--json` is exact.
 """
 
 import re
 import sys
 
+from rich.cells import get_character_cell_size
+
 # Python calls them printable, and they draw nothing: joiners, fillers, selectors of variants, an empty braille cell.
 _BLANK = "\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef"
 _BLANKS = re.compile(f"[{_BLANK}]")
 _SHORT = {"\n": r"\n", "\t": r"\t", "\r": r"\r", "\b": r"\b", "\f": r"\f"}
+# Of accents and other signs that are drawn onto the one before.
+_MOST_MARKS = 4
 
 
 def shown(text: str) -> str:
     """The text on one line, without a character that steers what it is shown in, or that nobody sees."""
     if text.isascii() and text.isprintable():
         return text
-    return "".join(map(_visible, text))
+    made, marks = [], _MOST_MARKS  # there is nothing yet that a mark could be on
+    for char in text:
+        seen = char.isprintable() and not _BLANKS.match(char)
+        if seen and get_character_cell_size(char) == 0:
+            marks += 1
+            seen = marks <= _MOST_MARKS
+        else:
+            marks = 0 if seen and char != " " else _MOST_MARKS
+        made.append(char if seen else _written_out(char))
+    return "".join(made)
 
 
 def shown_lines(text: str) -> str:
@@ -34,8 +48,6 @@ def say(line: str, *, err: bool = False) -> None:
     stream.flush()
 
 
-def _visible(char: str) -> str:
-    if char.isprintable() and not _BLANKS.match(char):
-        return char
+def _written_out(char: str) -> str:
     code = ord(char)
     return _SHORT.get(char) or (f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}")

@@ -14,7 +14,7 @@ from adstream.shown import shown, shown_lines
 _WIDEST = 4_096
 # A column of text is folded to no less, as long as the figures beside it fit.
 _NARROWEST = 12
-# Between two columns, with a line.
+# Between two columns, with a line; one more line begins the table.
 _GAP = 3
 
 
@@ -39,7 +39,7 @@ def print_whole(out: Console, table: Table) -> None:
     Figures are the columns that are not wrapped.
     """
     unlimited = out.options.update(width=_WIDEST)
-    needed = 0
+    needed = 1
     for column in table.columns:
         cells = [column.header, *column.cells]
         longest = max(Measurement.get(out, unlimited, cell).maximum for cell in cells)

@@ -1,0 +1,48 @@
+"""Texts that a view may take for something else: markup, short codes, links, and signs that steer or that nobody sees.
+
+A view must show each as text. They are made from one seed, which a test prints.
+"""
+
+from random import Random
+
+# What the libraries of our views would read as more than text.
+MARKUP = (
+    "[/x]", "[bold]ad[/bold]", "[red]", "[link=https://example.org]ad[/link]", "[", "]", "\\[b]", "[@click=f()]",
+    ":smile:", ":+1:", ":100:", ":material/home:", ":streamlit:", ":red[ad]", ":blue-background[ad]",
+    ":color[ad]{foreground=red}", "**ad**", "_ad_", "`ad`", "``ad`", "# ad", "1. ad", "- ad", "> ad", "| a | b |",
+    "~~ad~~", "$x^2$", "$$x$$", "<b>ad</b>", "<!-- ad -->", "&amp;", "![ad](https://example.org/ad.png)",
+    "[ad](https://example.org)", "<https://example.org>", "https://example.org/ad", "www.example.org",
+    "ad@example.org", "a -> b", "--", "->", ">=", "~=", "%s", "{0}", "{ad}", "$HOME", "''", '"', "'", "\\", "\\u001b",
+    "ad;#quot;", '"]', "end", 'a",b', "a\\nb",
+)  # fmt: skip
+# What steers a terminal, a line or a layout, and what draws nothing.
+SIGNS = (
+    "\x00", "\x07", "\b", "\t", "\n", "\r", "\r\n", "\x0b", "\x0c", "\x1b", "\x1b[31m", "\x1b[2J", "\x1b[1A",
+    "\x1b]0;ad\x07", "\x1b]8;;https://example.org\x1b\\", "\x1c", "\x1f", "\x7f", "\x80", "\x85", "\x9b31m",
+    "\x9d0;ad\x9c", "\xa0", "\xad", "\u034f", "\u061c", "\u115f", "\u1160", "\u180e", "\u2000", "\u200b", "\u200c",
+    "\u200d", "\u200e", "\u200f", "\u2028", "\u2029", "\u202a", "\u202b", "\u202c", "\u202d", "\u202e", "\u202f",
+    "\u205f", "\u2060", "\u2066", "\u2067", "\u2068", "\u2069", "\u206a", "\u2800", "\u3000", "\u3164", "\ufe0f",
+    "\ufeff", "\uffa0", "\ufff9", "\uffff", "\ue000", "\ud800", "\U0001d173", "\U000e0001", "\U000e0041",
+    "\U000e0100", "\U0010ffff",
+)  # fmt: skip
+WIDE = ("广告", "広告", "👩‍👩‍👧", "🇨🇭", "é", "e\u0301", "שלום", "مرحبا", "x" * 70)
+
+
+def hostile(seed: int, count: int = 40) -> list[str]:
+    """`count` different texts of up to a hundred and some characters, none of them empty."""
+    rng = Random(seed)
+    found: dict[str, None] = {}
+    while len(found) < count:
+        pieces = [_piece(rng) for _ in range(rng.choice([1, 1, 2, 3]))]
+        found["".join(pieces)] = None
+    return list(found)
+
+
+def _piece(rng: Random) -> str:
+    kind = rng.random()
+    if kind < 0.2:
+        plane = rng.choice([0, 0, 0, 1, 2, 14, 16]) << 16
+        return chr(plane + rng.randrange(2**16))
+    if kind < 0.3:
+        return chr(rng.randrange(0x100))
+    return rng.choice(rng.choice([MARKUP, MARKUP, SIGNS, WIDE, ("ad", "ad ", " ad", "广")]))
