@@ -29,7 +29,8 @@ from streaming import lakehouse as iceberg
 # It logs an exception in foreachBatch with its trace; the runner reports it in one line.
 logging.getLogger("py4j").setLevel(logging.CRITICAL)
 
-# A message may claim a string of 2 GB; without a limit Avro allocates it and the JVM dies, again after each restart.
+# Without limits Avro takes what a message says of its own lengths for true: that has ended JVMs elsewhere, again after
+# each restart.
 _AVRO_LIMIT = 1_048_576
 _AVRO_LIMITS = " ".join(
     f"-Dorg.apache.avro.limits.{what}={_AVRO_LIMIT}"

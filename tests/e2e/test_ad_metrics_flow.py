@@ -1,27 +1,40 @@
 """The whole flow on real services: producer, Kafka, Spark, Cassandra, compared cell by cell with the oracle."""
 
 import json
+import random
 import re
 import signal
+import time
 import urllib.request
 from collections import Counter
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from confluent_kafka import Producer
 from prometheus_client.parser import text_string_to_metric_families
 from pyspark.sql import SparkSession
 
+from adstream import contracts
 from adstream.cassandra import connect
 from adstream.errors import CheckpointError, MigrationError
+from adstream.registry import RegistryClient
 from adstream.running import running_jobs
+from adstream.shown import shown
 from producer.broken import KINDS
+from producer.encoding import Encoder
 from streaming.jobs import find
 from tests.e2e.commands import MIX, adstream, limit_messages, one_line, started
 from tests.e2e.pipeline import Pipeline
 from tests.e2e.running_job import running_job
+from tests.property.hostile import harmless, hostile, shows
 
 SECONDS = 180
+# Markup, short codes, escape sequences, signs that nobody sees, wide and joined ones.
+HOSTILE = (
+    "[/x]", "[bold]ad[/bold] :smile:", "\x1b[31mred\x1b[0m", "\x1b]8;;https://example.org\x07ad\x1b]8;;\x07", "a\nb\r\tc\bd",
+    "\u202eda\u200b\u2028x\U000e0041", "\x9b2J\x00\x7f", "广告👩‍👩‍👧e\u0301",
+)  # fmt: skip
 DEAD = "adstream_dead_letters_total reason="
 REASONS = {
     "empty", "short", "wrong_magic_byte", "unknown_schema_id", "undecodable", "trailing_bytes", "ad_id_empty",
@@ -205,3 +218,55 @@ def test_latest_takes_only_what_comes_after(pipeline: Pipeline) -> None:
     with connect(settings, keyspace=settings.keyspace) as session:
         rows = session.execute("SELECT total_views FROM ad_metrics")
         assert 0 < len(list(rows)) <= 50
+
+
+def send_hostile(pipeline: Pipeline, texts: list[str]) -> None:
+    """An event of each ad that counts, and one that is a dead letter; key, header and event id are hostile, too."""
+    topic, now = pipeline.settings.topic.ads, int(time.time() * 1_000)
+    encode = Encoder(RegistryClient(pipeline.settings.registry).latest(f"{topic}-value"), contracts.latest("ads_data"))
+    producer = Producer({"bootstrap.servers": pipeline.settings.kafka.bootstrap_servers})
+    for text in texts:
+        for clicks in (1, -1):
+            event = {"ad_id": text, "timestamp": now, "clicks": clicks, "views": 4, "cost": 0.5, "event_id": None}
+            producer.produce(topic, encode(event), text.encode(), headers=[("origin", text.encode())])
+    assert producer.flush(30) == 0
+
+
+def test_ads_with_hostile_names_are_text_in_every_command(pipeline: Pipeline) -> None:
+    seed = random.randrange(2**32)
+    print(f"seed {seed}")
+    drawn = [text for text in hostile(seed, 100) if text.isprintable() and text not in HOSTILE][:2]
+    texts = [*HOSTILE, *drawn]
+    send_hostile(pipeline, texts)
+    shows(pipeline.stream_once("--console"), texts)
+    pipeline.stream_once()
+    assert pipeline.verified().fates == {"counted": len(texts), "duplicate": 0, "late": 0, "dead": len(texts)}
+    [place, *_] = [json.loads(line)["place"] for line in said("dead-letters", "list", "--json").splitlines()]
+    named = json.loads(said("dead-letters", "list", "--json").splitlines()[0])
+    assert named["reason"] == "clicks_negative"
+    shows(said("show", "ad-metrics", "--limit", "100"), texts)
+    shows(said("sql", "ad-metrics", "select ad_id, total_clicks from ad_metrics"), texts)
+    shows(said("cql", "SELECT * FROM ad_metrics"), [text for text in texts if text.isprintable()])
+    topic = pipeline.settings.topic.ads
+    lines = said("consume", topic, "--to-end")
+    harmless(lines)
+    assert all(f"key={shown(text)} " in lines for text in texts)
+    exact = [json.loads(line)["value"]["ad_id"] for line in said("consume", topic, "--to-end", "--json").splitlines()]
+    assert Counter(exact) == dict.fromkeys(texts, 2)
+    harmless(said("dead-letters", "list"))
+    harmless(said("verify", "ad-metrics", "--checkpoint", str(pipeline.checkpoint)))
+    page = said("dead-letters", "explain", place)
+    harmless(page)
+    assert any(f" origin = {shown(text)[:100]}" in page for text in texts)
+    log = (pipeline.settings.data_dir / "logs" / "ad-metrics.log").read_text(encoding="utf-8")
+    assert "\x1b" not in log
+    missing = one_line(adstream("show", "ad-metrics", "--ad=[/x]\x1b[2J\u202e:smile:"))
+    assert missing.startswith(r"error: nothing is stored for ad [/x]\u001b[2J\u202e:smile:; ")
+
+
+def said(*arguments: str) -> str:
+    done = adstream(*arguments)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    harmless(done.stderr)
+    return done.stdout

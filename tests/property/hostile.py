@@ -3,7 +3,10 @@
 A view must show each as text. They are made from one seed, which a test prints.
 """
 
+import unicodedata
 from random import Random
+
+from adstream.shown import shown
 
 # What the libraries of our views would read as more than text.
 MARKUP = (
@@ -46,3 +49,18 @@ def _piece(rng: Random) -> str:
     if kind < 0.3:
         return chr(rng.randrange(0x100))
     return rng.choice(rng.choice([MARKUP, MARKUP, SIGNS, WIDE, ("ad", "ad ", " ad", "广")]))
+
+
+def harmless(output: str) -> None:
+    """Lines of signs that can be seen, and nothing else."""
+    for line in output.splitlines(keepends=True):
+        line = line.removesuffix("\n")
+        assert line.isprintable(), ascii(line)
+        assert not [char for char in line if unicodedata.name(char, "").endswith(("FILLER", "JOINER"))], ascii(line)
+
+
+def shows(output: str, values: list[str]) -> None:
+    """All of them are there, as they are shown everywhere, and nothing steers whoever reads it."""
+    harmless(output)
+    for value in values:
+        assert shown(value).strip() in output, (ascii(value), output)

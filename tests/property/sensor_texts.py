@@ -31,9 +31,9 @@ NUMBERS = (
     "1.5f", '"warm"',
 )  # fmt: skip
 REST = (
-    ', "more": [1, {"a": null}]', ', "more": ' + "[" * 900 + "]" * 900, ', "more": ' + "[" * 1_200 + "]" * 1_200,
-    ', "more": ' + "[" * 100_000, ', "more": {"a":' * 500 + "1" + "}" * 500, ', "more": "' + "y" * 1_200_000 + '"',
-    ', "more": ' + "1" * 5_000, ', "more": "\\x"', ', "more": "a\nb"', ', "more": "\\u12"',
+    ', "more": [1, {"a": null}]', ', "more": ' + "[" * 900 + "]" * 900, ', "more": ' + "[" * DEEPEST + "]" * DEEPEST,
+    ', "more": ' + "[" * DEEPEST, ', "more": {"a":' * 500 + "1" + "}" * 500, ', "more": "' + "y" * (2**20 + 1) + '"',
+    ', "more": ' + "1" * (LONGEST_NUMBER + 1), ', "more": "\\x"', ', "more": "a\nb"', ', "more": "\\u12"',
     ', "more": "\\udead"', ",", ",,",
     ', "more"', ', "more":', ", more: 1", ", 'more': 1", ', "more": \'a\'', ', /* more */ "more": 1', ', "more": nan',
 )  # fmt: skip

@@ -5,7 +5,6 @@ import json
 import os
 import re
 import sys
-import unicodedata
 from collections.abc import Callable
 from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
@@ -59,7 +58,7 @@ from streaming.monitor import Monitor
 from streaming.progress import BatchReport
 from streaming.runner import _FINAL
 from streaming.sinks import console as console_sink
-from tests.property.hostile import MARKUP, SIGNS, hostile
+from tests.property.hostile import MARKUP, SIGNS, harmless, hostile, shows
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 TEN = datetime(2026, 3, 1, 10, 0)  # noqa: DTZ001 - as Cassandra's driver gives times
@@ -81,21 +80,6 @@ several = settings(
 def texts(seed: int) -> list[str]:
     print(f"seed {seed}")
     return hostile(seed)
-
-
-def harmless(output: str) -> None:
-    """Lines of signs that can be seen, and nothing else."""
-    for line in output.splitlines(keepends=True):
-        line = line.removesuffix("\n")
-        assert line.isprintable(), ascii(line)
-        assert not [char for char in line if unicodedata.name(char, "").endswith(("FILLER", "JOINER"))], ascii(line)
-
-
-def shows(output: str, values: list[str]) -> None:
-    """All of them are there, as they are shown everywhere, and nothing steers whoever reads it."""
-    harmless(output)
-    for value in values:
-        assert shown(value).strip() in output, (ascii(value), output)
 
 
 def said(*arguments: str, code: int = 0) -> str:
