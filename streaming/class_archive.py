@@ -73,7 +73,7 @@ def _own(java: Java) -> Path:
 def java_option(settings: StackSettings, java: Java) -> str:
     """What a driver's JVM needs on its command line to use the archive; empty where there is none.
 
-    Java passes over an archive that does not suit it, and says nothing; one that was cut short would crash it.
+    Java passes over an archive that does not suit it, and says nothing; it takes one for whole.
     """
     folder = home(parts.cache_root(settings), java, pyspark_folder())
     try:

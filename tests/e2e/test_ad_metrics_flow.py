@@ -32,8 +32,8 @@ from tests.property.hostile import harmless, hostile, shows
 SECONDS = 180
 # Markup, short codes, escape sequences, signs that nobody sees, wide and joined ones.
 HOSTILE = (
-    "[/x]", "[bold]ad[/bold] :smile:", "\x1b[31mred\x1b[0m", "\x1b]8;;https://example.org\x07ad\x1b]8;;\x07", "a\nb\r\tc\bd",
-    "\u202eda\u200b\u2028x\U000e0041", "\x9b2J\x00\x7f", "广告👩‍👩‍👧e\u0301",
+    "[/x]", "[bold]ad[/bold] :smile:", "\x1b[31mred\x1b[0m", "\x1b]8;;https://example.org\x07ad\x1b]8;;\x07",
+    "a\nb\r\tc\bd", "\u202eda\u200b\u2028x\U000e0041", "\x9b2J\x00\x7f", "广告👩‍👩‍👧e\u0301",
 )  # fmt: skip
 DEAD = "adstream_dead_letters_total reason="
 REASONS = {

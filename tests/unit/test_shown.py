@@ -1,0 +1,43 @@
+"""What is printed goes through one function: no command, job or service prints by another way."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PACKAGES = ("adstream", "consumer", "producer", "stack", "streaming")
+# The two files that print, and the tools for developers, which print names of files.
+PRINTERS = {"adstream/shown.py", "adstream/terminal.py", "stack/parts_list.py", "stack/bill_of_materials.py"}
+# Strict JSON of ASCII, made by these files themselves; a version number; rows for nobody.
+EXACT = {"adstream/commands/documents.py", "adstream/cli.py", "streaming/class_training.py"}
+
+
+def printing(tree: ast.AST) -> Iterator[str]:
+    """Calls that print a string, or that let Rich read markup or short codes in it."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Call(func=ast.Name(id="print" | "Console" | "escape" as name)):
+                yield name
+            case ast.Call(func=ast.Attribute(value=ast.Name(id="typer"), attr="echo" | "secho" as name)):
+                yield name
+            case ast.Call(func=ast.Attribute(value=ast.Name(id="Text"), attr="from_markup" as name)):
+                yield name
+            case ast.keyword(arg="markup" | "emoji" as name, value=ast.Constant(value=True)):
+                yield name
+
+
+FILES = sorted(str(file.relative_to(ROOT)) for package in PACKAGES for file in (ROOT / package).rglob("*.py"))
+
+
+@pytest.mark.parametrize("file", [file for file in FILES if file not in PRINTERS | EXACT])
+def test_a_file_prints_by_the_function_that_shows_values_as_text(file: str) -> None:
+    assert list(printing(ast.parse((ROOT / file).read_text(encoding="utf-8")))) == []
+
+
+@pytest.mark.parametrize(
+    "source", ["print(x)", "typer.echo(x)", "Console().print(x)", "Text.from_markup(x)", "out.print(x, markup=True)"]
+)
+def test_another_way_would_be_noticed(source: str) -> None:
+    assert list(printing(ast.parse(source)))
