@@ -110,9 +110,9 @@ class Metrics:
     def partitions(self, at: Mapping[str, Mapping[str, int]]) -> None:
         """Where the job is in each partition (streaming.progress.partitions)."""
         for partition, offsets in at.items():
-            self._lag.labels(self._job, partition).set(offsets["lag"])
-            self._held_back.labels(self._job, partition).set(offsets.get("held_back", 0))
-            self._held_seconds.labels(self._job, partition)  # 0 until an open transaction is seen
+            self._lag.labels(self._job, shown(partition)).set(offsets["lag"])
+            self._held_back.labels(self._job, shown(partition)).set(offsets.get("held_back", 0))
+            self._held_seconds.labels(self._job, shown(partition))  # 0 until an open transaction is seen
 
     def held_back(self, at: Mapping[int, Held]) -> None:
         """What open transactions hold back."""
