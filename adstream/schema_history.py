@@ -6,6 +6,7 @@ without an error and a thousand times too large), and versions that are missing 
 """
 
 import json
+import warnings
 from typing import Any
 
 import avro.errors
@@ -46,7 +47,7 @@ def problems(history: list[Contract]) -> list[str]:
 
 def incompatibilities(reader: str, writer: str) -> list[str]:
     """Why data of the schema `writer` cannot be read with `reader`, both valid Avro JSON."""
-    new, old = avro.schema.parse(reader), avro.schema.parse(writer)
+    new, old = _parsed(reader), _parsed(writer)
     checker = ReaderWriterCompatibilityChecker()  # type: ignore[no-untyped-call]
     result = checker.get_compatibility(new, old)
     if result.compatibility is SchemaCompatibilityType.compatible:
@@ -57,12 +58,26 @@ def incompatibilities(reader: str, writer: str) -> list[str]:
     return [f"{says.format(', '.join(sorted(result.messages)))} (at {', '.join(sorted(result.locations))})"]
 
 
+def _parsed(text: str) -> avro.schema.Schema:
+    """Avro's parser warns of each annotation that it ignores, as the specification wants."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", avro.errors.IgnoredLogicalType)
+        return avro.schema.parse(text)
+
+
 def _invalid(contract: Contract) -> str | None:
     """fastavro besides Avro's own parser: it also compares a default with its field's type."""
     try:
-        avro.schema.parse(contract.text)
+        _parsed(contract.text)
         fastavro.parse_schema(json.loads(contract.text))
-    except (avro.errors.AvroException, fastavro.schema.SchemaParseException, ValueError, TypeError, KeyError) as error:
+    except (
+        avro.errors.AvroException,
+        fastavro.schema.SchemaParseException,
+        ValueError,
+        TypeError,
+        KeyError,
+        RecursionError,
+    ) as error:
         return f"version {contract.version} is no Avro schema: {' '.join(str(error).split())[:300]}"
     return None
 

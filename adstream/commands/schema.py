@@ -90,6 +90,7 @@ def check(
     if problems:
         raise SchemaIncompatible(f"{subject}: {'; '.join(problems)}", _REMEDY)
     say(f"{subject}: may be registered")
+    _warn(name or "", text)
 
 
 def _register_draft(name: str | None, file: Path | None) -> None:
@@ -103,8 +104,24 @@ def _register_draft(name: str | None, file: Path | None) -> None:
     subject = f"{topic_of(settings, name)}-value"
     say(f"schemas in {settings.registry.where}")
     registry = RegistryClient(settings.registry)
-    schema_id = registry.register(Contract(subject, 0, _text(file)))
+    text = _text(file)
+    schema_id = registry.register(Contract(subject, 0, text))
     say(f"{subject} version {registry.latest(subject).version} has id {schema_id}")
+    _warn(name, text)
+
+
+def _warn(name: str, draft: str) -> None:
+    """BACKWARD asks whether the draft reads what older versions wrote, and not whether jobs can read the draft's."""
+    from adstream import contracts
+    from adstream.writer_schemas import Refusal, resolution
+
+    contract = contracts.latest(name)
+    found = resolution(draft, contract)
+    if isinstance(found, Refusal):
+        say(
+            f"warning: jobs read by {contract.subject} version {contract.version}, and {found.problem}: "
+            f"its messages become dead letters ({found.reason}) until the jobs read by the new version"
+        )
 
 
 def _check_offline(names: list[str], draft: str | None) -> None:
@@ -121,6 +138,8 @@ def _check_offline(names: list[str], draft: str | None) -> None:
         versions = f"{len(history)} version{'s' if len(history) > 1 else ''}"
         say(f"{name}: {versions}, {'each can read all before it' if not found else 'not compatible'}")
         failed += [f"{name}: {problem}" for problem in found]
+        if draft is not None and not found:
+            _warn(name, draft)
     for problem in failed:
         say(f"  {problem}")
     if failed:

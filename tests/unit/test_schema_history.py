@@ -107,3 +107,28 @@ def test_the_command_needs_no_registry(tmp_path: Path) -> None:
     assert isinstance(result.exception, SchemaIncompatible)
     assert "version 3 cannot read what version 1 wrote: the name changed" in str(result.exception)
     assert isinstance(CliRunner().invoke(app, ["schema", "check"]).exception, ConfigError)
+
+
+def test_a_draft_that_backward_takes_and_the_contract_cannot_read_is_warned_of(tmp_path: Path) -> None:
+    schema = contracts.latest("ads_data").schema
+    draft = tmp_path / "draft.avsc"
+    widened = [{**field, "type": "double"} if field["name"] == "clicks" else field for field in schema["fields"]]
+    draft.write_text(json.dumps({**schema, "fields": widened}), encoding="utf-8")
+    result = CliRunner().invoke(app, ["schema", "check", "ads_data", "--offline", "--file", str(draft)])
+    assert result.exit_code == 0, result.output
+    assert "the writer's clicks is a double, the contract's an int" in result.output
+    assert "its messages become dead letters (incompatible_schema)" in result.output
+    draft.write_text(json.dumps(schema), encoding="utf-8")
+    result = CliRunner().invoke(app, ["schema", "check", "ads_data", "--offline", "--file", str(draft)])
+    assert "warning" not in result.output
+
+
+def test_an_annotation_that_nobody_knows_is_no_fault() -> None:
+    plain = schema({"name": "id", "type": {"type": "string", "logicalType": "order"}}, TIME)
+    assert problems(history(plain, plain)) == []
+
+
+def test_a_schema_of_many_levels_is_told_in_a_line() -> None:
+    deep = '{"type": "array", "items": ' * 2_000 + '"int"' + "}" * 2_000
+    [problem] = problems(history(deep))
+    assert "is no Avro schema" in problem
