@@ -114,12 +114,24 @@ class ReadSchemas:
             if step.target is not None:
                 unit = _finer(step)
                 name = _in_unit(step.target, unit) if unit else step.target
-                fields.append({"name": name, "type": _wide(each["type"])})
+                fields.append({"name": name, "type": self._given(step.target, each["type"])})
             elif _is_text(step):
                 fields.append({"name": next(texts), "type": each["type"]})
             else:
                 fields.append(_skipped(each))
         return {**schema, "fields": fields}
+
+    def _given(self, target: str, kind: Any) -> Any:  # noqa: ANN401
+        """The type of a writer's field as Avro gets it, with every int as a long.
+
+        Where the contract wants an int, a long of a union is none: a record around a long has the same bytes, and Avro
+        does not take the record for a number.
+        """
+        wants_int = any(each["name"] == target and _is_int(each["type"]) for each in self._fields)
+        if not (wants_int and isinstance(kind, list)):
+            return _wide(kind)
+        long_only = {"type": "record", "name": f"AdstreamLong_{target}", "fields": [{"name": VALUE, "type": "long"}]}
+        return [long_only if _is(branch, "long") else _wide(branch) for branch in kind]
 
     def _framed(self, schema: Any) -> str:  # noqa: ANN401
         end = {"type": "fixed", "name": "AdstreamEnd", "size": len(END_MARK)}
@@ -176,10 +188,10 @@ def _is_int(kind: Any) -> bool:  # noqa: ANN401
 def _wide(kind: Any) -> Any:  # noqa: ANN401
     """The type with every int as a long, except where a union would have two, or the int is a date or a time."""
     if isinstance(kind, list):
-        has_long = any(
-            branch == "long" or (isinstance(branch, dict) and branch.get("type") == "long") for branch in kind
-        )
-        return kind if has_long else [_wide(branch) for branch in kind]
-    is_int = kind == "int" or (isinstance(kind, dict) and kind.get("type") == "int")
+        return kind if any(_is(branch, "long") for branch in kind) else [_wide(branch) for branch in kind]
     means_more = isinstance(kind, dict) and kind.get("logicalType") in ("date", "time-millis")
-    return "long" if is_int and not means_more else kind
+    return "long" if _is(kind, "int") and not means_more else kind
+
+
+def _is(kind: Any, name: str) -> bool:  # noqa: ANN401
+    return kind == name or (isinstance(kind, dict) and kind.get("type") == name)
