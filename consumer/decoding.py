@@ -15,6 +15,8 @@ from adstream.errors import AdstreamError
 from adstream.registry import RegistryClient
 
 FAILURE_SECONDS = 5.0
+# More than any amount has; a schema's own precision may be less than its writer kept to.
+_DIGITS = 4_000
 
 
 @dataclass(frozen=True)
@@ -96,14 +98,14 @@ class _Writer:
     def __init__(self, schema: Any) -> None:  # noqa: ANN401 - Avro schemas are JSON
         self.plain = PlainReader(parse(schema))
         try:
-            self._annotated: Any = fastavro.parse_schema(schema)
+            self._annotated: Any = fastavro.parse_schema(_exact(schema))
         except Exception:  # noqa: BLE001 - it is stricter than Avro in places; values are shown as they are stored then
             self._annotated = None
 
     def annotated(self, message: bytes, value: Any) -> Any:  # noqa: ANN401 - any Avro value
-        """`value`, with times, decimals and uuids as such. Raises UnicodeDecodeError.
+        """`value`, with times and decimals as such. Raises UnicodeDecodeError.
 
-        A timestamp past the year 9999 is a number, and a uuid may be any text: such values stay as they are stored.
+        A timestamp past the year 9999 stays the number that is stored.
         """
         if self._annotated is None:
             return value
@@ -122,3 +124,17 @@ def plain(schema: Any) -> Any:  # noqa: ANN401 - Avro schemas are JSON: str, lis
     if isinstance(schema, dict):
         return {name: plain(part) for name, part in schema.items() if name != "logicalType"}
     return [plain(part) for part in schema] if isinstance(schema, list) else schema
+
+
+def _exact(schema: Any) -> Any:  # noqa: ANN401 - Avro schemas are JSON: str, list or dict
+    """The schema by which fastavro changes no value: it writes uuids anew, and rounds decimals to their precision."""
+    if isinstance(schema, list):
+        return [_exact(part) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    kept = {name: _exact(part) for name, part in schema.items()}
+    if kept.get("logicalType") == "uuid":
+        del kept["logicalType"]
+    elif kept.get("logicalType") == "decimal" and kept.get("type") == "bytes":
+        kept["precision"] = _DIGITS
+    return kept

@@ -71,7 +71,7 @@ def strict(value: Any) -> Any:  # noqa: ANN401
         case None | bool() | int() | str():
             return value
         case _:
-            return str(value)  # decimals and uuids: their text is exact
+            return str(value)  # decimals: their text is exact
 
 
 def _broker_time(message: Message) -> str | None:

@@ -150,6 +150,21 @@ def test_a_decimal_cost_is_shown_as_it_was_written() -> None:
     assert str(decoded.value["cost"]) == "1.2345"
 
 
+def test_a_decimal_of_more_digits_than_its_schema_has_is_shown_as_it_was_written() -> None:
+    schema = changed(cost={**DECIMAL, "precision": 4, "scale": 2})
+    decoded = consumed(schema, written(schema, {**GOOD, "cost": (123_456).to_bytes(3)}))
+    assert isinstance(decoded, Decoded)
+    assert str(decoded.value["cost"]) == "1234.56"
+
+
+def test_a_uuid_is_shown_in_the_letters_that_were_written() -> None:
+    schema = changed(event_id=["null", UUID])
+    text = "7F3B1C9E-52D4-4B60-9A81-0C6E4F2D7A35"
+    assert consumed(schema, written(schema, {**GOOD, "event_id": text})) == Decoded(
+        7, {**consumed_good(), "event_id": text}
+    )
+
+
 def _letter() -> Letter:
     return Letter(Place("ads_data", 1, 4711), "x", NOW, 7, "ad-metrics", 1, b"", b"", [], NOW)
 
