@@ -1,0 +1,94 @@
+"""Bytes of other people's encoders say in every plain-Python reader what their writers put in."""
+
+import json
+from datetime import timedelta
+from decimal import ROUND_HALF_UP, Decimal
+from typing import Any
+
+import pytest
+
+from adstream import contracts
+from adstream.diagnosis import Diagnoser
+from adstream.errors import SchemaNotFound
+from adstream.registry import Registered
+from adstream.verify.judge import Judge
+from consumer.decoding import Decoded, Decoder
+from tests.interop.messages import ARRIVAL, TOOLS, Message, messages, schemas
+
+ID = 7
+READER = contracts.latest("ads_data")
+MESSAGES = messages()
+every_message = pytest.mark.parametrize("message", MESSAGES, ids=str)
+
+
+class _Registry:
+    """Knows one schema."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def by_id(self, schema_id: int) -> str:
+        return self._text
+
+
+def _nothing_else(schema_id: int) -> str:
+    raise SchemaNotFound(f"id {schema_id}")
+
+
+def test_every_tool_wrote_every_case() -> None:
+    for case in schemas():
+        tools = {tool for message in MESSAGES if message.case == case for tool in message.sources}
+        assert tools == set(TOOLS.values()), case
+    assert any(b"\x02\x03\x18\x0cspring\x08sale\x00" in each.payload for each in MESSAGES), "a negated count and a size"
+
+
+@every_message
+def test_the_oracle_reads_what_was_written(message: Message) -> None:
+    found = Judge({ID: json.loads(message.schema)}, timedelta(minutes=10)).judge(0, 0, ARRIVAL, message.framed(ID))
+    assert found.outcome == message.fate
+    if message.seen is not None:
+        assert {name: getattr(found, name) for name in message.seen} == message.seen
+
+
+@every_message
+def test_explain_reads_what_was_written(message: Message) -> None:
+    writers = {ID: Registered(ID, 3, message.schema)}
+    diagnose = Diagnoser("ads_data-value", writers, _nothing_else, READER, takes_json=False)
+    found = diagnose(message.framed(ID), [], ARRIVAL)
+    assert ("dead" if found.reason else "counted") == message.fate
+    if message.reason:
+        assert found.reason == message.reason
+    if message.seen is not None:
+        assert _seen(found.event or {}) == message.seen
+
+
+@every_message
+def test_consume_shows_what_was_written(message: Message) -> None:
+    found = Decoder(_Registry(message.schema))(message.framed(ID))  # type: ignore[arg-type]
+    assert isinstance(found, Decoded)
+    stored = _plain(message.stored, json.loads(message.schema))
+    for name in ("ad_id", "clicks", "views", "event_id"):
+        if name in stored:
+            assert _text(found.value[name]) == stored[name]
+
+
+def _seen(event: dict[str, Any]) -> dict[str, Any]:
+    micros = (Decimal(repr(event["cost"])) * 1_000_000).quantize(Decimal(1), ROUND_HALF_UP)
+    seen = {name: event.get(name) for name in ("ad_id", "timestamp", "clicks", "views", "event_id")}
+    return {**seen, "cost_micros": int(micros)}
+
+
+def _plain(stored: Any, schema: Any) -> dict[str, Any]:
+    """Without the names of branches, which Avro's JSON encoding puts around a union's value."""
+    if isinstance(schema, list):
+        ((branch, stored),) = stored.items()
+        schema = next(each for each in schema if f"{each['namespace']}.{each['name']}" == branch)
+    unions = {field["name"] for field in schema["fields"] if isinstance(field["type"], list)}
+    return {
+        name: next(iter(value.values())) if name in unions and value is not None else value
+        for name, value in stored.items()
+    }
+
+
+def _text(value: Any) -> Any:
+    return value.decode() if isinstance(value, bytes) else value
