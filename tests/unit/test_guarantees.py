@@ -1,4 +1,4 @@
-"""docs/guarantees.md and docs/report.md name tests that exist, and every fault test is named in the first."""
+"""The pages that name tests name tests that exist; every fault test is named in docs/guarantees.md."""
 
 import re
 from pathlib import Path
@@ -8,9 +8,10 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "guarantees.md").read_text(encoding="utf-8")
 REPORT = (ROOT / "docs" / "report.md").read_text(encoding="utf-8")
+INTEROPERABILITY = (ROOT / "docs" / "interoperability.md").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("page", [PAGE, REPORT], ids=["guarantees", "report"])
+@pytest.mark.parametrize("page", [PAGE, REPORT, INTEROPERABILITY], ids=["guarantees", "report", "interoperability"])
 def test_every_named_test_exists(page: str) -> None:
     named = re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", page)
     assert len(named) > 15
@@ -22,3 +23,13 @@ def test_every_fault_test_stands_behind_a_promise() -> None:
     for file in (ROOT / "tests" / "faults").glob("test_*.py"):
         for test in re.findall(r"^def (test_\w+)\(", file.read_text(encoding="utf-8"), re.MULTILINE):
             assert f"tests/faults/{file.name}::{test}" in PAGE
+
+
+def test_every_line_about_a_producer_names_its_test() -> None:
+    rows = [line for line in INTEROPERABILITY.splitlines() if line.startswith("| ")]
+    lines = [
+        row for row in rows if row != "| what | what happens | test |" and "what the writer's schema does" not in row
+    ]
+    assert len(lines) > 25
+    for line in lines:
+        assert re.search(r"`tests/[\w/]+\.py::test_\w+` \|$", line), line
