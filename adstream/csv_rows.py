@@ -91,6 +91,8 @@ def _hint(header: list[str], problem: str, form: Form | None) -> tuple[str, str]
     if other is not None and (form is None or other != form.delimiter):
         named = _LIKELY[other]
         return f"it has {named} between its columns", f"give --delimiter {named}" if form else "save it with commas"
+    if any("\0" in name for name in header):
+        return "it has NUL characters, as UTF-16 without a byte order mark", "save it as UTF-8"
     if form and "is no column" in problem:
         return problem, "leave it out, or give --extra-columns ignore"
     return problem, "add or correct it"

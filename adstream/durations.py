@@ -19,7 +19,7 @@ _SPELLINGS = {
     "hour": "h", "hours": "h", "h": "h",
     "day": "d", "days": "d", "d": "d",
 }  # fmt: skip
-_DURATION = re.compile(r"(?P<number>\d+(\.\d+)?)\s*(?P<unit>[a-z]+)")
+_DURATION = re.compile(r"(?P<number>[0-9]+(\.[0-9]+)?)\s*(?P<unit>[a-z]+)")
 
 
 def parse_duration(text: str) -> timedelta:
@@ -30,7 +30,10 @@ def parse_duration(text: str) -> timedelta:
     unit = _SPELLINGS.get(match["unit"]) if match else None
     if match is None or unit is None:
         raise ConfigError(f"{text!r} is not a duration", "write it like 30s, 1 minute or 2h")
-    return float(match["number"]) * _UNITS[unit]
+    try:
+        return float(match["number"]) * _UNITS[unit]
+    except OverflowError:
+        raise ConfigError(f"{text!r} is too long a duration", "write it like 30s, 1 minute or 2h") from None
 
 
 def duration_text(duration: timedelta) -> str:

@@ -36,9 +36,7 @@ def parse_start(text: str, now: datetime) -> datetime:
     """`now`, `-5m` (that long before now) or ISO 8601 (UTC unless it says otherwise). Raises ConfigError."""
     if text == "now":
         return now
-    if text.startswith("-"):
-        return now - parse_duration(text[1:])
     try:
-        return iso_utc(text)
-    except ValueError:
+        return now - parse_duration(text[1:]) if text.startswith("-") else iso_utc(text)
+    except (ValueError, OverflowError):
         raise ConfigError(f"--start {text} is not a time", "give now, -5m, or 2025-01-31T10:00:00Z") from None

@@ -41,3 +41,13 @@ def test_a_csv_sent_twice_counts_once(spark: SparkSession, pipeline: Pipeline) -
     pipeline.produce("--csv", str(CSV))
     pipeline.run(spark)
     assert pipeline.verified().fates == {"counted": rows, "duplicate": rows, "late": 0, "dead": 0}
+
+
+def test_overlapping_exports_count_each_row_once(spark: SparkSession, pipeline: Pipeline, tmp_path: Path) -> None:
+    header, *rows = CSV.read_text(encoding="utf-8").splitlines()
+    exports = {"yesterday.csv": rows, "today.csv": ["ad-001,2025-01-31T10:20:00Z,1,2,0.5", *rows[::-1]]}
+    for name, lines in exports.items():
+        (tmp_path / name).write_text("\n".join([header, *lines]), encoding="utf-8")
+        pipeline.produce("--csv", str(tmp_path / name))
+        pipeline.run(spark)
+    assert pipeline.verified().fates == {"counted": len(rows) + 1, "duplicate": len(rows), "late": 0, "dead": 0}

@@ -113,6 +113,11 @@ def test_the_whole_flow_each_step_by_the_role_for_it(secured: Stack) -> None:
         code, said, errors = job.end()
     assert code == 0, said + errors
     secured.shows_no_password(said + errors)
+    assert "reading from ads_data" in said
+    assert "whose clock stamps" not in said
+    for role, verdict in (("job", "OK"), ("consumer", "WARN")):
+        findings = json.loads(secured.run(role, "doctor", "--json").stdout)
+        assert [each["verdict"] for each in findings if each["subject"] == "broker time"] == [verdict]
 
     assert "equal" in secured.done("job", "verify", "ad-metrics")
     looking = ("consume", "ads_data", "--to-end", "--json")

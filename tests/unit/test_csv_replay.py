@@ -286,6 +286,7 @@ def test_a_quote_that_nothing_closes_is_never_skipped(tmp_path: Path, rest: str)
         ("ad_id|timestamp|clicks|views|cost", "it has '|' between its columns", "--delimiter '|'"),
         ('"ad_id,timestamp', "unexpected end of data", "add or correct it"),
         ("\n" + HEADER, "ad_id is missing", "add or correct it"),
+        (HEADER.encode("utf-16-le").decode(), "it has NUL characters, as UTF-16 without a byte order mark", "as UTF-8"),
     ],
 )
 def test_a_header_that_does_not_fit_says_what_helps(tmp_path: Path, header: str, problem: str, remedy: str) -> None:

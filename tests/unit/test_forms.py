@@ -7,9 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from adstream.durations import parse_duration
 from adstream.errors import ConfigError
 from adstream.moments import iso_date, iso_utc, parse_moment, to_millis
 from adstream.numbers import decimal_number, whole_number
+from producer.timeline import parse_start
 from tests import forms
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -61,6 +63,30 @@ def test_dates_and_moments_of_options() -> None:
     for text in ("1740121600000", "20250221", "2025-W08-5"):
         with pytest.raises(ConfigError, match=f"--since {text} is no moment"):
             parse_moment("--since", text, NOW)
+
+
+def test_durations_of_options() -> None:
+    assert parse_duration("1.5 hours") == timedelta(minutes=90)
+    for text in (
+        "\u0663s",
+        "1_0s",
+        "1,5h",
+        "+1s",
+        "-1s",
+        "1e3s",
+        "",
+        "s",
+        "5",
+        "5 weeks",
+        "1.s",
+        "9999999999d",
+        f"{'9' * 400}d",
+    ):
+        with pytest.raises(ConfigError, match="duration"):
+            parse_duration(text)
+    for text in ("-9999999d", "1740121600000", "20250221", "-5", "yesterday"):
+        with pytest.raises(ConfigError, match=text.lstrip("-")):
+            parse_start(text, NOW)
 
 
 @pytest.mark.parametrize(("text", "number"), forms.WHOLE.items())
