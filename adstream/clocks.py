@@ -17,7 +17,7 @@ def told(settings: Settings, topic: str) -> list[str]:
     """The line that a job or a check over `topic` has to say about clocks; none where the broker's decides."""
     stamped = kafka.stamped_by_producers(settings, [topic])[topic]
     if stamped is None:
-        return [f"whose clock stamps {topic} is not known: Kafka does not let this user describe its configuration"]
+        return [f"whose clock stamps {topic} is not known: Kafka does not tell this user its configuration"]
     return [producers_clock(topic)] if stamped else []
 
 

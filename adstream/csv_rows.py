@@ -71,7 +71,8 @@ def rows(text: TextInput, columns: Sequence[str], form: Form | None = None) -> I
         if not cells:
             continue  # a blank line, as editors leave at the end
         if len(cells) != len(names):
-            yield BadRow(line, f"{len(cells)} columns instead of {len(names)}")
+            lines = f", in lines {line} to {reader.line_num}" if reader.line_num > line else ""
+            yield BadRow(line, f"{len(cells)} columns instead of {len(names)}{lines}")
         else:
             yield Row(line, {name: cells[place].strip(_BLANKS) for name, place in places.items()})
 

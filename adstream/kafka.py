@@ -361,7 +361,7 @@ def connected(settings: KafkaSettings) -> "_Admin":
 def stamped_by_producers(settings: Settings, names: Iterable[str]) -> dict[str, bool | None]:
     """For each of these topics whether its records carry their producers' time (CreateTime) and not the broker's.
 
-    None where the broker does not let this user ask. Raises TopicNotFound.
+    None where the broker does not tell: not every user may ask, and not every broker knows the question.
     """
     admin = _Admin(settings.kafka)
     wanted = [ConfigResource(ResourceType.TOPIC, name) for name in names]
@@ -369,8 +369,9 @@ def stamped_by_producers(settings: Settings, names: Iterable[str]) -> dict[str, 
     found: dict[str, bool | None] = {}
     for resource, future in futures.items():
         try:
-            found[resource.name] = admin.result(future)["message.timestamp.type"].value == "CreateTime"
-        except AccessDenied:
+            kind = admin.result(future).get("message.timestamp.type")
+            found[resource.name] = None if kind is None else kind.value == "CreateTime"
+        except AdstreamError:
             found[resource.name] = None
     return found
 

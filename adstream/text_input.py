@@ -120,7 +120,9 @@ class TextInput:
             if not piece:
                 return
             try:
-                file.write(piece)
+                left = memoryview(piece)
+                while left:
+                    left = left[file.write(left) :]
             except OSError as error:
                 problem = f"what comes through {self.path} cannot be kept in {tempfile.gettempdir()}: {error.strerror}"
                 raise BadInput(problem, "write it into a file, and give that") from None

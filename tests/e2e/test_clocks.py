@@ -7,7 +7,7 @@ from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 from pyspark.sql import SparkSession
 
-from adstream import contracts
+from adstream import contracts, kafka
 from adstream.registry import RegistryClient
 from adstream.settings import Settings
 from producer.encoding import Encoder
@@ -40,6 +40,8 @@ def test_job_verify_and_doctor_say_whose_clock_decides(spark: SparkSession, pipe
     assert not any("CreateTime" in line for line in pipeline.run(spark))
     assert pipeline.verified().clock == ""
     assert doctor_says(topic) == [("OK", "broker time")]
+
+    assert kafka.stamped_by_producers(pipeline.settings, [topic, "nowhere"]) == {topic: False, "nowhere": None}
 
     stamp_by_producers(pipeline.settings)
     # An hour behind the broker, as the producer's clock has it on time and the broker's has it late.

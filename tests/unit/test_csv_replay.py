@@ -245,6 +245,7 @@ def test_whatever_a_csv_writer_writes_is_read_again(
     [
         ("a,2025-01-31,1,2,0,", "6 columns instead of 5"),
         ("a", "1 columns instead of 5"),
+        ('"a,2025-01-31,1,2,0\nb,2025-01-31,1,2,0"', "1 columns instead of 5, in lines 2 to 3"),
         (",,,,", "ad_id is empty"),
         ('" ",2025-01-31,1,2,0', "ad_id is empty"),
         ("a\0b,2025-01-31,1,2,0", "ad_id has a NUL character"),
