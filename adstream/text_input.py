@@ -49,12 +49,15 @@ class TextInput:
     """The text of `path`: UTF-8, also behind a byte order mark, or UTF-16 with one; gzip, bzip2 and xz are unpacked.
 
     Raises BadInput, in one line about the `option` that named the file, for one that cannot be read. `notice` hears
-    when a pipe stays silent.
+    when a pipe stays silent. Without `pipes` one is refused: who handles signals in another way cannot wait here.
     """
 
-    def __init__(self, path: Path, option: str, notice: Callable[[str], None] = lambda _line: None) -> None:
+    def __init__(
+        self, path: Path, option: str, notice: Callable[[str], None] = lambda _line: None, *, pipes: bool = True
+    ) -> None:
         self.path = path
         self._option = option
+        self._pipes = pipes
         try:
             self._file = self._kept(notice)
         except OSError as error:
@@ -101,6 +104,10 @@ class TextInput:
         try:
             if stat.S_ISDIR(mode):
                 raise BadInput(f"{self.path} is a folder", f"give a file to {self._option}")
+            if not self._pipes:
+                raise BadInput(
+                    f"{self.path} is no regular file", f"write it into a file, and give that to {self._option}"
+                )
             with tempfile.TemporaryFile(buffering=0) as file:
                 self._copy(opened, file, notice)
                 return os.dup(file.fileno())

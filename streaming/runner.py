@@ -334,7 +334,7 @@ class Runner:
             return None
         if self._joined is None:
             path = Path(self._options.lookup or lookup.path)
-            self._joined = lookup_table(self._spark, path, lookup.columns, self._listener.notice)
+            self._joined = lookup_table(self._spark, path, lookup.columns)
         return self._joined
 
     def _judged_again(self, batch_id: int) -> DataFrame | None:
