@@ -26,7 +26,8 @@ _INT = 2**31
 def lookup_table(spark: SparkSession, path: Path, columns: str) -> DataFrame:
     """The rows of `path`, whose header names the `columns` (Spark's DDL: int, bigint, double, string) in any order.
 
-    Empty text is null. A job is started again with the same file, so a pipe is refused. Raises BadInput with file and line for whatever is not in the form of docs/files.md.
+    Empty text is null. A job is started again with the same file, so a pipe is refused. Raises BadInput with file and
+    line for whatever is not in the form of docs/files.md.
     """
     kinds = dict(column.split() for column in columns.split(","))
     text = TextInput(path, "--lookup", pipes=False)
