@@ -38,7 +38,7 @@ class Inputs:
             return Folder(self.files, self.files_per_batch)
         if self.socket is not None:
             host, _, port = self.socket.rpartition(":")
-            if not host or not port.isdigit():
+            if not host or not (port.isascii() and port.isdigit()):
                 raise ConfigError(f"--socket {self.socket} is not an address", "give HOST:PORT")
             return Socket(host, int(port))
         if self.sample:
