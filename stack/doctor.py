@@ -199,7 +199,7 @@ def broker_time(settings: Settings) -> list[Finding]:
         return [Finding("OK", "broker time", "not looked at, as Kafka does not run")]
     wrong = [
         Finding(
-            "WARN", f"topic {name}", clocks.producers_clock(name).partition(": ")[2].partition(";")[0], clocks.REMEDY
+            "WARN", f"clock of {name}", clocks.producers_clock(name).partition(": ")[2].partition(";")[0], clocks.REMEDY
         )
         for name, stamped in sorted(found.items())
         if stamped

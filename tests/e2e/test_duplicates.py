@@ -45,7 +45,7 @@ def test_a_csv_sent_twice_counts_once(spark: SparkSession, pipeline: Pipeline) -
 
 def test_overlapping_exports_count_each_row_once(spark: SparkSession, pipeline: Pipeline, tmp_path: Path) -> None:
     header, *rows = CSV.read_text(encoding="utf-8").splitlines()
-    exports = {"yesterday.csv": rows, "today.csv": ["ad-001,2025-01-31T10:20:00Z,1,2,0.5", *rows[::-1]]}
+    exports = {"yesterday.csv": rows, "today.csv": ["ad-001,2025-01-31T10:04:00Z,1,2,0.5", *rows[::-1]]}
     for name, lines in exports.items():
         (tmp_path / name).write_text("\n".join([header, *lines]), encoding="utf-8")
         pipeline.produce("--csv", str(tmp_path / name))
