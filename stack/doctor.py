@@ -4,15 +4,12 @@ Other parts add theirs: append a `Check` to `CHECKS`.
 """
 
 import json
-import os
 import platform
-import shutil
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Literal
 
 from adstream import clocks, contracts, kafka
@@ -28,6 +25,7 @@ from stack.java import find_java, system_bundle
 from stack.local import SERVICES
 from stack.machine import DISK_NEEDED, MEMORY_NEEDED, available_memory, free_disk, gigabytes
 from stack.secured import find as find_secured
+from stack.spark_environment import is_local
 
 _NEW_CERTIFICATE = "`adstream down --secured`, delete ca.pem and server.pem, and `adstream up --secured`"
 
@@ -52,16 +50,11 @@ def python(_settings: Settings) -> list[Finding]:
     return [Finding("FAIL", "Python", f"{version}, and 3.11 or 3.12 is needed", "make setup PYTHON=python3.11")]
 
 
-def spark_interpreter(_settings: Settings) -> list[Finding]:
-    """Spark's workers must run the same Python, or they miss its packages."""
-    configured = os.environ.get("PYSPARK_PYTHON")
-    if configured is None:
-        return [Finding("OK", "Spark's Python", "this one")]
-    found = shutil.which(configured)
-    if found and Path(found).resolve() == Path(sys.executable).resolve():
-        return [Finding("OK", "Spark's Python", configured)]
-    detail = f"PYSPARK_PYTHON={configured} is not this environment's {sys.executable}"
-    return [Finding("WARN", "Spark's Python", detail, "unset PYSPARK_PYTHON")]
+def spark_interpreter(settings: Settings) -> list[Finding]:
+    """The one of Spark's workers, whatever PYSPARK_PYTHON says."""
+    spark = settings.spark
+    which = "this one" if is_local(spark.master) else f"{spark.executor_python} on the machines of {spark.master}"
+    return [Finding("OK", "Spark's Python", which)]
 
 
 def java(settings: Settings) -> list[Finding]:
