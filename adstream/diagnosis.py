@@ -27,13 +27,17 @@ Event = dict[str, Any]
 
 @dataclass(frozen=True)
 class FieldRead:
-    """One field as it was read: bytes [start, end) of the value, and the value, or the error that ended it."""
+    """One field as it was read: bytes [start, end) of the value, and the value, or the error that ended it.
+
+    `type` is the writer's, where the field was found.
+    """
 
     name: str
     start: int
     end: int
     value: Any
     error: str = ""
+    type: Type | None = None
 
 
 @dataclass(frozen=True)
@@ -179,7 +183,7 @@ def read_avro(value: bytes, start: int, resolved: Resolution) -> Diagnosis:
             (place for place, each in enumerate(fields) if each.start == fault.at and each.name == fault.field), None
         )
         if bad is None:
-            fields.append(FieldRead(fault.field, fault.at, len(value), None, fault.problem))
+            fields.append(FieldRead(fault.field or "the event", fault.at, len(value), None, fault.problem))
         else:
             fields[bad] = replace(fields[bad], error=fault.problem)
         problem = f"{fault.field or 'the event'}, from byte {fault.at} on, cannot be read: {fault.problem}"
@@ -222,8 +226,8 @@ def _first(value: bytes, start: int, name: str, kind: Type) -> FieldRead:
     try:
         found, end = _plain(kind)(value, start)
     except Malformed as problem:
-        return FieldRead(name, start, len(value), None, str(problem))
-    return FieldRead(name, start, end, found)
+        return FieldRead(name, start, len(value), None, str(problem), kind)
+    return FieldRead(name, start, end, found, "", kind)
 
 
 @lru_cache(maxsize=256)

@@ -181,9 +181,16 @@ def _shown(read: "FieldRead", reader: "TopicReader") -> str:
     if read.name != reader.contract.time_field or not isinstance(read.value, int):
         return value
     try:
-        return f"{value} ({_when(datetime.fromtimestamp(read.value / 1_000, UTC))} UTC)"
+        return f"{value} ({_when(datetime.fromtimestamp(read.value / _units(read), UTC))} UTC)"
     except (ValueError, OverflowError, OSError):
         return f"{value} (beyond the calendar)"
+
+
+def _units(read: "FieldRead") -> int:
+    """How many of its units a second has: milliseconds, unless the writer's schema says otherwise."""
+    kinds = [] if read.type is None else [read.type, *read.type.parts]
+    finer = {"timestamp-micros": 1_000_000, "timestamp-nanos": 1_000_000_000}
+    return next((finer[kind.logical] for kind in kinds if kind.logical in finer), 1_000)
 
 
 def _error(letter: Letter, found: "Diagnosis") -> str:

@@ -300,6 +300,14 @@ def test_a_union_of_records_is_explained_by_its_branch() -> None:
     assert value == wire.frame(7, b"\x02" + written(V2, GOOD))
 
 
+@pytest.mark.parametrize(("kind", "units"), [(MICROS, 1_000), (["null", NANOS], 1_000_000), ("long", 1)])
+def test_a_time_is_shown_in_the_unit_that_it_was_written_in(kind: Any, units: int) -> None:
+    schema = changed(timestamp=kind)
+    payload = written(schema, {**GOOD, "timestamp": ARRIVAL * units})
+    lines = shown(explained(schema, payload), wire.frame(7, payload))
+    assert f"timestamp = {ARRIVAL * units} (2026-03-01 12:00:00 UTC)" in lines
+
+
 def test_numbers_that_are_longer_than_need_be_are_no_fault() -> None:
     payload = written(V2, GOOD)
     start = 1 + 4 + 6
