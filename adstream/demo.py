@@ -95,8 +95,10 @@ class Demo:
         prepared = prepare(settings)
         for topic in prepared.new_topics:
             self._out.print(f"topic {topic} made")
-        for contract, schema_id in prepared.schemas:
-            self._out.print(f"schema {contract.subject} version {contract.version} has id {schema_id}")
+        for found in prepared.schemas:
+            self._out.print(f"schema {found.subject} version {found.version} has id {found.id}")
+        for warning in prepared.warnings:
+            self._out.print(f"warning: {warning}")
         for applied in migrate(settings, report=self._out.print):
             self._out.print(
                 f"migration {applied.version:03d} {applied.name} {'applied' if applied.new else 'is there'}"

@@ -16,11 +16,13 @@ from adstream.avro_resolution import Resolution, Span, Unreadable
 from adstream.avro_types import SchemaProblem, Type, from_text, parse
 from adstream.contracts import Contract
 from adstream.dead_letters import Headers
-from adstream.errors import SchemaNotFound
+from adstream.errors import SchemaIncompatible, SchemaNotFound
 from adstream.event_rules import Violation, violation
 from adstream.json_text import JsonProblem, from_json
-from adstream.registry import Registered, RegistryClient
+from adstream.registry import AVRO, Registered
+from adstream.wire_formats import looks_like, other_registry
 from adstream.writer_schemas import Refusal, resolution
+from adstream.writers import Writers
 
 Event = dict[str, Any]
 
@@ -63,8 +65,8 @@ class Diagnosis:
 class Diagnoser:
     """Diagnoses messages of one topic that is read by `reader`; `takes_json` where its jobs read JSON besides Avro.
 
-    `writers` are the versions of the topic's subject by id, and `known` gives the schema's JSON of any other id that
-    the registry has, or raises SchemaNotFound.
+    `writers` are the versions of the topic's subject by id, and `find` finds other schemas that count by their ids.
+    `known` gives the schema's JSON of any other id that the registry has, or raises SchemaNotFound.
     """
 
     def __init__(
@@ -75,8 +77,10 @@ class Diagnoser:
         reader: Contract,
         *,
         takes_json: bool,
+        find: Callable[[int], Registered | None] = lambda _id: None,
     ) -> None:
         self.writers = writers
+        self._find = find
         self._subject = subject
         self._known = known
         self._reader = reader
@@ -84,14 +88,14 @@ class Diagnoser:
         self._resolved: dict[int, Resolution | Refusal] = {}
 
     @classmethod
-    def asking(cls, registry: RegistryClient, topic: str, reader: Contract, *, takes_json: bool) -> "Diagnoser":
+    def asking(cls, writers: Writers, reader: Contract, *, takes_json: bool) -> "Diagnoser":
         """With what the registry has now. Raises ServiceUnavailable, AccessDenied."""
-        subject = f"{topic}-value"
         try:
-            writers = {found.id: found for found in registry.versions(subject)}
+            known = writers.known()
         except SchemaNotFound:
-            writers = {}
-        return cls(subject, writers, registry.by_id, reader, takes_json=takes_json)
+            known = {}
+        by_id = writers.registry.by_id
+        return cls(writers.subject, known, by_id, reader, takes_json=takes_json, find=writers.found_or_none)
 
     def __call__(self, value: bytes | None, headers: Headers, arrival_ms: int) -> Diagnosis:
         """Read a message that the broker takes at `arrival_ms`. Raises ServiceUnavailable, AccessDenied."""
@@ -113,11 +117,14 @@ class Diagnoser:
         if magic != wire.MAGIC_BYTE:
             problem = f"the value starts with {magic:#04x}, and the registry's wire format with 0x00"
             return Diagnosis(reasons.WRONG_MAGIC_BYTE, problem, f"magic byte {magic:#04x}, which must be 0x00")
-        writer = self.writers.get(schema_id)
+        writer = self.writers.get(schema_id) or self._find(schema_id)
         if writer is None:
             header = f"magic byte 0x00, schema id {schema_id}"
             return Diagnosis(reasons.UNKNOWN_SCHEMA_ID, self._unknown(schema_id), header, schema_id)
-        header = f"magic byte 0x00, schema id {schema_id}: {self._subject} version {writer.version}"
+        header = f"magic byte 0x00, schema id {schema_id}: {writer.subject or self._subject} version {writer.version}"
+        if writer.kind != AVRO:
+            problem = f"schema id {schema_id} is a {writer.kind} schema, not Avro"
+            return Diagnosis(reasons.INCOMPATIBLE_SCHEMA, problem, header, schema_id, writer)
         return replace(self._by(writer, value, wire.HEADER_BYTES), header=header, schema_id=schema_id, writer=writer)
 
     def _by(self, writer: Registered, value: bytes, start: int) -> Diagnosis:
@@ -133,6 +140,8 @@ class Diagnoser:
             known = from_text(self._known(schema_id))
         except SchemaNotFound:
             return f"the registry does not know schema id {schema_id}"
+        except SchemaIncompatible as other:
+            return other.problem
         name = known.get("name", "no record") if isinstance(known, dict) else type_names(known)
         return f"the registry knows schema id {schema_id} ({name}), but not as a version of {self._subject}"
 
@@ -144,7 +153,7 @@ class Diagnoser:
         )
         ids = [content for name, content in headers if name == reasons.VALUE_SCHEMA_ID_HEADER]
         if not ids:
-            return replace(found, problem=found.problem + fit)
+            return _of_another_format(found, value, headers, fit)
         problem = f"the schema id travels in the header {reasons.VALUE_SCHEMA_ID_HEADER} ({header_id(ids[-1])})"
         header = "none: the value starts with the event itself"
         return Diagnosis(reasons.SCHEMA_ID_IN_HEADER, f"{problem}, which the job does not read{fit}", header)
@@ -233,6 +242,14 @@ def _first(value: bytes, start: int, name: str, kind: Type) -> FieldRead:
 @lru_cache(maxsize=256)
 def _plain(kind: Type) -> PlainReader:
     return PlainReader(kind)
+
+
+def _of_another_format(found: Diagnosis, value: bytes, headers: Headers, fit: str) -> Diagnosis:
+    """What else a value is that no schema of ours was named for; `fit` says which one reads it all the same."""
+    if other := other_registry(value, headers):
+        return Diagnosis(reasons.OTHER_WIRE_FORMAT, f"it was written for {other}{fit}", "none of the registry's own")
+    guess = looks_like(value) if found.reason == reasons.WRONG_MAGIC_BYTE and not fit else None
+    return replace(found, problem=found.problem + (f"; it looks like {guess}" if guess else fit))
 
 
 def header_id(content: bytes | None) -> str:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from adstream import contracts
 from adstream.contracts import Contract
 from adstream.kafka import LARGEST_LETTER_BYTES, TopicSpec, create_topics, topic_spec
-from adstream.registry import RegistryClient
+from adstream.registry import Registered, RegistryClient
 from adstream.settings import Settings
 
 ADS_CONTRACT = "ads_data"
@@ -15,18 +15,27 @@ ADS_CONTRACT = "ads_data"
 
 @dataclass(frozen=True)
 class Prepared:
-    """The topics that were missing and are made now, and every contract with the id it has in the registry."""
+    """The topics that were missing and are made now, and every contract as the registry has it.
+
+    `warnings`: what the registry did not let be done, and what needs somebody with more rights.
+    """
 
     new_topics: list[str]
-    schemas: list[tuple[Contract, int]]
+    schemas: list[Registered]
+    warnings: list[str]
 
 
 def prepare(settings: Settings) -> Prepared:
-    """Make the topics of contracts, dead letters and replay marks, where missing, and register the contracts."""
+    """Make the topics of contracts, dead letters and replay marks, where missing, and register the contracts.
+
+    Registers every version in `schemas/`, oldest first, under the topic names of the settings. Raises
+    SchemaIncompatible where the registry holds something that the next version could not read.
+    """
     topics = {topic_of(settings, name) for name in contracts.names()}
     specs = [topic_spec(settings, topic) for topic in sorted(topics)]
     made = create_topics(settings, [*specs, _dead_letters(settings), marks_spec(settings)])
-    return Prepared(made, register_contracts(settings))
+    named = contracts.names()
+    return _prepared(settings, made, [each for name in named for each in _versions(name, topic_of(settings, name))])
 
 
 def marks_spec(settings: Settings) -> TopicSpec:
@@ -38,16 +47,7 @@ def marks_spec(settings: Settings) -> TopicSpec:
 def prepare_topic(settings: Settings, topic: str, contract_name: str) -> Prepared:
     """Make this one topic, where missing, and register the contract for it: every version, oldest first."""
     made = create_topics(settings, [topic_spec(settings, topic)])
-    return Prepared(made, _register(settings, _versions(contract_name, topic)))
-
-
-def register_contracts(settings: Settings) -> list[tuple[Contract, int]]:
-    """Register every version in `schemas/`, oldest first, under the topic names of the settings; return their ids.
-
-    Raises SchemaIncompatible where the registry holds something that the next version could not read.
-    """
-    named = contracts.names()
-    return _register(settings, [each for name in named for each in _versions(name, topic_of(settings, name))])
+    return _prepared(settings, made, _versions(contract_name, topic))
 
 
 def topic_of(settings: Settings, name: str) -> str:
@@ -69,6 +69,7 @@ def _versions(name: str, topic: str) -> list[Contract]:
     return [replace(contract, subject=f"{topic}-value") for contract in contracts.history(name)]
 
 
-def _register(settings: Settings, versions: list[Contract]) -> list[tuple[Contract, int]]:
+def _prepared(settings: Settings, made: list[str], versions: list[Contract]) -> Prepared:
     registry = RegistryClient(settings.registry)
-    return [(contract, registry.register(contract)) for contract in versions]
+    registered = [registry.put(contract, documentation=False) for contract in versions]
+    return Prepared(made, registered, registry.warnings)

@@ -9,6 +9,7 @@ SHORT = "short"
 WRONG_MAGIC_BYTE = "wrong_magic_byte"
 UNKNOWN_SCHEMA_ID = "unknown_schema_id"
 SCHEMA_ID_IN_HEADER = "schema_id_in_header"
+OTHER_WIRE_FORMAT = "other_wire_format"
 RECURSIVE_SCHEMA = "recursive_schema"
 INCOMPATIBLE_SCHEMA = "incompatible_schema"
 UNDECODABLE = "undecodable"
@@ -23,11 +24,14 @@ _REMEDIES = {
     EMPTY: "There is nothing to repair: find the producer that sends messages without a value (in a topic that is "
     "compacted it may be a delete).",
     SHORT: "The bytes were cut before the event began: send the event again from where it came from.",
-    WRONG_MAGIC_BYTE: "It was not written with a schema registry: correct the producer, and send the event again.",
-    UNKNOWN_SCHEMA_ID: "Register the schema that wrote it under this topic's subject so that it gets this id "
-    "(or correct the registry that the producer uses), then replay it.",
+    WRONG_MAGIC_BYTE: "It does not begin as the schema registry's messages do (`explain` says what it looks like): "
+    "have the producer write Avro with the registry's serializer, and send the event again.",
+    UNKNOWN_SCHEMA_ID: "Register the schema that wrote it so that it gets this id (or correct the registry that the "
+    "producer uses), then replay it.",
     SCHEMA_ID_IN_HEADER: "Have the producer write the schema id before the value (Confluent's prefix schema id "
     "serializer, the default), and send the event again.",
+    OTHER_WIRE_FORMAT: "It was written for another schema registry, which `explain` names: have the producer write the "
+    "registry's format (a zero byte and the schema id in four bytes before the value), and send the event again.",
     RECURSIVE_SCHEMA: "The schema that wrote it refers to itself, and such events may be nested without end: use "
     "another schema.",
     INCOMPATIBLE_SCHEMA: "The contract cannot read the schema that wrote it: register a version that it can read, and "

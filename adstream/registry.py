@@ -1,18 +1,20 @@
 """The schema registry: what is registered, under which id, and whether a new version fits.
 
 One client, one timeout per call and one retry policy (adstream/retries.py). The client underneath waits for ever unless
-it is given a timeout, and would keep answering "latest" from its cache; both are switched off here.
+it is given a timeout, and would keep answering "latest" from its cache; both are switched off here. The client's stubs
+are older than the client: hence each `type: ignore`.
 """
 
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, TypeVar
 
 import httpx2 as httpx
-from confluent_kafka.schema_registry import RegisteredSchema, Schema, SchemaRegistryClient
+from confluent_kafka.schema_registry import RegisteredSchema, Schema, SchemaReference, SchemaRegistryClient
 from confluent_kafka.schema_registry.error import SchemaRegistryError
 
 from adstream import retries
@@ -26,21 +28,32 @@ from adstream.errors import (
     ServiceUnavailable,
 )
 from adstream.proxies import Proxy, proxy_for
+from adstream.schema_text import same_schema, self_contained
 from adstream.settings import RegistrySettings
 
 T = TypeVar("T")
 READY_POLL_SECONDS = 0.2
 _NO_PROXY = "127.0.0.1"  # what is given where there is none, so that the client does not look for one; never asked
 COMPATIBILITY = "BACKWARD"
+AVRO = "AVRO"
+_MOST_REFERENCES = 100
+_UNSET = "NONE"
+# No subject, no version, no schema; Confluent: a subject that was deleted, a version that was, no level of its own.
+_NOT_FOUND = (40401, 40402, 40403, 40404, 40405, 40406, 40407, 40408)
 
 
 @dataclass(frozen=True)
 class Registered:
-    """One version of a subject as the registry holds it; `text` is the schema's JSON."""
+    """One version of a subject as the registry holds it; `text` is the schema's JSON.
+
+    Types of other subjects are written out in `text`. `kind` is AVRO, or PROTOBUF or JSON with another sort of text.
+    """
 
     id: int
     version: int
     text: str
+    subject: str = ""
+    kind: str = AVRO
 
 
 class RegistryClient:
@@ -48,7 +61,9 @@ class RegistryClient:
 
     def __init__(self, settings: RegistrySettings) -> None:
         self._settings = settings
-        self._texts: dict[int, str] = {}
+        self._found: dict[int, Registered] = {}
+        self.warnings: list[str] = []
+        self.lists_deleted = True
         self.url = settings.address
 
     @cached_property
@@ -84,30 +99,147 @@ class RegistryClient:
     def latest(self, subject: str) -> Registered:
         """The newest version of `subject`, asked anew each time. Raises SchemaNotFound."""
         self._client.clear_latest_caches()  # type: ignore[attr-defined]
-        return _registered(self._call(lambda: self._client.get_latest_version(subject), subject))
+        return self._registered(self._call(lambda: self._client.get_latest_version(subject), subject))
 
-    def versions(self, subject: str) -> list[Registered]:
-        """All versions of `subject`, oldest first: every writer schema a reader may meet. Raises SchemaNotFound."""
-        numbers = self._call(lambda: self._client.get_versions(subject), subject)
-        return [_registered(self._call(lambda n=n: self._client.get_version(subject, n), subject)) for n in numbers]  # type: ignore[misc]
+    def versions(self, subject: str, *, deleted: bool = False) -> list[Registered]:
+        """All versions of `subject`, oldest first. Raises SchemaNotFound where there are none.
+
+        With `deleted` also those that were deleted, but not for good: messages still name them by id. A registry that
+        cannot or may not list these is asked for the others.
+        """
+        found = [self._version(subject, number, deleted=deleted) for number in self._numbers(subject, deleted=deleted)]
+        return [each for each in found if each is not None]
 
     def by_id(self, schema_id: int) -> str:
-        """The schema's JSON; remembered, since an id never changes its meaning. Raises SchemaNotFound."""
-        if schema_id not in self._texts:
-            found = self._call(lambda: self._client.get_schema(schema_id), f"schema id {schema_id}")
-            self._texts[schema_id] = found.schema_str
-        return self._texts[schema_id]
+        """The Avro schema's JSON; remembered, since an id never changes its meaning.
+
+        Raises SchemaNotFound, and SchemaIncompatible for an id of a Protobuf or JSON schema.
+        """
+        found = self.found(schema_id)
+        if found.kind != AVRO:
+            raise SchemaIncompatible(
+                f"schema id {schema_id} is a {found.kind} schema, not Avro", "have the producer write Avro"
+            )
+        return found.text
+
+    def found(self, schema_id: int) -> Registered:
+        """The schema of an id, whatever it is and under whichever subject; remembered. Raises SchemaNotFound.
+
+        An id may be of several subjects, so it is told without subject and version: `places_of` has those.
+        """
+        if schema_id not in self._found:
+            schema = self._call(lambda: self._client.get_schema(schema_id), f"schema id {schema_id}")
+            self._found[schema_id] = Registered(schema_id, 0, self._text(schema), "", schema.schema_type or AVRO)
+        return self._found[schema_id]
+
+    def places_of(self, schema_id: int) -> list[tuple[str, int]]:
+        """The subjects and versions that have the id, deleted ones included; empty where the registry does not say."""
+        try:
+            places = self._call(lambda: self._client.get_schema_versions(schema_id, deleted=True), "")  # type: ignore[attr-defined]
+        except ServiceUnavailable:
+            raise
+        except AdstreamError:
+            return []
+        return [(str(each.subject), int(each.version)) for each in places]
 
     def register(self, contract: Contract) -> int:
-        """Register `contract` as the next version of its subject, unless it is there; return its id.
+        """Register `contract` as `put` does; return its id."""
+        return self.put(contract).id
 
-        From the first version on the subject accepts only versions that can read what older ones wrote
-        (BACKWARD). Raises SchemaIncompatible for one that cannot.
+    def put(self, contract: Contract, *, documentation: bool = True) -> Registered:
+        """Register `contract` as the next version of its subject, and return that version; safe to repeat.
+
+        A version that says the same is returned, and nothing is registered: one that differs in white space or in the
+        order of keys, and without `documentation` also one that differs in that.
+
+        A subject that is new accepts only versions that can read what older ones wrote (BACKWARD), unless somebody has
+        set a level for the subject or the registry: no level is ever changed. Where the registry does not let the level
+        be set, `warnings` says so. Raises SchemaIncompatible for a schema that the registry refuses.
         """
-        schema = Schema(contract.text, "AVRO")
-        schema_id = self._call(lambda: self._client.register_schema(contract.subject, schema), contract.subject)
-        self._call(lambda: self._client.set_compatibility(contract.subject, COMPATIBILITY), contract.subject)
-        return schema_id
+        subject = contract.subject
+        self._client.clear_caches()  # type: ignore[attr-defined]  # or it would not even ask, whatever was deleted since
+        with suppress(SchemaNotFound):
+            held = self.versions(subject)
+            same = [each for each in held if each.text == contract.text]
+            for docs in (True, documentation):
+                same = same or [each for each in held if same_schema(each.text, contract.text, documentation=docs)]
+            if same:
+                return same[-1]
+        if not self._numbers_of_all(subject):
+            # Before the first version, or an end in between would leave the subject without a level.
+            self._keep_compatible(subject)
+        schema = Schema(contract.text, AVRO)
+        schema_id = self._call(lambda: self._client.register_schema(subject, schema), subject)
+        found = (each for each in reversed(self.versions(subject)) if each.id == schema_id)
+        return next(found, None) or replace(self.latest(subject), id=schema_id)
+
+    def _numbers(self, subject: str, *, deleted: bool) -> list[int]:
+        if deleted:
+            try:
+                return self._call(lambda: self._client.get_versions(subject, deleted=True), subject)  # type: ignore[call-arg]
+            except (ServiceUnavailable, SchemaNotFound):
+                raise
+            except AdstreamError:
+                self.lists_deleted = False
+        return self._call(lambda: self._client.get_versions(subject), subject)
+
+    def _numbers_of_all(self, subject: str) -> list[int]:
+        try:
+            return self._numbers(subject, deleted=True)
+        except SchemaNotFound:
+            return []
+
+    def _version(self, subject: str, number: int, *, deleted: bool) -> Registered | None:
+        """None for a version that has been deleted for good since it was listed."""
+        try:
+            found = self._call(lambda: self._client.get_version(subject, number, deleted=deleted), subject)  # type: ignore[call-arg]
+        except SchemaNotFound:
+            return None
+        return self._registered(found)
+
+    def _keep_compatible(self, subject: str) -> None:
+        """Set the level of a subject without versions, unless somebody has set one for it, or for all subjects.
+
+        NONE for all subjects counts as unset: Apicurio answers so where nobody has set a level.
+        """
+        try:
+            if self._level(subject) is None and self._level(None) in (None, _UNSET):
+                self._call(lambda: self._client.set_compatibility(subject, COMPATIBILITY), subject)
+        except ServiceUnavailable:
+            raise
+        except AdstreamError as refused:
+            self.warnings.append(
+                f"the compatibility level of {subject} is not set: {refused.problem}; have somebody with that right "
+                f"set it to {COMPATIBILITY}"
+            )
+
+    def _level(self, subject: str | None) -> str | None:
+        try:
+            return self._call(lambda: self._client.get_compatibility(subject), subject or "its level").upper()
+        except SchemaNotFound:
+            return None
+
+    def _registered(self, found: RegisteredSchema) -> Registered:
+        schema = found.schema
+        return Registered(found.schema_id, found.version, self._text(schema), found.subject, schema.schema_type or AVRO)
+
+    def _text(self, schema: Schema) -> str:
+        """The schema's JSON, with what it refers to written out: Avro's readers take one text."""
+        if schema.references and (schema.schema_type or AVRO) == AVRO:
+            texts: dict[tuple[str, int], str] = {}
+            self._refer(schema.references, texts)
+            return self_contained(schema.schema_str, texts.values())
+        return schema.schema_str
+
+    def _refer(self, references: list[SchemaReference], texts: dict[tuple[str, int], str]) -> None:
+        for each in references:
+            place = str(each.subject), int(each.version)
+            if place in texts or len(texts) >= _MOST_REFERENCES:
+                continue
+            with suppress(SchemaNotFound):  # then the type stays unknown, and the schema cannot be read
+                found = self._call(lambda p=place: self._client.get_version(*p, deleted=True), place[0])  # type: ignore[misc, call-arg]
+                texts[place] = str(found.schema.schema_str)
+                self._refer(found.schema.references or [], texts)
 
     def compatible(self, contract: Contract) -> list[str]:
         """What keeps `contract` from being registered, one sentence each; empty when it may be, or is the first."""
@@ -189,7 +321,7 @@ class RegistryClient:
                 f"the schema registry at {self.url} does not let user {user!r} do this",
                 "set ADSTREAM_REGISTRY_USERNAME to a user with this right",
             )
-        if status == 404 and code in (40401, 40402, 40403):
+        if status == 404 and code in _NOT_FOUND:
             return SchemaNotFound(
                 f"the schema registry at {self.url} does not know {what}", "register it with `adstream schema register`"
             )
@@ -207,10 +339,6 @@ class RegistryClient:
         return ConfigError(
             f"{self.url} answers {status}, which no schema registry would", "check ADSTREAM_REGISTRY_URL"
         )
-
-
-def _registered(found: RegisteredSchema) -> Registered:
-    return Registered(found.schema_id, found.version, found.schema.schema_str)
 
 
 def _diffs(message: str) -> str:

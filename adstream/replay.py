@@ -21,6 +21,7 @@ from adstream.registry import RegistryClient
 from adstream.repair import repaired
 from adstream.settings import Settings
 from adstream.topic_readers import TopicReader, reader_of
+from adstream.writers import Writers
 
 CHUNK = 500
 DELIVERY_TIMEOUTS = 3  # in units of the Kafka timeout: time for a broker to restart
@@ -58,7 +59,8 @@ class Checker:
         topic, job = letter.place.topic, letter.job
         if (topic, job) not in self._known:
             reader = reader_of(self._settings, job, topic)
-            diagnoser = Diagnoser.asking(self._registry, topic, reader.contract, takes_json=reader.takes_json)
+            writers = Writers(self._registry, topic, others=self._settings.registry.other_subjects)
+            diagnoser = Diagnoser.asking(writers, reader.contract, takes_json=reader.takes_json)
             self._known[topic, job] = reader, diagnoser
         return self._known[topic, job]
 

@@ -209,6 +209,7 @@ class RegistrySettings(_Service):
     password: SecretStr = SecretStr("")
     ssl_ca_file: Path | None = None
     timeout_seconds: float = Field(default=5.0, gt=0, le=300)
+    other_subjects: bool = True
 
     @property
     def address(self) -> str:

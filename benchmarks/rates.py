@@ -18,13 +18,14 @@ from rich.console import Console
 from adstream import kafka
 from adstream.registry import RegistryClient
 from adstream.settings import Settings
+from adstream.writers import Writers
 from benchmarks import page, plots
 from benchmarks.pipeline import GOOD, JOB, command, own_pipeline, produce
 from consumer.debug import DebugConsumer
 from consumer.decoding import Decoded, Decoder
 from streaming.jobs import find
 from streaming.judge import counted
-from streaming.pipeline import Pipeline, known_writers
+from streaming.pipeline import Pipeline
 from streaming.session import spark_session
 from streaming.sources import topic_range
 
@@ -47,7 +48,7 @@ def consume(settings: Settings, topic: str, messages: int) -> float:
 
 def steps(spark: SparkSession, settings: Settings, topic: str) -> dict[str, Callable[[], float]]:
     """Spark's part of the work, each step with all before it."""
-    job, writers = find(JOB), known_writers(RegistryClient(settings.registry), topic)
+    job, writers = find(JOB), Writers.of(settings.registry, topic).contracts()
     plan = Pipeline(job, writers, json=job.json)
     ranges = {partition: (0, end) for partition, end in kafka.end_offsets(settings, topic).items()}
 

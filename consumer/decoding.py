@@ -2,7 +2,7 @@
 
 import io
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import fastavro
@@ -13,6 +13,7 @@ from adstream.avro_plain import PlainReader
 from adstream.avro_types import SchemaProblem, from_text, parse, within
 from adstream.errors import AdstreamError
 from adstream.registry import RegistryClient
+from adstream.wire_formats import Headers, looks_like, other_registry
 
 FAILURE_SECONDS = 5.0
 # More than any amount has; a schema's own precision may be less than its writer kept to.
@@ -47,20 +48,22 @@ class Decoder:
         self._schemas: dict[int, _Writer] = {}
         self._failures: dict[int, tuple[float, str]] = {}
 
-    def __call__(self, message: bytes | None) -> Decoded | Broken:
+    def __call__(self, message: bytes | None, headers: Headers = ()) -> Decoded | Broken:
         if message is None:
             return Broken("no value (a tombstone)")
         if not message:
             return Broken("empty")
         if len(message) < wire.HEADER_BYTES:
-            return Broken(f"shorter than the {wire.HEADER_BYTES}-byte header")
+            return _unframed(message, headers, f"shorter than the {wire.HEADER_BYTES}-byte header")
         magic, schema_id = wire.HEADER.unpack_from(message)
         if magic != wire.MAGIC_BYTE:
-            return Broken(f"wrong magic byte {message[0]:#04x}: not written with a schema registry")
+            guess = looks_like(message)
+            said = f"it looks like {guess}" if guess else "not in the registry's wire format"
+            return _unframed(message, headers, f"wrong magic byte {message[0]:#04x}: {said}")
         try:
             writer = self._writer(schema_id)
         except AdstreamError as error:
-            return Broken(error.problem, schema_id)
+            return replace(_unframed(message, headers, error.problem), schema_id=schema_id)
         return self._read(message, schema_id, writer)
 
     def _read(self, message: bytes, schema_id: int, writer: "_Writer") -> Decoded | Broken:
@@ -142,6 +145,12 @@ class _Writer:
             raise
         except Exception:  # noqa: BLE001 - whatever an annotation makes of a value, the value is there
             return value
+
+
+def _unframed(message: bytes, headers: Headers, reason: str) -> Broken:
+    """Broken for the reason, unless bytes or headers say that the message was written for another registry."""
+    other = other_registry(message, headers)
+    return Broken(f"written for {other}" if other else reason)
 
 
 def plain(schema: Any) -> Any:  # noqa: ANN401 - Avro schemas are JSON: str, list or dict

@@ -28,24 +28,26 @@ from pyspark.sql import functions as F
 from adstream import kafka, leases
 from adstream.backfills import Backfill, Span, record, recorded, spans
 from adstream.cassandra import connect
+from adstream.contracts import Contract
 from adstream.dead_letters import Place, Wanted, read
 from adstream.errors import BadInput, CheckpointError, ConfigError, TopicNotFound
 from adstream.event_rules import AHEAD
 from adstream.isolation import made_at_level
 from adstream.reasons import CRASHES_THE_JOB, UNKNOWN_SCHEMA_ID
-from adstream.registry import RegistryClient
 from adstream.settings import Settings
 from adstream.verify.oracle import Sums
 from adstream.verify.tables import Comparison
 from adstream.verify.window_rows import WindowKey, WindowRows, compare_rows
+from adstream.writers import MOST_ASKED, Writers
 from streaming import recount
 from streaming.archive import Archive
 from streaming.checkpoint import Checkpoint
 from streaming.job import Job
 from streaming.kept import InKafka, Messages, lost, needed, require_all
 from streaming.patterns.ad_metrics import SLACK
-from streaming.pipeline import Pipeline, known_writers
+from streaming.pipeline import Pipeline
 from streaming.sinks.sink import Stamp, into_all
+from streaming.unknown_ids import other_ids
 
 # Windows are compared in pieces of this length, so that the driver holds the rows of one piece only.
 PIECE = timedelta(hours=1)
@@ -249,8 +251,14 @@ class Recount:
         for partition in {each.partition for each in dead}:
             offsets = [each.offset for each in dead if each.partition == partition]
             messages = messages.where((F.col("partition") != partition) | ~F.col("offset").isin(offsets))
-        pipeline = Pipeline(job, known_writers(RegistryClient(self._settings.registry), topic), json=job.json)
+        pipeline = Pipeline(job, self._writers(topic, messages), json=job.json)
         return recount.usable(pipeline.judged(messages), job).persist()
+
+    def _writers(self, topic: str, messages: DataFrame) -> dict[int, Contract]:
+        """The schemas that the messages are written with. Their ids are read first, without decoding anything."""
+        writers = Writers.of(self._settings.registry, topic)
+        writers.registered(other_ids(messages, writers.known(), MOST_ASKED), ())
+        return writers.contracts()
 
     def _place(self, archive: str | None, topic: str) -> Messages:
         made_with = self._committed.made_with

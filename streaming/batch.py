@@ -6,19 +6,16 @@ commit. Whatever raises here leaves the batch uncommitted: it comes again, with 
 """
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from time import monotonic
 
 from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
 
-from adstream.reasons import UNKNOWN_SCHEMA_ID
 from streaming.judge import only_dead_letters
 from streaming.late import Late
 from streaming.observed import Observed
-from streaming.sinks.dead_letters import schema_id
 from streaming.sinks.sink import Stamp, Write
 
 # Spark keeps the progress of so many batches, for whoever reads it late.
@@ -30,7 +27,7 @@ class StopRequested(Exception):
 
 
 class NewWriterSchema(Exception):
-    """Messages written with schemas registered after the plan was made; the plan must be made anew."""
+    """Messages of schemas that the registry has and the plan does not; the plan must be made anew."""
 
 
 @dataclass(frozen=True)
@@ -60,20 +57,20 @@ class BatchWriter:
         keep_late: Callable[[int, Observed, Stamp], Late],
         reread: Callable[[int], DataFrame | None],
         publish: Callable[[DataFrame], None],
-        registered_since: Callable[[], set[int]],
+        registered: Callable[[Sequence[int]], set[int]],
         timestamps: Callable[[], int],
         stopping: threading.Event,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         """`observed()`: what the running batch counted; `keep_late(batch_id, observed, stamp)`: writes its late events
-        down; `reread(batch_id)`: its judged messages; `registered_since()`: the schema ids that the registry has and
-        the plan does not know; `timestamps()`: the one for the next batch's writes."""
+        down; `reread(batch_id)`: its judged messages; `registered(ids)`: the schemas that messages of unknown ids, the
+        most frequent first, can be read with; `timestamps()`: the one for the next batch's writes."""
         self._sink = write
         self._observed = observed
         self._keep_late = keep_late
         self._reread = reread
         self._publish = publish
-        self._registered_since = registered_since
+        self._registered = registered
         self._timestamps = timestamps
         self._stopping = stopping
         self._clock = clock
@@ -96,24 +93,11 @@ class BatchWriter:
         written = self._sink(rows, stamp)
         seconds = monotonic() - begun
         seen = self._observed()
-        if seen.dead:
-            self._dead_letter(batch_id, some_unknown=seen.unknown > 0)
+        if seen.unknown and (new := self._registered(seen.unknown_ids)):
+            raise NewWriterSchema(f"schema id{'s' if len(new) > 1 else ''} {', '.join(map(str, sorted(new)))}")
+        if seen.dead and (messages := self._reread(batch_id)) is not None:
+            self._publish(only_dead_letters(messages))
         late = self._keep_late(batch_id, seen, stamp)
         self.written[batch_id] = Written(written, late, seen.dead, stamp, seconds, seen.dead_by_reason, seen.messages)
         if len(self.written) > _REMEMBERED:
             del self.written[min(self.written)]
-
-    def _dead_letter(self, batch_id: int, *, some_unknown: bool) -> None:
-        messages = self._reread(batch_id)
-        if messages is None:
-            return
-        dead = only_dead_letters(messages)
-        if some_unknown and (new := self._registered_since()):
-            self._refuse_if_written_with(new, dead)
-        self._publish(dead)
-
-    def _refuse_if_written_with(self, new: set[int], dead: DataFrame) -> None:
-        unknown = dead.where(F.col("outcome") == UNKNOWN_SCHEMA_ID).select(schema_id(F.col("value")).alias("id"))
-        found = {int(row["id"]) for row in unknown.distinct().collect()} & new
-        if found:
-            raise NewWriterSchema(f"schema ids {sorted(found)}")

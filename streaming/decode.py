@@ -24,15 +24,15 @@ from adstream.reasons import (
     EMPTY,
     INCOMPATIBLE_SCHEMA,
     NOT_JSON,
-    SCHEMA_ID_IN_HEADER,
+    OTHER_WIRE_FORMAT,
     SHORT,
     TRAILING_BYTES,
     UNDECODABLE,
     UNKNOWN_SCHEMA_ID,
-    VALUE_SCHEMA_ID_HEADER,
     WRONG_MAGIC_BYTE,
 )
 from adstream.writer_schemas import Refusal, resolutions
+from streaming.foreign_formats import in_another_format, named_by_header, with_a_longer_id
 from streaming.json_events import from_json_text, looks_like_json
 from streaming.read_schemas import END, END_MARK, ReadSchemas, Writer
 
@@ -46,20 +46,18 @@ def decode(messages: DataFrame, writers: Mapping[int, Contract], reader: Contrac
     costs its own messages only (`sorted_out`). `json` takes JSON objects besides, or nothing else where there are no
     writers.
 
-    Where the messages have `headers`, a value that is unreadable because its schema id travels in a header gets a
+    Where the messages have `headers`, a value that is unreadable because its schema is named in a header gets a
     reason of its own. The stream reads none, which would cost each message something; the second read of a batch with
     dead letters does, and only there the reason matters.
     """
-    in_header = None
-    if "headers" in messages.columns:
-        in_header = F.exists("headers", lambda header: header["key"] == VALUE_SCHEMA_ID_HEADER)
+    by_header = named_by_header() if "headers" in messages.columns else {}
     readable, refused = sorted_out(messages.sparkSession, writers, reader)
     schemas = ReadSchemas(readable, reader)
     # Three steps, or Spark would repeat the decode wherever its result is used.
     return (
         messages.withColumn(_READ, _read(schemas, reader, json=json))
         .withColumn("event", schemas.event(F.col(_READ)))
-        .withColumn("problem", _problem(schemas, reader, json, refused, in_header))
+        .withColumn("problem", _problem(schemas, reader, json, refused, by_header))
         .drop(_READ)
     )
 
@@ -107,11 +105,14 @@ def _from_avro(payload: Column, writer: str, schemas: ReadSchemas) -> Column:
 
 
 def _problem(
-    schemas: ReadSchemas, reader: Contract, json: bool, refused: Mapping[int, Refusal], in_header: Column | None
+    schemas: ReadSchemas, reader: Contract, json: bool, refused: Mapping[int, Refusal], by_header: Mapping[str, Column]
 ) -> Column:
     def unframed(reason: str) -> Column:
         """The reason for a value without the header of a known schema."""
-        return F.lit(reason) if in_header is None else F.when(in_header, SCHEMA_ID_IN_HEADER).otherwise(reason)
+        named = F.when(F.lit(False), F.lit(reason))
+        for said, condition in by_header.items():
+            named = named.when(condition, F.lit(said))
+        return named.otherwise(F.lit(reason))
 
     size, read = F.coalesce(F.length("value"), F.lit(0)), F.col(_READ)
     unread = _unread(schemas, reader)
@@ -120,14 +121,18 @@ def _problem(
         problem = problem.when(looks_like_json(F.col("value")), F.when(unread, F.lit(UNDECODABLE)))
     if json and not schemas.by_id and not refused:
         return problem.otherwise(F.lit(NOT_JSON))
-    problem = problem.when(size < wire.HEADER_BYTES, unframed(SHORT)).when(
-        F.substring("value", 1, 1) != F.lit(bytes([wire.MAGIC_BYTE])), unframed(WRONG_MAGIC_BYTE)
+    problem = (
+        problem.when(size < wire.HEADER_BYTES, unframed(SHORT))
+        .when(in_another_format(F.col("value")), unframed(OTHER_WIRE_FORMAT))
+        .when(F.substring("value", 1, 1) != F.lit(bytes([wire.MAGIC_BYTE])), unframed(WRONG_MAGIC_BYTE))
     )
     for reason in sorted({each.reason for each in refused.values()}):
         theirs = [_written_with(schema_id) for schema_id, each in refused.items() if each.reason == reason]
         problem = problem.when(_any(theirs), F.lit(reason))
+    known = _any(_written_with(schema_id) for schema_id in schemas.by_id)
     return (
-        problem.when(~_any(_written_with(schema_id) for schema_id in schemas.by_id), unframed(UNKNOWN_SCHEMA_ID))
+        problem.when(~known & with_a_longer_id(F.col("value")), unframed(OTHER_WIRE_FORMAT))
+        .when(~known, unframed(UNKNOWN_SCHEMA_ID))
         .when(unread, F.lit(UNDECODABLE))
         .when(read[END] != F.lit(END_MARK), F.lit(TRAILING_BYTES))
     )

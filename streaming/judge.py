@@ -26,9 +26,12 @@ from pyspark.sql import functions as F
 from adstream.contracts import Contract
 from adstream.event_rules import AHEAD, LARGEST_NUMBER, LONGEST_STRING_BYTES
 from adstream.reasons import UNKNOWN_SCHEMA_ID
+from adstream.writers import MOST_ASKED
+from streaming.unknown_ids import schema_id
 
 LATE = "late"
 MOST_REASONS = 256
+_IDS_TRACKED = 1_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -71,25 +74,31 @@ def counted(judged: DataFrame, *further: Column) -> DataFrame:
     """The events that count, flat: the contract's fields and `position` (topic:partition:offset, unique).
 
     On the way it counts, as the observed metric `judged`: all `messages`, `late`, `dead` (also `dead_by_reason`) and
-    `unknown` (of a schema id that the plan does not know), and the `further` aggregates. Spark pushes no condition
-    below that, so the decode is not repeated for each part of the condition.
+    `unknown` (of a schema id that the plan does not know; `unknown_ids` has the most frequent of these), and the
+    `further` aggregates. Spark pushes no condition below that, so the decode is not repeated for each part of the
+    condition.
     """
     return (
-        judged.observe(
-            "judged",
-            F.count(F.lit(1)).alias("messages"),
-            F.count_if(F.col("outcome") == LATE).alias("late"),
-            F.count_if(_is_dead()).alias("dead"),
-            F.count_if(F.col("outcome") == UNKNOWN_SCHEMA_ID).alias("unknown"),
-            # A sketch that is exact as long as there are not more different values, and there are a few reasons.
-            F.call_function(
-                "approx_top_k", F.when(_is_dead(), F.col("outcome")), F.lit(MOST_REASONS), F.lit(MOST_REASONS)
-            ).alias("dead_by_reason"),
-            *further,
-        )
+        judged.observe("judged", *counts(), *further)
         .where(F.col("outcome").isNull())
         .select("event.*", F.concat_ws(":", "topic", "partition", "offset").alias("position"))
     )
+
+
+def counts() -> list[Column]:
+    """What is counted of a batch's judged messages."""
+    # A sketch that is exact as long as there are not more different values, and there are a few reasons.
+    reasons = ("approx_top_k", F.when(_is_dead(), F.col("outcome")), F.lit(MOST_REASONS), F.lit(MOST_REASONS))
+    # One more, as all other messages are an item of their own: null.
+    ids = ("approx_top_k", _unknown_id(), F.lit(MOST_ASKED + 1), F.lit(_IDS_TRACKED))
+    return [
+        F.count(F.lit(1)).alias("messages"),
+        F.count_if(F.col("outcome") == LATE).alias("late"),
+        F.count_if(_is_dead()).alias("dead"),
+        F.count_if(F.col("outcome") == UNKNOWN_SCHEMA_ID).alias("unknown"),
+        F.call_function(*reasons).alias("dead_by_reason"),
+        F.call_function(*ids).alias("unknown_ids"),
+    ]
 
 
 def only_dead_letters(judged: DataFrame) -> DataFrame:
@@ -99,6 +108,11 @@ def only_dead_letters(judged: DataFrame) -> DataFrame:
     the generated code is too large to compile.
     """
     return judged.select(F.inline(F.when(_is_dead(), F.array(F.struct("*")))))
+
+
+def _unknown_id() -> Column:
+    """The schema id of a message whose id the plan does not know, and null for all others."""
+    return F.when(F.col("outcome") == UNKNOWN_SCHEMA_ID, schema_id(F.col("value")))
 
 
 def _is_dead() -> Column:

@@ -12,6 +12,7 @@ from typing import Any
 
 from pyspark.sql.streaming.query import StreamingQuery
 
+from adstream.writers import MOST_ASKED
 from streaming.late import Pairs, pairs_of
 
 _START_SECONDS = 60.0
@@ -23,6 +24,7 @@ class Observed:
 
     `messages` are all of them: events, where a file of a folder is a row of its own to Spark, and no marks of
     transactions, which have offsets as messages have.
+    `unknown_ids`: the ids of the last, the most frequent first, and at most adstream.writers.MOST_ASKED.
     `late_pairs`: the late ones by window and delay, where the job decides lateness (streaming.late).
     `dead_by_reason`: the dead ones, reason -> messages.
     """
@@ -30,6 +32,7 @@ class Observed:
     late: int = 0
     dead: int = 0
     unknown: int = 0
+    unknown_ids: tuple[int, ...] = ()
     late_pairs: Pairs = field(default_factory=dict)
     dead_by_reason: Mapping[str, int] = field(default_factory=dict)
     messages: int = 0
@@ -59,6 +62,7 @@ class RunningBatch:
             judged.get("late", 0) + (late.get("late") or 0),
             judged.get("dead", 0),
             judged.get("unknown", 0),
+            tuple(each["item"] for each in judged.get("unknown_ids", []) if each.get("item") is not None)[:MOST_ASKED],
             pairs_of(judged.get("late_by_window", [])),
             {each["item"]: each["count"] for each in judged.get("dead_by_reason", []) if each.get("item")},
             judged.get("messages", 0),

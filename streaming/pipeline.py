@@ -9,7 +9,6 @@ from pyspark.sql import functions as F
 from adstream import contracts
 from adstream.contracts import Contract
 from adstream.reasons import CRASHES_THE_JOB
-from adstream.registry import RegistryClient
 from adstream.writer_schemas import unreadable_line
 from streaming.decode import decode, sorted_out
 from streaming.job import Job
@@ -18,12 +17,6 @@ from streaming.late import observed_pairs
 from streaming.patterns.keyed_state import LATE_ROWS
 
 _WHOLE = "whole_value"
-
-
-def known_writers(registry: RegistryClient, topic: str) -> dict[int, Contract]:
-    """The schemas that are registered for the topic's values now, by id."""
-    subject = f"{topic}-value"
-    return {found.id: Contract(subject, found.version, found.text) for found in registry.versions(subject)}
 
 
 @dataclass(frozen=True)

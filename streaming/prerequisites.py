@@ -4,10 +4,9 @@ from adstream.cassandra import require_tables
 from adstream.kafka import require_topic
 from adstream.late_events import TABLE as LATE_EVENTS
 from adstream.provision import topic_of
-from adstream.registry import RegistryClient
 from adstream.settings import Settings
+from adstream.writers import Writers
 from streaming.job import Job
-from streaming.pipeline import known_writers
 from streaming.runner import Options, tables_of
 from streaming.sources import Topic
 
@@ -21,7 +20,7 @@ def require(settings: Settings, job: Job, options: Options) -> None:
     source = options.source or Topic(settings, topic_of(settings, job.contract))
     source.identity()
     if not source.json_only:
-        known_writers(RegistryClient(settings.registry), source.name)
+        Writers.of(settings.registry, source.name).known()
         if options.sinks is None:
             require_topic(settings, settings.topic.dead_letters)
     if tables := tables_of(job.sinks if options.sinks is None else options.sinks):

@@ -1,12 +1,12 @@
 """Runs one job: builds the plan, keeps it going through passing faults, and stops it between two batches.
 
 A failed batch is tried again from its checkpoint, after a growing pause, a bounded number of times in a row; a batch
-that commits resets the count. A schema version registered while the job runs is not a failure: the plan is made again
-with it and goes on from the same checkpoint.
+that commits resets the count. A schema that the plan does not know yet and the registry does is not a failure: the plan
+is made again with it and goes on from the same checkpoint.
 """
 
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
@@ -36,8 +36,8 @@ from adstream.errors import (
 from adstream.isolation import BEFORE_ISOLATION, ISOLATION
 from adstream.late_events import TABLE as LATE_EVENTS
 from adstream.provision import topic_of
-from adstream.registry import RegistryClient
 from adstream.settings import IsolationLevel, Settings
+from adstream.writers import Writers
 from streaming.batch import BatchWriter, NewWriterSchema, StopRequested
 from streaming.checkpoint import Checkpoint, damage, first_cause, held
 from streaming.held_back import Held, HeldBack
@@ -45,7 +45,7 @@ from streaming.job import Job
 from streaming.late_batches import LateBatches
 from streaming.lookup import lookup_table
 from streaming.observed import RunningBatch
-from streaming.pipeline import Pipeline, known_writers
+from streaming.pipeline import Pipeline
 from streaming.progress import BatchReport, replayed, reports, with_ends
 from streaming.quarantine import CRASHES, Ranges, culprits
 from streaming.sinks import dead_letters
@@ -117,7 +117,7 @@ class Runner:
         self._listener = listener
         self._stopping = stopping
         self._source: Source = options.source or Topic(settings, topic_of(settings, job.contract))
-        self._registry = RegistryClient(settings.registry)
+        self._schemas = Writers.of(settings.registry, self._source.name)
         self._checkpoint = Checkpoint(spark, options.checkpoint)
         self._pipeline = Pipeline(job, {}, json=True)
         self._timestamps: Callable[[], int] = leases.now_micros
@@ -285,7 +285,10 @@ class Runner:
         return not self._source.json_only and self._options.sinks is None
 
     def _writers(self) -> dict[int, Contract]:
-        return {} if self._source.json_only else known_writers(self._registry, self._source.name)
+        return {} if self._source.json_only else self._schemas.contracts()
+
+    def _registered(self, ids: Sequence[int]) -> set[int]:
+        return set() if self._source.json_only else self._schemas.registered(ids, self._pipeline.writers.keys())
 
     def _start(self) -> tuple[BatchWriter, StreamingQuery]:
         spark, job, options = self._spark, self._job, self._options
@@ -306,7 +309,7 @@ class Runner:
             keep_late=self._late.running,
             reread=self._judged_again,
             publish=self._publish,
-            registered_since=lambda: self._writers().keys() - self._pipeline.writers.keys(),
+            registered=self._registered,
             timestamps=self._writers_timestamp,
             stopping=self._stopping,
         )

@@ -67,7 +67,7 @@ def consume(
             left = count
             for batch in consumer.batches(stop, to_end=to_end):
                 for message in batch[:left]:
-                    say(line_of(message, decode(message.value())))
+                    say(line_of(message, decode(message.value(), message.headers() or [])))
                     consumer.shown(message)
                 sys.stdout.flush()
                 if commit:

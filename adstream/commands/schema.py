@@ -1,7 +1,8 @@
 """`adstream schema register | check`: the contracts of `schemas/` and the registry."""
 
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -10,6 +11,9 @@ from adstream.commands.usage import Commands
 from adstream.errors import BadInput, ConfigError, SchemaIncompatible
 from adstream.settings import Settings
 from adstream.shown import say
+
+if TYPE_CHECKING:
+    from adstream.registry import Registered
 
 _REMEDY = "give added fields a default, and keep the names and types of the others"
 
@@ -32,6 +36,9 @@ def register(
 ) -> None:
     """Register every version in schemas/, oldest first, and make the topics that are missing. Safe to repeat.
 
+    A schema that the subject has already keeps its version and id, also where its white space, the order of its keys or
+    its documentation differ. Numbers are the registry's.
+
     Example: `adstream schema register`
 
     Example: `adstream schema register ads_data --file my-draft.avsc`
@@ -47,8 +54,7 @@ def register(
     prepared = prepare(settings)
     for topic in prepared.new_topics:
         say(f"topic {topic} created")
-    for contract, schema_id in prepared.schemas:
-        say(f"{contract.subject} version {contract.version} has id {schema_id}")
+    _tell(prepared.schemas, prepared.warnings)
 
 
 @app.command()
@@ -105,9 +111,16 @@ def _register_draft(name: str | None, file: Path | None) -> None:
     say(f"schemas in {settings.registry.where}")
     registry = RegistryClient(settings.registry)
     text = _text(file)
-    schema_id = registry.register(Contract(subject, 0, text))
-    say(f"{subject} version {registry.latest(subject).version} has id {schema_id}")
+    found = registry.put(Contract(subject, 0, text), documentation=False)
+    _tell([found], registry.warnings)
     _warn(name, text)
+
+
+def _tell(schemas: "Iterable[Registered]", warnings: Iterable[str]) -> None:
+    for found in schemas:
+        say(f"{found.subject} version {found.version} has id {found.id}")
+    for warning in warnings:
+        say(f"warning: {warning}", err=True)
 
 
 def _warn(name: str, draft: str) -> None:
@@ -149,6 +162,6 @@ def _check_offline(names: list[str], draft: str | None) -> None:
 
 def _text(file: Path) -> str:
     try:
-        return file.read_text(encoding="utf-8")
+        return file.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError):
         raise BadInput(f"{file} cannot be read", "check the path given to --file") from None

@@ -11,7 +11,6 @@ from adstream import clocks, kafka
 from adstream.avro_types import from_text
 from adstream.backfills import recorded
 from adstream.errors import CheckpointError, ServiceUnavailable, Unproved
-from adstream.registry import RegistryClient
 from adstream.settings import READ_UNCOMMITTED, IsolationLevel, Settings
 from adstream.verify import acknowledged as book
 from adstream.verify import backfilled, baseline, ledger
@@ -23,6 +22,7 @@ from adstream.verify.ledger import Ledger
 from adstream.verify.oracle import BEYOND, Oracle
 from adstream.verify.tables import Comparison, compare, read_tables
 from adstream.verify.topic import Piece, Reading, read
+from adstream.writers import Writers
 
 # While a job runs, what it commits meanwhile is read again and again until it is little, and no more often than this.
 _ROUNDS = 10
@@ -250,9 +250,9 @@ class _Run:
         return True
 
     def _judge(self, pieces: Sequence[Piece], what: str, level: IsolationLevel | None = None) -> None:
-        """Registered by now is every schema that the job knew when it read these."""
-        versions = RegistryClient(self._settings.registry).versions(f"{self._topic}-value")
-        schemas = {found.id: from_text(found.text) for found in versions}
+        """Registered by now is every schema that the job knew when it read these, unless it was deleted for good."""
+        known = Writers.of(self._settings.registry, self._topic).known()
+        schemas = {schema_id: from_text(found.text) for schema_id, found in known.items()}
         checksums = bool(self._wish.acknowledged)
         settings = self._settings if level is None else self._settings.reading(level)
         reading = Reading(settings, self._topic, self._folder, schemas, self._job.lateness, checksums)

@@ -5,7 +5,7 @@ schema resolution (adstream.avro_resolution), which knows nothing of Spark or of
 """
 
 import io
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from math import isfinite
@@ -47,17 +47,16 @@ class _Dead(Exception):
 class Judge:
     """Decides on messages; `schemas` maps the subject's schema ids to their schemas as parsed JSON, whatever it is.
 
-    A schema that the contract cannot read costs its own messages: each of them is dead.
+    `ask` is asked for the schema of any other id, and returns None for one that does not count; an id that it knows is
+    asked for once. A schema that the contract cannot read costs its own messages: each of them is dead.
     """
 
-    def __init__(self, schemas: Mapping[int, Any], lateness: timedelta) -> None:
-        contract = contracts.latest(CONTRACT).schema
-        self._writers: dict[int, _Writer] = {}
-        for schema_id, schema in schemas.items():
-            try:
-                self._writers[schema_id] = _Writer(schema, resolve(schema, contract), parse(contract))
-            except Unresolvable:
-                continue
+    def __init__(
+        self, schemas: Mapping[int, Any], lateness: timedelta, ask: Callable[[int], Any] = lambda _id: None
+    ) -> None:
+        self._contract = contracts.latest(CONTRACT).schema
+        self._writers = {schema_id: self._writer(schema) for schema_id, schema in schemas.items()}
+        self._ask = ask
         self._lateness = lateness // timedelta(milliseconds=1)
         self._ahead = AHEAD // timedelta(milliseconds=1)
 
@@ -86,10 +85,19 @@ class Judge:
     def _decode(self, value: bytes) -> dict[str, Any]:
         if len(value) < wire.HEADER_BYTES or value[0] != wire.MAGIC_BYTE:
             raise _Dead
-        writer = self._writers.get(wire.HEADER.unpack_from(value)[1])
+        schema_id = wire.HEADER.unpack_from(value)[1]
+        if schema_id not in self._writers and (schema := self._ask(schema_id)) is not None:
+            self._writers[schema_id] = self._writer(schema)
+        writer = self._writers.get(schema_id)
         if writer is None:
             raise _Dead
         return writer.event(value)
+
+    def _writer(self, schema: Any) -> "_Writer | None":  # noqa: ANN401 - JSON
+        try:
+            return _Writer(schema, resolve(schema, self._contract), parse(self._contract))
+        except Unresolvable:
+            return None
 
 
 class _Writer:

@@ -28,9 +28,12 @@ import pyarrow.parquet as pq
 from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 
 from adstream import kafka
+from adstream.avro_types import from_text
 from adstream.errors import ServiceUnavailable
+from adstream.registry import AVRO
 from adstream.settings import Settings
 from adstream.verify.judge import Judge
+from adstream.writers import Writers
 
 SCHEMA = pa.schema(
     [
@@ -82,7 +85,7 @@ class Piece:
 
 @dataclass(frozen=True)
 class Reading:
-    """How a topic is read: `schemas` by id are the writers'; `checksums` are computed only where asked for."""
+    """How a topic is read: `schemas` by id are its subject's; `checksums` are computed only where asked for."""
 
     settings: Settings
     topic: str
@@ -159,7 +162,8 @@ class _Reader:
     def __init__(self, reading: Reading) -> None:
         self._reading = reading
         self._fetched_to: dict[str, int] = {}
-        self._judge = Judge(reading.schemas, reading.lateness)
+        self._writers = Writers.of(reading.settings.registry, reading.topic)
+        self._judge = Judge(reading.schemas, reading.lateness, self._schema)
         self._consumer = Consumer(
             {
                 **kafka.consumer_config(reading.settings.kafka),
@@ -173,6 +177,11 @@ class _Reader:
 
     def close(self) -> None:
         self._consumer.close()
+
+    def _schema(self, schema_id: int) -> Any:  # noqa: ANN401 - a schema's JSON
+        """The schema of an id that is no version of the subject, None where its messages do not count."""
+        found = self._writers.find(schema_id)
+        return from_text(found.text) if found is not None and found.kind == AVRO else None
 
     def judge(self, piece: Piece) -> Iterator[int]:
         """Write the piece's files; yields how many offsets have been passed since the last time."""

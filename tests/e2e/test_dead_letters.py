@@ -13,6 +13,7 @@ from adstream import contracts
 from adstream.dead_letters import letter_of
 from adstream.kafka import end_offsets
 from adstream.registry import RegistryClient
+from adstream.settings import Settings
 from producer.encoding import Encoder
 from tests.e2e.commands import adstream, everything_on, limit_messages, one_line
 from tests.e2e.pipeline import Pipeline
@@ -111,7 +112,11 @@ def headers(message: object) -> list[tuple[str, bytes]]:
 
 
 @pytest.mark.thorough
-def test_messages_of_a_schema_registered_since_go_back_all_at_once(spark: SparkSession, pipeline: Pipeline) -> None:
+def test_messages_of_a_schema_registered_since_go_back_all_at_once(
+    spark: SparkSession, pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ADSTREAM_REGISTRY_OTHER_SUBJECTS", "false")
+    pipeline = replace(pipeline, settings=Settings())
     settings = pipeline.settings
     registry = RegistryClient(settings.registry)
     newest = contracts.latest("ads_data")

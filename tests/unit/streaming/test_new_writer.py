@@ -1,36 +1,44 @@
-"""Messages of a schema that the plan does not know are dead letters, unless the schema has been registered since."""
+"""Messages of a schema that the plan does not know are dead letters, unless the registry knows the schema by now."""
 
 import threading
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import pytest
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import DataFrame, Observation, SparkSession
 
 from adstream import wire
 from adstream.reasons import EMPTY, UNKNOWN_SCHEMA_ID
+from adstream.writers import MOST_ASKED
 from streaming.batch import BatchWriter, NewWriterSchema
+from streaming.judge import counts
 from streaming.late import Late
 from streaming.observed import Observed
 
 
-@pytest.mark.parametrize(("new", "stops_for"), [(set(), None), ({8}, None), ({8, 9}, 9)])
-def test_only_a_message_of_a_schema_registered_since_stops_the_batch(
-    spark: SparkSession, new: set[int], stops_for: int | None
+@pytest.mark.parametrize(("new", "stops_for"), [(set(), None), ({9}, "id 9"), ({9, 7}, "ids 7, 9")])
+def test_only_a_message_of_a_schema_that_the_registry_knows_stops_the_batch(
+    spark: SparkSession, new: set[int], stops_for: str | None
 ) -> None:
     rows = [(wire.header(7) + b"a", UNKNOWN_SCHEMA_ID), (wire.header(9) + b"b", UNKNOWN_SCHEMA_ID), (b"", EMPTY)]
     judged = spark.createDataFrame([*rows, (wire.header(1) + b"c", None)], "value binary, outcome string")
     published: list[int] = []
+    asked: list[int] = []
+
+    def registered(ids: Sequence[int]) -> set[int]:
+        asked.extend(ids)
+        return new
 
     def publish(dead: DataFrame) -> None:
         published.append(dead.count())
 
     write = BatchWriter(
         write=lambda _rows, _stamp: 1,
-        observed=lambda: Observed(dead=3, unknown=2),
+        observed=lambda: Observed(dead=3, unknown=2, unknown_ids=(9, 7)),
         keep_late=lambda _batch_id, _seen, _stamp: Late(),
         reread=lambda _batch_id: judged,
         publish=publish,
-        registered_since=lambda: new,
+        registered=registered,
         timestamps=lambda: 1,
         stopping=threading.Event(),
         clock=lambda: datetime(2026, 3, 1, tzinfo=UTC),
@@ -39,6 +47,22 @@ def test_only_a_message_of_a_schema_registered_since_stops_the_batch(
         write(judged, 0)
         assert published == [3]
     else:
-        with pytest.raises(NewWriterSchema, match=rf"\[{stops_for}\]"):
+        with pytest.raises(NewWriterSchema, match=f"^schema {stops_for}$"):
             write(judged, 0)
         assert published == []
+    assert asked == [9, 7]
+
+
+@pytest.mark.parametrize("count", [0, 3, MOST_ASKED, 10 * MOST_ASKED])
+def test_a_batch_tells_its_unknown_ids_the_most_frequent_first(spark: SparkSession, count: int) -> None:
+    rows = [(wire.header(number + 5) + b"x", UNKNOWN_SCHEMA_ID) for number in range(count)]
+    frequent = [(wire.header(2**31 + number) + b"y", UNKNOWN_SCHEMA_ID) for number in (1, 1, 1, 2, 2)]
+    known = [(wire.header(1) + b"c", None), (b"", EMPTY), (b"{}", "late")]
+    judged = spark.createDataFrame([*rows, *frequent, *known], "value binary, outcome string")
+    seen = Observation()
+    judged.observe(seen, *counts()).write.format("noop").mode("append").save()
+    found = [each["item"] for each in seen.get["unknown_ids"] if each["item"] is not None][:MOST_ASKED]
+    assert seen.get["unknown"] == count + 5
+    assert found[:2] == [2**31 + 1, 2**31 + 2]
+    assert len(found) == min(MOST_ASKED, count + 2)
+    assert set(found[2:]) <= {number + 5 for number in range(count)}

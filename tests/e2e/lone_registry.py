@@ -1,0 +1,66 @@
+"""A registry of a test's own: the same program as the stack's, in a few seconds and without Kafka or Cassandra."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx2 as httpx
+
+from adstream.settings import RegistrySettings, Settings
+from stack import parts, ports, processes
+from stack.java import find_java
+from stack.registry import PATH, REGISTRY, prepare
+from stack.service import HOST, Place, properties
+
+START_SECONDS = 120
+Body = dict[str, object]
+
+
+@contextmanager
+def lone_registry(folder: Path, **options: str) -> Iterator[RegistrySettings]:
+    """Runs until the block ends; `options` are Quarkus properties, with `__` for dots and `_` for hyphens."""
+    settings = Settings()
+    port = ports.choose("registry", 0, {}, set())
+    place = Place(
+        java=find_java(settings.stack.java_home).executable,
+        parts=parts.ensure(settings.stack, print),
+        data=folder,
+        ports={"registry": port},
+        memory="256m",
+    )
+    command = prepare(place)
+    with (folder / "registry.properties").open("a", encoding="ascii") as file:
+        file.write(properties({name.replace("__", ".").replace("_", "-"): value for name, value in options.items()}))
+    running = processes.start(command, log=folder / "registry.log", folder=folder)
+    try:
+        deadline = time.monotonic() + START_SECONDS
+        while not ready(port):
+            assert time.monotonic() < deadline, (folder / "registry.log").read_text()[-2000:]
+            time.sleep(0.1)
+        yield RegistrySettings(**REGISTRY.address(port, None))  # type: ignore[arg-type]
+    finally:
+        processes.stop([running])
+
+
+def ready(port: int) -> bool:
+    """Whether it answers at all; with a password it answers 401."""
+    try:
+        answer = httpx.get(f"http://{HOST}:{port}{PATH}/subjects", timeout=2, trust_env=False)
+    except httpx.TransportError:
+        return False
+    return answer.status_code in (httpx.codes.OK, httpx.codes.UNAUTHORIZED)
+
+
+def ask(settings: RegistrySettings, method: str, path: str, body: Body | None = None) -> httpx.Response:
+    """One request as another program would send it."""
+    secret = settings.password.get_secret_value()
+    login = (settings.username, secret) if settings.username else None
+    return httpx.request(method, settings.url + path, json=body, auth=login, timeout=10, trust_env=False)
+
+
+def put(settings: RegistrySettings, subject: str, text: str, **more: object) -> int:
+    """Register a text as another program would; returns its id."""
+    answer = ask(settings, "POST", f"/subjects/{subject}/versions", {"schema": text, **more})
+    assert answer.status_code == httpx.codes.OK, answer.text
+    return int(answer.json()["id"])
