@@ -41,7 +41,8 @@ def test_kafka_killed_and_frozen_while_producing_loses_no_acknowledged_event(
             with killed(pipeline.settings, "kafka"):
                 pass
             producer.communicate(timeout=SECONDS)
-        job.await_line(r"lag 0 ", after=said, or_end=True)
+        # The last batch may be one that was done again: then its lag is not known.
+        job.await_line(r"lag (0|unknown) ", after=said, or_end=True)
         job.end()
     pipeline.run(spark)
     sent = len(acknowledged.read_text().splitlines())
