@@ -189,14 +189,25 @@ class Archive:
 
         None where the ranges hold no message. The first offset may hold none: ever more of them are looked at.
         """
+        first: list[int] = []
+        left = ranges
         for most in _LOOK_AT:
-            firsts = {each: (start, min(start + most, stop)) for each, (start, stop) in ranges.items()}
-            messages = topic_range(self.spark, settings.kafka, topic, firsts)
-            first = messages.agg(F.min(F.unix_millis("timestamp"))).first()
-            if first and first[0] is not None:
-                moment = datetime.fromtimestamp(first[0] / 1_000, UTC)
-                return moment.replace(hour=0, minute=0, second=0, microsecond=0)
-        return None
+            looked_at = {each: (start, min(start + most, stop)) for each, (start, stop) in left.items()}
+            messages = topic_range(self.spark, settings.kafka, topic, looked_at)
+            oldest = messages.groupBy("partition").agg(F.min(F.unix_millis("timestamp")).alias("millis")).collect()
+            first += [row["millis"] for row in oldest]
+            found = {row["partition"] for row in oldest}
+            left = {
+                each: (start, stop)
+                for each, (start, stop) in left.items()
+                if each not in found and looked_at[each][1] < stop
+            }
+            if not left:
+                break
+        if not first:
+            return None
+        moment = datetime.fromtimestamp(min(first) / 1_000, UTC)
+        return moment.replace(hour=0, minute=0, second=0, microsecond=0)
 
     def _write(self, messages: DataFrame, day: datetime, partitions: list[int]) -> dict[int, int]:
         """One task reads one partition of Kafka and writes one file; returns the messages of each partition."""
