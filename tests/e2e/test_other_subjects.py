@@ -156,8 +156,8 @@ def test_every_schema_that_the_registry_knows_counts(topic: Topic, spark: SparkS
     assert "the registry does not know schema id 900007" in refused.stdout + refused.stderr
 
 
-def test_a_backfill_reads_what_the_job_has_counted(topic: Topic, spark: SparkSession) -> None:
-    """Deleted after the job had counted them, and of another subject."""
+def test_what_the_job_has_counted_stays_counted_when_its_subject_is_deleted(topic: Topic, spark: SparkSession) -> None:
+    """Verify judges old offsets as before; a backfill finds the ids by the messages' headers."""
     schema = with_field(name="extra", type=["null", "long"], default=None)
     schema_id = topic.register("-adstream.AdEvent", schema)
     topic.send([*topic.events(schema_id, schema, 4), *topic.events(1, SECOND.schema, 0)])

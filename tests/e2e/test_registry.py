@@ -260,7 +260,7 @@ def test_numbers_that_are_printed_are_the_registrys(
     for _ in range(2):
         done = register(registry, topic, draft)
         assert done.returncode == 0, done.stderr
-        assert done.stdout.startswith(f"{topic}-value version 2 has id ")
+        assert done.stdout.splitlines()[-1].startswith(f"{topic}-value version 2 has id ")
         assert done.stderr == ""
 
 
@@ -292,7 +292,7 @@ def test_no_right_to_set_the_level_is_a_warning(tmp_path: Path, topic: str) -> N
         login = {"ADSTREAM_REGISTRY_USERNAME": "ann", "ADSTREAM_REGISTRY_PASSWORD": "secret-of-ann"}
         done = register(registry, topic, draft, **login)
         assert done.returncode == 0, done.stderr
-        assert done.stdout.startswith(f"{topic}-value version 1 has id ")
+        assert done.stdout.splitlines()[-1].startswith(f"{topic}-value version 1 has id ")
         assert done.stderr.startswith(f"warning: the compatibility level of {topic}-value is not set: ")
         assert "does not let user 'ann' do this; have somebody with that right set it to BACKWARD" in done.stderr
         assert len(done.stderr.splitlines()) == 1
