@@ -148,12 +148,10 @@ class _Parser:
         if isinstance(schema, str):
             return Type(schema) if schema in PRIMITIVES else self._reference(schema, namespace)
         if isinstance(schema, list):
-            return Type("union", parts=[self.type_of(each, namespace, level + 1) for each in schema])
-        if not isinstance(schema, dict) or "type" not in schema:
-            raise SchemaProblem(f"declares no type ({str(schema)[:60]})")
-        kind = schema["type"]
+            return _union([self.type_of(each, namespace, level + 1) for each in schema])
+        kind = schema.get("type") if isinstance(schema, dict) else None
         if not isinstance(kind, str):
-            return self.type_of(kind, namespace, level + 1)
+            raise SchemaProblem(f"declares no type ({str(schema)[:60]})")
         if kind in PRIMITIVES:
             return Type(kind, logical=_annotation(schema, kind, 0))
         if kind in ("array", "map"):
@@ -165,34 +163,51 @@ class _Parser:
 
     def _declared(self, schema: dict[str, Any], namespace: str, level: int) -> Type:
         name = _full(schema["name"], schema.get("namespace", namespace))
+        if name in PRIMITIVES:
+            raise SchemaProblem(f"calls a type {name}")
         if name in self._named:
             raise SchemaProblem(f"declares {name} twice")
         own = name.rpartition(".")[0]
         aliases = tuple(_full(alias, own) for alias in schema.get("aliases", ()))
+        for each in (name, *aliases):
+            _named_well(*each.split("."))
         declared = Type("record" if schema["type"] == "error" else schema["type"], name, aliases=aliases)
         self._named[name] = declared
-        match declared.kind:
-            case "enum":
-                declared.symbols = tuple(schema["symbols"])
-                declared.default = schema.get("default")
-            case "fixed":
-                declared.size = schema["size"]
-                if not isinstance(declared.size, int) or declared.size < 0:
-                    raise SchemaProblem(f"gives {name} the size {declared.size!r}")
-                declared.logical = _annotation(schema, "fixed", declared.size)
-            case "record":
-                self._open.append(declared)
-                declared.fields = [self._field(each, own, level) for each in schema["fields"]]
-                self._open.pop()
-                names = [each.name for each in declared.fields]
-                if len(set(names)) < len(names):
-                    raise SchemaProblem(f"gives two fields of {name} the same name")
+        {"enum": self._enum, "fixed": self._fixed, "record": self._record}[declared.kind](declared, schema, level)
         return declared
+
+    def _enum(self, declared: Type, schema: dict[str, Any], _level: int) -> None:
+        declared.symbols, declared.default = tuple(schema["symbols"]), schema.get("default")
+        _named_well(*declared.symbols)
+        if len(set(declared.symbols)) < len(declared.symbols):
+            raise SchemaProblem(f"gives {declared.name} a symbol twice")
+        if declared.default is not None and declared.default not in declared.symbols:
+            raise SchemaProblem(f"gives {declared.name} the default {declared.default!r}, which is none of its symbols")
+
+    def _fixed(self, declared: Type, schema: dict[str, Any], _level: int) -> None:
+        declared.size = schema["size"]
+        if not isinstance(declared.size, int) or declared.size < 0:
+            raise SchemaProblem(f"gives {declared.name} the size {declared.size!r}")
+        declared.logical = _annotation(schema, "fixed", declared.size)
+
+    def _record(self, declared: Type, schema: dict[str, Any], level: int) -> None:
+        if not isinstance(schema["fields"], list):
+            raise SchemaProblem(f"gives {declared.name} no list of fields")
+        self._open.append(declared)
+        own = declared.name.rpartition(".")[0]
+        declared.fields = [self._field(each, own, level) for each in schema["fields"]]
+        self._open.pop()
+        names = [each.name for each in declared.fields]
+        if len(set(names)) < len(names):
+            raise SchemaProblem(f"gives two fields of {declared.name} the same name")
 
     def _field(self, each: dict[str, Any], namespace: str, level: int) -> Field:
         kind = self.type_of(each["type"], namespace, level + 1)
         if not isinstance(each["name"], str):
             raise SchemaProblem(f"has a field of the name {each['name']!r}")
+        _named_well(each["name"])
+        if str(each.get("order", "ignore")).lower() not in ("ascending", "descending", "ignore"):
+            raise SchemaProblem(f"gives {each['name']} the order {each['order']!r}")
         return Field(each["name"], kind, tuple(each.get("aliases", ())), "default" in each, each.get("default"))
 
     def _reference(self, name: str, namespace: str) -> Type:
@@ -202,6 +217,23 @@ class _Parser:
         if found in self._open:
             found.recursive = True
         return found
+
+
+def _union(branches: list[Type]) -> Type:
+    kinds = [branch.name or branch.kind for branch in branches]
+    if "union" in kinds:
+        raise SchemaProblem("has a union in a union")
+    if len(set(kinds)) < len(kinds):
+        raise SchemaProblem(f"has a union of two that are alike ({', '.join(kinds)[:60]})")
+    return Type("union", parts=branches)
+
+
+def _named_well(*names: str) -> None:
+    """Letters, digits and underscores, no digit first: Java's library, with which the job reads schemas, wants that."""
+    for name in names:
+        letters = name.replace("_", "a")
+        if not (letters[:1].isalpha() and all(char.isalpha() or char.isdecimal() for char in letters)):
+            raise SchemaProblem(f"has the name {name[:60]!r}, which Avro does not allow")
 
 
 def _full(name: str, namespace: str | None) -> str:

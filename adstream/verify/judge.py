@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from fastavro import parse_schema, schemaless_reader, schemaless_writer
 
 from adstream import contracts, wire
+from adstream.avro_bytes import LONGEST
 from adstream.avro_resolution import Resolution, Unreadable, Unresolvable, resolve
 from adstream.avro_types import Type, parse, within
 from consumer.decoding import plain
@@ -118,7 +119,8 @@ class _Writer:
 
     def event(self, value: bytes) -> dict[str, Any]:
         """The contract's fields of a message with its header. Raises _Dead."""
-        if self._fast is not None:
+        # Longer texts are refused, also in a field that only the writer has.
+        if self._fast is not None and len(value) <= LONGEST:
             payload, again = value[wire.HEADER_BYTES :], io.BytesIO()
             try:
                 event: dict[str, Any] = schemaless_reader(io.BytesIO(payload), self._fast, None)  # type: ignore[assignment]

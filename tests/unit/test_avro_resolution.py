@@ -198,6 +198,41 @@ def test_what_is_no_schema_is_unresolvable_and_nothing_worse(broken: Any) -> Non
         resolve(broken, V2)
 
 
+REFUSED_BY_JAVA: dict[str, tuple[Any, str]] = {
+    "an object around an object": (changed(clicks={"type": {"type": "int"}}), "declares no type"),
+    "a union in a union": (changed(clicks=["null", ["int"]]), "has a union in a union"),
+    "a union of two ints": (changed(clicks=["int", "int"]), "has a union of two that are alike (int, int)"),
+    "a hyphen": (changed(more=[{"name": "a-b", "type": "int"}]), "has the name 'a-b', which Avro does not allow"),
+    "a digit first": ({**V2, "name": "1st"}, "has the name '1st', which Avro does not allow"),
+    "a space for a namespace": ({**V2, "namespace": "a b"}, "has the name 'a b', which Avro does not allow"),
+    "an alias": ({**V2, "aliases": ["x-y"]}, "has the name 'x-y', which Avro does not allow"),
+    "a primitive's name": ({**V2, "name": "int", "namespace": ""}, "calls a type int"),
+    "a symbol twice": (
+        changed(more=[{"name": "e", "type": {"type": "enum", "name": "E", "symbols": ["A", "A"]}}]),
+        "gives adstream.E a symbol twice",
+    ),
+    "a default that is no symbol": (
+        changed(more=[{"name": "e", "type": {"type": "enum", "name": "E", "symbols": ["A"], "default": "B"}}]),
+        "gives adstream.E the default 'B', which is none of its symbols",
+    ),
+    "fields that are no list": ({**V2, "fields": {}}, "gives adstream.AdEvent no list of fields"),
+    "an order": (changed(more=[{"name": "o", "type": "int", "order": "up"}]), "gives o the order 'up'"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED_BY_JAVA)
+def test_what_javas_parser_refuses_is_refused(name: str) -> None:
+    schema, problem = REFUSED_BY_JAVA[name]
+    with pytest.raises(Unresolvable) as caught:
+        resolve(schema, V2)
+    assert caught.value.problem.startswith(f"the writer's schema {problem}")
+
+
+def test_names_may_have_letters_of_any_script() -> None:
+    schema = changed(more=[{"name": "größe_2", "type": "int"}])
+    assert read(schema, written(V2, EVENT) + b"\x02") == EVENT
+
+
 def test_schemas_of_too_many_levels_or_types_are_refused() -> None:
     def nested(levels: int) -> Any:
         kind: Any = "int"
