@@ -5,11 +5,13 @@ source can also read a batch again, from what the checkpoint says of it: for dea
 """
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
+from urllib.parse import unquote
 
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -114,6 +116,10 @@ class Topic:
         return topic_range(spark, self.settings.kafka, self.name, ranges, group=f"adstream-{self.name}-again")
 
 
+# What means something in a pattern, unless a backslash goes before it.
+_PATTERN = re.compile(r"[\\*?\[\]{}]")
+
+
 @dataclass(frozen=True)
 class Folder:
     """JSON lines in the files of a folder, those to come included. Each file is read whole, into memory."""
@@ -129,14 +135,19 @@ class Folder:
     def identity(self) -> dict[str, str]:
         if not self.path.is_dir():
             raise BadInput(f"there is no folder {self.path}", "make it, or correct the path given to --files")
+        if ":" in str(self.path.absolute()) and _PATTERN.search(str(self.path)):
+            # Hadoop's patterns know no colons.
+            raise BadInput(f"Spark cannot read the folder {self.path}: it has a colon and one of *?[]{{}}", "rename it")
         return {"folder": str(self.path.absolute())}
 
     def stream(self, spark: SparkSession) -> DataFrame:
         reader = spark.readStream.format("text").option("maxFilesPerTrigger", self.files_per_batch)
-        return _lines(reader.option("wholetext", True).load(str(self.path)))
+        return _lines(reader.option("wholetext", True).load(_as_pattern(str(self.path))))
 
     def batch_again(self, spark: SparkSession, checkpoint: Checkpoint, batch_id: int) -> DataFrame:
-        return _lines(spark.read.text(checkpoint.batch_files(batch_id), wholetext=True))
+        # The checkpoint has them as URIs, in which some letters are written as numbers.
+        files = [_as_pattern(unquote(file)) for file in checkpoint.batch_files(batch_id)]
+        return _lines(spark.read.text(files, wholetext=True))
 
 
 @dataclass(frozen=True)
@@ -213,6 +224,11 @@ def _options(settings: KafkaSettings) -> dict[str, str]:
         # Offsets that are gone stop the job: going on would skip events silently.
         "failOnDataLoss": "true",
     }
+
+
+def _as_pattern(path: str) -> str:
+    """A pattern that only this path matches: Hadoop takes every path that is read for one."""
+    return _PATTERN.sub(r"\\\g<0>", path)
 
 
 def _lines(files: DataFrame) -> DataFrame:

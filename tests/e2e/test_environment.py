@@ -20,7 +20,7 @@ from adstream.own_stack import STACK_FILE
 from adstream.settings import Settings
 from stack import parts
 from tests.e2e.commands import SECONDS, adstream, free_port, one_line
-from tests.installed import ROOT
+from tests.installed import ROOT, install
 
 EVENTS = "2000"
 # All that was found to mean something to Java, Spark, Hadoop, Kafka, H2, log4j or a shell.
@@ -237,3 +237,22 @@ def test_doctor_says_whose_services_are_used_and_what_is_not(machine: dict[str, 
     assert sum(f"(the stack in {folder / 'data'})" in each for each in details) == 3
     assert any("the schema registry is asked directly" in each for each in details)
     assert any(each.startswith("not used by a job on local[2]: HADOOP_CONF_DIR") for each in details)
+
+
+def test_a_project_and_its_input_work_in_folders_of_any_letters(tmp_path: Path) -> None:
+    place = tmp_path / "the project's, Büro #1 & 100% 漢"
+    place.mkdir()
+    program = install(place)
+    inbox, data = place / "inbox [x] {y} *? ;", place / "data"
+    own = {"ADSTREAM_DATA_DIR": str(data), "ADSTREAM_SPARK_UI": "false", "LC_ALL": "C"}
+    made = program.run(place, "adstream", "produce", "mobile-actions", "--sample", "--files", str(inbox), **own)
+    assert made.returncode == 0, made.stderr
+    lines = sum(len(file.read_text(encoding="utf-8").splitlines()) for file in inbox.iterdir())
+    (inbox / "broken.json").write_text("this has a batch read again\n")
+    query = "select sum(actions) as n from mobile_actions"
+    read = program.run(place, "adstream", "sql", "mobile-actions", query, "--files", str(inbox), "--json", **own)
+    assert read.returncode == 0, read.stderr
+    assert "not_json: this has a batch read again" in read.stderr
+    assert f"batch 0 · {lines + 1} events in " in read.stderr
+    assert json.loads(read.stdout) == {"n": 16}  # as in tests/e2e/test_inputs.py
+    assert (data / "logs" / "mobile-actions.log").is_file()
