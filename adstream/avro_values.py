@@ -220,8 +220,10 @@ def _in_millis(written: Type, wanted: Type) -> Read | None:
 
 
 def _promoted(written: Type, wanted: Type) -> Read:
+    """A number as one of the contract's larger type. The job reads an int as a long, so that nothing is cut."""
     converts: dict[str, Callable[[Any], Any]] = {"float": avro_bytes.as_float32, "double": float, "long": int}
-    read, convert = _PLAIN[written.kind], converts[wanted.kind]
+    read = avro_bytes.read_long if written.kind == "int" else _PLAIN[written.kind]
+    convert = converts[wanted.kind]
 
     def promoted(data: bytes, at: int) -> tuple[Any, int]:
         number, end = read(data, at)

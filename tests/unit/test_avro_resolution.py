@@ -383,6 +383,8 @@ def test_numbers_however_they_are_written() -> None:
     assert (eleven.field, eleven.at, eleven.problem) == ("clicks", clicks, "it is a number of more than 10 bytes")
     too_large = refused(V2, good[:clicks] + b"\x80\x80\x80\x80\x10" + good[clicks + 1 :])
     assert too_large.problem == "it is 2147483648, which is no 32-bit integer"
+    wide = changed(cost="int")
+    assert read(wide, written(changed(cost="long"), {**EVENT, "cost": 2**40}))["cost"] == float(2**40)
 
 
 def test_branches_are_ints_of_five_bytes_at_most() -> None:

@@ -27,9 +27,7 @@ def test_every_fault_test_stands_behind_a_promise() -> None:
 
 def test_every_line_about_a_producer_names_its_test() -> None:
     rows = [line for line in INTEROPERABILITY.splitlines() if line.startswith("| ")]
-    lines = [
-        row for row in rows if row != "| what | what happens | test |" and "what the writer's schema does" not in row
-    ]
+    lines = [row for row in rows if not row.endswith("| what happens | test |")]
     assert len(lines) > 25
     for line in lines:
         assert re.search(r"`tests/[\w/]+\.py::test_\w+` \|$", line), line

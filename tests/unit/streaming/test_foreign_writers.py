@@ -230,6 +230,12 @@ def test_arrays_in_blocks_with_a_negated_count_end_where_they_end(spark: SparkSe
     assert [row["problem"] for row in found] == [None, "trailing_bytes", "undecodable"]
 
 
+def test_an_int_that_is_promoted_is_not_cut_to_32_bits(spark: SparkSession) -> None:
+    value = message(v2({"cost": "long"}), {**EVENT, "cost": 2**40})
+    row = decode(kafka_rows(spark, [value]), {FOREIGN: contract(v2({"cost": "int"}))}, V2).collect()[0]
+    assert (row["problem"], row["event"]["cost"]) == (None, float(2**40))
+
+
 def test_a_schema_that_java_does_not_take_costs_its_own_messages(spark: SparkSession) -> None:
     unknown = contract(v2(more=(field("owner", "other.Owner"),)))
     _, refused = sorted_out(spark, {FOREIGN: unknown, ID_V2: V2, 5: contract("nothing"), 6: Contract("s", 1, "{")}, V2)
