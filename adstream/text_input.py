@@ -119,9 +119,11 @@ class TextInput:
         ready.register(opened, select.POLLIN)
         told = False
         while True:
-            if not ready.poll(None if told else _SLOW_SECONDS * 1_000):
+            # Never without an end: a signal that comes just before it would be seen after it.
+            if not ready.poll(_SLOW_SECONDS * 1_000):
+                if not told:
+                    notice(f"waiting for somebody to write into {self.path}; Ctrl-C ends the wait")
                 told = True
-                notice(f"waiting for somebody to write into {self.path}; Ctrl-C ends the wait")
                 continue
             piece = os.read(opened, _PIECE)
             if not piece:
