@@ -11,6 +11,7 @@ installation's services may listen on the default ports (adstream.own_stack).
 
 import os
 import sys
+from abc import abstractmethod
 from copy import copy
 from datetime import timedelta
 from functools import cached_property
@@ -130,9 +131,9 @@ class _Service(_Section):
     last: str = Field(default="", repr=False, exclude=True)
 
     @property
+    @abstractmethod
     def address(self) -> str:
         """As people write it, without credentials."""
-        raise NotImplementedError
 
     @property
     def where(self) -> str:

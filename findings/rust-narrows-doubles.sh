@@ -7,6 +7,7 @@
 #
 # Source: Avro 1.12 specification, "Schema Resolution": promotions go from int, long and float upwards only; any other
 # pair is an error.
+# Tried with apache-avro@0.22.0.
 set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

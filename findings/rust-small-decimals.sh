@@ -9,6 +9,7 @@
 #
 # Source: Avro 1.12 specification, "Decimal": a bytes array holds the two's complement; only for `fixed` does the size limit the
 # precision.
+# Tried with apache-avro@0.22.0.
 set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
