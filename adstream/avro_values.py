@@ -21,6 +21,9 @@ LAST_MILLI = (2**63 - 1) // 1_000
 _TO_MILLIS = {"timestamp-micros": 1_000, "timestamp-nanos": 1_000_000}
 _PROMOTED = {"int": ("long", "float", "double"), "long": ("float", "double"), "float": ("double",)}
 _TEXTS = ("string", "bytes")
+# Of the texts in an event that the contract does not have, so many are looked at, the first ones: each costs the job's
+# plan something for every writer.
+MOST_TEXTS = 8
 _TEXT_OR_NULL = Type("union", parts=[Type("null"), Type("string")])
 
 
@@ -46,12 +49,16 @@ class Unfit(Exception):
 
 @dataclass(frozen=True)
 class Step:
-    """A writer's field: how it is read, and as which field of the contract, if as any."""
+    """A writer's field: how it is read, and as which field of the contract, if as any.
+
+    `text` says that the contract does not have the field, and that its text must be UTF-8 all the same.
+    """
 
     name: str
     type: Type
     target: str | None
     read: Read
+    text: bool = False
 
 
 @dataclass(frozen=True)
@@ -94,11 +101,12 @@ def reading_record(written: Type, wanted: Type, at: str) -> Record:
             defaults[each.name] = _default(each.type, each.default)
         else:
             raise Unresolvable(_missing(each.name, sources, at))
-    steps = []
+    steps: list[Step] = []
     for own in written.fields:
         target = targets.get(own.name)
         if target is None:
-            steps.append(Step(own.name, own.type, None, _dropping(own.type, at)))
+            text = not at and _holds_text(own.type) and sum(step.text for step in steps) < MOST_TEXTS
+            steps.append(Step(own.name, own.type, None, _dropping(own.type, text=text), text))
         else:
             steps.append(Step(own.name, own.type, target.name, _reading(own.type, target.type, f"{at}{own.name}")))
     return Record(steps, defaults)
@@ -110,20 +118,20 @@ def _missing(name: str, sources: dict[str, Field], at: str) -> str:
     return f"the writer has no {at}{name}, which the contract requires{hint}"
 
 
-def holds_text(kind: Type) -> bool:
+def _holds_text(kind: Type) -> bool:
     """Whether the type is text, or text or null."""
     return {branch.kind for branch in (kind.parts if kind.kind == "union" else [kind])} - {"null"} == {"string"}
 
 
-def _dropping(kind: Type, at: str) -> Read:
-    """Passes over a field that the contract does not have. Text in the event's own fields shows corruption."""
-    if at or not holds_text(kind):
+def _dropping(kind: Type, *, text: bool) -> Read:
+    """Passes over a field that the contract does not have. Its `text` is looked at, since it shows corruption."""
+    if not text:
         skip = skipping(kind)
         return lambda data, position: (None, skip(data, position))
-    text = _reading(kind, _TEXT_OR_NULL, at)
+    read_text = _reading(kind, _TEXT_OR_NULL, "")
 
     def read(data: bytes, position: int) -> tuple[Any, int]:
-        found, end = text(data, position)
+        found, end = read_text(data, position)
         if found is not None and not found.isascii() and any("\udc80" <= each <= "\udcff" for each in found):
             raise Unfit("it is text that is not UTF-8", end)
         return None, end

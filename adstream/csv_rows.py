@@ -88,6 +88,8 @@ def _header_problem(names: list[str], columns: Sequence[str], *, ignore_extra: b
 
 def _hint(header: list[str], problem: str, form: Form | None) -> tuple[str, str]:
     """The problem, and what helps, where the header shows it."""
+    if header and header[0].lower().startswith("sep="):
+        return "it is Excel's line about its separator", "delete that line; the header is the next one"
     other = next((each for each in _LIKELY if len(header) == 1 and each in header[0]), None)
     if other is not None and (form is None or other != form.delimiter):
         named = _LIKELY[other]

@@ -6,8 +6,8 @@ Avro's decoder lets four things pass. Each would count a corrupted message as a 
   payload as the second. Avro finds the mark only where the event ends exactly at the end of the payload.
 - An `int` of more than 32 bits: the decoder keeps the lower ones. Avro writes an int as it writes a long, so it is read
   as a long, and made an int afterwards, if it is one.
-- Text that is not UTF-8. The contract's own text is judged later (streaming.judge). Text that only the writer has is
-  read under a name of ours, and looked at here.
+- Text that is not UTF-8. The contract's own text is judged later (streaming.judge). The first texts that only the
+  writer has are read under names of ours, and looked at here.
 - Times in another unit: Avro reads microseconds as if they were milliseconds. They are read as numbers under a name of
   ours, and converted here; the rest of a millisecond is cut.
 
@@ -26,7 +26,7 @@ from pyspark.sql import functions as F
 
 from adstream.avro_resolution import Resolution
 from adstream.avro_types import Type
-from adstream.avro_values import Record, Step, holds_text
+from adstream.avro_values import Record, Step
 from adstream.contracts import Contract
 
 # The parts of a frame. The mark is drawn, so that nobody can write a message that ends with it.
@@ -51,7 +51,7 @@ class ReadSchemas:
     def __init__(self, writers: Mapping[int, Writer], reader: Contract) -> None:
         self._fields = reader.schema["fields"]
         records = [record for writer in writers.values() for record in _records(writer)]
-        texts = max((sum(map(_is_text, each.steps)) for each in records), default=0)
+        texts = max((sum(step.text for step in each.steps) for each in records), default=0)
         self._texts = [f"_text_{place}" for place in range(texts)]
         steps = [step for record in records for step in record.steps]
         self._finer = sorted({(str(step.target), unit) for step in steps if (unit := _finer(step))})
@@ -115,7 +115,7 @@ class ReadSchemas:
                 unit = _finer(step)
                 name = _in_unit(step.target, unit) if unit else step.target
                 fields.append({"name": name, "type": self._given(step.target, each["type"])})
-            elif _is_text(step):
+            elif step.text:
                 fields.append({"name": next(texts), "type": each["type"]})
             else:
                 fields.append(_skipped(each))
@@ -158,11 +158,6 @@ def _finer(step: Step) -> str:
     if step.target is None:
         return ""
     return next((each.logical for each in _branches(step.type) if each.logical in _UNITS), "")
-
-
-def _is_text(step: Step) -> bool:
-    """Whether the contract does not have the field, and the field holds text."""
-    return step.target is None and holds_text(step.type)
 
 
 def _skipped(field: dict[str, Any]) -> dict[str, Any]:

@@ -60,6 +60,7 @@ ATTEMPTS = 5
 _FIRST_PAUSE = timedelta(seconds=1)
 _POLL_SECONDS = 0.2
 _BAD_LINES_SHOWN = 3
+_UNREADABLE_SHOWN = 20
 _BAD_LINE_BYTES = 100
 
 # Trying again does not help against these.
@@ -326,10 +327,14 @@ class Runner:
 
     def _tell_unreadable(self) -> None:
         """Name each schema that the job cannot read, once: it costs its own messages, and a plan without them runs."""
-        for schema_id, line in self._pipeline.unreadable(self._spark).items():
-            if schema_id not in self._told_unreadable:
-                self._told_unreadable.add(schema_id)
-                self._listener.notice(line)
+        lines = self._pipeline.unreadable(self._spark)
+        new = sorted(lines.keys() - self._told_unreadable)
+        self._told_unreadable.update(new)
+        for schema_id in new[:_UNREADABLE_SHOWN]:
+            self._listener.notice(lines[schema_id])
+        if len(new) > _UNREADABLE_SHOWN:
+            more = len(new) - _UNREADABLE_SHOWN
+            self._listener.notice(f"{more} more schemas cannot be read by the contract; `adstream doctor` names them")
 
     def _lookup(self) -> DataFrame | None:
         lookup = self._job.lookup

@@ -4,6 +4,7 @@ import contextlib
 import logging
 import os
 import signal
+import subprocess
 import sys
 import threading
 from collections.abc import Iterable, Iterator, Mapping
@@ -46,6 +47,10 @@ _SECOND_COMPILER = " ".join(
 # Spark makes one long method of decoding and judging; beyond 8 kB of bytecode HotSpot would only interpret it.
 _JAVA_OPTIONS = f"-Duser.timezone=UTC -Xss16m -XX:-DontCompileHugeMethods {_SECOND_COMPILER} {_AVRO_LIMITS}"
 
+# Otherwise Spark's threads die one by one, and the job stands still without a word.
+_EXIT, _OUT_OF_MEMORY = "-XX:+ExitOnOutOfMemoryError", 3
+_LAST_SECONDS, _LAST_BYTES = 10, 64 * 1024
+
 # What Spark's pages, plans and logs do not show, by its name or its value: Spark's own default, and Kafka's logins.
 _SECRETS = "(?i)secret|password|token|access[.]?key|jaas"
 
@@ -72,6 +77,7 @@ def spark_session(
     """A session as `open_session` makes it; at the end, however that comes, its JVM and workers are gone.
 
     PySpark leaves it to the JVM to notice that Python has ended, and one interrupted while it starts does not.
+    Raises JobFailed where the JVM ends before.
     """
     before = set(_children())
     try:
@@ -80,8 +86,39 @@ def spark_session(
         )
         yield session
         session.stop()
+    except (Py4JError, ConnectionError) as error:
+        code = _ended_with()
+        if code is None:
+            raise
+        raise _ended(settings, name, code) from error
     finally:
         _end(set(_children()) - before)
+
+
+def _ended_with() -> int | None:
+    """The exit code of the JVM, or None while it lives: one that is about to end has a moment to do so."""
+    jvm = getattr(SparkContext._gateway, "proc", None)
+    if jvm is None:
+        return None
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        return int(jvm.wait(_LAST_SECONDS))
+    return None
+
+
+def _ended(settings: Settings, name: str, code: int) -> JobFailed:
+    """What a user is told of a JVM that ended by itself."""
+    log = _log(settings, name)
+    if code == _OUT_OF_MEMORY:
+        memory = f"ADSTREAM_SPARK_DRIVER_MEMORY={settings.spark.driver_memory}"
+        return JobFailed(f"Spark ran out of memory ({memory})", "raise that setting, and start the job again")
+    end = max(0, log.stat().st_size - _LAST_BYTES) if log.exists() else 0
+    return JobFailed(
+        f"Spark's JVM ended with code {code}: {last_words(log, end)}", f"see {log}, and start the job again"
+    )
+
+
+def _log(settings: Settings, name: str) -> Path:
+    return (settings.data_dir / "logs" / f"{name}.log").absolute()
 
 
 def _end(processes: Iterable[psutil.Process]) -> None:
@@ -126,7 +163,7 @@ def open_session(
     Raises JobFailed when the JVM does not start, and ConfigError or StackError for what keeps it from starting.
     """
     spark = settings.spark
-    log = (settings.data_dir / "logs" / f"{name}.log").absolute()
+    log = _log(settings, name)
     log.parent.mkdir(parents=True, exist_ok=True)
     parts.ensure(settings.stack)
     found = java.find_java(settings.stack.java_home)
@@ -150,7 +187,7 @@ def open_session(
         "spark.jars": ",".join(str(jar) for jar in jars),
         "spark.driver.memory": spark.driver_memory,
         "spark.driver.extraJavaOptions": (
-            f"{_JAVA_OPTIONS} {_driver_options(settings, name, log)} {java_options}".rstrip()
+            f"{_JAVA_OPTIONS} {_EXIT} {_driver_options(settings, name, log)} {java_options}".rstrip()
         ),
         "spark.executor.extraJavaOptions": _JAVA_OPTIONS,
         "spark.ui.enabled": str(spark.ui).lower(),

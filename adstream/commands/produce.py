@@ -110,7 +110,10 @@ def produce(
         ),
     ] = None,
     delimiter: Annotated[
-        Delimiter | None, typer.Option(help="What is between two columns of the CSV. Default a comma.")
+        Delimiter | None,
+        typer.Option(
+            metavar="CHARACTER", help="What is between two columns of the CSV: , ; | or tab. Default a comma."
+        ),
     ] = None,
     extra_columns: Annotated[
         ExtraColumns | None, typer.Option(help="What further columns of a CSV do. Default refuse.")

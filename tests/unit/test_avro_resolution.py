@@ -11,6 +11,7 @@ from adstream import contracts, reasons
 from adstream.avro_bytes import LONGEST
 from adstream.avro_resolution import Reading, Unreadable, Unresolvable, resolve
 from adstream.avro_types import MOST_LEVELS, MOST_TYPES
+from adstream.avro_values import MOST_TEXTS
 from consumer.decoding import plain
 
 V2 = contracts.latest("ads_data").schema
@@ -443,6 +444,14 @@ def test_text_that_only_the_writer_has_is_read_and_must_be_utf_8(kind: Any) -> N
 def test_text_that_is_no_utf_8_is_kept() -> None:
     good = written(V2, EVENT)
     assert read(V2, good.replace(b"ad-1", b"ad\xff1"))["ad_id"] == "ad\udcff1"
+
+
+def test_of_many_texts_that_only_the_writer_has_the_first_ones_are_looked_at() -> None:
+    schema = changed(more=[{"name": f"note{place}", "type": "string"} for place in range(MOST_TEXTS + 1)])
+    good, bad = written(V2, EVENT), b"\x02\xff"
+    fine = b"\x02a"
+    assert read(schema, good + fine * MOST_TEXTS + bad) == EVENT
+    assert refused(schema, good + fine * (MOST_TEXTS - 1) + bad + fine).field == f"note{MOST_TEXTS - 1}"
 
 
 def test_a_time_beyond_the_calendar_is_a_fault_of_its_message() -> None:

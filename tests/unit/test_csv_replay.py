@@ -285,6 +285,7 @@ def test_a_quote_that_nothing_closes_is_never_skipped(tmp_path: Path, rest: str)
         ("ad_id;timestamp;clicks;views;cost", "it has ';' between its columns", "--delimiter ';'"),
         ("ad_id\ttimestamp\tclicks\tviews\tcost", "it has tab between its columns", "--delimiter tab"),
         ("ad_id|timestamp|clicks|views|cost", "it has '|' between its columns", "--delimiter '|'"),
+        ("sep=;\nad_id;timestamp;clicks;views;cost", "it is Excel's line about its separator", "delete that line"),
         ('"ad_id,timestamp', "unexpected end of data", "add or correct it"),
         ("\n" + HEADER, "ad_id is missing", "add or correct it"),
         (HEADER.encode("utf-16-le").decode(), "it has NUL characters, as UTF-16 without a byte order mark", "as UTF-8"),

@@ -10,6 +10,7 @@ from pyspark.sql import Row, SparkSession
 from pyspark.sql import functions as F
 
 from adstream import wire
+from adstream.avro_values import MOST_TEXTS
 from adstream.contracts import Contract
 from streaming.decode import decode, sorted_out
 from tests.unit.streaming.wire_messages import ID_V2, NOW, V2, encoded, kafka_rows
@@ -242,3 +243,18 @@ def test_a_schema_that_java_does_not_take_costs_its_own_messages(spark: SparkSes
     assert set(refused) == {FOREIGN, 5, 6}
     found = decode(kafka_rows(spark, [encoded(V2), message(v2(), EVENT)]), {ID_V2: V2, FOREIGN: unknown}, V2).collect()
     assert [row["problem"] for row in found] == [None, "incompatible_schema"]
+
+
+def test_a_very_wide_version_among_many_costs_its_own_messages_at_most(spark: SparkSession) -> None:
+    """The plan grows with the versions alone, and not with the widest of them."""
+    wide = v2(more=tuple(field(f"text_{place}", ["null", "string"], default=None) for place in range(400)))
+    others = {1_000 + place: v2(more=(field(f"own_{place}", "string", default=""),)) for place in range(60)}
+    writers = {each: contract(schema) for each, schema in {FOREIGN: wide, **others}.items()}
+    values = [
+        message(wide, EVENT),
+        *(message(schema, {**EVENT, f"own_{each - 1_000}": "x"}, each) for each, schema in others.items()),
+    ]
+    decoded = decode(kafka_rows(spark, values), writers, V2)
+    assert {row["problem"] for row in decoded.select("problem").collect()} == {None}
+    plan = decoded._jdf.queryExecution().optimizedPlan().toString()
+    assert plan.count("_text_") <= (len(writers) + 1) * MOST_TEXTS * 3
