@@ -256,3 +256,10 @@ def _annotation(schema: dict[str, Any], kind: str, size: int) -> str:
     ):
         return ""
     return f"decimal({precision},{scale})"
+
+
+def without_annotations(schema: Any) -> Any:  # noqa: ANN401 - Avro schemas are JSON: str, list or dict
+    """The schema without logical types: every value is read and written as it is stored."""
+    if isinstance(schema, dict):
+        return {name: without_annotations(part) for name, part in schema.items() if name != "logicalType"}
+    return [without_annotations(part) for part in schema] if isinstance(schema, list) else schema

@@ -153,13 +153,6 @@ def _unframed(message: bytes, headers: Headers, reason: str) -> Broken:
     return Broken(f"written for {other}" if other else reason)
 
 
-def plain(schema: Any) -> Any:  # noqa: ANN401 - Avro schemas are JSON: str, list or dict
-    """The schema without logical types: every value as it is stored."""
-    if isinstance(schema, dict):
-        return {name: plain(part) for name, part in schema.items() if name != "logicalType"}
-    return [plain(part) for part in schema] if isinstance(schema, list) else schema
-
-
 def _exact(schema: Any) -> Any:  # noqa: ANN401 - Avro schemas are JSON: str, list or dict
     """The schema by which fastavro changes no value: it writes uuids anew, and rounds decimals to their precision."""
     if isinstance(schema, list):

@@ -16,8 +16,7 @@ from fastavro import parse_schema, schemaless_reader, schemaless_writer
 from adstream import contracts, wire
 from adstream.avro_bytes import LONGEST
 from adstream.avro_resolution import Resolution, Unreadable, Unresolvable, resolve
-from adstream.avro_types import Type, parse, within
-from consumer.decoding import plain
+from adstream.avro_types import Type, parse, within, without_annotations
 
 CONTRACT = "ads_data"
 AHEAD = timedelta(minutes=1)
@@ -113,7 +112,7 @@ class _Writer:
         self._fast: Any = None
         if _says_what_it_means(resolution.writer, contract):
             try:
-                self._fast = parse_schema(plain(schema))
+                self._fast = parse_schema(without_annotations(schema))
             except Exception:  # noqa: BLE001 - it is stricter than Avro in places, and then does not help
                 self._fast = None
 

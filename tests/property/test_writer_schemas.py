@@ -17,11 +17,11 @@ import pytest
 
 from adstream import wire
 from adstream.avro_resolution import Unreadable, Unresolvable, resolve
-from adstream.avro_types import parse, within
+from adstream.avro_types import parse, within, without_annotations
 from adstream.diagnosis import Diagnoser
 from adstream.registry import Registered
 from adstream.verify.judge import Judge
-from consumer.decoding import Broken, Decoded, Decoder, plain
+from consumer.decoding import Broken, Decoded, Decoder
 from tests.property.writer_schemas import MESSAGES, SCHEMAS, V2, WriterSchema, writer_schemas
 
 
@@ -86,8 +86,8 @@ def test_the_oracle_and_explain_give_each_message_the_same_fate(seed: int, drawn
 
 def _by_avro(schema: Any, payload: bytes) -> tuple[Any, int]:
     """The event as Apache Avro's Python library resolves it, and how many bytes that took."""
-    writer = avro.schema.parse(json.dumps(plain(schema)))
-    reader = avro.schema.parse(json.dumps(plain(V2.schema)))
+    writer = avro.schema.parse(json.dumps(without_annotations(schema)))
+    reader = avro.schema.parse(json.dumps(without_annotations(V2.schema)))
     out = io.BytesIO(payload)
     read = avro.io.DatumReader(writer, reader)
     return read.read(avro.io.BinaryDecoder(out)), out.tell()

@@ -10,9 +10,8 @@ import pytest
 from adstream import contracts, reasons
 from adstream.avro_bytes import LONGEST
 from adstream.avro_resolution import Reading, Unreadable, Unresolvable, resolve
-from adstream.avro_types import MOST_LEVELS, MOST_TYPES
+from adstream.avro_types import MOST_LEVELS, MOST_TYPES, without_annotations
 from adstream.avro_values import MOST_TEXTS
-from consumer.decoding import plain
 
 V2 = contracts.latest("ads_data").schema
 EVENT = {"ad_id": "ad-1", "timestamp": 1_772_366_400_123, "clicks": 3, "views": 70, "cost": 0.25, "event_id": "e-1"}
@@ -36,7 +35,7 @@ def changed(*, more: list[dict[str, Any]] | None = None, **kinds: Any) -> dict[s
 
 def written(schema: Any, event: Any) -> bytes:
     payload = io.BytesIO()
-    fastavro.schemaless_writer(payload, fastavro.parse_schema(plain(schema)), event)
+    fastavro.schemaless_writer(payload, fastavro.parse_schema(without_annotations(schema)), event)
     return payload.getvalue()
 
 
