@@ -36,7 +36,8 @@ def prepare(place: Place) -> list[str]:
     private_properties(configuration, (_HERE / "kafka.properties").read_text(encoding="ascii"), own)
     java = [str(place.java), f"-Dlog4j2.configurationFile={(_HERE / 'kafka-log4j2.properties').as_uri()}"]
     if not (place.data / _LOGS / "meta.properties").exists():
-        _format([*java, *place.heap(), "-cp", place.classpath("kafka")], configuration)
+        # A heap of its own, so that neither the broker's setting nor the user's environment decides it.
+        _format([*java, "-Xmx256m", "-cp", place.classpath("kafka")], configuration)
     return [
         *java,
         *place.heap(),

@@ -118,6 +118,7 @@ class Topic:
 
 # What means something in a pattern, unless a backslash goes before it.
 _PATTERN = re.compile(r"[\\*?\[\]{}]")
+_PATTERN_IN_URI = r"[\\*?\[\]{}]|%5[BCD]|%7[BD]|%3F"
 
 
 @dataclass(frozen=True)
@@ -135,14 +136,15 @@ class Folder:
     def identity(self) -> dict[str, str]:
         if not self.path.is_dir():
             raise BadInput(f"there is no folder {self.path}", "make it, or correct the path given to --files")
-        if ":" in str(self.path.absolute()) and _PATTERN.search(str(self.path)):
-            # Hadoop's patterns know no colons.
-            raise BadInput(f"Spark cannot read the folder {self.path}: it has a colon and one of *?[]{{}}", "rename it")
+        if _PATTERN.search(str(self.path.absolute())):
+            # Escaped, Spark's stream would read each file as often as there are files.
+            problem = f"Spark takes the folder {self.path.absolute()} for a pattern: its path has one of \\*?[]{{}}"
+            raise BadInput(problem, "rename or move it")
         return {"folder": str(self.path.absolute())}
 
     def stream(self, spark: SparkSession) -> DataFrame:
         reader = spark.readStream.format("text").option("maxFilesPerTrigger", self.files_per_batch)
-        return _lines(reader.option("wholetext", True).load(_as_pattern(str(self.path))))
+        return _lines(reader.option("wholetext", True).load(str(self.path)))
 
     def batch_again(self, spark: SparkSession, checkpoint: Checkpoint, batch_id: int) -> DataFrame:
         # The checkpoint has them as URIs, in which some letters are written as numbers.
@@ -236,7 +238,10 @@ def _lines(files: DataFrame) -> DataFrame:
     text = F.regexp_replace("value", r"^\x{FEFF}", "")  # a byte order mark is no part of the first line
     numbered = files.select("_metadata", F.posexplode(F.split(text, r"\r?\n")).alias("line", "text"))
     place, written = F.col("_metadata.file_path"), F.col("_metadata.file_modification_time")
-    return _messages(numbered, F.col("text"), place, F.col("line") + 1, written)
+    # One such name, and Spark's stream reads each file of the batch as often as there are files in it.
+    problem = F.concat(place, F.lit(": Spark takes this name for a pattern; rename it without any of \\*?[]{}"))
+    line = F.when(place.rlike(_PATTERN_IN_URI), F.raise_error(problem)).otherwise(F.col("text"))
+    return _messages(numbered, line, place, F.col("line") + 1, written)
 
 
 def _messages(rows: DataFrame, text: Column, place: Column, offset: Column, arrival: Column) -> DataFrame:

@@ -156,6 +156,7 @@ def test_differences_are_found_and_corrected_and_there_are_none_without_damage(p
     said = adstream(*past.command("--correct", "--yes"))
     assert said.returncode == 0, said.stdout + said.stderr
     assert "corrected: 2 of" in said.stdout.splitlines()[-1]
+    assert f"in {past.pipeline.settings.cassandra.where}" in said.stdout
     assert past.pipeline.verified().fates["late"] == 0
 
 

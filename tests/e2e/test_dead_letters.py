@@ -82,6 +82,7 @@ def test_letters_are_listed_explained_and_sent_back_once(spark: SparkSession, pi
     place = by_reason["clicks_negative"]
     dry = said("replay", place, "--set", "clicks=0", "--dry-run")
     assert "1 can be used now" in dry
+    assert f"would be sent to {pipeline.settings.kafka.where}" in dry
     refused = one_line(adstream("dead-letters", "replay", place, "--yes"))
     assert "clicks_negative" in refused
     assert "no field klicks; did you mean clicks?" in one_line(

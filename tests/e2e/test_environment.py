@@ -243,7 +243,7 @@ def test_a_project_and_its_input_work_in_folders_of_any_letters(tmp_path: Path) 
     place = tmp_path / "the project's, Büro #1 & 100% 漢"
     place.mkdir()
     program = install(place)
-    inbox, data = place / "inbox [x] {y} *? ;", place / "data"
+    inbox, data = place / "inbox (x), 50% #2 ;", place / "data"
     own = {"ADSTREAM_DATA_DIR": str(data), "ADSTREAM_SPARK_UI": "false", "LC_ALL": "C"}
     made = program.run(place, "adstream", "produce", "mobile-actions", "--sample", "--files", str(inbox), **own)
     assert made.returncode == 0, made.stderr

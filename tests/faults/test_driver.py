@@ -94,6 +94,7 @@ def test_a_new_checkpoint_over_counted_tables_is_refused_until_they_are_reset(
     assert "nobody is there to say yes" in one_line(adstream(*reset))
     done = adstream(*reset, "--yes")
     assert done.returncode == 0, done.stderr
+    assert f"in {pipeline.settings.cassandra.where}:" in done.stdout
     [aside] = pipeline.checkpoint.parent.glob("checkpoint.before-*")
     with pytest.raises(CheckpointError, match="is from before ad-metrics was reset"):
         pipeline.run(spark, checkpoint=aside)

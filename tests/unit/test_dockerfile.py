@@ -1,0 +1,25 @@
+"""The image's build fetches the JVM parts with a few files alone: they must be all that this takes."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+PROGRAM = """
+import sys
+from adstream.settings import Settings
+from stack import parts
+Settings()
+print(*sorted(name for name in sys.modules if name.startswith("adstream.")))
+"""
+
+
+def test_fetching_needs_no_file_that_the_build_has_not_copied_by_then() -> None:
+    dockerfile = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+    before = dockerfile[: dockerfile.index("parts.ensure")]
+    copied = set(re.findall(r"adstream/(\w+)\.py", before)) - {"__init__"}
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True
+    )
+    assert {name.removeprefix("adstream.") for name in done.stdout.split()} == copied
