@@ -47,6 +47,9 @@ def print_whole(out: Console, table: Table) -> None:
             column.overflow = "fold"
             longest = min(longest, _NARROWEST) if out.is_terminal else longest
         needed += longest + _GAP
+    if table.title:  # Rich folds a title that is wider than its table
+        table.min_width = max(table.min_width or 0, Measurement.get(out, unlimited, table.title).maximum)
+        needed = max(needed, table.min_width)
     before = out.width
     out.width = min(max(before, needed), _WIDEST)
     try:

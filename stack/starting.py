@@ -7,7 +7,7 @@ from pathlib import Path
 from adstream.errors import StackError
 from adstream.settings import Settings
 from stack import ports, processes, state
-from stack.environment import named_options, of_a_service
+from stack.environment import java_options_set, of_a_service
 from stack.java import find_java
 from stack.last_words import last_words as last_words
 from stack.secured import Secured
@@ -119,7 +119,9 @@ class Start:
         entry = self.state.services[service.name]
         if entry.running.process() is None:
             problem = f"{service.title} ended while starting: {last_words(Path(entry.log))}"
-            raise StackError(problem, f"see {entry.log}{named_options()}")
+            if named := " and ".join(java_options_set()):
+                problem += f" ({named} may be why)"
+            raise StackError(problem, f"see {entry.log}")
         port = entry.ports[service.name]
         if not ports.is_open(port):
             return "its port is closed"
