@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
 
+import hypothesis
 import pytest
 from pyspark.sql import SparkSession
 
@@ -38,6 +39,9 @@ def pytest_configure() -> None:
     Each Java lives for minutes: what its second compiler costs meanwhile it would not live to earn.
     """
     signal.signal(signal.SIGTERM, _interrupt)
+    # A machine that is busy with other tests is no reason to fail one.
+    hypothesis.settings.register_profile("patient", hypothesis.settings(deadline=None))
+    hypothesis.settings.load_profile("patient")
     os.environ["JDK_JAVA_OPTIONS"] = "-XX:TieredStopAtLevel=1"
     for name in [name for name in os.environ if name.startswith("ADSTREAM_") and name not in MACHINE]:
         del os.environ[name]
