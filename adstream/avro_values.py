@@ -18,7 +18,8 @@ from adstream.avro_types import Field, Type
 Read = Callable[[bytes, int], tuple[Any, int]]
 # Milliseconds in 64 bits of microseconds, which is how Spark keeps a time.
 LAST_MILLI = (2**63 - 1) // 1_000
-_TO_MILLIS = {"timestamp-micros": 1_000, "timestamp-nanos": 1_000_000}
+# Finer units of time than the contracts', and how many of each make a millisecond.
+TO_MILLIS = {"timestamp-micros": 1_000, "timestamp-nanos": 1_000_000}
 _PROMOTED = {"int": ("long", "float", "double"), "long": ("float", "double"), "float": ("double",)}
 _TEXTS = ("string", "bytes")
 # Of the texts in an event that the contract does not have, so many are looked at, the first ones: each costs the job's
@@ -189,7 +190,7 @@ def _same_meaning(written: Type, wanted: Type, at: str) -> None:
     """Refuses an annotation that is not the contract's: the same value would mean something else."""
     if written.logical in ("", wanted.logical) or (written.logical == "uuid" and wanted.kind == "string"):
         return
-    if wanted.logical == "timestamp-millis" and written.logical in _TO_MILLIS:
+    if wanted.logical == "timestamp-millis" and written.logical in TO_MILLIS:
         return
     raise Unresolvable(differ(written, wanted, at))
 
@@ -215,7 +216,7 @@ def _branch_for(written: Type, wanted: Type, at: str) -> Type:
 def _in_millis(written: Type, wanted: Type) -> Read | None:
     if wanted.logical != "timestamp-millis":
         return None
-    unit = _TO_MILLIS.get(written.logical, 1)
+    unit = TO_MILLIS.get(written.logical, 1)
 
     def read(data: bytes, at: int) -> tuple[int, int]:
         number, end = avro_bytes.read_long(data, at)

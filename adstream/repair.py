@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from adstream.avro_bytes import write_long
 from adstream.avro_resolution import Span
 from adstream.avro_types import Type, parse
+from adstream.avro_values import TO_MILLIS
 from adstream.contracts import Contract
 from adstream.diagnosis import Diagnosis
 from adstream.errors import ConfigError, ReplayRefused
@@ -25,8 +26,6 @@ _FROM_ITS_PRODUCER = "have the producer send the event again"
 _BITS = {"int": 31, "long": 63}
 # From 2001 on; fewer digits are seconds, or a day like 20250221.
 _EPOCH_MILLIS = r"[1-9][0-9]{12}"
-# How many of a field's units a millisecond has.
-_UNITS = {"timestamp-micros": 1_000, "timestamp-nanos": 1_000_000}
 
 
 def parse_changes(given: Iterable[str]) -> dict[str, str]:
@@ -125,7 +124,7 @@ def _typed(name: str, text: str, kind: Type, now: datetime, *, is_time: bool) ->
 def _value(name: str, text: str, kind: Type, now: datetime, *, is_time: bool) -> Any:  # noqa: ANN401
     try:
         if kind.kind in _BITS:
-            number = _millis(text, now) * _UNITS.get(kind.logical, 1) if is_time else whole_number(text)
+            number = _millis(text, now) * TO_MILLIS.get(kind.logical, 1) if is_time else whole_number(text)
             if not -(2 ** _BITS[kind.kind]) <= number < 2 ** _BITS[kind.kind]:
                 raise ValueError
             return number

@@ -6,6 +6,7 @@ One schema that cannot be read costs its own messages, and no others: they are d
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from adstream.avro_resolution import Resolution, Unresolvable, resolve
 from adstream.contracts import Contract
@@ -25,8 +26,12 @@ def resolutions(writers: Mapping[int, Contract], reader: Contract) -> dict[int, 
     return {schema_id: resolution(writer.text, reader) for schema_id, writer in writers.items()}
 
 
+@lru_cache(maxsize=1024)
 def resolution(writer: str, reader: Contract) -> Resolution | Refusal:
-    """How the contract reads messages of the writer's schema, given as text; or why it reads none."""
+    """How the contract reads messages of the writer's schema, given as text; or why it reads none.
+
+    Remembered: a batch with dead letters is read again with the same schemas.
+    """
     try:
         return resolve(json.loads(writer), reader.schema)
     except Unresolvable as why:

@@ -26,7 +26,7 @@ from pyspark.sql import functions as F
 
 from adstream.avro_resolution import Resolution
 from adstream.avro_types import Type
-from adstream.avro_values import Record, Step
+from adstream.avro_values import TO_MILLIS, Record, Step
 from adstream.contracts import Contract
 
 # The parts of a frame. The mark is drawn, so that nobody can write a message that ends with it.
@@ -34,7 +34,6 @@ VALUE, END = "value", "end"
 END_MARK = secrets.token_bytes(8)
 
 _MILLIS = "timestamp-millis"
-_UNITS = {"timestamp-micros": 1_000, "timestamp-nanos": 1_000_000}  # so many make a millisecond
 
 
 @dataclass(frozen=True)
@@ -81,7 +80,7 @@ class ReadSchemas:
     def _field(self, value: Column, name: str, kind: Any) -> Column:  # noqa: ANN401 - Avro types are JSON
         if _is_int(kind):
             return value[name].try_cast("int")
-        finer = [_millis(value[_in_unit(name, unit)], _UNITS[unit]) for other, unit in self._finer if other == name]
+        finer = [_millis(value[_in_unit(name, unit)], TO_MILLIS[unit]) for other, unit in self._finer if other == name]
         return F.coalesce(value[name], *finer) if finer else value[name]
 
     def _reader_fields(self) -> Iterator[dict[str, Any]]:
@@ -157,7 +156,7 @@ def _finer(step: Step) -> str:
     """The unit of the contract's time, where the writer has it in a finer one than the contract; else empty."""
     if step.target is None:
         return ""
-    return next((each.logical for each in _branches(step.type) if each.logical in _UNITS), "")
+    return next((each.logical for each in _branches(step.type) if each.logical in TO_MILLIS), "")
 
 
 def _skipped(field: dict[str, Any]) -> dict[str, Any]:
