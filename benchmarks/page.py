@@ -6,42 +6,19 @@ BENCH_DOCS names another folder with a performance.md.
 
 import json
 import os
-import platform
 import statistics
-import timeit
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import psutil
 from matplotlib.figure import Figure
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.machine import conditions as conditions
+
 DOCS = Path(os.environ.get("BENCH_DOCS") or Path(__file__).parents[1] / "docs")
 PAGE = DOCS / "performance.md"
-_LOAD, _TIMES = os.getloadavg()[0], psutil.cpu_times()
-
-
-def machine() -> str:
-    memory = psutil.virtual_memory().total / 2**30
-    return f"{os.cpu_count()} cores, {memory:.0f} GiB, {platform.system()}, Python {platform.python_version()}"
-
-
-def conditions() -> str:
-    """The machine, how busy it was at first and is now, and how fast: a shared one is not always alike."""
-    times = psutil.cpu_times()
-    stolen = getattr(times, "steal", 0.0) - getattr(_TIMES, "steal", 0.0)
-    share = stolen / max(1.0, sum(times) - sum(_TIMES))
-    return (
-        f"Machine: {machine()}; load average {_LOAD:.1f} before and {os.getloadavg()[0]:.1f} after; {share:.0%} of its "
-        f"time went to others on the host; a million additions in Python took {_addition():.0f} ms."
-    )
-
-
-def _addition() -> float:
-    """Milliseconds for a million additions, the best of five times."""
-    return min(timeit.repeat("total += 1", "total = 0", number=1_000_000, repeat=5)) * 1_000
 
 
 def spread(values: Sequence[float], digits: int = 1) -> str:

@@ -1,10 +1,14 @@
 """What the benchmarks make of what they measured."""
 
+import re
+import subprocess
+import sys
 from pathlib import Path
 
+import psutil
 import pytest
 
-from benchmarks import page, plots, soak
+from benchmarks import machine, page, plots, soak
 from benchmarks.__main__ import ORDER
 from benchmarks.latency import at_share
 from benchmarks.peers.quix import together
@@ -41,6 +45,35 @@ def test_the_share_of_probes_with_at_most_a_latency() -> None:
 def test_a_spread_is_the_median_and_the_range() -> None:
     assert page.spread([3.0, 1.0, 10.0]) == "3.0 (1.0-10.0)"
     assert page.spread([1_000.0, 2_000.0], 0) == "1,500 (1,000-2,000)"
+
+
+WORK = "import time\nwhile time.process_time() < {seconds}: pass"
+
+
+def test_the_time_of_a_child_is_ours_also_after_its_end() -> None:
+    before = machine.ours()
+    subprocess.run([sys.executable, "-c", WORK.format(seconds=0.5)], check=True)
+    assert machine.since(before) >= 0.4
+
+
+def test_the_time_of_a_process_that_is_no_child_is_others() -> None:
+    work = WORK.format(seconds=60)
+    start = (
+        f"import subprocess, sys; print(subprocess.Popen([sys.executable, '-c', {work!r}], stdout=-3, stderr=-3).pid)"
+    )
+    started = subprocess.run([sys.executable, "-c", start], check=True, capture_output=True, text=True)
+    working = psutil.Process(int(started.stdout))
+    try:
+        assert working.is_running()
+        assert working.pid not in machine.ours()
+    finally:
+        working.kill()
+
+
+def test_the_conditions_say_how_much_of_the_time_others_had() -> None:
+    assert re.search(
+        r"; \d+% of its time went to other processes here and \d+% to others on the host;", machine.conditions()
+    )
 
 
 def test_a_series_grows_by_the_line_through_its_second_half() -> None:
@@ -98,7 +131,7 @@ def test_results_replace_their_part_of_the_page_and_nothing_else(docs: Path) -> 
 
 
 def test_every_benchmark_runs_in_turn_or_is_the_soak_and_has_its_part_of_the_page() -> None:
-    shared = {"__init__", "__main__", "page", "pipeline", "plots", "soak"}
+    shared = {"__init__", "__main__", "machine", "page", "pipeline", "plots", "soak"}
     modules = {each.stem for each in (ROOT / "benchmarks").glob("*.py")} - shared
     assert set(ORDER) == modules
     text = (ROOT / "docs" / "performance.md").read_text(encoding="utf-8")
