@@ -38,38 +38,45 @@ demo: $(STAMP) ## from an empty machine to ad_metrics in cqlsh
 tour: $(STAMP) ## the life of a pipeline, step by step, in a quarter of an hour
 	@$(BIN)/adstream tour
 
-test: lint warm test-quick test-patterns ## all tests, on real services
-	$(MAKE) -j2 test-flows test-operations test-containers test-browser
+# A failed run is no end: what took long is shown all the same, and `tests.longest` fails in its place.
+test: lint warm ## all tests, on real services; at the end, what took longest
+	@rm -rf $(RAN)
+	-@$(MAKE) --no-print-directory test-all
+	@$(BIN)/python -m tests.longest $(RAN)
 
-# Two processes, each with a Spark of its own.
-PARALLEL := -n 2 --dist loadfile
+.PHONY: test-all
+test-all: test-quick
+	$(MAKE) --no-print-directory -j$(words $(SHARES)) $(SHARES)
+	@touch $(RAN)/passed
 
-test-unit: lint test-quick ## the checks and tests that need no service
+# Where runs of pytest write how long each test took, and mark the files that they share.
+RAN := build/tests
+
+# Two processes. The long files of drawn examples come first.
+PARALLEL := -n 2 --dist loadfile --no-loadscope-reorder
+IN_SPARK := tests/unit/streaming tests/patterns
+
+test-unit: $(STAMP) ## the checks, and the tests that need neither a service nor Spark
+	$(MAKE) --no-print-directory -j2 lint test-quick
 
 .PHONY: test-quick
 test-quick: $(STAMP)
-	$(BIN)/pytest $(PARALLEL) $(wildcard tests/unit tests/property)
+	$(BIN)/pytest $(PARALLEL) --times $(RAN)/quick.json $(wildcard tests/property tests/unit) --ignore=tests/unit/streaming
 
-test-patterns: $(STAMP) warm ## every pattern as batch, stream, shuffled and with a crash; no service either
-	$(BIN)/pytest $(PARALLEL) tests/patterns
+test-patterns: $(STAMP) warm ## decoding and judging, and every pattern as batch, stream, shuffled and with a crash, in Spark
+	$(BIN)/pytest $(PARALLEL) $(IN_SPARK)
 
-# Two runs at once, each with services of its own: a test on services waits for much of its time. They are not processes
-# of xdist, which gives those ten seconds to end, and stopping services takes longer.
+# Runs at once, each with services and a Spark of its own; they share the files (tests/shared_files.py).
+SHARES := test-share-1 test-share-2 test-share-3
+SHARED := tests/compose tests/browser tests/e2e tests/faults $(IN_SPARK)
+
+.PHONY: $(SHARES)
+$(SHARES): $(STAMP)
+	$(BIN)/pytest $(SHARED) --shared $(RAN)/taken --times $(RAN)/$@.json -m 'not thorough'
+
 test-e2e: $(STAMP) warm ## the tests on real services alone, with the faults that take little time
-	$(MAKE) -j2 test-flows test-operations
-
-OPERATIONS := $(addprefix tests/e2e/test_,$(addsuffix .py,credentials dead_letters secured stack tour verify))
-
-.PHONY: test-flows test-operations
-test-flows: $(STAMP)
-	$(BIN)/pytest tests/e2e $(addprefix --ignore=,$(OPERATIONS)) -m 'not thorough'
-
-test-operations: $(STAMP)
-	$(BIN)/pytest $(OPERATIONS) tests/faults -m 'not thorough'
-
-.PHONY: test-containers
-test-containers: $(STAMP)
-	$(BIN)/pytest tests/compose -m 'not thorough'
+	@rm -rf $(RAN)
+	$(MAKE) --no-print-directory -j$(words $(SHARES)) $(SHARES) SHARED='tests/e2e tests/faults'
 
 .PHONY: test-browser
 test-browser: $(STAMP) warm ## the dashboard in Chromium, on real services; skipped where there is none

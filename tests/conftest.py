@@ -18,6 +18,8 @@ from streaming.session import open_session
 from tests.e2e.pipeline import Pipeline, make_ad_tables
 from tests.installed import Installed, install
 
+pytest_plugins = ("tests.longest", "tests.shared_files")
+
 # Where the JVM parts and Java are is this machine's business, not a test's; all else would change what is tested.
 MACHINE = ("ADSTREAM_STACK_CACHE_DIR", "ADSTREAM_STACK_JAVA_HOME")
 

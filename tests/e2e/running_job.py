@@ -6,35 +6,35 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from datetime import timedelta
 
+from pyspark.sql import SparkSession
+
+from adstream.settings import Settings
+from streaming.runner import Listener, Options, Runner
 from tests.e2e.commands import started
-from tests.e2e.pipeline import Pipeline
+from tests.e2e.pipeline import JOB, Pipeline
 
 SECONDS = 300
 # So that a few thousand events are several batches.
 SMALL_BATCH = 800
 
 
-class Job:
-    """A running job, and what it has said so far."""
+class Lines:
+    """What a running job has said so far."""
 
-    def __init__(self, running: subprocess.Popen[str]) -> None:
-        self._running = running
+    def __init__(self) -> None:
         self._lines: list[str] = []
         self.times: list[float] = []
         self._said = threading.Condition()
-        self._reader = threading.Thread(target=self._read)
-        self._reader.start()
 
-    def _read(self) -> None:
-        for line in self._running.stdout or ():
-            with self._said:
-                self._lines.append(line)
-                self.times.append(time.monotonic())
-                self._said.notify_all()
+    def say(self, line: str) -> None:
+        """An empty one is the last: the job has ended."""
         with self._said:
-            self._lines.append("")  # it has ended
+            self._lines.append(line)
+            self.times.append(time.monotonic())
             self._said.notify_all()
 
     def await_line(self, pattern: str, *, after: int = 0, or_end: bool = False) -> int:
@@ -67,6 +67,21 @@ class Job:
                 found.append(min(each for each in later if each > self.times[number]) - self.times[number])
         return found
 
+
+class Job(Lines):
+    """A program that runs beside the test."""
+
+    def __init__(self, running: subprocess.Popen[str]) -> None:
+        super().__init__()
+        self._running = running
+        self._reader = threading.Thread(target=self._read)
+        self._reader.start()
+
+    def _read(self) -> None:
+        for line in self._running.stdout or ():
+            self.say(line)
+        self.say("")
+
     def kill(self) -> None:
         """As `kill -9` of the driver."""
         self._running.kill()
@@ -81,6 +96,37 @@ class Job:
         errors = self._running.stderr.read() if self._running.stderr else ""
         assert "Traceback" not in errors
         return self._running.returncode, "".join(self._lines), errors
+
+
+class JobHere(Lines):
+    """The same in the test's own session: it starts in a fraction of the time, and no signal reaches it."""
+
+    def __init__(self, spark: SparkSession, pipeline: Pipeline, trigger: timedelta) -> None:
+        super().__init__()
+        self._stopping = threading.Event()
+        options = Options(trigger, checkpoint=str(pipeline.checkpoint))
+        listener = Listener(batch=lambda report: self.say(f"{report}\n"), notice=lambda line: self.say(f"{line}\n"))
+        runner = Runner(spark, Settings(), JOB, options, listener=listener, stopping=self._stopping)
+        self._pool = ThreadPoolExecutor(1)
+        self._run = self._pool.submit(runner.run)
+        self._run.add_done_callback(lambda _run: self.say(""))
+
+    def end(self) -> str:
+        """Ask it to stop, unless it has ended; returns what it said, or raises what ended it."""
+        self._stopping.set()
+        with self._pool:
+            self._run.result(SECONDS)
+        return "".join(self._lines)
+
+
+@contextmanager
+def running_here(spark: SparkSession, pipeline: Pipeline, *, trigger: timedelta) -> Iterator[JobHere]:
+    """ad-metrics, until the block ends."""
+    job = JobHere(spark, pipeline, trigger)
+    try:
+        yield job
+    finally:
+        job.end()
 
 
 @contextmanager

@@ -83,13 +83,15 @@ def same_bytes(letters: dict[tuple[int, int], Message], dead: dict[tuple[int, in
         assert (letter.key(), letter.value()) == (dead[place].key(), dead[place].value()), place
 
 
-def test_raw_bytes_are_each_counted_late_or_dead_and_dead_letters_hold_them_whole(pipeline: Pipeline) -> None:
+def test_raw_bytes_are_each_counted_late_or_dead_and_dead_letters_hold_them_whole(
+    spark: SparkSession, pipeline: Pipeline
+) -> None:
     taken, refused = send(pipeline, payloads(pipeline))
     assert taken + refused == COUNT
     assert refused > 0
     messages = pipeline.messages()
     assert len(messages) == taken
-    pipeline.stream_once()
+    pipeline.run(spark)
     found = pipeline.verified()
     assert sum(found.fates.values()) == taken
     assert min(found.fates[fate] for fate in ("counted", "duplicate", "late", "dead")) > 0

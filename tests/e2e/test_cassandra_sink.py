@@ -5,10 +5,8 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from pathlib import Path
 from threading import Barrier
 
-import psutil
 import pytest
 from cassandra.cluster import Session
 from cassandra.util import Date
@@ -17,9 +15,10 @@ from adstream import leases
 from adstream.cassandra import connect
 from adstream.errors import SinkError
 from adstream.settings import CassandraSettings, Settings
-from stack import local, state
+from stack import local
 from streaming.sinks.cassandra import RowWriter, Table, write_rows
 from tests.e2e.pipeline import make_ad_tables
+from tests.faults.services import process
 
 SUMS = ("total_clicks", "total_views", "total_cost", "avg_cost_per_view")
 TOTALS = Table("ad_metrics", ("ad_id", *SUMS, "last_updated"))
@@ -123,27 +122,12 @@ def test_a_key_that_cassandra_refuses_fails_the_write(settings: CassandraSetting
         write_rows(settings, TOTALS, [("", *total(1)[1:])])
 
 
-@pytest.fixture
-def own_stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Settings]:
-    """Services that a test may kill."""
-    monkeypatch.setenv("ADSTREAM_DATA_DIR", str(tmp_path))
-    for service in local.SERVICES:
-        monkeypatch.setenv(f"ADSTREAM_STACK_{service.name.upper()}_PORT", "0")
-    monkeypatch.setenv("ADSTREAM_CASSANDRA_TIMEOUT_SECONDS", "3")
-    try:
-        local.up(Settings(), report=print)
-        yield Settings()
-    finally:
-        local.down(Settings())
-
-
 def test_a_node_killed_under_writes_fails_them_and_the_next_writer_goes_on(
-    own_stack: Settings, monkeypatch: pytest.MonkeyPatch
+    settings: CassandraSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    make_ad_tables(own_stack)
-    settings = own_stack.cassandra
-    process = psutil.Process(state.read(own_stack.data_dir.absolute()).services["cassandra"].pid)
-    writer = RowWriter(settings)
+    monkeypatch.setenv("ADSTREAM_CASSANDRA_TIMEOUT_SECONDS", "3")
+    impatient = Settings().cassandra
+    writer = RowWriter(impatient)
     written = 0
 
     def write_through_a_kill() -> None:
@@ -151,18 +135,19 @@ def test_a_node_killed_under_writes_fails_them_and_the_next_writer_goes_on(
         for number in range(1_000_000):
             writer.add(TOTALS, total(number))
             if number == 5_000:
-                process.send_signal(signal.SIGKILL)
+                process(Settings(), "cassandra").send_signal(signal.SIGKILL)
         written = writer.finish()
 
-    with pytest.raises(SinkError, match=r"rows for ads.ad_metrics were not written: .*Cassandra"):
-        write_through_a_kill()
-    assert written == 0
-
-    monkeypatch.setenv("ADSTREAM_STACK_CASSANDRA_PORT", str(settings.port))
-    local.up(Settings(), report=print)
-    assert write_rows(settings, TOTALS, [total(number) for number in range(5_000)]) == 5_000
+    try:
+        with pytest.raises(SinkError, match=r"rows for sink_test.ad_metrics were not written: .*Cassandra"):
+            write_through_a_kill()
+        assert written == 0
+    finally:
+        local.up(Settings(), report=print)
+    assert write_rows(impatient, TOTALS, [total(number) for number in range(5_000)]) == 5_000
     with connect(settings, keyspace=settings.keyspace) as session:
         found = {row.ad_id for row in session.execute("SELECT ad_id FROM ad_metrics")}
+        session.execute(f"DROP KEYSPACE {settings.keyspace}", timeout=30)
     assert {f"ad-{number:05}" for number in range(5_000)} <= found
 
 

@@ -56,7 +56,7 @@ def test_letters_are_listed_explained_and_sent_back_once(spark: SparkSession, pi
         contracts.latest("ads_data"),
     )({"ad_id": "ad-9", "timestamp": 0, "clicks": 1, "views": 1, "cost": 0.1, "event_id": "guid"})[5:]
     send(pipeline, bare, b"ad-9", __value_schema_id=b"\x01" + bytes(range(16)))
-    pipeline.stream_once()
+    pipeline.run(spark)
     before = pipeline.verified().fates
     letters = listed()
     by_reason = {str(letter["reason"]): str(letter["place"]) for letter in letters}

@@ -147,14 +147,33 @@ def test_the_ads_are_counted_whatever_the_shell_has_and_wherever_the_data_are(
     assert "not used by a job on local[2]: HADOOP_CONF_DIR, HIVE_CONF_DIR, PYSPARK_GATEWAY_PORT" in told
     assert "equal: " in done(machine, "verify", "ad-metrics")
 
-    done(machine, "produce", "daily-sales", "--sample")
-    assert "sales_daily_summary" in done(machine, "batch", "daily-sales", "--date", "2025-01-15")
-    assert (folder / "data" / "warehouse").is_dir()
-
     shown = adstream("cql", "SELECT toTimestamp(now()) FROM system.local", **machine)
     assert (shown.returncode, shown.stderr) == (0, "times are UTC\n")
     told_at = datetime.strptime(shown.stdout.splitlines()[3].strip(), "%Y-%m-%d %H:%M:%SZ").replace(tzinfo=UTC)
     assert abs(datetime.now(UTC) - told_at) < timedelta(minutes=10)
+
+
+def test_daily_sales_from_raw_rows_to_validated_summaries_without_any_service(
+    hostile: dict[str, str], cache: Path, folder: Path
+) -> None:
+    data = folder / "of no service"
+    own = {"ADSTREAM_DATA_DIR": str(data), "ADSTREAM_STACK_CACHE_DIR": str(cache), "ADSTREAM_SPARK_UI": "false"}
+
+    def run(*arguments: str) -> str:
+        return done({**hostile, **own, "COLUMNS": "200"}, *arguments)
+
+    assert "999 raw sales of 2025-01-14 to 2025-01-16 stored" in run("produce", "daily-sales", "--sample")
+    said = run("batch", "daily-sales", "--date", "2025-01-15")
+    assert "sales_daily_summary" in said
+    assert "333 raw rows -> 3 summaries (111x fewer)" in said
+    assert (data / "warehouse").is_dir()
+    shown = [line.split()[:3] for line in run("show", "daily-sales").splitlines()]
+    assert [line[:2] for line in shown if line and line[0] == "2025-01-15"] == [
+        ["2025-01-15", product] for product in ("101", "102", "103")
+    ]
+    checked = run("validate", "daily-sales", "--clean-up")
+    assert "ok     summaries add up to the raw sales: 333 raw rows, 3 summaries" in checked
+    assert "removed lakehouse.demo.sales_daily_summary" in checked
 
 
 def test_status_keeps_paths_whole(machine: dict[str, str], folder: Path) -> None:

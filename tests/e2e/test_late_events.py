@@ -55,7 +55,7 @@ def test_late_events_are_counted_by_window_and_a_batch_that_comes_again_changes_
 ) -> None:
     mix = ("--over", "3m", "--late", "0.1", "--out-of-order", "0.1", "--duplicates", "0.05")
     pipeline.produce("--count", "3000", *mix)
-    first = pipeline.stream_once()
+    first = "\n".join(pipeline.run(spark))
     before = stored(pipeline)
     pipeline.produce("--count", "1000", *mix)
     # Without its commit the batch comes again, as after a crash between the write and the commit.

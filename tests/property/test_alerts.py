@@ -24,7 +24,7 @@ WINDOW = 900 * SECOND
 THRESHOLD = 3
 READINGS = 3
 
-chances = st.randoms(use_true_random=False)
+chances = st.builds(Random, st.integers(0, 2**64 - 1))
 delays = st.sampled_from([1_000, WINDOW // 3, 3600 * SECOND])
 error_steps = st.sampled_from([0, 1, SECOND, SECOND, 60 * SECOND, WINDOW // 3, WINDOW - 1, WINDOW])
 reading_steps = st.sampled_from([0, SECOND, 300 * SECOND, 3600 * SECOND])

@@ -24,7 +24,7 @@ GAP = 30 * SECOND
 
 delays = st.sampled_from([1_000, GAP // 3, 600 * SECOND])
 steps = st.sampled_from([0, 1, GAP // 3, GAP // 2, GAP - 1, GAP, GAP + 1, 600 * SECOND])
-chances = st.randoms(use_true_random=False)
+chances = st.builds(Random, st.integers(0, 2**64 - 1))
 
 
 @st.composite

@@ -25,7 +25,7 @@ TIMEOUT = 1800 * SECOND
 delays = st.sampled_from([1_000, 600 * SECOND, 3600 * SECOND])
 steps = st.sampled_from([0, 1, 600 * SECOND, TIMEOUT // 2 + SECOND, TIMEOUT - 1, TIMEOUT, TIMEOUT + 1])
 amounts = st.integers(-(10**12), 10**12)
-chances = st.randoms(use_true_random=False)
+chances = st.builds(Random, st.integers(0, 2**64 - 1))
 
 
 @st.composite

@@ -21,7 +21,7 @@ try:
         if sys.argv[2] == "memory":
             kept = spark._jvm.java.util.ArrayList()
             while True:
-                kept.add(bytes(8_000_000))
+                kept.add(spark._jvm.java.nio.ByteBuffer.allocate(32_000_000))
         os.kill(SparkContext._gateway.proc.pid, signal.SIGKILL)
         spark.range(3).count()
 except AdstreamError as error:

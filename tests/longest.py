@@ -1,0 +1,63 @@
+"""How long each test took, over all runs of pytest of one `make test`; and whether all of them passed.
+
+    pytest tests/unit --times build/tests/unit.json
+    python -m tests.longest build/tests
+
+The second prints the longest tests. It fails unless make has left the file `passed`, which it does when all went well.
+"""
+
+import json
+import sys
+import time
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+
+SHOWN = 10
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--times", type=Path, help="file to write how long each test took")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    times = config.getoption("times")
+    if times and not hasattr(config, "workerinput"):  # xdist's processes report to this one
+        config.pluginmanager.register(Times(times.absolute()))
+
+
+class Times:
+    """Writes the seconds of each test, with its setup and teardown, and of the whole run."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._began = time.monotonic()
+        self._tests: dict[str, float] = defaultdict(float)
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        self._tests[report.nodeid] += report.duration
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self) -> None:
+        self._file.parent.mkdir(parents=True, exist_ok=True)
+        took = {"seconds": time.monotonic() - self._began, "tests": self._tests}
+        self._file.write_text(json.dumps(took, indent=1), encoding="utf-8")
+
+
+def main(folder: Path) -> int:
+    runs = {file.stem: json.loads(file.read_text(encoding="utf-8")) for file in sorted(folder.glob("*.json"))}
+    tests = [(seconds, name) for run in runs.values() for name, seconds in run["tests"].items()]
+    print(f"\nThe longest of {len(tests):,} tests:")
+    for seconds, name in sorted(tests, reverse=True)[:SHOWN]:
+        print(f"{seconds:7.1f} s  {name}")
+    print("The runs:", ", ".join(f"{name} {run['seconds']:,.0f} s" for name, run in runs.items()))
+    if (folder / "passed").exists():
+        print("All passed.")
+        return 0
+    print("error: not all passed; look above for what failed", file=sys.stderr)
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))

@@ -1,0 +1,81 @@
+"""Runs of pytest side by side that share their test files: each takes the next file that no other has taken.
+
+    pytest tests/e2e tests/faults --shared build/tests/taken
+
+A test on services waits for much of its time, so several runs use a machine better than one. Each takes a file when it
+is free, so that all of them end together. pytest-xdist shares files, too, but gives its processes ten seconds to end:
+stopping services takes longer.
+"""
+
+import time
+from collections import defaultdict
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+
+# The longest files, longest first: one that begins last would run alone at the end.
+LONGEST = ("tests/compose/test_compose.py", "tests/browser/test_dashboard.py")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--shared", type=Path, help="folder where runs side by side mark the files that they have taken")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if taken := config.getoption("shared"):
+        config.pluginmanager.register(SharedFiles(taken.absolute()))
+
+
+class SharedFiles:
+    """Takes a file by making its mark in the folder `taken`, which all runs use and which is empty at first."""
+
+    def __init__(self, taken: Path) -> None:
+        self._taken = taken
+        taken.mkdir(parents=True, exist_ok=True)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> bool | None:
+        if session.testsfailed or session.config.option.collectonly:
+            return None  # pytest's own loop says what could not be collected
+        files = defaultdict(list)
+        for test in session.items:
+            files[test.path.relative_to(session.config.rootpath).as_posix()].append(test)
+        terminal = session.config.pluginmanager.get_plugin("terminalreporter")
+        terminal.showfspath = False
+        for number, file in enumerate(sorted(files, key=_turn), start=1):
+            if self._take(file):
+                began, failed = time.monotonic(), session.testsfailed
+                self._run(session, files[file])
+                wrong = f"{session.testsfailed - failed} FAILED of " if session.testsfailed > failed else ""
+                took = f"{time.monotonic() - began:.0f} s"
+                # One write is one line, whoever else writes into this terminal.
+                terminal.write(f"{number}/{len(files)} {file}: {wrong}{len(files[file])} tests in {took}\n", flush=True)
+        return True
+
+    def _take(self, file: str) -> bool:
+        try:
+            (self._taken / file.replace("/", ".")).touch(exist_ok=False)
+        except FileExistsError:
+            return False
+        return True
+
+    def _run(self, session: pytest.Session, tests: list[pytest.Item]) -> None:
+        for test, following in zip(tests, [*tests[1:], None], strict=True):
+            # Which file comes next is not known yet. The session in its place keeps the session's fixtures alone.
+            test.config.hook.pytest_runtest_protocol(item=test, nextitem=following or session)
+            if session.shouldfail:
+                raise session.Failed(session.shouldfail)
+            if session.shouldstop:
+                raise session.Interrupted(session.shouldstop)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_report_teststatus(self) -> Generator[None, tuple[str, object, object], tuple[str, object, object]]:
+        """No dots: those of several runs in one terminal say nothing. A file has its line when it is done."""
+        category, *_ = yield
+        return category, "", ""
+
+
+def _turn(file: str) -> int:
+    """The others follow in their own order."""
+    return LONGEST.index(file) if file in LONGEST else len(LONGEST)
