@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+LONG = 10.0  # seconds, after which a test has a line of its own
 # The longest files, longest first: one that begins last would run alone at the end.
 LONGEST = ("tests/compose/test_compose.py", "tests/browser/test_dashboard.py")
 
@@ -41,17 +42,19 @@ class SharedFiles:
         files = defaultdict(list)
         for test in session.items:
             files[test.path.relative_to(session.config.rootpath).as_posix()].append(test)
-        terminal = session.config.pluginmanager.get_plugin("terminalreporter")
-        terminal.showfspath = False
+        self._terminal = session.config.pluginmanager.get_plugin("terminalreporter")
+        self._terminal.showfspath = False
         for number, file in enumerate(sorted(files, key=_turn), start=1):
             if self._take(file):
                 began, failed = time.monotonic(), session.testsfailed
                 self._run(session, files[file])
                 wrong = f"{session.testsfailed - failed} FAILED of " if session.testsfailed > failed else ""
-                took = f"{time.monotonic() - began:.0f} s"
-                # One write is one line, whoever else writes into this terminal.
-                terminal.write(f"{number}/{len(files)} {file}: {wrong}{len(files[file])} tests in {took}\n", flush=True)
+                self._say(f"{number}/{len(files)} {file}: {wrong}{len(files[file])} tests in {_since(began)}")
         return True
+
+    def _say(self, line: str) -> None:
+        """One write is one line, whoever else writes into this terminal."""
+        self._terminal.write(f"{line}\n", flush=True)
 
     def _take(self, file: str) -> bool:
         try:
@@ -62,8 +65,13 @@ class SharedFiles:
 
     def _run(self, session: pytest.Session, tests: list[pytest.Item]) -> None:
         for test, following in zip(tests, [*tests[1:], None], strict=True):
+            began, failed = time.monotonic(), session.testsfailed
             # Which file comes next is not known yet. The session in its place keeps the session's fixtures alone.
             test.config.hook.pytest_runtest_protocol(item=test, nextitem=following or session)
+            if session.testsfailed > failed:
+                self._say(f"FAILED {test.nodeid} in {_since(began)}")
+            elif time.monotonic() - began > LONG:
+                self._say(f"passed {test.nodeid} in {_since(began)}")
             if session.shouldfail:
                 raise session.Failed(session.shouldfail)
             if session.shouldstop:
@@ -71,9 +79,13 @@ class SharedFiles:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_report_teststatus(self) -> Generator[None, tuple[str, object, object], tuple[str, object, object]]:
-        """No dots: those of several runs in one terminal say nothing. A file has its line when it is done."""
+        """No dots: those of several runs in one terminal say nothing. Files and long tests have a line each."""
         category, *_ = yield
         return category, "", ""
+
+
+def _since(began: float) -> str:
+    return f"{time.monotonic() - began:.0f} s"
 
 
 def _turn(file: str) -> int:

@@ -63,6 +63,9 @@ def test_each_file_is_run_by_one_and_the_sessions_fixtures_last(
     lines = [line for text in said for line in text.splitlines() if " tests in " in line]
     assert sorted(line.partition(" ")[2].partition(":")[0] for line in lines) == [f"test_{n}.py" for n in range(6)]
     assert [line for line in lines if "1 FAILED of 2 tests" in line] == [line for line in lines if "test_4.py" in line]
+    assert [line.split(" in ")[0] for text in said for line in text.splitlines() if line.startswith("FAILED test")] == [
+        "FAILED test_4.py::test_two"
+    ]
     assert sorted(each.returncode for each in running) == [0, 1]
     for text in said:
         made = text.count("made for the session")
