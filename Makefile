@@ -45,7 +45,7 @@ test: lint warm ## all tests, on real services; at the end, what took longest
 	@$(BIN)/python -m tests.longest $(RAN)
 
 .PHONY: test-all
-test-all: test-quick
+test-all: test-quick test-patterns
 	$(MAKE) --no-print-directory -j$(words $(SHARES)) $(SHARES)
 	@touch $(RAN)/passed
 
@@ -54,7 +54,6 @@ RAN := build/tests
 
 # Two processes. The long files of drawn examples come first.
 PARALLEL := -n 2 --dist loadfile --no-loadscope-reorder
-IN_SPARK := tests/unit/streaming tests/patterns
 
 test-unit: $(STAMP) ## the checks, and the tests that need neither a service nor Spark
 	$(MAKE) --no-print-directory -j2 lint test-quick
@@ -64,11 +63,11 @@ test-quick: $(STAMP)
 	$(BIN)/pytest $(PARALLEL) --times $(RAN)/quick.json $(wildcard tests/property tests/unit) --ignore=tests/unit/streaming
 
 test-patterns: $(STAMP) warm ## decoding and judging, and every pattern as batch, stream, shuffled and with a crash, in Spark
-	$(BIN)/pytest $(PARALLEL) $(IN_SPARK)
+	$(BIN)/pytest $(PARALLEL) --times $(RAN)/patterns.json tests/patterns tests/unit/streaming
 
 # Runs at once, each with services and a Spark of its own; they share the files (tests/shared_files.py).
 SHARES := test-share-1 test-share-2 test-share-3
-SHARED := tests/compose tests/browser tests/e2e tests/faults $(IN_SPARK)
+SHARED := tests/compose tests/browser tests/e2e tests/faults
 
 .PHONY: $(SHARES)
 $(SHARES): $(STAMP)
