@@ -39,13 +39,15 @@ tour: $(STAMP) ## the life of a pipeline, step by step, in a quarter of an hour
 	@$(BIN)/adstream tour
 
 # A failed run is no end: what took long is shown all the same, and `tests.longest` fails in its place.
-test: lint warm ## all tests, on real services; at the end, what took longest
+test: $(STAMP) ## all checks and tests, on real services; at the end, what took longest
 	@rm -rf $(RAN)
 	-@$(MAKE) --no-print-directory test-all
 	@$(BIN)/python -m tests.longest $(RAN)
 
 .PHONY: test-all
-test-all: test-quick test-patterns
+test-all: $(STAMP)
+	$(MAKE) --no-print-directory -j2 test-quick lint warm
+	$(MAKE) --no-print-directory test-patterns
 	$(MAKE) --no-print-directory -j$(words $(SHARES)) $(SHARES)
 	@touch $(RAN)/passed
 
@@ -56,7 +58,7 @@ RAN := build/tests
 PARALLEL := -n 2 --dist loadfile --no-loadscope-reorder
 
 test-unit: $(STAMP) ## the checks, and the tests that need neither a service nor Spark
-	$(MAKE) --no-print-directory -j2 lint test-quick
+	$(MAKE) --no-print-directory -j2 test-quick lint
 
 .PHONY: test-quick
 test-quick: $(STAMP)

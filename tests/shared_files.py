@@ -16,7 +16,25 @@ import pytest
 
 LONG = 10.0  # seconds, after which a test has a line of its own
 # The longest files, longest first: one that begins last would run alone at the end.
-LONGEST = ("tests/compose/test_compose.py", "tests/browser/test_dashboard.py")
+LONGEST = (
+    "tests/compose/test_compose.py",
+    "tests/e2e/test_environment.py",
+    "tests/e2e/test_ad_metrics_flow.py",
+    "tests/e2e/test_patterns_live.py",
+    "tests/e2e/test_transactions.py",
+    "tests/e2e/test_dead_letters.py",
+    "tests/e2e/test_stack.py",
+    "tests/browser/test_dashboard.py",
+    "tests/e2e/test_verify.py",
+    "tests/e2e/test_secured.py",
+    "tests/faults/test_driver.py",
+    "tests/faults/test_services.py",
+    "tests/faults/test_damaged_checkpoint.py",
+    "tests/e2e/test_benchmarks.py",
+    "tests/e2e/test_bad_input.py",
+    "tests/e2e/test_late_events.py",
+    "tests/e2e/test_demo.py",
+)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
