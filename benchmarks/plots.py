@@ -1,16 +1,20 @@
-"""The two kinds of plot that benchmarks have, each with the median and the whole range of the rounds."""
+"""The kinds of plot that benchmarks have, each with the median and the whole range of the rounds."""
 
 import math
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+import textwrap
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 # Okabe and Ito's colours, which the colour-blind tell apart; each line has a marker of its own besides.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKERS = "os^Dv<>"
+# For what is shown beside.
+OTHERS = "#A8ADB3"
+TITLE_WIDTH = 72
 
 Values = Sequence[float]
 
@@ -33,6 +37,40 @@ def bars(axes: Axes, measured: Mapping[str, Values], unit: str, *, log: bool = F
     axes.set_xlabel(unit)
     axes.xaxis.set_major_formatter(PLAIN)
     tidy(axes, "x")
+
+
+def groups_of_bars(
+    figure: Figure,
+    groups: Mapping[str, Mapping[str, Values]],
+    unit: str,
+    *,
+    marked: Collection[str],
+    notes: Mapping[str, str],
+    title: str,
+) -> None:
+    """Horizontal bars on one scale, a panel for each group: the median, and the range as a line across its end.
+
+    Names that are `marked` get the colour; `notes` stand behind the values.
+    """
+    heights = [len(bars) + 0.6 for bars in groups.values()]
+    panels = figure.subplots(len(groups), sharex=True, squeeze=False, height_ratios=heights)[:, 0]
+    for axes, (group, measured) in zip(panels, groups.items(), strict=True):
+        medians, around = _with_range(measured.values())
+        colours = [COLOURS[0] if name in marked else OTHERS for name in measured]
+        drawn = axes.barh(list(measured), medians, xerr=around, color=colours, ecolor="#444444", capsize=3, height=0.7)
+        labels = [f"{median:,.0f}  {notes[name]}" for name, median in zip(measured, medians, strict=True)]
+        axes.bar_label(drawn, labels, padding=5, fontsize="small")
+        for label in axes.get_yticklabels():
+            label.set_fontweight("bold" if label.get_text() in marked else "normal")
+        axes.invert_yaxis()
+        axes.margins(x=0.42)  # room for the notes
+        axes.set_title(group, loc="left", fontsize="medium")
+        axes.tick_params(axis="y", length=0)
+        axes.xaxis.set_major_locator(MaxNLocator(5))
+        axes.xaxis.set_major_formatter(PLAIN)
+        tidy(axes, "x")
+    panels[-1].set_xlabel(unit)
+    figure.suptitle(textwrap.fill(title, TITLE_WIDTH), x=0.01, ha="left", fontsize="large", fontweight="bold")
 
 
 def lines(axes: Axes, series: Mapping[str, Mapping[float, Values]], x: str, y: str, *, log: str = "") -> None:

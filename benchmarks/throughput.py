@@ -1,138 +1,126 @@
-"""How fast ad-metrics drains a topic into Cassandra, beside what one might use instead.
+"""How fast ad-metrics drains a topic into Cassandra, beside what one might use instead, on the same work.
 
 python -m benchmarks.throughput
 
 Runs against the stack of the settings (`adstream up`), with topics and a keyspace of its own. In each round every
-contestant takes the same topic once, in turns; the first round only warms up. A peer that this machine cannot have is
-named in the table, and the others go on.
+contestant takes the same topic once, in turns. Before, each warms up with a smaller topic, which is also all that the
+slowest take. A peer that this machine cannot have, that fails, or whose sums are wrong is named in the table with the
+reason, and the others go on.
 """
 
-from collections.abc import Callable
+import time
 from contextlib import ExitStack
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Annotated
 
 import typer
-from pyspark.sql import SparkSession
 from rich.console import Console
 
+from adstream import kafka
+from adstream.errors import ConfigError
+from adstream.live import Working
 from adstream.provision import prepare_topic
 from adstream.settings import Settings
-from benchmarks import page, plots
-from benchmarks.peers import quix, tutorial
-from benchmarks.peers.drained import Drained, PeerMissing
-from benchmarks.peers.flink import flink
-from benchmarks.pipeline import JOB, command, own_pipeline, produce, timed
-from streaming.jobs import find
-from streaming.progress import BatchReport
-from streaming.session import STATE_STORES, spark_session
+from benchmarks import page
+from benchmarks.peers import standings
+from benchmarks.peers.contestants import CONTESTANTS, Contestant, Running
+from benchmarks.peers.drained import Drained, Load, PeerMissing
+from benchmarks.pipeline import GOOD, command, own_pipeline, produce
+from producer.traffic import Mix
 
-SHIPPED = "ad-metrics, as it is"
-QUIX = "Quix Streams: windows only, no sink"
-FLINK = "Flink SQL: windows only, no sink"
-HEAD = ("run", "events/s: median (range)", "times ad-metrics as it is", "whole run, s")
-
-Contestant = Callable[[], Drained]
+MIX = replace(GOOD, duplicates=0.02)
+SMALL = 1_000_000
+CHECKED, CHECKED_MIX = 20_000, Mix(keys=50, duplicates=0.1)
 
 
-def ours(spark: SparkSession, settings: Settings, topic: str, *, store: str, dedupe: bool) -> Drained:
-    """The seconds are those of the batches that took data, with writing and committing them."""
-    settings.spark = settings.spark.model_copy(update={"state_store": store})
-    _state_in(spark, store)
-    reports: list[BatchReport] = []
-    whole = timed(spark, settings, topic, job=find(JOB).with_parameters(dedupe=dedupe), batch=reports.append)
-    taken = [report for report in reports if report.events]
-    return Drained(sum(each.events for each in taken), sum(each.seconds for each in taken), whole)
-
-
-def contestants(
-    spark: SparkSession, settings: Settings, topic: str, messages: int, quix_seconds: float
-) -> dict[str, Contestant]:
-    def tutorials(run: Callable[[SparkSession, Settings, str], Drained]) -> Drained:
-        _state_in(spark, "memory")
-        return run(spark, settings, topic)
-
-    return {
-        SHIPPED: lambda: ours(spark, settings, topic, store="rocksdb", dedupe=True),
-        "ad-metrics, state in memory": lambda: ours(spark, settings, topic, store="memory", dedupe=True),
-        "ad-metrics, dedupe off": lambda: ours(spark, settings, topic, store="rocksdb", dedupe=False),
-        "ad-metrics, dedupe off, state in memory": lambda: ours(spark, settings, topic, store="memory", dedupe=False),
-        "tutorial's, one query, from_avro": lambda: tutorials(tutorial.one_query),
-        "tutorial's, two queries, Python UDF": lambda: tutorials(tutorial.two_queries),
-        QUIX: lambda: quix.drain(settings, topic, messages, quix_seconds),
-    }
+def chosen(only: list[str], *, peers: bool) -> list[Contestant]:
+    """Those whose name contains one of the texts, or all of them. Raises ConfigError for a text that is in none."""
+    for text in only:
+        if not any(text.lower() in each.name.lower() for each in CONTESTANTS):
+            names = "; ".join(each.name for each in CONTESTANTS)
+            raise ConfigError(f"--only {text} names no run", f"give a part of one of these: {names}")
+    return [
+        each
+        for each in CONTESTANTS
+        if (peers or not each.fetched) and (not only or any(text.lower() in each.name.lower() for text in only))
+    ]
 
 
 def main(
-    messages: Annotated[int, typer.Option(min=1_000, help="Messages in the topic.")] = 1_000_000,
-    rounds: Annotated[int, typer.Option(min=1, help="Rounds that count.")] = 5,
+    messages: Annotated[int, typer.Option(min=1_000, help="Messages in the topic.")] = 4_000_000,
+    rounds: Annotated[int, typer.Option(min=1, help="Rounds that count.")] = 2,
+    only: Annotated[list[str], typer.Option(help="Part of the name of a run; may be repeated.")] = [],  # noqa: B006
+    memory: Annotated[str, typer.Option(help="Heap of Spark's JVM, and of Flink's.")] = "4g",
+    topic: Annotated[str, typer.Option(help="Name for the topics. A later run with that name takes them again.")] = "",
     quix_seconds: Annotated[float, typer.Option(min=1, help="Quix Streams is stopped after so long.")] = 15.0,
     peers: Annotated[bool, typer.Option(help="Fetch Flink and Quix Streams where missing, and let them run.")] = True,
 ) -> None:
     """Measure, print a line per run, and write the results after each round."""
-    settings, console = own_pipeline(), Console(highlight=False)
-    topic, empty = settings.topic.ads, f"{settings.topic.ads}-empty"
-    produce(settings, topic, messages)
-    prepare_topic(settings, empty, "ads_data")
-    results: dict[str, list[Drained]] = {}
+    taking_part = chosen(only, peers=peers)
+    settings, console = own_pipeline(topic or None), Console(highlight=False)
+    settings.spark = settings.spark.model_copy(update={"driver_memory": memory})
+    topic = settings.topic.ads
+    full, small = Load(topic, messages), Load(f"{topic}-small", min(messages, SMALL))
+    empty, checked = Load(f"{topic}-empty", 0), Load(f"{topic}-checked", CHECKED)
+    for load, mix in ((full, MIX), (small, MIX), (empty, MIX), (checked, CHECKED_MIX)):
+        console.print(f"{load.topic}: {load.messages:,} messages")
+        _fill(settings, load, mix)
+    results: dict[str, dict[int, Drained]] = {}
     missing: dict[str, str] = {}
-    with ExitStack() as running:
-        spark = running.enter_context(spark_session(settings, "benchmark"))
-        runs = contestants(spark, settings, topic, messages, quix_seconds)
-        if peers:
-            try:
-                streams = running.enter_context(flink(settings, topic, empty))
-                runs[FLINK] = lambda: streams.drain("full_topic", "empty_topic", messages)
-            except PeerMissing as why:
-                missing[FLINK] = str(why)
-                console.print(f"{FLINK}: {why}")
-        else:
-            runs.pop(QUIX)
+    with ExitStack() as until:
+        running = Running(settings, empty.topic, checked.topic, quix_seconds, until)
         for number in range(rounds + 1):
-            for name in [each for each in runs if each not in missing]:
-                try:
-                    drained = runs[name]()
-                except PeerMissing as why:
-                    missing[name] = str(why)
-                    console.print(f"{name}: {why}")
+            said = f"round {number} of {rounds}" if number else "warming up"
+            for each in taking_part:
+                if each.name in missing:
                     continue
-                console.print(f"round {number}: {name}: {drained.rate:,.0f}/s, {drained.whole:.1f} s in all")
-                if number:  # the first one only warms up
-                    results.setdefault(name, []).append(drained)
+                began = time.perf_counter()
+                try:
+                    with Working(f"{said}: {each.name}"):
+                        if not number:
+                            each.check(running)
+                        drained = each.drain(running, full if number and not each.slow else small)
+                except PeerMissing as why:
+                    missing[each.name] = str(why)
+                    console.print(f"{each.name}: {why}", markup=False)
+                    continue
+                console.print(f"{said}: {each.name}: {drained.rate:,.0f}/s, {time.perf_counter() - began:.0f} s in all")
+                if number:
+                    results.setdefault(each.name, {})[number] = drained
             if number:
-                _write(results, missing, messages)
+                _write({name: runs for name, runs in results.items() if name not in missing}, missing, full, small)
 
 
-def _state_in(spark: SparkSession, store: str) -> None:
-    spark.conf.set("spark.sql.streaming.stateStore.providerClass", STATE_STORES[store])
+def _fill(settings: Settings, load: Load, mix: Mix) -> None:
+    """Raises ConfigError for a topic with another number of messages."""
+    prepare_topic(settings, load.topic, "ads_data")
+    there = sum(kafka.end_offsets(settings, load.topic).values())
+    if there not in (0, load.messages):
+        raise ConfigError(f"topic {load.topic} has {there:,} messages", f"give another --topic, or --messages {there}")
+    if not there and load.messages:
+        produce(settings, load.topic, load.messages, mix)
 
 
-def _write(results: dict[str, list[Drained]], missing: dict[str, str], messages: int) -> None:
-    base = [each.rate for each in results[SHIPPED]]
-    lines = []
-    for name, runs in results.items():
-        if name in missing:
-            continue
-        ratios = [each.rate / one for each, one in zip(runs, base, strict=True)]
-        rates = page.spread([each.rate for each in runs], 0)
-        lines.append((name, rates, page.spread(ratios, 2), page.spread([each.whole for each in runs])))
-    lines += [(name, f"could not be had: {why}", "", "") for name, why in missing.items()]
+def _write(results: dict[str, dict[int, Drained]], missing: dict[str, str], full: Load, small: Load) -> None:
+    rounds = max((len(runs) for runs in results.values()), default=0)
     intro = [
-        f"{messages:,} messages of 1,000 ads over five minutes, {len(base)} rounds in turns after one that warmed up.",
+        *standings.sentences(results),
+        f"{full.messages:,} messages of 1,000 ads over five minutes, {MIX.duplicates:.0%} of them repeated.",
+        f"{rounds} rounds in turns, after one with {small.messages:,} messages that warmed up.",
         page.conditions(),
     ]
-    measured = {name: [each.rate for each in runs] for name, runs in results.items() if name not in missing}
     shown = page.plot(
         "throughput",
-        "Events a second of ad-metrics beside others",
-        lambda figure: plots.bars(figure.subplots(), measured, "events/s: median and range, logarithmic", log=True),
+        "Events a second of ad-metrics beside others, on the same work",
+        lambda figure: standings.draw(figure, results),
+        height=5.0,
     )
     kept = {
-        "messages": messages,
+        "messages": full.messages,
         "missing": missing,
-        "drained": {name: [asdict(each) for each in runs] for name, runs in results.items()},
+        "drained": {name: [asdict(each) for each in runs.values()] for name, runs in results.items()},
     }
-    page.write("throughput", intro, HEAD, lines, picture=shown, runs=kept)
+    page.write("throughput", intro, standings.HEAD, standings.lines(results, missing), picture=shown, runs=kept)
 
 
 if __name__ == "__main__":

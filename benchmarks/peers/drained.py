@@ -1,6 +1,31 @@
-"""One run of a contestant over a topic."""
+"""One run of a contestant over a topic: what it does with each event, and how long it took."""
 
 from dataclasses import dataclass
+
+NO = "no"
+
+
+@dataclass(frozen=True)
+class Load:
+    """A topic with so many messages."""
+
+    topic: str
+    messages: int
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a contestant does with an event, a few words each; `NO` is what it leaves out."""
+
+    dedupe: str = NO
+    windows: str = "yes"
+    totals: str = "yes"
+    checkpoints: str = NO
+    cassandra: str = NO
+
+    @property
+    def counts_once(self) -> bool:
+        return self.dedupe != NO
 
 
 @dataclass(frozen=True)
@@ -17,4 +42,4 @@ class Drained:
 
 
 class PeerMissing(Exception):
-    """The peer cannot be had on this machine; says why, in one line."""
+    """The peer cannot be had on this machine, or does not do the work; says why, in one line."""

@@ -1,12 +1,13 @@
-"""Flink SQL in a JVM of its own: the same sliding windows from the same topic, into a sink that keeps nothing.
+"""Flink SQL in a JVM of its own: the work of ad-metrics from the same topic, into sinks that keep nothing.
 
 All runs share the JVM, as those of Spark do. The rate is of the job's own run time less that of the same job over an
-empty topic.
+empty topic. One statement set holds both queries, so that a job reads and deduplicates the topic once.
 """
 
+import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,72 +15,112 @@ from py4j.java_gateway import GatewayParameters, JavaGateway, launch_gateway
 from py4j.protocol import Py4JError
 
 from adstream.settings import Settings
-from benchmarks.peers import environment
-from benchmarks.peers.drained import Drained, PeerMissing
+from benchmarks.peers import environment, flink_sql
+from benchmarks.peers.drained import Drained, Load, PeerMissing
 from stack import ivy, java
 from streaming.checkpoint import first_cause
 
 # What its own start script opens on Java 17.
 OPENED = ("lang", "net", "io", "nio", "lang.reflect", "text", "time", "util", "util.concurrent")
-CONFIGURATION = {
+MOST_SECONDS = 900
+USUAL = {
     "parallelism.default": "2",
     "pipeline.object-reuse": "true",
     "table.local-time-zone": "UTC",
 }
-SOURCE = """
-CREATE TEMPORARY TABLE {table} (
-    ad_id STRING NOT NULL, `timestamp` TIMESTAMP(3) NOT NULL, clicks INT NOT NULL, `views` INT NOT NULL,
-    cost DOUBLE NOT NULL, event_id STRING,
-    WATERMARK FOR `timestamp` AS `timestamp` - INTERVAL '11' MINUTE
-) WITH (
-    'connector' = 'kafka', 'topic' = '{topic}', 'properties.bootstrap.servers' = '{brokers}',
-    'scan.startup.mode' = 'earliest-offset', 'scan.bounded.mode' = 'latest-offset',
-    'properties.max.poll.records' = '20000', 'properties.max.partition.fetch.bytes' = '8388608',
-    'properties.fetch.max.bytes' = '67108864',
-    'format' = 'avro-confluent', 'avro-confluent.url' = '{registry}'
-)"""
-SINK = """
-CREATE TEMPORARY TABLE nowhere (
-    window_start TIMESTAMP(3), window_end TIMESTAMP(3), ad_id STRING, clicks BIGINT, `views` BIGINT, cost DOUBLE
-) WITH ('connector' = 'blackhole')"""
-QUERY = """
-INSERT INTO nowhere
-SELECT window_start, window_end, ad_id, SUM(CAST(clicks AS BIGINT)), SUM(CAST(`views` AS BIGINT)), SUM(cost)
-FROM HOP(TABLE {table}, DESCRIPTOR(`timestamp`), INTERVAL '30' SECOND, INTERVAL '1' MINUTE)
-GROUP BY window_start, window_end, ad_id"""
+EXACTLY_ONCE = {
+    # Faster with deduplication, and slower without.
+    "table.exec.mini-batch.enabled": "true",
+    "table.exec.mini-batch.allow-latency": "1 s",
+    "table.exec.mini-batch.size": "20000",
+    "execution.checkpointing.interval": "3 s",
+    "execution.checkpointing.mode": "EXACTLY_ONCE",
+    "execution.checkpointing.incremental": "true",
+    "execution.checkpointing.storage": "filesystem",
+    # As long as ad-metrics knows an id: its lateness and its slack.
+    "table.exec.state.ttl": "21 min",
+}
+HEAP = {"state.backend.type": "hashmap"}
+USUAL_ROCKSDB = {"state.backend.type": "rocksdb"}
+# A local Flink gives RocksDB 128 MiB of memory otherwise, and no Bloom filters: a new id is then looked for on disk.
+ROCKSDB = {
+    **USUAL_ROCKSDB,
+    "state.backend.rocksdb.use-bloom-filter": "true",
+    "taskmanager.memory.managed.size": "1g",
+}
+
+
+@dataclass(frozen=True)
+class Way:
+    """One way to run it: where the state lives, and if each event counts once, with checkpoints every three seconds."""
+
+    store: dict[str, str]
+    exactly_once: bool = False
 
 
 @dataclass(frozen=True)
 class Flink:
-    """A JVM with a table environment."""
+    """A JVM with Flink, and a topic without messages."""
 
-    tables: Any
+    jvm: Any
+    settings: Settings
+    empty: str
 
-    def drain(self, full: str, empty: str, messages: int) -> Drained:
-        """Take the table `full`, and `empty` just before: what it costs to start and end. Raises PeerMissing."""
-        nothing = self._run(empty)
+    def drain(self, way: Way, load: Load) -> Drained:
+        """Take the empty topic and then the other one. Raises PeerMissing.
+
+        What the first takes is what it costs to start and end.
+        """
+        nothing = self._run(way, self.empty)
         began = time.perf_counter()
-        milliseconds = self._run(full)
-        return Drained(messages, max(milliseconds - nothing, 1) / 1_000, time.perf_counter() - began)
+        milliseconds = self._run(way, load.topic)
+        return Drained(load.messages, max(milliseconds - nothing, 1) / 1_000, time.perf_counter() - began)
 
-    def table(self, settings: Settings, name: str, topic: str) -> None:
-        self.tables.executeSql(
-            SOURCE.format(
-                table=name, topic=topic, brokers=settings.kafka.bootstrap_servers, registry=settings.registry.url
-            )
-        )
+    def rows(self, way: Way, topic: str, query: str) -> list[str]:
+        """The rows that a query of flink_sql gives, and takes back, over a whole topic, as Flink prints them."""
+        with self._tables(way, topic) as tables, _told():
+            found = tables.executeSql(flink_sql.of(query, once=way.exactly_once)).collect()
+            rows = []
+            while found.hasNext():
+                rows.append(str(found.next().toString()))
+            return rows
 
-    def _run(self, table: str) -> int:
-        try:
-            client = self.tables.executeSql(QUERY.format(table=table)).getJobClient().get()
-            return int(client.getJobExecutionResult().get().getNetRuntime())
-        except Py4JError as error:
-            raise PeerMissing(f"Flink failed: {first_cause(error)}") from error
+    def _run(self, way: Way, topic: str) -> int:
+        """Net milliseconds, as Flink counts them."""
+        with self._tables(way, topic) as tables, _told():
+            statements = tables.createStatementSet()
+            for query, into in flink_sql.INSERTS.items():
+                statements.addInsertSql(into + flink_sql.of(query, once=way.exactly_once))
+            job = statements.execute().getJobClient().get()
+            seconds = self.jvm.java.util.concurrent.TimeUnit.SECONDS
+            try:
+                return int(job.getJobExecutionResult().get(MOST_SECONDS, seconds).getNetRuntime())
+            except Py4JError:
+                with suppress(Py4JError):  # it has failed already, or takes too long and would disturb the others
+                    job.cancel().get()
+                raise
+
+    @contextmanager
+    def _tables(self, way: Way, topic: str) -> Iterator[Any]:
+        """A table environment with the topic as `events`; its checkpoints are gone at the end."""
+        # Flink may still be deleting files of its own there.
+        with tempfile.TemporaryDirectory(prefix="adstream-flink-", ignore_cleanup_errors=True) as folder, _told():
+            places = {"execution.checkpointing.dir": f"file://{folder}"}
+            configuration = self.jvm.org.apache.flink.configuration.Configuration()
+            for key, value in (USUAL | way.store | (EXACTLY_ONCE | places if way.exactly_once else {})).items():
+                configuration.setString(key, value)
+            settings = self.jvm.org.apache.flink.table.api.EnvironmentSettings
+            made = settings.newInstance().inStreamingMode().withConfiguration(configuration).build()
+            tables = self.jvm.org.apache.flink.table.api.TableEnvironment.create(made)
+            brokers, registry = self.settings.kafka.bootstrap_servers, self.settings.registry.url
+            for statement in flink_sql.tables(topic, brokers, registry):
+                tables.executeSql(statement)
+            yield tables
 
 
 @contextmanager
-def flink(settings: Settings, full: str, empty: str) -> Iterator[Flink]:
-    """Flink with the tables `full_topic` and `empty_topic`. Raises PeerMissing."""
+def flink(settings: Settings, empty: str) -> Iterator[Flink]:
+    """Flink in a JVM with as much heap as the job's driver has by the settings. Raises PeerMissing."""
     home = environment.site_packages(environment.python(settings, "flink")) / "pyflink"
     connectors = environment.jars(settings, "flink")
     folder = settings.data_dir / "logs"
@@ -100,24 +141,16 @@ def flink(settings: Settings, full: str, empty: str) -> Iterator[Flink]:
         )
         gateway = JavaGateway(gateway_parameters=GatewayParameters(port=port))
         try:
-            made = Flink(_tables(gateway.jvm))
-            made.table(settings, "full_topic", full)
-            made.table(settings, "empty_topic", empty)
-            yield made
-        except Py4JError as error:
-            raise PeerMissing(f"Flink failed: {first_cause(error)}") from error
+            yield Flink(gateway.jvm, settings, empty)
         finally:
             gateway.close()
             process.kill()
             process.wait()
 
 
-def _tables(jvm: Any) -> Any:  # noqa: ANN401
-    configuration = jvm.org.apache.flink.configuration.Configuration()
-    for key, value in CONFIGURATION.items():
-        configuration.setString(key, value)
-    settings = jvm.org.apache.flink.table.api.EnvironmentSettings
-    made = settings.newInstance().inStreamingMode().withConfiguration(configuration).build()
-    tables = jvm.org.apache.flink.table.api.TableEnvironment.create(made)
-    tables.executeSql(SINK)
-    return tables
+@contextmanager
+def _told() -> Iterator[None]:
+    try:
+        yield
+    except Py4JError as error:
+        raise PeerMissing(f"Flink failed: {first_cause(error)}") from error

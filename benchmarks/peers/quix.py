@@ -12,7 +12,7 @@ from pathlib import Path
 from adstream import contracts
 from adstream.settings import Settings
 from benchmarks.peers import environment
-from benchmarks.peers.drained import Drained, PeerMissing
+from benchmarks.peers.drained import Drained, Load, PeerMissing
 
 PROCESSES = 2
 IDLE_SECONDS = 4
@@ -22,7 +22,7 @@ START_SECONDS = 60
 Counts = list[tuple[float, int]]
 
 
-def drain(settings: Settings, topic: str, messages: int, seconds: float) -> Drained:
+def drain(settings: Settings, load: Load, seconds: float) -> Drained:
     """Let the processes work until the topic is taken or the `seconds` are over.
 
     What counts is the time in which all of them worked: from the last one's first thousand messages to the first one's
@@ -39,7 +39,7 @@ def drain(settings: Settings, topic: str, messages: int, seconds: float) -> Drai
                 subprocess.Popen(
                     [
                         *(python, Path(__file__).with_name("quix_worker.py"), settings.kafka.bootstrap_servers),
-                        *(topic, group, f"{folder}/{number}", str(IDLE_SECONDS), schema),
+                        *(load.topic, group, f"{folder}/{number}", str(IDLE_SECONDS), schema),
                     ],
                     stdout=subprocess.PIPE,
                     stderr=errors,
@@ -47,7 +47,7 @@ def drain(settings: Settings, topic: str, messages: int, seconds: float) -> Drai
                 )
                 for number in range(PROCESSES)
             ]
-            counts = _follow(workers, messages, seconds)
+            counts = _follow(workers, load.messages, seconds)
         told = log.read_text(encoding="utf-8").strip().splitlines()
     if not sum(each[-1][1] for each in counts if each):
         raise PeerMissing(f"Quix Streams took nothing: {told[-1] if told else 'it said nothing'}")

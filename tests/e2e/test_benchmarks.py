@@ -40,7 +40,13 @@ def here(docs: Path, stack: Settings, spark: SparkSession, monkeypatch: pytest.M
 
 def run(docs: Path, module: str, *options: str, exit_codes: tuple[int, ...] = (0,)) -> str:
     """Run one to its end, as a command. Returns its part of the page."""
-    done = subprocess.run(
+    done = started(docs, module, *options)
+    assert done.returncode in exit_codes, done.stdout + done.stderr
+    return written(docs, module)
+
+
+def started(docs: Path, module: str, *options: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
         [sys.executable, "-m", f"benchmarks.{module}", *options],
         env=os.environ | {"PYTHONPATH": str(ROOT), "BENCH_DOCS": str(docs)},
         capture_output=True,
@@ -48,8 +54,6 @@ def run(docs: Path, module: str, *options: str, exit_codes: tuple[int, ...] = (0
         timeout=500,
         check=False,
     )
-    assert done.returncode in exit_codes, done.stdout + done.stderr
-    return written(docs, module)
 
 
 def written(docs: Path, module: str) -> str:
@@ -76,9 +80,17 @@ def test_the_dashboards_benchmark_runs_the_page_in_both_states(stack: Settings, 
 
 @pytest.mark.thorough
 def test_throughput_runs(stack: Settings, docs: Path) -> None:
-    part = run(docs, "throughput", "--messages", "2000", "--rounds", "1", "--no-peers")
+    part = run(docs, "throughput", "--messages", "2000", "--rounds", "1", "--memory", "1g", "--no-peers")
     for name in ("ad-metrics, as it is", "ad-metrics, dedupe off", "tutorial's, one query", "tutorial's, two queries"):
         assert f"| {name}" in part, part
+    assert "Flink" not in part, part
+
+
+def test_a_run_that_is_not_there_is_answered_in_one_line(docs: Path) -> None:
+    done = started(docs, "throughput", "--only", "storm")
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: --only storm names no run"), done.stderr
+    assert len(done.stderr.splitlines()) == 1
 
 
 def test_latency_runs_and_sees_every_probe(here: Path) -> None:

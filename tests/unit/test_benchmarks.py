@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import psutil
@@ -11,6 +12,9 @@ import pytest
 from benchmarks import machine, page, plots, soak
 from benchmarks.__main__ import ORDER
 from benchmarks.latency import at_share
+from benchmarks.peers import flink_check, standings
+from benchmarks.peers.contestants import FLINK_HEAP, FLINK_OFF, FLINK_ROCKSDB, OFF, QUIX, SHIPPED
+from benchmarks.peers.drained import Drained
 from benchmarks.peers.quix import together
 
 ROOT = Path(__file__).parents[2]
@@ -104,6 +108,66 @@ def test_a_leak_is_not_flat_and_what_falls_is() -> None:
     judged = {each.name: each.flat for each in soak.judge(minutes, [look(minute) for minute in minutes])}
     # Disk is only shown: it has no bound.
     assert judged == {"memory, MiB: leak": False, soak.BATCH_TIME: True, "disk, MiB: leak": True}
+
+
+def runs(*rates: float) -> dict[int, Drained]:
+    """A run for each round, of a thousand events."""
+    return {number: Drained(1_000, 1_000 / rate, 60.0) for number, rate in enumerate(rates, 1)}
+
+
+def test_runs_are_compared_round_by_round_with_ours_on_the_same_work() -> None:
+    results = {SHIPPED: runs(100, 200), FLINK_HEAP: runs(50, 50), OFF: runs(400, 400), QUIX: runs(20)}
+    shown = {line[0]: line[8] for line in standings.lines(results, {FLINK_ROCKSDB: "it failed"})}
+    assert shown == {
+        SHIPPED: "1.00 (1.00-1.00)",
+        FLINK_HEAP: "0.38 (0.25-0.50)",
+        FLINK_ROCKSDB: "",
+        OFF: "1.00 (1.00-1.00)",
+        QUIX: "0.05 (0.05-0.05)",  # it ran in one round only
+    }
+
+
+def test_a_run_without_ours_has_nothing_to_compare() -> None:
+    ((*_, compared, _),) = standings.lines({QUIX: runs(20)}, {})
+    assert compared == "-"
+
+
+def test_the_sentences_say_what_was_measured_and_no_more() -> None:
+    results = {SHIPPED: runs(100, 300), FLINK_HEAP: runs(50, 100)}
+    heap = "On the same exactly-once work, ad-metrics is 2.5 times as fast as Flink SQL on the heap"
+    assert standings.sentences(results) == [f"{heap}."]
+    more = results | {FLINK_ROCKSDB: runs(20, 60), OFF: runs(90), FLINK_OFF: runs(100)}
+    assert standings.sentences(more) == [
+        f"{heap} and 5.0 times as fast as Flink SQL in RocksDB.",
+        "Without dedupe, ad-metrics is 0.9 times as fast as Flink SQL.",
+    ]
+    assert standings.sentences({QUIX: runs(20)}) == []
+
+
+def test_of_flinks_changes_the_last_row_of_a_key_holds() -> None:
+    changes = ["+I[ad-1, 1, 2, 0.5]", "-U[ad-1, 1, 2, 0.5]", "+U[ad-1, 3, 4, 1.0]", "+I[ad-2, 1, 1, 1.0]"]
+    found = flink_check.settled([*changes, "-D[ad-2, 1, 1, 1.0]"])
+    assert found == {("ad-1",): (3, 4, 1.0)}
+
+
+def test_rows_that_miss_or_are_too_many_or_differ_are_found() -> None:
+    expected = {("same",): (1, 2, 0.5), ("clicks",): (1, 2, 0.5), ("cost",): (1, 2, 0.5), ("gone",): (1, 2, 0.5)}
+    found = {("same",): (1, 2, 0.501), ("clicks",): (2, 2, 0.5), ("cost",): (1, 2, 0.52), ("more",): (1, 2, 0.5)}
+    assert flink_check.differences(found, expected) == [("clicks",), ("cost",), ("gone",), ("more",)]
+
+
+def test_an_event_is_in_two_windows_whose_starts_are_as_flink_prints_them() -> None:
+    assert flink_check.starts(datetime(2026, 1, 1, 0, 0, 59, 999_000, UTC)) == [
+        "2026-01-01T00:00:30",
+        "2026-01-01T00:00",
+    ]
+    assert flink_check.starts(datetime(2026, 1, 1, tzinfo=UTC)) == ["2026-01-01T00:00", "2025-12-31T23:59:30"]
+
+
+def test_the_bars_of_two_groups_are_drawn(docs: Path) -> None:
+    results = {SHIPPED: runs(100, 200), FLINK_HEAP: runs(50, 50), OFF: runs(400, 400), QUIX: runs(20)}
+    page.plot("it", "what it shows", lambda figure: standings.draw(figure, results))
+    assert (docs / "images" / "it.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_a_plot_is_a_png_that_the_page_shows(docs: Path) -> None:

@@ -1,0 +1,89 @@
+"""Whether Flink's sums are right: its rows over a small topic with repetitions, beside sums made here in Python."""
+
+import threading
+from collections import defaultdict
+from contextlib import closing
+from datetime import UTC, datetime
+
+from adstream.registry import RegistryClient
+from adstream.settings import Settings
+from benchmarks.peers import flink_sql
+from benchmarks.peers.drained import PeerMissing
+from benchmarks.peers.flink import Flink, Way
+from consumer.debug import DebugConsumer
+from consumer.decoding import Decoded, Decoder
+
+SLIDE_SECONDS, WINDOW_SLIDES = 30, 2
+CENT = 0.01
+
+# An ad, or the start of a window (UTC) and an ad.
+Key = tuple[str, ...]
+Sums = tuple[int, int, float]
+
+
+def check(flink: Flink, way: Way, settings: Settings, topic: str) -> None:
+    """Raises PeerMissing when a row of windows or totals differs in clicks, views, or by a cent."""
+    for query, expected in expectations(settings, topic, once=way.exactly_once).items():
+        found = settled(flink.rows(way, topic, query))
+        if wrong := differences(found, expected):
+            raise PeerMissing(
+                f"{len(wrong)} of {len(expected)} rows are wrong, the first that of {', '.join(wrong[0])}"
+            )
+
+
+def expectations(settings: Settings, topic: str, *, once: bool) -> dict[str, dict[Key, Sums]]:
+    """The rows of each query by their keys, of the messages as they are in the topic."""
+    windows: dict[Key, Sums] = defaultdict(lambda: (0, 0, 0.0))
+    totals: dict[Key, Sums] = defaultdict(lambda: (0, 0, 0.0))
+    known: set[str] = set()
+    decode = Decoder(RegistryClient(settings.registry))
+    with closing(DebugConsumer(settings, topic, group=None, from_start=True)) as consumer:
+        for batch in consumer.batches(threading.Event(), to_end=True):
+            for message in batch:
+                decoded = decode(message.value())
+                assert isinstance(decoded, Decoded)  # noqa: S101 - the benchmark has just written it
+                event = decoded.value
+                if once and event["event_id"] in known:
+                    continue
+                known.add(event["event_id"])
+                _add(totals, (event["ad_id"],), event)
+                for start in starts(event["timestamp"]):
+                    _add(windows, (start, event["ad_id"]), event)
+    return {flink_sql.WINDOWS: windows, flink_sql.TOTALS: totals}
+
+
+def settled(changes: list[str]) -> dict[Key, Sums]:
+    """What is left of a stream of changes, in Flink's notation: `+I[...]` and `+U[...]` put a row, others remove it."""
+    rows: dict[Key, Sums] = {}
+    for change in changes:
+        *key, clicks, views, cost = change[3:-1].split(", ")
+        if change.startswith("+"):
+            rows[tuple(key)] = int(clicks), int(views), float(cost)
+        else:
+            rows.pop(tuple(key), None)
+    return rows
+
+
+def differences(found: dict[Key, Sums], expected: dict[Key, Sums]) -> list[Key]:
+    """The keys whose rows are missing, too many, or differ."""
+    return sorted(
+        key
+        for key in found.keys() | expected.keys()
+        if key not in found or key not in expected or not _alike(found[key], expected[key])
+    )
+
+
+def _alike(one: Sums, other: Sums) -> bool:
+    return one[:2] == other[:2] and abs(one[2] - other[2]) < CENT
+
+
+def _add(rows: dict[Key, Sums], key: Key, event: dict[str, float]) -> None:
+    clicks, views, cost = rows[key]
+    rows[key] = int(clicks + event["clicks"]), int(views + event["views"]), cost + event["cost"]
+
+
+def starts(time: datetime) -> list[str]:
+    """Of the windows that an event is in, as Flink prints them."""
+    last = int(time.timestamp()) // SLIDE_SECONDS
+    starts = (datetime.fromtimestamp((last - back) * SLIDE_SECONDS, UTC) for back in range(WINDOW_SLIDES))
+    return [each.strftime("%Y-%m-%dT%H:%M:%S").removesuffix(":00") for each in starts]

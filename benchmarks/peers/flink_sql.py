@@ -1,0 +1,53 @@
+"""The work of ad-metrics in Flink SQL: each event once, its windows, and its ad's totals.
+
+`events` are the messages, and `once` the first of each id to arrive. Ordered by processing time, the first row of an
+id is final: Flink keeps only the id, and the windows get no retractions. This is Flink's cheapest deduplication, and
+decides as ad-metrics does.
+"""
+
+from collections.abc import Iterator
+
+SOURCE = """
+CREATE TEMPORARY TABLE events (
+    ad_id STRING NOT NULL, `timestamp` TIMESTAMP(3) NOT NULL, clicks INT NOT NULL, `views` INT NOT NULL,
+    cost DOUBLE NOT NULL, event_id STRING, arrival AS PROCTIME(),
+    WATERMARK FOR `timestamp` AS `timestamp` - INTERVAL '11' MINUTE
+) WITH (
+    'connector' = 'kafka', 'topic' = '{topic}', 'properties.bootstrap.servers' = '{brokers}',
+    'scan.startup.mode' = 'earliest-offset', 'scan.bounded.mode' = 'latest-offset',
+    'properties.max.poll.records' = '20000', 'properties.max.partition.fetch.bytes' = '8388608',
+    'properties.fetch.max.bytes' = '67108864',
+    'format' = 'avro-confluent', 'avro-confluent.url' = '{registry}'
+)"""
+ONCE = """
+CREATE TEMPORARY VIEW once AS
+SELECT ad_id, `timestamp`, clicks, `views`, cost
+FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY event_id ORDER BY arrival) AS number FROM events)
+WHERE number = 1"""
+
+_SUMS = "SUM(CAST(clicks AS BIGINT)) AS clicks, SUM(CAST(`views` AS BIGINT)) AS `views`, SUM(cost) AS cost"
+WINDOWS = f"""
+SELECT window_start, ad_id, {_SUMS}
+FROM HOP(TABLE {{taken}}, DESCRIPTOR(`timestamp`), INTERVAL '30' SECOND, INTERVAL '1' MINUTE)
+GROUP BY window_start, window_end, ad_id"""  # noqa: S608
+# The ids expire (table.exec.state.ttl), and the totals must not.
+TOTALS = f"SELECT /*+ STATE_TTL('t' = '0 s') */ ad_id, {_SUMS} FROM {{taken}} AS t GROUP BY ad_id"  # noqa: S608
+
+_SUMMED = "ad_id STRING, clicks BIGINT, `views` BIGINT, cost DOUBLE"
+_SINKS = (
+    f"CREATE TEMPORARY TABLE no_windows (window_start TIMESTAMP(3), {_SUMMED}) WITH ('connector' = 'blackhole')",
+    f"CREATE TEMPORARY TABLE no_totals ({_SUMMED}) WITH ('connector' = 'blackhole')",
+)
+INSERTS = {WINDOWS: "INSERT INTO no_windows ", TOTALS: "INSERT INTO no_totals "}
+
+
+def of(query: str, *, once: bool) -> str:
+    """The query over each event once, or over all of them."""
+    return query.format(taken="once" if once else "events")
+
+
+def tables(topic: str, brokers: str, registry: str) -> Iterator[str]:
+    """The statements that make the tables."""
+    yield SOURCE.format(topic=topic, brokers=brokers, registry=registry)
+    yield ONCE
+    yield from _SINKS

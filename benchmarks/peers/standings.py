@@ -1,0 +1,81 @@
+"""What benchmarks.throughput makes of its rounds: a table with what each does, and a plot with a sentence."""
+
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+
+from matplotlib.figure import Figure
+
+from benchmarks import page, plots
+from benchmarks.peers.contestants import CONTESTANTS, FLINK_HEAP, FLINK_OFF, FLINK_ROCKSDB, OFF, SHIPPED, Contestant
+from benchmarks.peers.drained import NO, Drained
+
+HEAD = (
+    *("run", "dedupe", "windows", "totals", "checkpoints", "Cassandra", "messages"),
+    *("events/s: median (range)", "times ad-metrics on this work", "whole run, s"),
+)
+ONCE = "Each event once: dedupe, windows, totals, checkpoints"
+PART = "Windows and totals only, and Quix Streams windows only"
+BASE = {True: SHIPPED, False: OFF}
+
+# By contestant, a run for each round in which it did not fail: the number of the round -> the run.
+Results = Mapping[str, Mapping[int, Drained]]
+
+
+def ratios(results: Results, name: str, base: str) -> list[float]:
+    """Of each round in which both ran: how many times the rate of `base`."""
+    runs, bases = results.get(name, {}), results.get(base, {})
+    return [run.rate / bases[number].rate for number, run in runs.items() if number in bases]
+
+
+def lines(results: Results, missing: Mapping[str, str]) -> list[tuple[str, ...]]:
+    """The table: those that ran, and why the others did not."""
+    return [
+        _line(each, results, missing.get(each.name))
+        for each in CONTESTANTS
+        if each.name in results or each.name in missing
+    ]
+
+
+def _line(each: Contestant, results: Results, missing: str | None) -> tuple[str, ...]:
+    does = (each.name, *asdict(each.work).values())
+    if missing:
+        return (*does, "", f"could not be had: {missing}", "", "")
+    runs = list(results[each.name].values())
+    compared = ratios(results, each.name, BASE[each.work.counts_once])
+    return (
+        *does,
+        f"{max(run.events for run in runs):,}",
+        page.spread([run.rate for run in runs], 0),
+        page.spread(compared, 2) if compared else "-",
+        page.spread([run.whole for run in runs]),
+    )
+
+
+def sentences(results: Results) -> list[str]:
+    """The result, as far as the runs for it are there: the work in full, and without dedupe."""
+    compared = ((FLINK_HEAP, "Flink SQL on the heap"), (FLINK_ROCKSDB, "Flink SQL in RocksDB"))
+    full = [(found, peer) for name, peer in compared if (found := ratios(results, SHIPPED, name))]
+    part = ratios(results, OFF, FLINK_OFF)
+    said = []
+    if full:
+        said.append(f"On the same exactly-once work, ad-metrics is {' and '.join(_as_fast(*each) for each in full)}.")
+    if part:
+        said.append(f"Without dedupe, ad-metrics is {_as_fast(part, 'Flink SQL')}.")
+    return said
+
+
+def draw(figure: Figure, results: Results) -> None:
+    groups: dict[str, dict[str, Sequence[float]]] = {}
+    for each in CONTESTANTS:
+        if each.name in results:
+            rates = [run.rate for run in results[each.name].values()]
+            groups.setdefault(ONCE if each.work.counts_once else PART, {})[each.name] = rates
+    notes = {each.name: "no sink" if each.work.cassandra == NO else "into Cassandra" for each in CONTESTANTS}
+    ours = {each.name for each in CONTESTANTS if each.ours}
+    said = (sentences(results) or ["Events a second, by what is done with them"])[0]
+    plots.groups_of_bars(figure, groups, "events/s: median and range", marked=ours, notes=notes, title=said)
+
+
+def _as_fast(values: Sequence[float], peer: str) -> str:
+    return f"{statistics.median(values):.1f} times as fast as {peer}"
