@@ -30,7 +30,7 @@ from producer.traffic import Mix
 
 MIX = replace(GOOD, duplicates=0.02)
 SMALL = 1_000_000
-CHECKED, CHECKED_MIX = 20_000, Mix(keys=50, duplicates=0.1)
+CHECKED, CHECKED_MIX = 5_000, Mix(keys=20, duplicates=0.1)
 
 
 def chosen(only: list[str], *, peers: bool) -> list[Contestant]:
@@ -60,7 +60,8 @@ def main(
     settings, console = own_pipeline(topic or None), Console(highlight=False)
     settings.spark = settings.spark.model_copy(update={"driver_memory": memory})
     topic = settings.topic.ads
-    full, small = Load(topic, messages), Load(f"{topic}-small", min(messages, SMALL))
+    full = Load(topic, messages)
+    small = full if messages <= SMALL else Load(f"{topic}-small", SMALL)
     empty, checked = Load(f"{topic}-empty", 0), Load(f"{topic}-checked", CHECKED)
     for load, mix in ((full, MIX), (small, MIX), (empty, MIX), (checked, CHECKED_MIX)):
         console.print(f"{load.topic}: {load.messages:,} messages")

@@ -9,7 +9,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from benchmarks import machine, page, plots, soak
+from adstream.errors import ConfigError
+from benchmarks import machine, page, plots, soak, throughput
 from benchmarks.__main__ import ORDER
 from benchmarks.latency import at_share
 from benchmarks.peers import flink_check, standings
@@ -162,6 +163,14 @@ def test_an_event_is_in_two_windows_whose_starts_are_as_flink_prints_them() -> N
         "2026-01-01T00:00",
     ]
     assert flink_check.starts(datetime(2026, 1, 1, tzinfo=UTC)) == ["2026-01-01T00:00", "2025-12-31T23:59:30"]
+
+
+def test_a_part_of_a_name_chooses_runs() -> None:
+    names = [each.name for each in throughput.chosen(["HEAP", "quix"], peers=True)]
+    assert names == [FLINK_HEAP, QUIX]
+    assert not [each.name for each in throughput.chosen([], peers=False) if "Flink" in each.name or "Quix" in each.name]
+    with pytest.raises(ConfigError, match="--only storm names no run"):
+        throughput.chosen(["heap", "storm"], peers=True)
 
 
 def test_the_bars_of_two_groups_are_drawn(docs: Path) -> None:
