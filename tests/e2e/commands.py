@@ -32,7 +32,7 @@ MIX = ("--ads", "12", "--late", "0.05", "--out-of-order", "0.1", "--duplicates",
 def adstream(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run to the end. The stack is found through ADSTREAM_DATA_DIR; `environment` overrides settings."""
     given, full = [*map(str, arguments)], os.environ | environment
-    if _program().suits(full):
+    if _program().suits(given, full):
         return subprocess.CompletedProcess(given, *_program().run(given, full, SECONDS))
     return subprocess.run(
         [sys.executable, "-m", "adstream.cli", *given],

@@ -31,6 +31,8 @@ LOADED = (
 NO_THREADS = {"OPENBLAS_NUM_THREADS": "1"}  # for NumPy, which Cassandra's driver loads
 # Python and its libraries read these when they start, and a fork has started already.
 READ_AT_THE_START = ("PYTHON", "LC_", "LANG", "LD_", "SPARK", "PYSPARK", "TMP")
+# Beside a start of Spark the program's own is nothing.
+STARTS_SPARK = {"stream", "sql", "batch", "validate", "backfill", "archive", "demo", "tour", "daily-sales"}
 
 
 class LoadedProgram:
@@ -51,9 +53,9 @@ class LoadedProgram:
     def server(self) -> int:
         return self._server.pid
 
-    def suits(self, environment: Mapping[str, str]) -> bool:
-        """Whether a start of its own would be the same with this environment."""
-        return _read_at_the_start(environment) == self._started_with
+    def suits(self, arguments: Sequence[str], environment: Mapping[str, str]) -> bool:
+        """Whether a start of its own would be the same with this environment, and slower."""
+        return STARTS_SPARK.isdisjoint(arguments) and _read_at_the_start(environment) == self._started_with
 
     def run(self, arguments: Sequence[str], environment: Mapping[str, str], seconds: float) -> tuple[int, str, str]:
         """The exit code, what was written to standard output, and to standard error."""

@@ -40,9 +40,13 @@ def test_it_has_the_environment_and_the_folder_of_the_call(
 
 
 def test_what_python_reads_at_its_start_needs_a_start(program: LoadedProgram) -> None:
-    assert program.suits(os.environ | {"ADSTREAM_DATA_DIR": "x", "TZ": "Asia/Tokyo"})
+    assert program.suits(["jobs"], os.environ | {"ADSTREAM_DATA_DIR": "x", "TZ": "Asia/Tokyo"})
     for name in ("PYTHONPATH", "LC_ALL", "SPARK_HOME", "TMPDIR"):
-        assert not program.suits(os.environ | {name: "/nowhere"})
+        assert not program.suits(["jobs"], os.environ | {name: "/nowhere"})
+
+
+def test_a_command_that_starts_spark_has_a_start_of_its_own(program: LoadedProgram) -> None:
+    assert not program.suits(["--env-file", "x", "stream", "ad-metrics"], os.environ)
 
 
 def test_one_that_takes_too_long_is_killed_and_the_next_one_runs(program: LoadedProgram) -> None:
