@@ -4,6 +4,7 @@ A view must show each as text. They are made from one seed, which a test prints.
 """
 
 import unicodedata
+from functools import cache
 from random import Random
 
 from adstream.shown import shown
@@ -59,6 +60,7 @@ def harmless(output: str) -> None:
         assert not [char for char in line if _draws_nothing(char)], ascii(line)
 
 
+@cache
 def _draws_nothing(char: str) -> bool:
     """Joiners and fillers of letters; the fillers among the signs of punctuation are drawn."""
     fills = unicodedata.name(char, "").endswith(("FILLER", "JOINER"))
