@@ -12,28 +12,32 @@ is in flight; when it is full, the oldest is waited for. Nothing is atomic acros
 
 import os
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import pyarrow as pa
 from cassandra.cluster import ResponseFuture, Session
-from cassandra.query import UNSET_VALUE, BatchStatement, BatchType, BoundStatement, Statement
+from cassandra.query import Statement
 from cassandra.timestamps import MonotonicTimestampGenerator
 
 from adstream import retries
 from adstream.cassandra import DRIVER_ERRORS, PROTOCOL_VERSION, TRANSIENT, explain, open_session
 from adstream.errors import AdstreamError, ServiceUnavailable, SinkError
 from adstream.settings import CassandraSettings
-from streaming.sinks.batching import Batching
-from streaming.sinks.cql_values import encoder
+from streaming.sinks import bulk, cql_columns
+from streaming.sinks.batching import Batch, Batching, Run
 from streaming.sinks.replica_sets import ReplicaSets
 
 BATCH_ROWS = 100
 # Cassandra refuses a batch over 50 KiB (`batch_size_fail_threshold`), and counts more than the values: 19 to 24 bytes
 # on top of each, as measured. From 5 KiB on it logs a warning; docs/performance.md says why that is accepted.
 BATCH_BYTES = 32 * 1024
-BYTES_PER_VALUE = 24
+# Four of them are the value's length, which are in the message.
+BYTES_PER_VALUE = 20
 BATCHES_IN_FLIGHT = 32
+# Rows that come one by one are encoded together; more at once are hardly faster.
+ROWS_AT_ONCE = 1_000
 
 
 @dataclass(frozen=True)
@@ -45,11 +49,7 @@ class Table:
 
 
 class RowWriter:
-    """Writes rows of any number of tables, over this process's one session. One thread uses it.
-
-    Values are str, int, Decimal, date (or its days since 1970) and aware datetime (or its milliseconds since then), as
-    the columns ask, or None to leave a column as it is.
-    """
+    """Writes rows of any number of tables, over this process's one session. One thread uses it."""
 
     def __init__(
         self,
@@ -63,7 +63,8 @@ class RowWriter:
         """`timestamp` is that of every write (adstream.leases); None is the clock's."""
         self._settings = settings
         self._limit = in_flight
-        self._batches: Batching[tuple[_Insert, int], list[Any]] = Batching(batch_rows, batch_bytes)
+        self._batches: Batching[tuple[_Insert, int]] = Batching(batch_rows, batch_bytes)
+        self._waiting: dict[Table, list[tuple[Any, ...]]] = {}
         self._in_flight: deque[tuple[_Insert, Statement, ResponseFuture]] = deque()
         self._rows = 0
         try:
@@ -73,29 +74,59 @@ class RowWriter:
         except AdstreamError as error:
             raise SinkError(error.problem, error.remedy) from error
 
+    def add_columns(self, table: Table, columns: Sequence[Any]) -> None:
+        """Queue rows that come as Arrow arrays, and send the batches that are full.
+
+        What is no array is the value of all rows. `date` takes the day of a time, and times are cut to milliseconds.
+        """
+        insert = self._insert(table)
+        self._queue(insert, [_encoded(column, kind) for column, kind in zip(columns, insert.types, strict=True)])
+
     def add(self, table: Table, row: tuple[Any, ...]) -> None:
-        """Queue a row, and send the batches that are full."""
-        insert = self._inserts.get(table) or self._prepare(table)
-        values = insert.encode(row)
-        place = (insert, self._replica_sets.number([values[index] for index in insert.partition_key]))
-        size = sum(len(value) + BYTES_PER_VALUE for value in values if value is not UNSET_VALUE)
-        self._rows += 1
-        for rows in self._batches.add(place, values, size):
-            self._send(insert, rows)
+        """Queue a row. Rows are encoded, and full batches sent, a thousand at a time.
+
+        Values are str, int, Decimal, date (or its days since 1970) and aware datetime (or its milliseconds since then),
+        as the columns ask, or None to leave a column as it is.
+        """
+        rows = self._waiting.setdefault(table, [])
+        rows.append(row)
+        if len(rows) >= ROWS_AT_ONCE:
+            self._queue_rows(table)
 
     def finish(self) -> int:
         """Send what is left, wait for every write, and return the number of rows written."""
-        for (insert, _), rows in self._batches.rest():
-            self._send(insert, rows)
+        for table in list(self._waiting):
+            self._queue_rows(table)
+        for (insert, _), batch in self._batches.rest():
+            self._send(insert, batch)
         while self._in_flight:
             self._await_oldest()
         written, self._rows = self._rows, 0
         return written
 
-    def _send(self, insert: "_Insert", rows: list[list[Any]]) -> None:
+    def _queue_rows(self, table: Table) -> None:
+        rows, insert = self._waiting.pop(table), self._insert(table)
+        columns = [
+            cql_columns.encoded_values([row[place] for row in rows], kind, PROTOCOL_VERSION)
+            for place, kind in enumerate(insert.types)
+        ]
+        self._queue(insert, columns)
+
+    def _queue(self, insert: "_Insert", columns: Sequence[cql_columns.Values]) -> None:
+        rows = cql_columns.joined(insert.start, columns)
+        if not len(rows):
+            return
+        key = [cql_columns.repeated(columns[place], len(rows)) for place in insert.partition_key]
+        self._rows += len(rows)
+        for number, chosen in self._replica_sets.divide(key):
+            run = Run(rows, insert.extra_bytes, key)
+            for batch in self._batches.add((insert, number), run if chosen is None else run.of(chosen)):
+                self._send(insert, batch)
+
+    def _send(self, insert: "_Insert", batch: Batch) -> None:
         while len(self._in_flight) >= self._limit:
             self._await_oldest()
-        statement = insert.statement(rows)
+        statement = insert.statement(batch)
         self._in_flight.append((insert, statement, self._session.execute_async(statement)))
 
     def _await_oldest(self) -> None:
@@ -112,6 +143,9 @@ class RowWriter:
             retries.call(lambda: self._session.execute(statement), on=TRANSIENT)
         except DRIVER_ERRORS as error:
             raise self._failed(table, error) from error
+
+    def _insert(self, table: Table) -> "_Insert":
+        return self._inserts.get(table) or self._prepare(table)
 
     def _prepare(self, table: Table) -> "_Insert":
         columns, marks = ", ".join(table.columns), ", ".join("?" * len(table.columns))
@@ -145,33 +179,31 @@ def write_rows(settings: CassandraSettings, table: Table, rows: Iterable[tuple[A
 
 
 class _Insert:
-    """A prepared INSERT with its own, faster encoding of values."""
+    """A prepared INSERT, and what is known of its columns."""
 
     def __init__(self, table: Table, prepared: Any) -> None:  # noqa: ANN401 - the driver has no types
         prepared.is_idempotent = True
         self.table = table
-        self._prepared = prepared
-        self._encoders = [encoder(column.type, PROTOCOL_VERSION) for column in prepared.column_metadata]
+        self.types = [column.type for column in prepared.column_metadata]
         self.partition_key: list[int] = prepared.routing_key_indexes
+        self.start = bulk.row_start(prepared)
+        self.extra_bytes = len(self.types) * BYTES_PER_VALUE
+        self._prepared = prepared
 
-    def encode(self, row: tuple[Any, ...]) -> list[Any]:
-        return [
-            UNSET_VALUE if value is None else encode(value) for encode, value in zip(self._encoders, row, strict=True)
-        ]
+    def statement(self, batch: Batch) -> Statement:
+        first = batch.parts[0]
 
-    def statement(self, rows: list[list[Any]]) -> Statement:
-        if len(rows) == 1:
-            return self._bound(rows[0])
-        batch = BatchStatement(BatchType.UNLOGGED)
-        batch.is_idempotent = True
-        for values in rows:
-            batch.add(self._bound(values))
-        return batch
+        def of_first_row(column: int) -> bytes:
+            return cql_columns.value_of(first.run.key[self.partition_key.index(column)][first.first])
 
-    def _bound(self, values: list[Any]) -> BoundStatement:
-        bound = BoundStatement(self._prepared)
-        bound.values = values
-        return bound
+        rows = bulk.EncodedRows([part.data for part in batch.parts], batch.rows, of_first_row)
+        return bulk.statement(self._prepared, rows)
+
+
+def _encoded(column: Any, kind: Any) -> cql_columns.Values:  # noqa: ANN401 - a value of any type
+    if isinstance(column, pa.Array):
+        return cql_columns.encoded(column, kind, PROTOCOL_VERSION)
+    return cql_columns.encoded_value(column, kind, PROTOCOL_VERSION)
 
 
 _open: tuple[int, CassandraSettings, Session, dict[Table, _Insert]] | None = None
@@ -183,7 +215,9 @@ def _process_session(settings: CassandraSettings) -> tuple[Session, dict[Table, 
     if _open is not None and _open[:2] != (os.getpid(), settings):
         close_session()
     if _open is None:
-        _open = (os.getpid(), settings, open_session(settings), {})
+        session = open_session(settings)
+        session.client_protocol_handler = bulk.BulkProtocol
+        _open = (os.getpid(), settings, session, {})
     return _open[2:]
 
 

@@ -16,7 +16,7 @@ Encode = Callable[[Any], bytes]
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 # A date is an unsigned number of days with 1970-01-01 in the middle of its range.
-_DAY_ZERO = 2**31
+DAY_ZERO = 2**31
 _EPOCH_DAY = date(1970, 1, 1).toordinal()
 
 _int32 = struct.Struct(">i").pack
@@ -44,7 +44,7 @@ def _timestamp(value: datetime | int) -> bytes:
 def _date(value: date | int) -> bytes:
     """A date, or its days since 1970-01-01."""
     days = value if isinstance(value, int) else value.toordinal() - _EPOCH_DAY
-    return _uint32(days + _DAY_ZERO)
+    return _uint32(days + DAY_ZERO)
 
 
 def _decimal(value: Decimal) -> bytes:

@@ -6,10 +6,15 @@ not, and costs one round trip for many rows.
 
 import struct
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
 from cassandra.metadata import murmur3
+
+from streaming.sinks.cql_columns import value_of
 
 # Cassandra's partitioner gives the smallest token a meaning of its own, and uses the largest one in its place.
 _SMALLEST_TOKEN, _LARGEST_TOKEN = -(2**63), 2**63 - 1
@@ -28,6 +33,16 @@ class ReplicaSets:
             self._ring.append(token.value)
             self._numbers.append(known.setdefault(replicas, len(known)))
         self.count = max(1, len(known))
+
+    def divide(self, key: Sequence[pa.BinaryArray]) -> Iterator[tuple[int, npt.NDArray[np.int64] | None]]:
+        """Each number that rows with these columns as their key have, and the places of its rows; None is all rows."""
+        if self.count == 1:
+            yield 0, None
+            return
+        columns = [[value_of(value) for value in column] for column in key]
+        numbers = np.fromiter(map(self.number, zip(*columns, strict=True)), np.int64, len(columns[0]))
+        for number in np.unique(numbers).tolist():
+            yield number, np.flatnonzero(numbers == number)
 
     def number(self, partition_key: Sequence[bytes]) -> int:
         """A number that partitions with the same replicas share; `partition_key` is its encoded columns in order."""

@@ -29,7 +29,6 @@ from streaming.sinks.sink import Stamp, Write
 BATCH_TIMES = ("last_updated", "processing_time")
 _DAY = "day"
 _KIND = "kind"
-_DAY_MILLISECONDS = 86_400_000
 _RESULT = pa.schema([("rows", pa.int64()), ("error", pa.string())])
 
 
@@ -43,11 +42,6 @@ class Layout:
     table: Table
     sources: tuple[str | None, ...]
     kind: str | None = None
-
-    @property
-    def day_of(self) -> int | None:
-        """The place of the column `day`, of which only the date is kept."""
-        return self.table.columns.index(_DAY) if _DAY in self.table.columns else None
 
 
 class Tables:
@@ -120,8 +114,7 @@ def _partition_writer(
             writer = RowWriter(settings, timestamp=stamp.micros)
             for batch in batches:
                 for layout in layouts:
-                    for row in _values(batch, layout, stamp.time):
-                        writer.add(layout.table, row)
+                    writer.add_columns(layout.table, _columns(batch, layout, stamp.time))
             yield _result(writer.finish(), None)
         except SinkError as error:
             # As a row, not as an exception: that would reach the driver as a page of Java.
@@ -132,22 +125,10 @@ def _partition_writer(
     return write_partition
 
 
-def _values(batch: pa.RecordBatch, layout: Layout, now: datetime) -> Iterable[tuple[Any, ...]]:
+def _columns(batch: pa.RecordBatch, layout: Layout, now: datetime) -> list[pa.Array | datetime]:
     if layout.kind is not None:
         batch = batch.filter(pc.equal(batch.column(_KIND), layout.kind))
-    constant = [now] * batch.num_rows
-    columns: list[list[Any]] = [constant if name is None else _python(batch.column(name)) for name in layout.sources]
-    if layout.day_of is not None:
-        columns[layout.day_of] = [milliseconds // _DAY_MILLISECONDS for milliseconds in columns[layout.day_of]]
-    return zip(*columns, strict=True)
-
-
-def _python(column: pa.Array) -> list[Any]:
-    """The column's values; a time as its milliseconds, since to make it a datetime costs more than all the rest."""
-    if pa.types.is_timestamp(column.type):
-        column = column.cast(pa.timestamp("ms", column.type.tz), safe=False).cast(pa.int64())
-    values: list[Any] = column.to_pylist()
-    return values
+    return [now if name is None else batch.column(name) for name in layout.sources]
 
 
 def _result(rows: int, error: str | None) -> pa.RecordBatch:
