@@ -1,11 +1,10 @@
-"""How fast the sink upserts into one local Cassandra node, by how rows are grouped: `python -m benchmarks.sink`.
+"""How fast the sink upserts into one local Cassandra node, by how rows are encoded and grouped.
 
-Runs against the stack of the settings (`adstream up`), in a keyspace of its own that is dropped at the end. Each way
-writes the same rows once per round, in turns, so that a busy machine slows all of them alike; what compares is the
-ratio within a round. The server shares the machine's cores. Results go into docs/performance.md.
+`python -m benchmarks.sink` runs against the stack of the settings (`adstream up`), in a keyspace of its own that is
+dropped at the end. Each way writes the same rows once per round, in turns, so that a busy machine slows all of them
+alike: compare ratios within a round. The server shares the machine's cores. Results go into docs/performance.md.
 """
 
-import statistics
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
@@ -13,16 +12,20 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Annotated
 
+import psutil
+import pyarrow as pa
 import typer
 from cassandra.cluster import Session
 from cassandra.concurrent import execute_concurrent_with_args
+from cassandra.query import PreparedStatement
 from rich.console import Console
 
 from adstream.cassandra import connect
 from adstream.migrations import migrate
 from adstream.settings import CassandraSettings, Settings
-from benchmarks import page, plots
+from benchmarks import page, plots, row_by_row
 from benchmarks.pipeline import command
+from stack import state
 from streaming.sinks.cassandra import BATCH_ROWS, RowWriter, Table
 
 KEYSPACE = "adstream_benchmark"
@@ -35,90 +38,136 @@ WINDOWS = Table(
     ),
 )
 
-Row = tuple[object, ...]
-Write = Callable[[Session, CassandraSettings, list[Row]], object]
+SCHEMA = pa.schema(
+    [
+        ("ad_id", pa.string()),
+        *((name, pa.timestamp("us", "UTC")) for name in ("day", "window_start", "window_end")),
+        *((name, pa.int64()) for name in ("total_clicks", "total_views")),
+        *((name, pa.decimal128(38, 6)) for name in ("total_cost", "avg_cost_per_view")),
+        ("last_updated", pa.timestamp("us", "UTC")),
+    ]
+)
+
+Row = row_by_row.Row
+Write = Callable[[Session, CassandraSettings, pa.RecordBatch], object]
 
 
 @dataclass
 class Measured:
-    """Rows a second, and this process's own microseconds of CPU per row, one of each per round."""
+    """Rows a second, and microseconds of CPU per row of this process and of Cassandra, one of each per round."""
 
     rates: list[float] = field(default_factory=list)
     cpu: list[float] = field(default_factory=list)
+    server_cpu: list[float] = field(default_factory=list)
 
 
-def windows(count: int, ads: int = 1_000) -> list[Row]:
-    """Rows of `ad_metrics_by_window` as the ad-metrics job writes them: each ad's windows of a day."""
+def windows(count: int, ads: int) -> pa.RecordBatch:
+    """Rows of `ad_metrics_by_window` as the ad-metrics job gives them to the sink: each ad's windows of a day."""
 
     def row(number: int) -> Row:
         start = MIDNIGHT + (number // ads) * timedelta(seconds=30)
         cost = Decimal(number * 1_001).scaleb(-6)
         average = Decimal("0.001001") if number % 10 else None
-        ad = f"ad-{number % ads:05}"
-        return (ad, start.date(), start, start + timedelta(minutes=1), number, number * 3, cost, average, MIDNIGHT)
+        ad = f"ad-{number % ads:06}"
+        return (ad, start, start, start + timedelta(minutes=1), number, number * 3, cost, average, MIDNIGHT)
 
-    return [row(number) for number in range(count)]
+    columns = zip(*(row(number) for number in range(count)), strict=True)
+    arrays = [pa.array(column, kind.type) for column, kind in zip(columns, SCHEMA, strict=True)]
+    return pa.RecordBatch.from_arrays(arrays, schema=SCHEMA)
 
 
-def by_replica_set(batch_rows: int) -> Write:
-    def write(_session: Session, settings: CassandraSettings, rows: list[Row]) -> None:
+def by_column(batch_rows: int) -> Write:
+    """The sink."""
+
+    def write(_session: Session, settings: CassandraSettings, rows: pa.RecordBatch) -> None:
         writer = RowWriter(settings, batch_rows=batch_rows)
-        for row in rows:
-            writer.add(WINDOWS, row)
-        if writer.finish() != len(rows):
+        writer.add_columns(WINDOWS, rows.columns)
+        if writer.finish() != rows.num_rows:
             raise AssertionError("not all rows were acknowledged")
 
     return write
 
 
-def plain_driver(session: Session, settings: CassandraSettings, rows: list[Row]) -> None:
+def by_value(session: Session, settings: CassandraSettings, rows: pa.RecordBatch) -> None:
+    row_by_row.write(session, _prepared(session, settings), _rows(rows), BATCH_ROWS)
+
+
+def plain_driver(session: Session, settings: CassandraSettings, rows: pa.RecordBatch) -> None:
     """What the driver's documentation shows: a prepared statement per row, a hundred at a time."""
+    execute_concurrent_with_args(session, _prepared(session, settings), _rows(rows), concurrency=100)
+
+
+def _rows(rows: pa.RecordBatch) -> list[Row]:
+    """Values of Python; making them is part of the work."""
+    columns: list[list[object]] = [column.to_pylist() for column in rows.columns]
+    columns[1] = [day.date() for day in rows.column("day").to_pylist()]
+    return list(zip(*columns, strict=True))
+
+
+def _prepared(session: Session, settings: CassandraSettings) -> PreparedStatement:
     columns, marks = ", ".join(WINDOWS.columns), ", ".join("?" * len(WINDOWS.columns))
-    insert = session.prepare(f"INSERT INTO {settings.keyspace}.{WINDOWS.name} ({columns}) VALUES ({marks})")  # noqa: S608
-    execute_concurrent_with_args(session, insert, rows, concurrency=100)
+    return session.prepare(f"INSERT INTO {settings.keyspace}.{WINDOWS.name} ({columns}) VALUES ({marks})")  # noqa: S608
 
 
+SINGLE = "single rows, the driver's own way"
 WAYS: dict[str, Write] = {
-    "single rows, driver's own way": plain_driver,
-    "single rows": by_replica_set(1),
-    **{f"batches of {rows} by replica set": by_replica_set(rows) for rows in sorted({10, 30, BATCH_ROWS})},
+    SINGLE: plain_driver,
+    f"batches of {BATCH_ROWS}, value by value": by_value,
+    **{f"batches of {rows}, by column": by_column(rows) for rows in sorted({1, 10, 30, BATCH_ROWS})},
 }
 
 
 def measure(
-    session: Session, settings: CassandraSettings, rows: list[Row], rounds: int
+    session: Session, settings: CassandraSettings, rows: pa.RecordBatch, rounds: int, server: psutil.Process | None
 ) -> Iterator[dict[str, Measured]]:
     """The results so far, after each round. The first turn of each way, which warms the server, is not counted."""
     results = {way: Measured() for way in WAYS}
     for turn in range(rounds + 1):
         for way, write in WAYS.items():
-            began, cpu = time.perf_counter(), time.process_time()
+            began, cpu, theirs = time.perf_counter(), time.process_time(), _cpu(server)
             write(session, settings, rows)
-            seconds, cpu = time.perf_counter() - began, time.process_time() - cpu
+            seconds, cpu, theirs = time.perf_counter() - began, time.process_time() - cpu, _cpu(server) - theirs
             if turn:
-                results[way].rates.append(len(rows) / seconds)
-                results[way].cpu.append(cpu / len(rows) * 1e6)
+                results[way].rates.append(rows.num_rows / seconds)
+                results[way].cpu.append(cpu / rows.num_rows * 1e6)
+                results[way].server_cpu.append(theirs / rows.num_rows * 1e6)
         yield results
 
 
-def summary(results: dict[str, Measured]) -> list[tuple[str, str, str, str]]:
-    """One line per way: its median rate and range, its ratio to single rows with its range, and its CPU."""
-    base = results["single rows"].rates
+def _cpu(server: psutil.Process | None) -> float:
+    if server is None:
+        return 0.0
+    times = server.cpu_times()
+    return float(times.user + times.system)
+
+
+def _server(settings: Settings) -> psutil.Process | None:
+    """Cassandra, where it is of the local stack."""
+    entry = state.read(settings.data_dir.absolute()).services.get("cassandra")
+    return entry.running.process() if entry else None
+
+
+def summary(results: dict[str, Measured]) -> list[tuple[str, ...]]:
+    """One line per way: its median rate and range, its ratio to single rows with its range, and the CPU."""
+    base = results[SINGLE].rates
     lines = []
     for way, measured in results.items():
         ratios = [rate / other for rate, other in zip(measured.rates, base, strict=True)]
-        lines.append(
-            (way, page.spread(measured.rates, 0), page.spread(ratios), f"{statistics.median(measured.cpu):.0f}")
-        )
+        rate, ratio = page.spread(measured.rates, 0), page.spread(ratios)
+        lines.append((way, rate, ratio, page.spread(measured.cpu, 0), page.spread(measured.server_cpu, 0)))
     return lines
 
 
-HEAD = ("rows grouped as", "rows/s: median (range)", "times single rows", "client CPU, µs per row")
+HEAD = (
+    *("rows encoded and grouped as", "rows/s: median (range)", "times single rows"),
+    *("client, µs of CPU a row", "Cassandra, µs of CPU a row"),
+)
 
 
 def main(
     rows: Annotated[int, typer.Option(min=1_000, help="Rows per way and round.")] = 30_000,
     rounds: Annotated[int, typer.Option(min=1, help="Rounds that count.")] = 5,
+    ads: Annotated[int, typer.Option(min=1, help="Different ads.")] = 200_000,
 ) -> None:
     """Measure, print a table, and write it into docs/performance.md."""
     console = Console(highlight=False)
@@ -127,20 +176,21 @@ def main(
     migrate(settings)
     with connect(settings.cassandra) as session:
         try:
-            for turn, measured in enumerate(measure(session, settings.cassandra, windows(rows), rounds)):
+            made = windows(rows, ads)
+            for turn, measured in enumerate(measure(session, settings.cassandra, made, rounds, _server(settings))):
                 console.print(f"round {turn} of {rounds} done" if turn else "warmed up")
                 results = measured
         finally:
             session.execute(f"DROP KEYSPACE IF EXISTS {KEYSPACE}", timeout=60)
     lines = summary(results)
     intro = [
-        f"{rows:,} rows of `ad_metrics_by_window` per round, {rounds} rounds in turns.",
+        f"{rows:,} rows of `ad_metrics_by_window` of {min(rows, ads):,} ads per round, {rounds} rounds in turns.",
         f"One node on the same machine. {page.conditions()}",
     ]
     rates = {way: measured.rates for way, measured in results.items()}
     shown = page.plot(
         "sink",
-        "Rows a second into one Cassandra node, by how rows are grouped",
+        "Rows a second into one Cassandra node, by how rows are encoded",
         lambda figure: plots.bars(figure.subplots(), rates, "rows/s: median and range"),
     )
     page.write("sink", intro, HEAD, lines, picture=shown, runs={way: asdict(each) for way, each in results.items()})

@@ -53,12 +53,12 @@ class BulkProtocol(ProtocolHandler):  # type: ignore[misc]  # the driver has no 
     """The driver's own protocol, and batches of encoded rows."""
 
     @classmethod
-    def encode_message(cls, message: Any, *how: Any) -> bytes:  # noqa: ANN401 - the driver has no types
+    def encode_message(cls, message: Any, *how: Any, **named: Any) -> bytes:  # noqa: ANN401 - the driver has no types
         if isinstance(message, BatchMessage) and message.queries:
             _, _, values = message.queries[0]
             if isinstance(values, EncodedRows):
                 message = _BulkMessage(message, values)
-        encoded: bytes = super().encode_message(message, *how)
+        encoded: bytes = super().encode_message(message, *how, **named)
         return encoded
 
 

@@ -68,8 +68,9 @@ def written(docs: Path, module: str) -> str:
 
 def test_the_sinks_benchmark_runs_and_writes_its_results(stack: Settings, docs: Path) -> None:
     part = run(docs, "sink", "--rows", "1000", "--rounds", "1")
-    assert "| single rows |" in part
-    assert "| batches of 100 by replica set |" in part
+    assert "| single rows, the driver's own way |" in part
+    assert "| batches of 100, value by value |" in part
+    assert "| batches of 100, by column |" in part
 
 
 def test_the_dashboards_benchmark_runs_the_page_in_both_states(stack: Settings, docs: Path) -> None:

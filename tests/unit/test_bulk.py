@@ -14,6 +14,8 @@ from streaming.sinks import bulk
 from streaming.sinks.cql_columns import encoded_values, joined, value_of
 
 VERSION = 5
+# As the driver's connections give them.
+HOW: dict[str, Any] = {"compressor": None, "allow_beta_protocol_version": False}
 PREPARED = PreparedStatement(
     [
         SimpleNamespace(keyspace_name="ads", table_name="views", name="name", type=cqltypes.UTF8Type),
@@ -57,9 +59,8 @@ def test_a_batch_is_what_the_driver_would_send(
     rows: list[tuple[str, int | None]], timestamp: int | None, keyspace: str | None
 ) -> None:
     ours, theirs = in_bulk(rows), by_driver(rows)
-    how = (17, VERSION, None, False)
-    sent = bulk.BulkProtocol.encode_message(message(ours, timestamp, keyspace), *how)
-    assert sent == ProtocolHandler.encode_message(message(theirs, timestamp, keyspace), *how)
+    sent = bulk.BulkProtocol.encode_message(message(ours, timestamp, keyspace), 17, VERSION, **HOW)
+    assert sent == ProtocolHandler.encode_message(message(theirs, timestamp, keyspace), 17, VERSION, **HOW)
     assert (ours.routing_key, ours.keyspace) == (theirs.routing_key, theirs.keyspace)
     assert ours.is_idempotent
 
@@ -73,5 +74,5 @@ def test_a_batch_is_what_the_driver_would_send(
     ],
 )
 def test_other_messages_are_the_drivers(other: Any) -> None:
-    how = (17, VERSION, None, False)
-    assert bulk.BulkProtocol.encode_message(other, *how) == ProtocolHandler.encode_message(other, *how)
+    sent = bulk.BulkProtocol.encode_message(other, 17, VERSION, **HOW)
+    assert sent == ProtocolHandler.encode_message(other, 17, VERSION, **HOW)
