@@ -1,7 +1,7 @@
 """Rows -> Cassandra, by upsert.
 
 Contract: `RowWriter.finish` returns when Cassandra, at the consistency level of the settings, has acknowledged every
-row that was added. If a write fails after its retries, `add` or `finish` raises SinkError, and the caller must not
+row that was added. If a write fails after its retries, `add`, `add_columns` or `finish` raises SinkError: then do not
 commit the batch that the rows belong to. Rows carry absolute values and go by primary key, so every write may be
 repeated: a batch that comes again rewrites the same rows. None leaves a column as it is (UNSET), as a null would be a
 tombstone.
