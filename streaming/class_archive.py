@@ -30,6 +30,10 @@ from stack.parts import Report
 from stack.signals import ending_raises
 
 TRAINING_SECONDS = 600.0
+# The groups of JVM parts that lie on a driver's class path, before Spark's own jars, where the master is local. Java
+# archives no class that another class loader has loaded, as those of `spark.jars`, and passes over an archive where the
+# class path begins differently.
+CLASS_PATH = ("local-files", "spark")
 _SPARKS = "spark.jsa"
 _JAVAS = "java.jsa"
 _SIZES = "sizes.json"
@@ -46,7 +50,7 @@ def home(cache: Path, java: Java, pyspark: Path) -> Path:
 
 
 def _made_of(java: Java, pyspark: Path) -> Iterator[str]:
-    yield from (str(java.home), java.version, parts.sum_of(parts.SUMS))
+    yield from (str(java.home), java.version, parts.sum_of(parts.SUMS), *CLASS_PATH)
     for file in (java.home / "release", java.home / "lib" / "server" / "libjvm.so", _own(java)):
         yield _seen(file)
     for jar in sorted((pyspark / "jars").glob("*.jar")):

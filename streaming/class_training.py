@@ -4,24 +4,29 @@
 writes an archive on its normal way out only.
 """
 
+import contextlib
 import io
 import json
 import sys
 import tempfile
 import threading
 import time
+import zipfile
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import fastavro
 import pyarrow as pa
+from py4j.protocol import Py4JError  # type: ignore[import-untyped]
 from pyspark import SparkContext
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import StructType
 
 from adstream import contracts, wire
 from adstream.settings import Settings
+from stack import parts
 from streaming.decode import decode
 from streaming.jobs import find
 from streaming.runner import Listener, Options, Runner
@@ -32,6 +37,8 @@ from streaming.sources import Folder
 _WRITING_SECONDS = 120.0
 _BATCHES = 2
 _SCHEMA_ID = 1
+# What a job over a topic uses besides, by the beginnings of the names. Without a broker no run would load it.
+_KAFKA = ("org/apache/spark/sql/kafka010/", "org/apache/kafka/clients/", "org/apache/kafka/common/")
 
 
 class _ToWorkers:
@@ -54,6 +61,7 @@ def train(java_options: str) -> None:
         spark = open_session(settings, "class-archive", java_options=java_options)
         _stream(spark, settings, folder)
         _decode(spark)
+        _load_kafka(spark)
         jvm = SparkContext._gateway.proc  # type: ignore[union-attr]
         spark.stop()
         jvm.stdin.close()  # what it waits for to end
@@ -90,6 +98,19 @@ def _decode(spark: SparkSession) -> None:
     value = wire.frame(_SCHEMA_ID, payload.getvalue())
     messages: DataFrame = spark.createDataFrame([(bytearray(value),)], "value binary")
     print(decode(messages, {_SCHEMA_ID: contract}, contract).collect())
+
+
+def _load_kafka(spark: SparkSession) -> None:
+    """Load the classes of Kafka's client and of Spark's source, a second and 30 MB of the archive, and run none."""
+    java: Any = spark._jvm.java.lang  # type: ignore[union-attr]
+    loader = java.ClassLoader.getSystemClassLoader()
+    for jar in parts.jars("spark"):
+        with zipfile.ZipFile(jar) as archive:
+            names = [name.removesuffix(".class") for name in archive.namelist() if name.endswith(".class")]
+        for name in names:
+            if name.startswith(_KAFKA):
+                with contextlib.suppress(Py4JError):  # some need libraries that nobody uses here
+                    java.Class.forName(name.replace("/", "."), False, loader)
 
 
 if __name__ == "__main__":

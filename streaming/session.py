@@ -180,11 +180,10 @@ def open_session(
     os.environ["PYSPARK_PYTHON"] = str(_LOCAL_WORKERS if alone else spark.executor_python)
     os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
     os.environ["PYSPARK_DRIVER_PYTHONPATH"] = os.environ.get("PYTHONPATH", "")
-    jars = [*parts.jars("spark"), *(parts.jars("lakehouse") if lakehouse else ())]
+    groups = [*(() if alone else ("spark",)), *(("lakehouse",) if lakehouse else ())]
     if java_options is None:
         java_options = class_archive.java_option(settings.stack, found)
     options = {
-        "spark.jars": ",".join(str(jar) for jar in jars),
         "spark.driver.memory": spark.driver_memory,
         "spark.driver.extraJavaOptions": (
             f"{_JAVA_OPTIONS} {_EXIT} {_driver_options(settings, name, log)} {java_options}".rstrip()
@@ -199,18 +198,25 @@ def open_session(
         "spark.sql.streaming.stateStore.rocksdb.changelogCheckpointing.enabled": "true",
         # To count its rows RocksDB looks each one up a second time before it writes it (docs/performance.md).
         "spark.sql.streaming.stateStore.rocksdb.trackTotalNumberOfRows": str(spark.count_state_rows).lower(),
+        # A killed driver can leave a state file beside the checksum of another attempt, and never start again. File
+        # systems have checksums of their own (docs/decisions/0033-*.md).
+        "spark.sql.streaming.checkpoint.fileChecksum.enabled": "false",
+        # Spark describes each batch's plan for its pages; at length that is a twelfth of a small batch.
+        "spark.sql.ui.explainMode": "simple",
         # PySpark would tell the JVM with each column that it makes where in our code that was: three calls of four.
         "spark.python.sql.dataFrameDebugging.enabled": "false",
         "spark.sql.adaptive.enabled": "false",
         "spark.sql.execution.arrow.maxRecordsPerBatch": "10000",
     }
+    if groups:
+        options["spark.jars"] = ",".join(str(jar) for group in groups for jar in parts.jars(group))
     if lakehouse:
         options |= iceberg.spark_options(settings.lakehouse, str(settings.warehouse))
     if not alone:
         options |= shipping.spark_options(settings.data_dir.absolute() / "shipped")
     options |= spark.properties
     if alone:
-        options |= _local_files(options)
+        options |= _on_this_machine(options)
     builder = SparkSession.builder.master(where).appName(f"adstream {name}")
     for key, value in options.items():
         builder = builder.config(key, value)
@@ -223,15 +229,17 @@ def open_session(
         raise JobFailed(f"Spark did not start on {where}: {last_words(log, before)}", remedy) from None
 
 
-def _local_files(options: Mapping[str, str]) -> dict[str, str]:
-    """Options for Hadoop's local file system without processes of its own (docs/decisions/0023-*.md).
+def _on_this_machine(options: Mapping[str, str]) -> dict[str, str]:
+    """Options for a driver that does all work itself: its class path, and a local file system that starts no processes.
 
-    Hadoop as it comes starts `chmod` and `readlink` for each file that it writes, 30 times in a small batch. The driver
-    needs the jar before it reads `spark.jars`.
+    On the class path the jars' classes are in the archive (streaming.class_archive), and Spark copies no jar.
+    Hadoop as it comes starts `chmod` and `readlink` for each file that it writes, 30 times in a small batch
+    (docs/decisions/0023-*.md).
     """
     given = options.get(_CLASS_PATH)
+    ours = [str(jar) for group in class_archive.CLASS_PATH for jar in parts.jars(group)]
     return {
-        _CLASS_PATH: os.pathsep.join([*map(str, parts.jars("local-files")), *([given] if given else [])]),
+        _CLASS_PATH: os.pathsep.join([*ours, *([given] if given else [])]),
         "spark.hadoop.fs.file.impl": "com.globalmentor.apache.hadoop.fs.BareLocalFileSystem",
         "spark.sql.streaming.checkpointFileManagerClass": (
             "org.apache.spark.sql.execution.streaming.checkpointing.FileSystemBasedCheckpointFileManager"

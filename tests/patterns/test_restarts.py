@@ -1,0 +1,125 @@
+"""A job started again after a batch failed, or after its state was damaged. No service: events are files of JSON."""
+
+import json
+import shutil
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql.types import StructType
+
+from adstream.errors import BadInput, CheckpointError
+from adstream.settings import Settings
+from streaming.jobs import find
+from streaming.runner import Listener, Options, Runner
+from streaming.sinks.sink import Stamp, Write
+from streaming.sources import Folder
+
+ADS, FILES = 60, 3
+# Hadoop sums up a file in pieces of so many bytes: one that ends between two of them looks whole to it.
+PIECE = 512
+
+
+class Totals:
+    """A sink that keeps the totals, and fails in one batch after its rows and its state are there."""
+
+    def __init__(self, fails_at: int | None = None) -> None:
+        self.clicks: dict[str, int] = {}
+        self._left = -1 if fails_at is None else fails_at
+
+    def open(self, _spark: SparkSession, _settings: Settings, _schema: StructType) -> Write:
+        return self._write
+
+    def _write(self, rows: DataFrame, _stamp: Stamp) -> int:
+        found = rows.collect()
+        self._left -= 1
+        if self._left == -1:
+            raise BadInput("the sink fails", "this ends the run at once, as a killed driver would")
+        self.clicks |= {row["ad_id"]: row["total_clicks"] for row in found if row["kind"] == "total"}
+        return len(found)
+
+
+@pytest.fixture
+def inputs(tmp_path: Path) -> Path:
+    """Each ad's event in each file, one file a batch."""
+    folder = tmp_path / "events"
+    folder.mkdir()
+    for number in range(FILES):
+        file = folder / f"{number}.json"
+        file.write_text("\n".join(json.dumps(event(number, ad)) for ad in range(ADS)), encoding="utf-8")
+    return folder
+
+
+def event(number: int, ad: int) -> dict[str, Any]:
+    moment = int(datetime.now(UTC).timestamp())
+    name = f"{number}-{ad}"
+    return {"ad_id": f"ad-{ad}", "timestamp": moment, "clicks": 1, "views": 2, "cost": 0.5, "event_id": name}
+
+
+def run(spark: SparkSession, inputs: Path, checkpoint: Path, totals: Totals) -> None:
+    job = find("ad-metrics")
+    source = Folder(inputs, files_per_batch=1)
+    options = Options(job.trigger, once=True, checkpoint=str(checkpoint), source=source, sinks=(totals,))
+    listener = Listener(batch=lambda _report: None, notice=lambda _line: None)
+    try:
+        Runner(spark, Settings(), job, options, listener=listener, stopping=threading.Event()).run()
+    finally:
+        java: Any = spark._jvm
+        java.org.apache.spark.sql.execution.streaming.state.StateStore.stop()  # a new driver has to read the files
+
+
+def state_files(checkpoint: Path) -> Iterator[Path]:
+    """What the state's next reader reads, and with it what Spark would write beside each."""
+    yield from sorted(checkpoint.glob("state/*/*/[0-9]*.*"))
+
+
+def test_a_batch_that_failed_behind_its_state_is_done_again(spark: SparkSession, inputs: Path, tmp_path: Path) -> None:
+    checkpoint, totals = tmp_path / "checkpoint", Totals(fails_at=1)
+    with pytest.raises(BadInput):
+        run(spark, inputs, checkpoint, totals)
+    of_the_failed = {file.name for file in state_files(checkpoint)}
+    assert of_the_failed == {"1.changelog", "2.changelog"}  # and no checksums that a next attempt could leave behind
+    run(spark, inputs, checkpoint, totals)
+    assert totals.clicks == {f"ad-{ad}": FILES for ad in range(ADS)}
+
+
+def test_checksums_that_spark_left_there_by_another_attempt_count_for_nothing(
+    spark: SparkSession, inputs: Path, tmp_path: Path
+) -> None:
+    """Spark 4.1 lets a driver that is killed between a file and its checksum never start again (SPARK-56461)."""
+    checkpoint, totals = tmp_path / "checkpoint", Totals(fails_at=2)
+    with pytest.raises(BadInput):
+        run(spark, inputs, checkpoint, totals)
+    for file in list(state_files(checkpoint)):
+        by = {"algorithm": "CRC32C", "value": 1, "mainFileSize": 1, "timestampMs": 1, "creator": {}}
+        file.with_name(f"{file.name}.crc").write_text(json.dumps(by), encoding="ascii")
+    run(spark, inputs, checkpoint, totals)
+    assert totals.clicks == {f"ad-{ad}": FILES for ad in range(ADS)}
+
+
+def test_state_that_was_cut_short_is_refused(spark: SparkSession, inputs: Path, tmp_path: Path) -> None:
+    """Also where the cut is between two of the pieces that Hadoop's checksums are of."""
+    kept = tmp_path / "kept"
+    with pytest.raises(BadInput):
+        run(spark, inputs, kept, Totals(fails_at=2))
+    newest = [file.relative_to(kept) for file in state_files(kept) if file.name == "2.changelog"]
+    said = {}
+    for file in newest:
+        for size in range(0, (kept / file).stat().st_size, PIECE):
+            checkpoint = tmp_path / f"{file.parts[1]}-{file.parts[2]}-{size}"
+            shutil.copytree(kept, checkpoint)
+            data = (checkpoint / file).read_bytes()
+            (checkpoint / file).write_bytes(data[:size])
+            try:
+                run(spark, inputs, checkpoint, Totals())
+            except Exception as refused:  # noqa: BLE001
+                said[f"{file} {size}"] = f"{type(refused).__name__} {refused}"
+            else:
+                said[f"{file} {size}"] = "went on"
+    print("\n".join(f"{where}: {what}" for where, what in said.items()))
+    assert len(said) > len(newest)
+    assert all(what.startswith(CheckpointError.__name__) for what in said.values()), said
