@@ -16,8 +16,7 @@ from streaming import prerequisites
 from streaming.endpoint import served
 from streaming.job import Job
 from streaming.monitor import Monitor
-from streaming.readying import make_ready
-from streaming.runner import Listener, Options, Runner, tables_of
+from streaming.runner import Listener, Options, Runner
 from streaming.session import spark_session
 from streaming.sinks.iceberg import IcebergTable
 from streaming.sinks.memory import Memory
@@ -49,8 +48,6 @@ def launch(
                 told.notice(f"not used by a job on {where}: {', '.join(unused)}")
             told.notice(f"starting Spark for {job.name}")
             with spark_session(settings, job.name, master=master, lakehouse=lakehouse, places=[checkpoint]) as spark:
-                if spark_environment.is_local(where):
-                    make_ready(spark, settings, tables=bool(tables_of(sinks)))
                 ready = replace(options, checkpoint=checkpoint)
                 Runner(spark, settings, job, ready, listener=told, stopping=stopping).run()
 
