@@ -135,6 +135,7 @@ def flink(settings: Settings, empty: str) -> Iterator[Flink]:
             ],
             java_path=str(java.find_java(settings.stack.java_home).executable),
             die_on_exit=True,
+            create_new_process_group=True,  # Ctrl-C ends it through this program, not before
             redirect_stdout=log,
             redirect_stderr=log,
             return_proc=True,
@@ -154,3 +155,7 @@ def _told() -> Iterator[None]:
         yield
     except Py4JError as error:
         raise PeerMissing(f"Flink failed: {first_cause(error)}") from error
+    except AttributeError as error:
+        if isinstance(error.__context__, KeyboardInterrupt):  # py4j's own clean-up after Ctrl-C fails
+            raise KeyboardInterrupt from None
+        raise
