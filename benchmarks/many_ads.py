@@ -114,7 +114,7 @@ def measure(build: Build, events: int, rate: int, ads: int, warm: int) -> Run:
         build.run("migrate")
         mix = ("--ads", str(ads))
         build.run("produce", "ads", "--count", str(warm), "--rate", "0", *mix)
-        with build.started("stream", JOB, "--trigger", "0") as job:
+        with build.started("stream", JOB) as job:
             counted = Counted(job)
             counted.wait_for(warm)
             before = (len(counted.batches), *_spent(build, job))
@@ -179,7 +179,7 @@ def main(
     intro = [f"{events:,} events at {rate:,} a second over {ads:,} ads, {rounds} runs.", page.conditions()]
     times = {name: [seconds for run in done for seconds in run.batches] for name, done in runs.items()}
     shown = page.plot(
-        "many_ads", "Seconds of a batch", lambda figure: plots.bars(figure.subplots(), times, "s: median and range")
+        "many-ads", "Seconds of a batch", lambda figure: plots.bars(figure.subplots(), times, "s: median and range")
     )
     lines = [line(name, done) for name, done in runs.items()]
     kept = {name: [asdict(run) for run in done] for name, done in runs.items()}
