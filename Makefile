@@ -1,7 +1,7 @@
 # The commands a user types; `make help` lists them. Every recipe line is one simple command wherever a service or a
 # test runs, so that make itself is its parent, and Ctrl-C or a kill of make reaches it.
 .DEFAULT_GOAL := help
-.PHONY: help setup warm demo tour test test-unit test-patterns test-e2e test-compose test-faults lint up down bench lock parts-sums sbom audit clean
+.PHONY: help setup warm demo tour test test-unit test-patterns test-e2e test-compose test-faults lint up down bench lock parts-sums state-store sbom audit clean
 .SUFFIXES:
 SHELL := /bin/sh
 
@@ -116,6 +116,9 @@ lock: ## resolve the requirements anew (UPGRADE=--upgrade takes the newest that 
 
 parts-sums: $(STAMP) ## list the JVM parts that stack/ivy.xml comes to, with their sums
 	$(BIN)/python -m stack.parts_list
+
+state-store: $(STAMP) ## compile streaming/jvm, the state store of the jobs, with Spark's own compiler
+	$(BIN)/python -m streaming.state_store_jar
 
 sbom: $(STAMP) ## list everything that this is made of, for scanners: build/sbom.cdx.json
 	@mkdir -p build

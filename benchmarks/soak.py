@@ -20,6 +20,7 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -40,6 +41,8 @@ from streaming.jobs import find
 
 SAMPLE_SECONDS = 5.0
 PATIENCE_SECONDS = 300.0
+# How long after one watermark the first ids have left.
+LEVEL_MINUTES = 4
 MIB = 2**20
 HEAD = ("series", "mean, second half", "growth over it", "bound", "flat")
 BATCH = re.compile(r"batch \d+ · ([\d,]+) events in ([\d.]+) s")
@@ -101,6 +104,7 @@ class Watched:
         self._before: list[tuple[float, int]] = []
         self.events = 0
         self.seconds = 0.0
+        self.batches: list[tuple[float, float]] = []
         psutil.cpu_times_percent()  # each call tells the shares since the one before
         threading.Thread(target=self._listen, daemon=True).start()
 
@@ -108,6 +112,7 @@ class Watched:
         for line in self._job.stdout or ():
             if found := BATCH.match(line):
                 self.seconds = float(found[2])
+                self.batches.append((time.monotonic(), self.seconds))
                 self.events += int(found[1].replace(",", ""))
 
     @property
@@ -160,6 +165,16 @@ class Watched:
         self._before.append((now, self.events))
         keeps = watermark.total_seconds() if watermark else 0.0
         return self.events - max((events for at, events in self._before if at < now - keeps), default=0)
+
+
+def settled(batches: Sequence[tuple[float, float]]) -> str:
+    """What a batch took once as many ids leave as come; `batches` are minutes and seconds."""
+    watermark = find(JOB).watermark or timedelta(0)
+    begin = watermark / timedelta(minutes=1) + LEVEL_MINUTES
+    late = [seconds for minute, seconds in batches if minute >= begin]
+    if not late:
+        return ""
+    return f"{len(late)} batches from minute {begin:.0f} on, when ids have levelled off, in s: {page.spread(late)}."
 
 
 def size(folder: Path) -> int:
@@ -256,8 +271,11 @@ def main(
         if not early:
             found = verify(checkpoint, partial=retention is not None, seconds=max(600.0, minutes * 120))
         judged = judge(times, samples)
+        first = watched.batches[0][0]
+        batches = [((at - first) / 60, seconds) for at, seconds in watched.batches if (at - first) / 60 <= times[-1]]
         trouble = f"{late:.1%} late, {duplicates:.1%} repeated, {broken:.1%} broken"
-        report(times, samples, judged, found, f"{times[-1]:.0f} minutes: {rate:,} messages a second, {trouble}.")
+        load = f"{times[-1]:.0f} minutes: {rate:,} messages a second, {trouble}. {settled(batches)}".rstrip()
+        report(times, samples, judged, found, load)
         if ended:
             sys.exit(f"error: the {ended} ended by itself: {said}")
     if early:

@@ -1,9 +1,9 @@
-"""What ad-metrics' state costs by how many ads it knows: `python -m benchmarks.state`. No service is needed.
+"""What ad-metrics' state costs by how much it knows: `python -m benchmarks.state`. No service is needed.
 
-The state is first filled with every ad, once. Then come batches in which only 1,000 ads are active: if a batch costs
-what is active, its time does not depend on how many ads are known. Messages are files here, one batch each, and rows
-are written nowhere, so that what is measured is decoding, judging and state. Each way to keep the state has a JVM of
-its own, and takes the sizes from the smallest to the largest.
+`--part growth` and `--part hour` are in benchmarks/state_growth.py. `--part ways` is here. The state is first filled
+with every ad, once. Then come batches in which only 1,000 ads are active. Messages are files here, one batch each, and
+rows are written nowhere: decoding, judging and state are measured. Each way to keep the state has a JVM of its own, and
+takes the sizes from the smallest to the largest.
 """
 
 import itertools
@@ -13,29 +13,33 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import psutil
 import typer
 from matplotlib.figure import Figure
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
-from pyspark.sql.avro.functions import to_avro
 from rich.console import Console
 
-from adstream import contracts, wire
-from adstream.settings import Settings
-from benchmarks import page, plots
+from adstream import contracts
+from adstream.settings import Settings, SparkSettings
+from benchmarks import page, plots, state_growth
 from benchmarks.pipeline import JOB, command
+from benchmarks.state_growth import as_messages
+from streaming import state_store
 from streaming.jobs import find
 from streaming.pipeline import Pipeline
 from streaming.session import spark_session
 
-SIZES = (1_000, 10_000, 100_000, 1_000_000)
+SIZES = (1_000, 10_000, 100_000)
 ACTIVE, EVENTS, FIRST_BATCH = 1_000, 20_000, 500_000
 WARM, COUNTED = 2, 5
-WAYS = tuple(itertools.product(("rocksdb", "memory"), (True, False)))
+Store = Literal["rocksdb", "memory"]
+STORES: tuple[Store, ...] = ("rocksdb", "memory")
+WAYS = tuple(itertools.product(STORES, (True, False)))
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 SAMPLE_SECONDS = 0.2
 MIB = 2**20
@@ -64,20 +68,6 @@ class Measured:
     @property
     def way(self) -> str:
         return f"{'RocksDB' if self.store == 'rocksdb' else 'in memory'}, dedupe {'on' if self.dedupe else 'off'}"
-
-
-def as_messages(events: DataFrame) -> DataFrame:
-    """Events of `number`, `ad` and `time` as Kafka would give them: newest contract, schema id 1, arrival at `time`."""
-    event = F.struct(
-        F.concat(F.lit("ad-"), "ad").alias("ad_id"), F.col("time").alias("timestamp"), F.lit(1).alias("clicks"),
-        F.lit(4).alias("views"), F.lit(0.5).alias("cost"), F.concat(F.lit("event-"), "number").alias("event_id"),
-    )  # fmt: skip
-    payload = to_avro(event, contracts.latest("ads_data").text)
-    return events.select(
-        F.lit(None).cast("binary").alias("key"), F.concat(F.lit(wire.header(1)), payload).alias("value"),
-        F.lit("ads").alias("topic"), F.lit(0).alias("partition"), F.col("number").alias("offset"),
-        F.col("time").alias("timestamp"),
-    )  # fmt: skip
 
 
 def write_messages(spark: SparkSession, ads: int, folder: Path) -> int:
@@ -115,7 +105,7 @@ def peaks(into: Measured, jvm: psutil.Process) -> Iterator[None]:
         thread.join()
 
 
-def measure(spark: SparkSession, store: str, dedupe: bool, ads: int, messages: Path, batches: int) -> Measured:
+def measure(spark: SparkSession, store: Store, dedupe: bool, ads: int, messages: Path, batches: int) -> Measured:
     found = Measured(store, dedupe, ads)
     plan = Pipeline(find(JOB).with_parameters(dedupe=dedupe), {1: contracts.latest("ads_data")}, json=False)
     stored = spark.read.parquet(str(messages)).schema
@@ -123,7 +113,9 @@ def measure(spark: SparkSession, store: str, dedupe: bool, ads: int, messages: P
     virtual: Any = spark.sparkContext._jvm
     jvm = psutil.Process(virtual.java.lang.ProcessHandle.current().pid())
     with tempfile.TemporaryDirectory(prefix="adstream-bench-") as checkpoint, peaks(found, jvm):
-        writer = plan.rows(stream).writeStream.format("noop").outputMode("update")
+        rows = plan.rows(stream)
+        spark.conf.set(state_store.PROVIDER, state_store.suited(rows, "update", SparkSettings(state_store=store)))
+        writer = rows.writeStream.format("noop").outputMode("update")
         query = writer.option("checkpointLocation", checkpoint).start()
         try:
             query.processAllAvailable()
@@ -146,12 +138,30 @@ def measure(spark: SparkSession, store: str, dedupe: bool, ads: int, messages: P
     return found
 
 
+class Part(StrEnum):
+    """`growth` is by how much is known, `hour` shows that ids leave, and `ways` compares RocksDB, memory and no ids."""
+
+    GROWTH, HOUR, WAYS = "growth", "hour", "ways"
+
+
 def main(
-    ads: Annotated[list[int], typer.Option(min=1_000, help="How many ads; may be repeated.")] = list(SIZES),  # noqa: B006
+    part: Annotated[list[Part], typer.Option(help="What to measure; may be repeated.")] = list(Part),  # noqa: B006
+    ads: Annotated[list[int], typer.Option(min=1_000, help="How many ads in the ways; may be repeated.")] = list(SIZES),  # noqa: B006
     memory: Annotated[str, typer.Option(help="Heap of the JVM; the job has 1g.")] = "4g",
 ) -> None:
-    """Measure, and write the results after each way to keep the state."""
-    console, settings = Console(highlight=False), Settings()
+    """Measure, and write the results of each part."""
+    console = Console(highlight=False)
+    if Part.GROWTH in part:
+        state_growth.measure(console, memory, state_growth.KNOWN)
+    if Part.HOUR in part:
+        state_growth.hour(memory)
+    if Part.WAYS in part:
+        ways(console, sorted(ads), memory)
+
+
+def ways(console: Console, ads: list[int], memory: str) -> None:
+    """Measure each way to keep the state, and write the results after each."""
+    settings = Settings()
     results: list[Measured] = []
     with tempfile.TemporaryDirectory(prefix="adstream-bench-") as folder:
         settings.data_dir = Path(folder)

@@ -38,6 +38,7 @@ from adstream.late_events import TABLE as LATE_EVENTS
 from adstream.provision import topic_of
 from adstream.settings import IsolationLevel, Settings
 from adstream.writers import Writers
+from streaming import state_store
 from streaming.batch import BatchWriter, NewWriterSchema, StopRequested
 from streaming.checkpoint import Checkpoint, damage, first_cause, held
 from streaming.held_back import Held, HeldBack
@@ -183,9 +184,9 @@ class Runner:
 
     def _say_what_is_read(self) -> None:
         self._listener.notice(f"reading from {self._source.name}, checkpoint {self._options.checkpoint}")
-        if isinstance(self._source, Topic):
-            for line in clocks.told(self._settings, self._source.name):
-                self._listener.notice(line)
+        clocks_told = clocks.told(self._settings, self._source.name) if isinstance(self._source, Topic) else []
+        for line in [*state_store.told(), *clocks_told]:
+            self._listener.notice(line)
 
     def _attempt(self, *, begun: bool) -> tuple[int, Exception | None]:
         """Run a query to its end: how many batches it committed, and why it ended; None where its input did.
@@ -300,6 +301,8 @@ class Runner:
         idle_batches = job.output_mode == "append" or job.arbitrary_state
         spark.conf.set("spark.sql.streaming.noDataMicroBatches.enabled", idle_batches)
         rows = self._pipeline.rows(self._source.stream(spark))
+        provider = state_store.suited(rows, job.output_mode, self._settings.spark)
+        spark.conf.set(state_store.PROVIDER, provider)
         if self._tables:
             # Now and not with the first batch: a driver that hangs meanwhile must be older than the one after it.
             self._timestamps = leases.Lease(partial(leases.take, self._settings.cassandra, job.name)).next
@@ -319,7 +322,7 @@ class Runner:
             .outputMode(job.output_mode)
             .option("checkpointLocation", options.checkpoint)
             .trigger(**_trigger(options))
-            .foreachBatch(writer)
+            .foreachBatch(state_store.carried_on(writer, provider))
             .start()
         )
         running.started(query)

@@ -24,7 +24,7 @@ from stack import java, parts, spark_environment
 from stack.environment import named_options
 from stack.executable import first_suitable, temporary
 from stack.last_words import last_words
-from streaming import class_archive, shipping
+from streaming import class_archive, shipping, state_store
 from streaming import lakehouse as iceberg
 
 # It logs an exception in foreachBatch with its trace; the runner reports it in one line.
@@ -58,10 +58,7 @@ _LOCAL_WORKERS = resources.files("streaming") / "worker-python"
 
 _CLASS_PATH = "spark.driver.extraClassPath"
 
-STATE_STORES = {
-    "rocksdb": "org.apache.spark.sql.execution.streaming.state.RocksDBStateStoreProvider",
-    "memory": "org.apache.spark.sql.execution.streaming.state.HDFSBackedStateStoreProvider",
-}
+STATE_STORES = {"rocksdb": state_store.ROCKSDB, "memory": state_store.MEMORY}
 
 
 @contextlib.contextmanager
@@ -183,7 +180,9 @@ def open_session(
     groups = [*(() if alone else ("spark",)), *(("lakehouse",) if lakehouse else ())]
     if java_options is None:
         java_options = class_archive.java_option(settings.stack, found)
+    jars = [*(jar for group in groups for jar in parts.jars(group)), state_store.JAR]
     options = {
+        "spark.jars": ",".join(map(str, jars)),
         "spark.driver.memory": spark.driver_memory,
         "spark.driver.extraJavaOptions": (
             f"{_JAVA_OPTIONS} {_EXIT} {_driver_options(settings, name, log)} {java_options}".rstrip()
@@ -194,7 +193,7 @@ def open_session(
         "spark.redaction.regex": _SECRETS,
         "spark.sql.session.timeZone": "UTC",
         "spark.sql.shuffle.partitions": str(spark.shuffle_partitions),
-        "spark.sql.streaming.stateStore.providerClass": STATE_STORES[spark.state_store],
+        state_store.PROVIDER: STATE_STORES[spark.state_store],
         "spark.sql.streaming.stateStore.rocksdb.changelogCheckpointing.enabled": "true",
         # To count its rows RocksDB looks each one up a second time before it writes it (docs/performance.md).
         "spark.sql.streaming.stateStore.rocksdb.trackTotalNumberOfRows": str(spark.count_state_rows).lower(),
@@ -208,8 +207,6 @@ def open_session(
         "spark.sql.adaptive.enabled": "false",
         "spark.sql.execution.arrow.maxRecordsPerBatch": "10000",
     }
-    if groups:
-        options["spark.jars"] = ",".join(str(jar) for group in groups for jar in parts.jars(group))
     if lakehouse:
         options |= iceberg.spark_options(settings.lakehouse, str(settings.warehouse))
     if not alone:

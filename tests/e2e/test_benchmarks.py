@@ -110,7 +110,7 @@ def test_rates_runs_from_the_producer_to_the_whole_plan(here: Path) -> None:
 
 @pytest.mark.thorough
 def test_state_runs_and_only_active_ads_change_rows(docs: Path) -> None:
-    run(docs, "state", "--ads", "1000", "--ads", "2000", "--memory", "1g")
+    run(docs, "state", "--part", "ways", "--ads", "1000", "--ads", "2000", "--memory", "1g")
     runs = json.loads((docs / "results" / "state.json").read_text(encoding="utf-8"))["runs"]
     assert len(runs) == 8
     assert {each["rows_out"] for each in runs} == {3_000}  # of each active ad two windows and its total

@@ -12,6 +12,9 @@ from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql.pandas.types import to_arrow_schema
 from pyspark.sql.types import StructType
 
+from adstream.settings import SparkSettings
+from streaming.state_store import PROVIDER, suited
+
 Pattern = Callable[[DataFrame], DataFrame]
 Event = tuple[Any, ...]
 
@@ -40,9 +43,8 @@ def as_stream(
     With `crash_at`, the sink fails once on that batch, after it has its rows, and the query starts again.
     """
     source = folder / "source"
-    source.mkdir(parents=True)
     for number, batch in enumerate(batches):
-        _write(source / f"{number}.parquet", batch, schema, modified=1_000_000 + number)
+        write_batch(source, number, batch, schema)
     emitted: list[Row] = []
     crashes = [crash_at] if crash_at is not None else []
 
@@ -53,10 +55,10 @@ def as_stream(
             raise Crash
 
     def run() -> None:
-        files = spark.readStream.schema(schema).option("maxFilesPerTrigger", 1).parquet(str(source))
+        rows = pattern(spark.readStream.schema(schema).option("maxFilesPerTrigger", 1).parquet(str(source)))
+        spark.conf.set(PROVIDER, suited(rows, output_mode, SparkSettings()))
         query = (
-            pattern(files)
-            .writeStream.outputMode(output_mode)
+            rows.writeStream.outputMode(output_mode)
             .option("checkpointLocation", str(folder / "checkpoint"))
             .trigger(availableNow=True)
             .foreachBatch(sink)
@@ -78,6 +80,12 @@ def as_stream(
 def by_key(rows: Iterable[Row], *key: str) -> dict[tuple[Any, ...], Row]:
     """What a table with this primary key holds after all rows were upserted in order."""
     return {tuple(row[name] for name in key): row for row in rows}
+
+
+def write_batch(folder: Path, number: int, events: Sequence[Event], schema: StructType) -> None:
+    """The events as the file of one batch; a lower number comes first."""
+    folder.mkdir(parents=True, exist_ok=True)
+    _write(folder / f"{number}.parquet", events, schema, modified=1_000_000 + number)
 
 
 def _write(file: Path, events: Sequence[Event], schema: StructType, *, modified: int) -> None:

@@ -1,0 +1,229 @@
+"""The state store that spreads the removal of expired entries over batches: who gets it, what it removes and when."""
+
+import json
+import random
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import timedelta
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyspark
+import pytest
+from pyspark.sql import DataFrame, Row, SparkSession
+from pyspark.sql import functions as F
+
+from adstream import contracts
+from adstream.settings import Settings, SparkSettings
+from streaming import state_store, state_store_jar
+from streaming.jobs import JOBS
+from streaming.lookup import lookup_table
+from streaming.patterns.ad_metrics import ad_metrics
+from streaming.pipeline import Pipeline
+from streaming.state_store import INCREMENTAL, JAR, MADE_FOR, MEMORY, PROVIDER, ROCKSDB, carried_on, suited
+from tests.patterns.ad_events import NOW, SCHEMA, Event
+from tests.patterns.pattern_runs import write_batch
+
+# Of every other job the results come out of the scan itself: append mode, sessions, timers.
+INCREMENTALLY = {
+    *("ad-clicks", "ad-metrics", "hourly-sales", "logins", "order-values", "top-products", "transaction-totals"),
+    *("transaction-windows", "unique-visitors", "user-clicks", "mobile-actions", "rack-temperatures"),
+}
+# A part is never smaller than this (IncrementalCleanupProvider.AT_LEAST); there are two partitions.
+PART, PARTITIONS = 10_000, 2
+MANY = 60_000
+
+
+@pytest.fixture(autouse=True)
+def _own_provider(spark: SparkSession) -> Iterator[None]:
+    """Other tests of this session find the store that they had."""
+    before = spark.conf.get(PROVIDER) or ROCKSDB
+    yield
+    spark.conf.set(PROVIDER, before)
+
+
+def rows_of(spark: SparkSession, name: str, mode: str) -> DataFrame:
+    """The rows of a catalogued job over a stream of no messages."""
+    job = JOBS[name].in_mode(mode)
+    lookup = lookup_table(spark, job.lookup.path, job.lookup.columns) if job.lookup else None
+    messages = spark.readStream.format("rate").load().select(
+        F.lit(None).cast("binary").alias("key"), F.lit(b"").alias("value"), F.lit("topic").alias("topic"),
+        F.lit(0).alias("partition"), F.col("value").alias("offset"), "timestamp",
+    )  # fmt: skip
+    return Pipeline(job, {1: contracts.latest(job.contract)}, job.json, lookup).rows(messages)
+
+
+@pytest.mark.parametrize("name", JOBS)
+def test_which_jobs_of_the_catalogue_get_it(spark: SparkSession, name: str) -> None:
+    for mode in JOBS[name].modes:
+        wanted = INCREMENTAL if name in INCREMENTALLY and mode == "update" else ROCKSDB
+        assert suited(rows_of(spark, name, mode), mode, SparkSettings()) == wanted, mode
+
+
+def test_a_step_that_is_not_known_to_only_remove_keeps_sparks_own(spark: SparkSession) -> None:
+    events = spark.readStream.format("rate").load().withWatermark("timestamp", "1 minute")
+
+    def timers(_key: Any, rows: Iterable[pd.DataFrame], _state: Any) -> Iterable[pd.DataFrame]:
+        return rows
+
+    by_hand = events.groupBy("value").applyInPandasWithState(
+        timers, "value long", "count long", "update", "EventTimeTimeout"
+    )
+    other = events.select(F.col("value").alias("other"), F.col("timestamp").alias("then"))
+    joined = events.join(other, F.expr("value = other and then between timestamp and timestamp + interval 1 minute"))
+    sessions = events.groupBy(F.session_window("timestamp", "1 minute"), "value").count()
+    static = spark.range(3).withColumnRenamed("id", "value")
+    for rows, mode in ((by_hand, "update"), (joined, "append"), (sessions, "append")):
+        assert suited(rows, mode, SparkSettings()) == ROCKSDB
+    for rows in (by_hand, joined):
+        assert suited(rows, "update", SparkSettings()) == ROCKSDB
+    assert suited(events.join(static, "value").groupBy("value").count(), "update", SparkSettings()) == INCREMENTAL
+    with pytest.raises(
+        pyspark.errors.AnalysisException, match="session window"
+    ):  # Spark itself has none in update mode
+        sessions.writeStream.outputMode("update").format("noop").start()
+
+
+def test_the_settings_have_the_last_word(spark: SparkSession) -> None:
+    rows = rows_of(spark, "ad-metrics", "update")
+    assert suited(rows, "update", SparkSettings(properties={PROVIDER: ROCKSDB})) == ROCKSDB
+    assert suited(rows, "update", SparkSettings(state_store="memory")) == MEMORY
+
+
+class Stream:
+    """A stream of ad events over files, that stops when it has read all there are and goes on when it runs again."""
+
+    def __init__(self, spark: SparkSession, folder: Path) -> None:
+        self._spark, self._folder, self._fed = spark, folder, 0
+        self.checkpoint = folder / "checkpoint"
+
+    def run(self, provider: str, *batches: Sequence[Event], dedupe: bool = True) -> list[Row]:
+        """The rows that these batches emit."""
+        for batch in batches:
+            write_batch(self._folder / "source", self._fed, batch, SCHEMA)
+            self._fed += 1
+        self._spark.conf.set(PROVIDER, provider)
+        emitted: list[Row] = []
+        files = self._spark.readStream.schema(SCHEMA).option("maxFilesPerTrigger", 1)
+        query = (
+            ad_metrics(files.parquet(str(self._folder / "source")), dedupe=dedupe)
+            .writeStream.outputMode("update")
+            .option("checkpointLocation", str(self.checkpoint))
+            .trigger(availableNow=True)
+            .foreachBatch(carried_on(lambda rows, _batch: emitted.extend(rows.collect()), provider))
+            .start()
+        )
+        query.awaitTermination()
+        self.dropped = sum(
+            operator["numRowsDroppedByWatermark"]
+            for each in query.recentProgress
+            for operator in each["stateOperators"]
+        )
+        return emitted
+
+    def named(self, batch: int) -> str:
+        """The store that the checkpoint names for a batch."""
+        metadata = (self.checkpoint / "offsets" / str(batch)).read_text().splitlines()[1]
+        return str(json.loads(metadata)["conf"][PROVIDER])
+
+    def kept(self, operator: int, batch: int) -> list[Row]:
+        """The keys in the state of one operator after a batch: 0 are the sums, 1 the ids."""
+        reader = self._spark.read.format("statestore").option("operatorId", operator).option("batchId", batch)
+        return [row["key"] for row in reader.load(str(self.checkpoint)).select("key").collect()]
+
+
+def at(number: int, event_id: str | None = None, ad: str = "ad", **after: float) -> Event:
+    return Event(ad, NOW + timedelta(**after), 1, 1, 0.1, event_id or f"id-{number}", str(number))
+
+
+def test_each_batch_removes_a_part_of_the_ids_that_have_expired(spark: SparkSession, tmp_path: Path) -> None:
+    stream = Stream(spark, tmp_path)
+    stream.run(INCREMENTAL, [at(n) for n in range(MANY)], *([at(MANY + n, hours=2)] for n in range(5)))
+    left = [len(stream.kept(1, batch)) for batch in range(6)]
+    # The watermark that the second batch brought holds for the third.
+    assert left[:2] == [MANY, MANY + 1]
+    removed = [before - after + 1 for before, after in pairwise(left[1:])]
+    assert removed[0] == removed[1] == PARTITIONS * PART
+    assert left[-1] == 5
+
+
+def test_the_first_batch_after_a_start_looks_through_all(spark: SparkSession, tmp_path: Path) -> None:
+    stream = Stream(spark, tmp_path)
+    stream.run(INCREMENTAL, [at(n) for n in range(MANY)], [at(MANY, hours=2)])
+    assert len(stream.kept(1, 1)) == MANY + 1
+    stream.run(INCREMENTAL, [at(MANY + 1, hours=2)])
+    assert len(stream.kept(1, 2)) == 2
+
+
+def test_a_small_state_is_looked_through_in_every_batch(spark: SparkSession, tmp_path: Path) -> None:
+    stream = Stream(spark, tmp_path)
+    hours = [[at(2 * hour + n, hours=hour) for n in range(2)] for hour in range(6)]
+    stream.run(INCREMENTAL, *hours)
+    # Of each batch those of the batch before are left: the watermark is one batch behind.
+    assert [len(stream.kept(1, batch)) for batch in range(1, 6)] == [4] * 5
+
+
+def test_rows_are_those_of_sparks_own_store_while_expired_windows_wait(spark: SparkSession, tmp_path: Path) -> None:
+    seed = random.randrange(2**32)
+    print(f"seed {seed}")
+    rng = random.Random(seed)
+    # Many ads, so that their expired windows stay for some batches; then late rows for them, repetitions, and new rows.
+    many = [at(n, ad=f"ad-{n}") for n in range(MANY // 2)]
+    batches = [many, [at(MANY, hours=2)]]
+    for batch in range(5):
+        late = [at(rng.randrange(MANY), f"late-{batch}-{n}", f"ad-{rng.randrange(MANY // 2)}") for n in range(50)]
+        again = [at(MANY, hours=2)] * 3
+        new = [at(MANY + 1 + 10 * batch + n, ad=f"ad-{n}", hours=2, seconds=batch) for n in range(10)]
+        batches.append(rng.sample([*late, *again, *new], 63))
+    emitted, dropped = {}, {}
+    for provider in (ROCKSDB, INCREMENTAL):
+        stream = Stream(spark, tmp_path / provider)
+        emitted[provider] = Counter(stream.run(provider, *batches))
+        dropped[provider] = stream.dropped
+        waiting = len(stream.kept(0, 3))
+        assert (waiting > MANY) == (provider == INCREMENTAL), waiting
+    assert emitted[INCREMENTAL] == emitted[ROCKSDB]
+    assert dropped[INCREMENTAL] == dropped[ROCKSDB] == 5 * 50
+
+
+@pytest.mark.parametrize("dedupe", [True, False])
+def test_a_checkpoint_of_the_other_store_goes_on(spark: SparkSession, tmp_path: Path, dedupe: bool) -> None:
+    batches = [[at(10 * batch + n, minutes=batch) for n in range(10)] for batch in range(6)]
+    repeated = [batches[5][0], *batches[3]] if dedupe else []
+    straight = Stream(spark, tmp_path / "straight").run(ROCKSDB, *batches, repeated, dedupe=dedupe)
+    changed = Stream(spark, tmp_path / "changed")
+    run = partial(changed.run, dedupe=dedupe)
+    emitted = run(ROCKSDB, *batches[:2])
+    # The release of now on a checkpoint of then; and its next start, after which the one of then comes again.
+    emitted += run(INCREMENTAL, *batches[2:4])
+    emitted += run(INCREMENTAL, batches[4])
+    emitted += run(ROCKSDB, batches[5])
+    emitted += run(INCREMENTAL, repeated)
+    assert Counter(emitted) == Counter(straight)
+    named = [changed.named(batch) for batch in range(6)]
+    assert named == [ROCKSDB, ROCKSDB, ROCKSDB, INCREMENTAL, INCREMENTAL, INCREMENTAL]
+
+
+def test_a_batch_that_failed_comes_again(spark: SparkSession, tmp_path: Path) -> None:
+    stream = Stream(spark, tmp_path)
+    stream.run(INCREMENTAL, [at(n) for n in range(MANY)], [at(MANY, hours=2)], [at(MANY + 1, hours=2)])
+    (stream.checkpoint / "commits" / "2").unlink()
+    (stream.checkpoint / "commits" / ".2.crc").unlink(missing_ok=True)
+    emitted = stream.run(INCREMENTAL, [at(MANY + 2, hours=2)])
+    assert max(row["total_clicks"] for row in emitted if row["kind"] == "total") == MANY + 3
+
+
+def test_the_jar_is_what_the_source_compiles_to(tmp_path: Path) -> None:
+    made = tmp_path / "made.jar"
+    state_store_jar.make(made)
+    assert made.read_bytes() == JAR.read_bytes(), "make state-store compiles it anew"
+
+
+def test_it_is_made_for_the_spark_that_is_locked() -> None:
+    assert pyspark.__version__ == MADE_FOR
+    assert f'SPARK = "{MADE_FOR}"' in state_store_jar.SOURCE.read_text(encoding="utf-8")
+    assert state_store.fits_spark()
+    assert Settings().spark.state_store == "rocksdb"
