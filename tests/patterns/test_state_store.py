@@ -158,6 +158,18 @@ def test_the_first_batch_after_a_start_looks_through_all(spark: SparkSession, tm
     assert len(stream.kept(1, 2)) == 2
 
 
+def test_an_id_that_comes_again_later_counts_once_it_has_left_and_not_before(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    stream = Stream(spark, tmp_path)
+    stream.run(INCREMENTAL, [at(n) for n in range(MANY)], [at(MANY, hours=2)], [at(MANY + 1, hours=2)])
+    waiting = {row["identity"].removeprefix("=") for row in stream.kept(1, 2)}
+    both = [[f"id-{n}" for n in range(MANY) if (f"id-{n}" in waiting) is there][:5] for there in (True, False)]
+    again = [at(MANY + 2 + nth, event_id, hours=2) for nth, event_id in enumerate([*both[0], *both[1]])]
+    emitted = stream.run(INCREMENTAL, again)
+    assert [row["total_clicks"] for row in emitted if row["kind"] == "total"] == [MANY + 2 + 5]
+
+
 def test_a_small_state_is_looked_through_in_every_batch(spark: SparkSession, tmp_path: Path) -> None:
     stream = Stream(spark, tmp_path)
     hours = [[at(2 * hour + n, hours=hour) for n in range(2)] for hour in range(6)]
