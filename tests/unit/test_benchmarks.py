@@ -206,11 +206,11 @@ def test_results_replace_their_part_of_the_page_and_nothing_else(docs: Path) -> 
 
 
 def test_every_benchmark_runs_in_turn_or_is_the_soak_and_has_its_part_of_the_page() -> None:
-    shared = {"__init__", "__main__", "machine", "page", "pipeline", "plots", "row_by_row", "soak"}
+    shared = {"__init__", "__main__", "machine", "page", "pipeline", "plots", "row_by_row", "soak", "state_growth"}
     modules = {each.stem for each in (ROOT / "benchmarks").glob("*.py")} - shared
     assert set(ORDER) == modules
     text = (ROOT / "docs" / "performance.md").read_text(encoding="utf-8")
-    for name in (*ORDER, "soak"):
+    for name in (*ORDER, "soak", "state_growth", "state_hour"):
         part = name.replace("_", "-")
         assert f"<!-- {part}: begin -->\n" in text
         assert f"<!-- {part}: end -->\n" in text
