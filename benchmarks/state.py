@@ -34,7 +34,7 @@ from streaming.jobs import find
 from streaming.pipeline import Pipeline
 from streaming.session import spark_session
 
-SIZES = (1_000, 10_000, 100_000)
+SIZES = (1_000, 10_000, 100_000, 1_000_000)
 ACTIVE, EVENTS, FIRST_BATCH = 1_000, 20_000, 500_000
 WARM, COUNTED = 2, 5
 Store = Literal["rocksdb", "memory"]
@@ -145,7 +145,7 @@ class Part(StrEnum):
 
 
 def main(
-    part: Annotated[list[Part], typer.Option(help="What to measure; may be repeated.")] = list(Part),  # noqa: B006
+    part: Annotated[list[Part], typer.Option(help="What to measure; may be repeated.")] = [Part.GROWTH, Part.HOUR],  # noqa: B006
     ads: Annotated[list[int], typer.Option(min=1_000, help="How many ads in the ways; may be repeated.")] = list(SIZES),  # noqa: B006
     memory: Annotated[str, typer.Option(help="Heap of the JVM; the job has 1g.")] = "4g",
 ) -> None:
