@@ -301,8 +301,7 @@ class Runner:
         idle_batches = job.output_mode == "append" or job.arbitrary_state
         spark.conf.set("spark.sql.streaming.noDataMicroBatches.enabled", idle_batches)
         rows = self._pipeline.rows(self._source.stream(spark))
-        provider = state_store.suited(rows, job.output_mode, self._settings.spark)
-        spark.conf.set(state_store.PROVIDER, provider)
+        spark.conf.set(state_store.PROVIDER, state_store.suited(rows, job.output_mode, self._settings.spark))
         if self._tables:
             # Now and not with the first batch: a driver that hangs meanwhile must be older than the one after it.
             self._timestamps = leases.Lease(partial(leases.take, self._settings.cassandra, job.name)).next
@@ -322,7 +321,7 @@ class Runner:
             .outputMode(job.output_mode)
             .option("checkpointLocation", options.checkpoint)
             .trigger(**_trigger(options))
-            .foreachBatch(state_store.carried_on(writer, provider))
+            .foreachBatch(writer)
             .start()
         )
         running.started(query)

@@ -6,7 +6,6 @@ where Spark looks for entries to remove. Timers, sessions, joins and the modes a
 same call, so a query gets the store only if every step of its plan is known to be none of these.
 """
 
-from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -35,7 +34,10 @@ _JOIN = "Join"
 
 
 def suited(rows: DataFrame, mode: str, settings: SparkSettings) -> str:
-    """The class of the state store for a query of these rows. One that the settings name (PROVIDER) holds."""
+    """The class of the state store for a query of these rows. One that the settings name (PROVIDER) holds.
+
+    It is for new checkpoints: Spark goes on with the class that a checkpoint was made with, and the files are the same.
+    """
     if given := settings.properties.get(PROVIDER):
         return given
     if settings.state_store == "memory":
@@ -64,22 +66,3 @@ def _only_removes(plan: Any) -> bool:  # noqa: ANN401 - a Java object
     children = [plan.children().apply(nth) for nth in range(plan.children().size())]
     with_a_table = name == _JOIN and sum(child.isStreaming() for child in children) == 1
     return (with_a_table or name in _REMOVE_ONLY | _STATELESS) and all(map(_only_removes, children))
-
-
-def carried_on(write: Callable[[DataFrame, int], None], provider: str) -> Callable[[DataFrame, int], None]:
-    """`write` for foreachBatch, in a query whose checkpoint is to name `provider`.
-
-    A checkpoint names the class that it was made with, and Spark sets that when the query starts. The files of both
-    RocksDB stores are the same, so the batches from here on are written down with the class of today; the query has it
-    from its next start on.
-    """
-    named = False
-
-    def first(rows: DataFrame, batch_id: int) -> None:
-        nonlocal named
-        if not named and {provider, rows.sparkSession.conf.get(PROVIDER)} <= {ROCKSDB, INCREMENTAL}:
-            rows.sparkSession.conf.set(PROVIDER, provider)
-        named = True
-        write(rows, batch_id)
-
-    return first
