@@ -12,14 +12,14 @@ from dataclasses import dataclass, field, replace
 from typing import Annotated
 
 import typer
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import Column
 from pyspark.sql import functions as F
 from rich.console import Console
 
 from benchmarks import page
 from benchmarks.pipeline import GOOD, command, own_pipeline, produce, timed
-from streaming import pipeline
-from streaming.judge import counted
+from streaming import counting
+from streaming.counting import counts
 from streaming.session import spark_session
 
 # Each takes several times as long as a run over good messages.
@@ -35,21 +35,20 @@ class Seconds:
     flood: list[float] = field(default_factory=list)
 
 
-def uncounted(judged: DataFrame, *_further: Column) -> DataFrame:
-    """As streaming.judge.counted, and nobody counts what is late or dead."""
-    good = judged.observe("judged", F.count(F.lit(1)).alias("messages")).where(F.col("outcome").isNull())
-    return good.select("event.*", F.concat_ws(":", "topic", "partition", "offset").alias("position"))
+def only_messages(*, late: bool) -> list[Column]:  # noqa: ARG001 - as streaming.counting.counts
+    """As streaming.counting.counts, and nobody counts what is late or dead."""
+    return [F.count(F.lit(1)).alias("messages")]
 
 
 @contextmanager
-def counting_by(function: Callable[..., DataFrame]) -> Iterator[None]:
-    """Let the job's plan use another function in place of `counted`."""
-    kept = pipeline.counted
-    pipeline.counted = function  # type: ignore[assignment]
+def counting_by(function: Callable[..., list[Column]]) -> Iterator[None]:
+    """Let the job's plan use another function in place of `counts`."""
+    kept = counting.counts
+    counting.counts = function
     try:
         yield
     finally:
-        pipeline.counted = kept
+        counting.counts = kept
 
 
 def main(
@@ -64,7 +63,7 @@ def main(
     produce(settings, bad, messages, replace(GOOD, broken=0.5))
     seconds = Seconds()
     with spark_session(settings, "benchmark") as spark:
-        runs = [(seconds.as_it_is, counted), (seconds.uncounted, uncounted)]
+        runs = [(seconds.as_it_is, counts), (seconds.uncounted, only_messages)]
         for number in range(rounds + 1):
             for taken, function in runs if number % 2 else reversed(runs):
                 with counting_by(function):

@@ -24,13 +24,13 @@ from benchmarks.pipeline import GOOD, JOB, command, own_pipeline, produce
 from consumer.debug import DebugConsumer
 from consumer.decoding import Decoded, Decoder
 from streaming.jobs import find
-from streaming.judge import counted
 from streaming.pipeline import Pipeline
 from streaming.session import spark_session
 from streaming.sources import topic_range
 
 MIX = replace(GOOD, late=0.01)
 READING = "Spark: reading the bytes"
+PLAN = "... and summed up in windows and totals: the job's plan"
 HEAD = ("what", "events/s: median (range)", "times reading the bytes")
 
 
@@ -47,13 +47,15 @@ def consume(settings: Settings, topic: str, messages: int) -> float:
 
 
 def steps(spark: SparkSession, settings: Settings, topic: str) -> dict[str, Callable[[], float]]:
-    """Spark's part of the work, each step with all before it."""
-    job, writers = find(JOB), Writers.of(settings.registry, topic).contracts()
-    plan = Pipeline(job, writers, json=job.json)
-    ranges = {partition: (0, end) for partition, end in kafka.end_offsets(settings, topic).items()}
+    """Spark's part of the work, each step with all before it.
 
-    def judged(messages: DataFrame) -> DataFrame:
-        return counted(plan.judged(messages))
+    The stream deduplicates by its state, which has benchmarks of its own. A batch has no state and sorts the events by
+    their ids instead, so only the last line deduplicates.
+    """
+    writers = Writers.of(settings.registry, topic).contracts()
+    job = find(JOB)
+    plan, sorting = (Pipeline(job.with_parameters(dedupe=each), writers, json=job.json) for each in (False, True))
+    ranges = {partition: (0, end) for partition, end in kafka.end_offsets(settings, topic).items()}
 
     def spent(step: Callable[[DataFrame], DataFrame]) -> float:
         rows = step(topic_range(spark, settings.kafka, topic, ranges).drop("headers"))
@@ -63,9 +65,11 @@ def steps(spark: SparkSession, settings: Settings, topic: str) -> dict[str, Call
 
     return {
         READING: lambda: spent(lambda each: each.select("value")),
-        "... and from_avro, judged": lambda: spent(judged),
-        "... and the windows and totals, as one batch": lambda: spent(lambda each: job.compute(judged(each))),
-        "... and late events counted by window: the job's plan": lambda: spent(plan.rows),
+        "... and decoded": lambda: spent(lambda each: plan.decoded(each).select("event", "problem")),
+        "... and judged": lambda: spent(lambda each: plan.judged(each).select("event", "outcome")),
+        "... and counted: late by window, dead by reason": lambda: spent(plan.counted),
+        PLAN: lambda: spent(plan.rows),
+        "... and deduplicated, as a batch does": lambda: spent(sorting.rows),
     }
 
 

@@ -53,12 +53,13 @@ def decode(messages: DataFrame, writers: Mapping[int, Contract], reader: Contrac
     by_header = named_by_header() if "headers" in messages.columns else {}
     readable, refused = sorted_out(messages.sparkSession, writers, reader)
     schemas = ReadSchemas(readable, reader)
-    # Three steps, or Spark would repeat the decode wherever its result is used.
+    # A step each, or Spark would repeat the header and the decode wherever their result is used.
     return (
-        messages.withColumn(_READ, _read(schemas, reader, json=json))
+        messages.withColumn(_HEADER, F.substring("value", 1, wire.HEADER_BYTES))
+        .withColumn(_READ, _read(schemas, reader, json=json))
         .withColumn("event", schemas.event(F.col(_READ)))
         .withColumn("problem", _problem(schemas, reader, json, refused, by_header))
-        .drop(_READ)
+        .drop(_HEADER, _READ)
     )
 
 
@@ -95,7 +96,8 @@ def _read(schemas: ReadSchemas, reader: Contract, *, json: bool) -> Column:
     by_id = F.when(F.lit(False), _from_avro(payload, schemas.reader, schemas))
     if json:
         by_id = by_id.when(looks_like_json(F.col("value")), schemas.framed(from_json_text(F.col("value"), reader)))
-    for schema_id, writer in schemas.by_id.items():
+    # Most messages have the newest schema: the first comparison finds it.
+    for schema_id, writer in sorted(schemas.by_id.items(), reverse=True):
         by_id = by_id.when(_written_with(schema_id), _from_avro(payload, writer, schemas))
     return by_id
 
@@ -114,9 +116,10 @@ def _problem(
             named = named.when(condition, F.lit(said))
         return named.otherwise(F.lit(reason))
 
-    size, read = F.coalesce(F.length("value"), F.lit(0)), F.col(_READ)
+    size, whole = F.coalesce(F.length("value"), F.lit(0)), schemas.whole(F.col(_READ))
     unread = _unread(schemas, reader)
-    problem = F.when(size == 0, F.lit(EMPTY))
+    # Only a message of a readable schema has its end where the mark is, so this proves all conditions below false.
+    problem = F.when(whole & ~unread, F.lit(None)).when(size == 0, F.lit(EMPTY))
     if json:
         problem = problem.when(looks_like_json(F.col("value")), F.when(unread, F.lit(UNDECODABLE)))
     if json and not schemas.by_id and not refused:
@@ -134,11 +137,11 @@ def _problem(
         problem.when(~known & with_a_longer_id(F.col("value")), unframed(OTHER_WIRE_FORMAT))
         .when(~known, unframed(UNKNOWN_SCHEMA_ID))
         .when(unread, F.lit(UNDECODABLE))
-        .when(read[END] != F.lit(END_MARK), F.lit(TRAILING_BYTES))
+        .when(~whole, F.lit(TRAILING_BYTES))
     )
 
 
-_READ = "_read"
+_HEADER, _READ = "_header", "_read"
 
 # Longer than any message: `substring` wants a length.
 _LONGEST = 2**31 - 1
@@ -146,7 +149,7 @@ _LONGEST_SAYING = 200
 
 
 def _written_with(schema_id: int) -> Column:
-    return F.substring("value", 1, wire.HEADER_BYTES) == F.lit(wire.header(schema_id))
+    return F.col(_HEADER) == F.lit(wire.header(schema_id))
 
 
 def _unread(schemas: ReadSchemas, reader: Contract) -> Column:

@@ -25,13 +25,8 @@ from pyspark.sql import functions as F
 
 from adstream.contracts import Contract
 from adstream.event_rules import AHEAD, LARGEST_NUMBER, LONGEST_STRING_BYTES
-from adstream.reasons import UNKNOWN_SCHEMA_ID
-from adstream.writers import MOST_ASKED
-from streaming.unknown_ids import schema_id
 
 LATE = "late"
-MOST_REASONS = 256
-_IDS_TRACKED = 1_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -70,53 +65,18 @@ def judge(decoded: DataFrame, contract: Contract, *, lateness: timedelta | None 
     return decoded.withColumn("outcome", outcome)
 
 
-def counted(judged: DataFrame, *further: Column) -> DataFrame:
-    """The events that count, flat: the contract's fields and `position` (topic:partition:offset, unique).
-
-    On the way it counts, as the observed metric `judged`: all `messages`, `late`, `dead` (also `dead_by_reason`) and
-    `unknown` (of a schema id that the plan does not know; `unknown_ids` has the most frequent of these), and the
-    `further` aggregates. Spark pushes no condition below that, so the decode is not repeated for each part of the
-    condition.
-    """
-    return (
-        judged.observe("judged", *counts(), *further)
-        .where(F.col("outcome").isNull())
-        .select("event.*", F.concat_ws(":", "topic", "partition", "offset").alias("position"))
-    )
-
-
-def counts() -> list[Column]:
-    """What is counted of a batch's judged messages."""
-    # A sketch that is exact as long as there are not more different values, and there are a few reasons.
-    reasons = ("approx_top_k", F.when(_is_dead(), F.col("outcome")), F.lit(MOST_REASONS), F.lit(MOST_REASONS))
-    # One more, as all other messages are an item of their own: null.
-    ids = ("approx_top_k", _unknown_id(), F.lit(MOST_ASKED + 1), F.lit(_IDS_TRACKED))
-    return [
-        F.count(F.lit(1)).alias("messages"),
-        F.count_if(F.col("outcome") == LATE).alias("late"),
-        F.count_if(_is_dead()).alias("dead"),
-        F.count_if(F.col("outcome") == UNKNOWN_SCHEMA_ID).alias("unknown"),
-        F.call_function(*reasons).alias("dead_by_reason"),
-        F.call_function(*ids).alias("unknown_ids"),
-    ]
-
-
 def only_dead_letters(judged: DataFrame) -> DataFrame:
     """The judged messages that are neither counted nor late.
 
     Not by `where`: Spark would push the condition below the decode and repeat the decode for each of its parts, until
     the generated code is too large to compile.
     """
-    return judged.select(F.inline(F.when(_is_dead(), F.array(F.struct("*")))))
+    return judged.select(F.inline(F.when(is_dead(F.col("outcome")), F.array(F.struct("*")))))
 
 
-def _unknown_id() -> Column:
-    """The schema id of a message whose id the plan does not know, and null for all others."""
-    return F.when(F.col("outcome") == UNKNOWN_SCHEMA_ID, schema_id(F.col("value")))
-
-
-def _is_dead() -> Column:
-    return F.col("outcome").isNotNull() & (F.col("outcome") != LATE)
+def is_dead(outcome: Column) -> Column:
+    """Whether a message of that outcome is a dead letter."""
+    return outcome.isNotNull() & (outcome != LATE)
 
 
 def _rules(contract: Contract, event: Column) -> Iterator[tuple[str, Column]]:
@@ -126,11 +86,14 @@ def _rules(contract: Contract, event: Column) -> Iterator[tuple[str, Column]]:
         if _holds(field["type"], "string"):
             yield f"{name}_not_utf8", ~F.is_valid_utf8(value)
             if field["type"] == "string":
-                yield f"{name}_empty", F.trim(value) == ""
+                # Texts that begin with anything above a space need no trimming to be told from an empty one.
+                yield f"{name}_empty", (value < "!") & (F.trim(value) == "")
             yield f"{name}_too_long", F.octet_length(value) > LONGEST_STRING_BYTES
         if _holds(field["type"], "double") or _holds(field["type"], "float"):
-            yield f"{name}_not_finite", F.isnan(value) | value.isin(float("inf"), float("-inf"))
-            yield f"{name}_too_large", F.abs(value) > LARGEST_NUMBER
+            # NaN is larger than all numbers to Spark.
+            too_large = F.abs(value) > LARGEST_NUMBER
+            yield f"{name}_not_finite", too_large & (F.isnan(value) | value.isin(float("inf"), float("-inf")))
+            yield f"{name}_too_large", too_large
 
 
 def _holds(avro_type: Any, plain: str) -> bool:  # noqa: ANN401 - Avro types are JSON: str, list or dict

@@ -59,13 +59,21 @@ class Late:
         return merged(self.windows.values())
 
 
-def observed_pairs(job: Job) -> Column:
-    """An aggregate for `observe`: the late messages by window and delay; as `pairs_of` and `exact` take it.
+def pair(job: Job) -> Column:
+    """Of a judged message that is late: the start of its newest window and its rounded delay, as text; else null."""
+    time = F.greatest(F.unix_micros(F.col("event")[contracts.latest(job.contract).time_field]), F.lit(0))
+    start = time - time % F.lit(_slot(job) // timedelta(microseconds=1))
+    delay = _rounded_up(F.unix_micros("timestamp") - time)
+    return F.when(F.col("outcome") == LATE, F.concat_ws(" ", start.cast("string"), delay.cast("string")))
+
+
+def observed_pairs(pairs: Column) -> Column:
+    """An aggregate for `observe`: how often each `pair` occurs; as `pairs_of` and `exact` take it.
 
     It is Spark's sketch of the most frequent items, which is a count per value in bounded memory: as long as it has not
     met more values than it may track, it has thrown none away, and is exact.
     """
-    return F.call_function("approx_top_k", _pair(job), F.lit(MOST_DIFFERENT), F.lit(MOST_TRACKED))
+    return F.call_function("approx_top_k", pairs, F.lit(MOST_DIFFERENT), F.lit(MOST_TRACKED))
 
 
 def pairs_of(items: Iterable[Mapping[str, Any]]) -> Pairs:
@@ -83,7 +91,7 @@ def pairs_again(judged: DataFrame, job: Job) -> Pairs:
     """The same from a batch's judged messages, whatever their number."""
     # Spark merges no expression through an observation: the decode is not repeated for each part of the pair.
     whole = judged.observe("again", F.count(F.lit(1)).alias("messages"))
-    rows = whole.groupBy(_pair(job).alias("item")).count().collect()
+    rows = whole.groupBy(pair(job).alias("item")).count().collect()
     return pairs_of([row.asDict() for row in rows])
 
 
@@ -135,14 +143,6 @@ def count_late(events: DataFrame, job: Job, watermark_millis: int) -> Late:
         windows[_time(row["start"])][row["delay"]] += row["events"]
         once[_time(row["start"])] += row["once"]
     return Late(once.total(), windows, once)
-
-
-def _pair(job: Job) -> Column:
-    """Of a judged message that is late: the start of its newest window and its rounded delay, as text; else null."""
-    time = F.greatest(F.unix_micros(F.col("event")[contracts.latest(job.contract).time_field]), F.lit(0))
-    start = time - time % F.lit(_slot(job) // timedelta(microseconds=1))
-    delay = _rounded_up(F.unix_micros("timestamp") - time)
-    return F.when(F.col("outcome") == LATE, F.concat_ws(" ", start.cast("string"), delay.cast("string")))
 
 
 def _slot(job: Job) -> timedelta:

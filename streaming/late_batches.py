@@ -9,8 +9,8 @@ from adstream.errors import AdstreamError
 from adstream.settings import CassandraSettings
 from streaming.batch import Written
 from streaming.checkpoint import Checkpoint
+from streaming.counting import counted
 from streaming.job import Job
-from streaming.judge import counted
 from streaming.late import Late, by_windows, count_late, exact, pairs_again
 from streaming.observed import Observed
 from streaming.progress import BatchReport, with_late

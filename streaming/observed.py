@@ -55,18 +55,22 @@ class RunningBatch:
         if self._query is None:
             raise AssertionError("foreachBatch ran without a query")
         # PySpark has no door of its own to a running batch's metrics.
-        execution: Any = self._query._jsq.streamingQuery().lastExecution()
-        metrics = execution.observedMetrics()
-        judged, late = _metric(metrics, "judged"), _metric(metrics, "late")
-        return Observed(
-            judged.get("late", 0) + (late.get("late") or 0),
-            judged.get("dead", 0),
-            judged.get("unknown", 0),
-            tuple(each["item"] for each in judged.get("unknown_ids", []) if each.get("item") is not None)[:MOST_ASKED],
-            pairs_of(judged.get("late_by_window", [])),
-            {each["item"]: each["count"] for each in judged.get("dead_by_reason", []) if each.get("item")},
-            judged.get("messages", 0),
-        )
+        return counts_of(self._query._jsq.streamingQuery().lastExecution())
+
+
+def counts_of(execution: Any) -> Observed:  # noqa: ANN401 - a QueryExecution of Spark
+    """What a plan of streaming.pipeline has counted, once its rows were computed."""
+    metrics = execution.observedMetrics()
+    judged, late = _metric(metrics, "judged"), _metric(metrics, "late")
+    return Observed(
+        judged.get("late", 0) + (late.get("late") or 0),
+        judged.get("dead", 0),
+        judged.get("unknown", 0),
+        tuple(each["item"] for each in judged.get("unknown_ids", []) if each.get("item") is not None)[:MOST_ASKED],
+        pairs_of(judged.get("late_by_window", [])),
+        {each["item"]: each["count"] for each in judged.get("dead_by_reason", []) if each.get("item")},
+        judged.get("messages", 0),
+    )
 
 
 def _metric(metrics: Any, name: str) -> dict[str, Any]:  # noqa: ANN401 - a Scala map of rows

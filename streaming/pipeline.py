@@ -10,10 +10,11 @@ from adstream import contracts
 from adstream.contracts import Contract
 from adstream.reasons import CRASHES_THE_JOB
 from adstream.writer_schemas import unreadable_line
+from streaming.counting import counted
 from streaming.decode import decode, sorted_out
 from streaming.job import Job
-from streaming.judge import counted, judge
-from streaming.late import observed_pairs
+from streaming.judge import judge
+from streaming.late import pair
 from streaming.patterns.keyed_state import LATE_ROWS
 
 _WHOLE = "whole_value"
@@ -44,13 +45,27 @@ class Pipeline:
         return judged.withColumn("value", F.col(_WHOLE)).drop(_WHOLE)
 
     def _judged(self, messages: DataFrame) -> DataFrame:
-        reader = contracts.latest(self.job.contract)
-        decoded = decode(messages, self.writers, reader, json=self.json)
-        return judge(decoded, reader, lateness=self.job.lateness)
+        return judge(self.decoded(messages), self._reader, lateness=self.job.lateness)
+
+    def decoded(self, messages: DataFrame) -> DataFrame:
+        """Messages with their `event` and `problem` (streaming.decode)."""
+        return decode(messages, self.writers, self._reader, json=self.json)
+
+    def counted(self, messages: DataFrame) -> DataFrame:
+        """The events that count, as the pattern takes them; observes `judged` (streaming.counting).
+
+        Where the job decides lateness, `judged` has the late messages by window and delay, too (streaming.late).
+        """
+        late_pair = None if self.job.lateness is None else pair(self.job)
+        return counted(self.judged(messages), late_pair=late_pair)
+
+    @property
+    def _reader(self) -> Contract:
+        return contracts.latest(self.job.contract)
 
     def unreadable(self, spark: SparkSession) -> dict[int, str]:
         """A line for each writer's schema, by its id, of which the job can read no message."""
-        _, refused = sorted_out(spark, self.writers, contracts.latest(self.job.contract))
+        _, refused = sorted_out(spark, self.writers, self._reader)
         return {
             schema_id: unreadable_line(schema_id, self.writers[schema_id], why) for schema_id, why in refused.items()
         }
@@ -58,12 +73,10 @@ class Pipeline:
     def rows(self, messages: DataFrame) -> DataFrame:
         """What the job computes, as its sinks take it; observes `judged`, and `late` where a pattern tells it.
 
-        Where the job decides lateness, `judged` has the late messages by window and delay, too (streaming.late).
         A pattern with state of its own says in `late_rows` how many rows of a key were older than what the key has
         seen; those rows are counted here and go no further.
         """
-        further = [] if self.job.lateness is None else [observed_pairs(self.job).alias("late_by_window")]
-        events = counted(self.judged(messages), *further)
+        events = self.counted(messages)
         rows = self.job.compute(events) if self.lookup is None else self.job.compute(events, self.lookup)
         if LATE_ROWS not in rows.columns:
             return rows

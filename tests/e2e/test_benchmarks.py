@@ -104,7 +104,7 @@ def test_latency_runs_and_sees_every_probe(here: Path) -> None:
 def test_rates_runs_from_the_producer_to_the_whole_plan(here: Path) -> None:
     rates.main(messages=2_000, rounds=1)
     part = written(here, "rates")
-    for name in ("producer", "debug consumer", "Spark: reading", "... and from_avro", "... and the windows"):
+    for name in ("producer", "debug consumer", "Spark: reading", "... and counted", "... and summed up"):
         assert f"| {name}" in part, part
 
 

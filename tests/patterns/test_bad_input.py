@@ -24,8 +24,9 @@ from adstream import contracts, wire
 from adstream.verify.judge import Judge, Judged
 from adstream.verify.oracle import Expected, Sums, expect
 from streaming import jobs
+from streaming.counting import counted
 from streaming.decode import decode
-from streaming.judge import counted, judge
+from streaming.judge import judge
 from streaming.patterns.ad_metrics import LATENESS, SLIDE, WINDOW
 from streaming.patterns.money import micros
 from streaming.patterns.sensors import sensor_averages

@@ -6,8 +6,9 @@ from pathlib import Path
 from pyspark.sql import SparkSession
 
 from adstream import contracts
+from streaming.counting import counted
 from streaming.decode import decode
-from streaming.judge import counted, judge
+from streaming.judge import judge
 from streaming.sources import Folder
 from tests.unit.streaming.wire_messages import NOW, framed, kafka_rows
 

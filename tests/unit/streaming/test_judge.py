@@ -1,5 +1,6 @@
 """Which events count: validation and lateness, row by row."""
 
+import math
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -7,8 +8,9 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 
 from adstream import contracts
+from streaming.counting import counted
 from streaming.decode import decode
-from streaming.judge import counted, judge, only_dead_letters
+from streaming.judge import judge, only_dead_letters
 from tests.unit.streaming.wire_messages import NOW, V2, WRITERS, encoded, framed, kafka_rows
 
 MILLISECOND = timedelta(milliseconds=1)
@@ -17,6 +19,12 @@ RULES: list[tuple[dict[str, Any], str | None]] = [
     ({}, None),
     ({"ad_id": ""}, "ad_id_empty"),
     ({"ad_id": "   "}, "ad_id_empty"),
+    ({"ad_id": " ad"}, None),
+    ({"ad_id": " !"}, None),
+    ({"ad_id": "!"}, None),
+    ({"ad_id": "\x00"}, None),
+    ({"ad_id": "\t"}, None),
+    ({"ad_id": "\u00a0"}, None),
     ({"ad_id": "x" * 512}, None),
     ({"ad_id": "x" * 513}, "ad_id_too_long"),
     ({"ad_id": "é" * 257}, "ad_id_too_long"),
@@ -30,6 +38,9 @@ RULES: list[tuple[dict[str, Any], str | None]] = [
     ({"cost": float("-inf")}, "cost_not_finite"),
     ({"cost": 1e300}, "cost_too_large"),
     ({"cost": 1_000_000.0}, None),
+    ({"cost": math.nextafter(1_000_000.0, math.inf)}, "cost_too_large"),
+    ({"cost": -1e300}, "cost_too_large"),
+    ({"cost": -0.0}, None),
     ({"timestamp": NOW - timedelta(minutes=10)}, None),
     ({"timestamp": NOW - timedelta(minutes=10) - MILLISECOND}, "late"),
     ({"timestamp": datetime(1970, 1, 1, tzinfo=NOW.tzinfo)}, "late"),

@@ -15,7 +15,7 @@ from streaming.decode import decode
 from streaming.job import Job
 from streaming.jobs import JOBS
 from streaming.judge import LATE, judge
-from streaming.late import Late, Pairs, by_windows, count_late, exact, observed_pairs, pairs_again, pairs_of
+from streaming.late import Late, Pairs, by_windows, count_late, exact, observed_pairs, pair, pairs_again, pairs_of
 from tests.unit.streaming.wire_messages import NOW, V2, WRITERS, encoded, kafka_rows
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -80,7 +80,8 @@ def judged(spark: SparkSession, delays: list[timedelta], lateness: timedelta = L
 def observed(messages: DataFrame) -> tuple[int, Pairs]:
     watch = Observation()
     late = F.count_if(F.col("outcome") == LATE).alias("late")
-    messages.observe(watch, late, observed_pairs(AD_METRICS).alias("pairs")).write.format("noop").mode("append").save()
+    pairs = observed_pairs(pair(AD_METRICS)).alias("pairs")
+    messages.observe(watch, late, pairs).write.format("noop").mode("append").save()
     return watch.get["late"], pairs_of([row.asDict() for row in watch.get["pairs"]])
 
 

@@ -5,15 +5,17 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import pytest
-from pyspark.sql import DataFrame, Observation, SparkSession
+from pyspark.sql import DataFrame, SparkSession
 
 from adstream import wire
 from adstream.reasons import EMPTY, UNKNOWN_SCHEMA_ID
 from adstream.writers import MOST_ASKED
 from streaming.batch import BatchWriter, NewWriterSchema
-from streaming.judge import counts
+from streaming.counting import counted
 from streaming.late import Late
-from streaming.observed import Observed
+from streaming.observed import Observed, counts_of
+
+NOW = datetime(2026, 3, 1, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(("new", "stops_for"), [(set(), None), ({9}, "id 9"), ({9, 7}, "ids 7, 9")])
@@ -41,7 +43,7 @@ def test_only_a_message_of_a_schema_that_the_registry_knows_stops_the_batch(
         registered=registered,
         timestamps=lambda: 1,
         stopping=threading.Event(),
-        clock=lambda: datetime(2026, 3, 1, tzinfo=UTC),
+        clock=lambda: NOW,
     )
     if stops_for is None:
         write(judged, 0)
@@ -58,11 +60,17 @@ def test_a_batch_tells_its_unknown_ids_the_most_frequent_first(spark: SparkSessi
     rows = [(wire.header(number + 5) + b"x", UNKNOWN_SCHEMA_ID) for number in range(count)]
     frequent = [(wire.header(2**31 + number) + b"y", UNKNOWN_SCHEMA_ID) for number in (1, 1, 1, 2, 2)]
     known = [(wire.header(1) + b"c", None), (b"", EMPTY), (b"{}", "late")]
-    judged = spark.createDataFrame([*rows, *frequent, *known], "value binary, outcome string")
-    seen = Observation()
-    judged.observe(seen, *counts()).write.format("noop").mode("append").save()
-    found = [each["item"] for each in seen.get["unknown_ids"] if each["item"] is not None][:MOST_ASKED]
-    assert seen.get["unknown"] == count + 5
-    assert found[:2] == [2**31 + 1, 2**31 + 2]
+    places = [("topic", 0, 1, (NOW,)) for _ in range(len(rows) + len(frequent) + len(known))]
+    judged = spark.createDataFrame(
+        [(*row, *place) for row, place in zip([*rows, *frequent, *known], places, strict=True)],
+        "value binary, outcome string, topic string, partition int, offset long, event struct<timestamp: timestamp>",
+    )
+    events = counted(judged)
+    assert len(events.collect()) == 1
+    seen = counts_of(events._jdf.queryExecution())
+    found = seen.unknown_ids
+    assert (seen.messages, seen.late, seen.unknown) == (count + 8, 1, count + 5)
+    assert seen.dead_by_reason == {UNKNOWN_SCHEMA_ID: count + 5, EMPTY: 1}
+    assert found[:2] == (2**31 + 1, 2**31 + 2)
     assert len(found) == min(MOST_ASKED, count + 2)
     assert set(found[2:]) <= {number + 5 for number in range(count)}
