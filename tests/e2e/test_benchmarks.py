@@ -42,7 +42,7 @@ def run(docs: Path, module: str, *options: str, exit_codes: tuple[int, ...] = (0
     """Run one to its end, as a command. Returns its part of the page."""
     done = started(docs, module, *options)
     assert done.returncode in exit_codes, done.stdout + done.stderr
-    return written(docs, module)
+    return written(docs, module.replace("_", "-"))
 
 
 def started(docs: Path, module: str, *options: str) -> "subprocess.CompletedProcess[str]":
@@ -123,6 +123,14 @@ def test_startup_runs_with_and_without_the_archive(stack: Settings, docs: Path) 
     part = run(docs, "startup", "--messages", "100", "--rounds", "1")
     assert "| with the class archive |" in part
     assert "| second start in the same JVM |" in part
+
+
+@pytest.mark.thorough
+def test_many_ads_runs_on_services_of_its_own(docs: Path) -> None:
+    load = ("--events", "5000", "--rate", "2000", "--warm", "3000", "--ads", "1000")
+    assert "| this version |" in run(docs, "many_ads", *load, "--rounds", "1")
+    runs = json.loads((docs / "results" / "many-ads.json").read_text(encoding="utf-8"))["runs"]
+    assert sum(runs["this version"][0]["rows"]) > 1_000
 
 
 @pytest.mark.thorough

@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from threading import Barrier
 
+import pyarrow as pa
 import pytest
 from cassandra.cluster import Session
 from cassandra.util import Date
@@ -73,6 +74,43 @@ def test_rows_of_two_tables_are_read_back_exactly(settings: CassandraSettings, s
         assert window.window_end - window.window_start == timedelta(minutes=1)
         assert (window.total_clicks, window.total_views, window.total_cost) == (2**62, 0, cost)
         assert window.avg_cost_per_view is None
+
+
+def test_columns_are_read_back_exactly(settings: CassandraSettings, session: Session) -> None:
+    ads = [f"ad-{number:05}" for number in range(2_500)]
+    starts = [NOON + number * timedelta(seconds=30, microseconds=1_500) for number in range(len(ads))]
+    costs = [Decimal(number * 10**15 - 10**17).scaleb(-6) for number in range(len(ads))]
+    averages = [None if number % 3 else Decimal(number).scaleb(-6) for number in range(len(ads))]
+    times = pa.array(starts, pa.timestamp("us", "UTC"))
+    numbers = pa.array(range(len(ads)), pa.int64())
+    money = pa.decimal128(38, 6)
+    writer = RowWriter(settings)
+    writer.add_columns(
+        WINDOWS,
+        [pa.array(ads), times, times, times, numbers, numbers, pa.array(costs, money), pa.array(averages, money), NOON],
+    )
+    assert writer.finish() == len(ads)
+    rows = sorted(session.execute("SELECT * FROM ad_metrics_by_window"), key=lambda row: row.ad_id)
+    assert [row.ad_id for row in rows] == ads
+    assert [row.day.date() for row in rows] == [start.date() for start in starts]
+    cut = [start - timedelta(microseconds=start.microsecond % 1_000) for start in starts]
+    assert [row.window_start.replace(tzinfo=UTC) for row in rows] == cut
+    assert [row.total_clicks for row in rows] == list(range(len(ads)))
+    assert [str(row.total_cost) for row in rows] == [str(cost) for cost in costs]
+    assert [row.avg_cost_per_view for row in rows] == averages
+    assert {row.last_updated.replace(tzinfo=UTC) for row in rows} == {NOON}
+
+
+def test_a_statement_that_the_server_has_forgotten_is_prepared_anew(
+    settings: CassandraSettings, session: Session
+) -> None:
+    writer = RowWriter(settings)
+    writer.add(TOTALS, total(1))
+    assert writer.finish() == 1
+    session.execute("ALTER TABLE ad_metrics ADD note text", timeout=30)
+    writer.add(TOTALS, total(2))
+    assert writer.finish() == 1
+    assert session.execute("SELECT count(*) FROM ad_metrics").one()[0] == 2
 
 
 def test_none_leaves_a_column_as_it_is(settings: CassandraSettings, session: Session) -> None:
