@@ -38,9 +38,11 @@ def _interrupt(_signal: int, _frame: FrameType | None) -> None:
 def pytest_configure() -> None:
     """SIGTERM ends the run as Ctrl-C does: fixtures are finalised, so that no service is left behind.
 
+    A run that a shell started in the background ignores Ctrl-C, and so would all programs that it starts.
     Each Java lives for minutes: what its second compiler costs meanwhile it would not live to earn.
     """
     signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     # A machine that is busy with other tests is no reason to fail one.
     hypothesis.settings.register_profile("patient", hypothesis.settings(deadline=None))
     hypothesis.settings.load_profile("patient")
