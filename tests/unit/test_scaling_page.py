@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -38,7 +38,8 @@ def plan(lateness_minutes: int, trigger: int) -> Mapping[str, float]:
     """The page's plan, computed. All times in seconds."""
     c = CONSTANTS
     job = find("ad-metrics")
-    assert job.watermark is not None and job.lateness is not None
+    assert job.watermark is not None
+    assert job.lateness is not None
     ads, events = c["ads"], c["events per second"]
     watermark = lateness_minutes * 60 + (job.watermark - job.lateness).total_seconds()
     windows = (60 + watermark) / 30
@@ -47,11 +48,8 @@ def plan(lateness_minutes: int, trigger: int) -> Mapping[str, float]:
     each = 3 if trigger < 30 else 1 + trigger / 30 + 2
     written = changed * each / trigger
     replicas = written * c["replicas, in Kafka and in Cassandra"]
-    cassandra = (
-        replicas
-        / c["rows per second and core of Cassandra"]
-        * c["work of Cassandra for compaction and repair, as a factor"]
-    )
+    cassandra = replicas / c["rows per second and core of Cassandra"]
+    cassandra *= c["work of Cassandra for compaction and repair, as a factor"]
     looked = (state_rows + ids) * c["microseconds to look whether a row of state can go"] / 1e6
     looked_per_second = looked / c["seconds in which all of the state is looked through once"]
     counting = events / c["events per second and core of Spark"]
