@@ -1,7 +1,7 @@
 """Which state store a query gets: Spark's own, or one whose batches do not take longer the more it holds.
 
 At the end of each batch Spark goes through all entries of a store to find those that the watermark has passed.
-`adstream.IncrementalCleanupProvider` (streaming/jvm) shows Spark a twentieth of them in each batch. That is right only
+`adstream.IncrementalCleanupProvider` (streaming/jvm) shows Spark a part of them in each batch. That is right only
 where Spark looks for entries to remove. Timers, sessions, joins and the modes append and complete take results from the
 same call, so a query gets the store only if every step of its plan is known to be none of these.
 """

@@ -34,9 +34,9 @@ import scala.runtime.BoxedUnit;
  *
  * Spark asks for all entries of a store at the end of each batch, and removes those that the watermark has passed. So
  * a batch takes as long as there are entries. Here the store answers with the next part of its entries, in the order
- * of their keys: one in BATCHES of them, and never less than AT_LEAST. After the last one it begins anew. The first
- * time after a start it answers with all of them, or a job that is only ever run for some batches would keep the last
- * ones for ever.
+ * of their keys: one in BATCHES of them, and never less than AT_LEAST. Where batches are rare a part is larger, so that
+ * all entries have their turn within a minute of work. After the last one it begins anew. The first time after a start
+ * it answers with all of them, or a job that is only ever run for some batches would keep the last ones for ever.
  *
  * Files, keys and values are Spark's own. It may be used only where Spark asks for all entries in order to remove some
  * (streaming/state_store.py says where).
@@ -45,6 +45,9 @@ public class IncrementalCleanupProvider extends RocksDBStateStoreProvider {
     static final String SPARK = "4.1.1";
     static final int BATCHES = 20;
     static final long AT_LEAST = 10000;
+    /** Seconds in which all entries have their turn, and where it is changed. */
+    static final long WITHIN = 60;
+    static final String WITHIN_PROPERTY = "adstream.cleanup.seconds";
 
     /** Spark's handle on RocksDB; null under another Spark than SPARK, whose stores are left as they are. */
     private final Field database;
@@ -54,6 +57,8 @@ public class IncrementalCleanupProvider extends RocksDBStateStoreProvider {
     private long known = -1;
     /** How many entries were looked at, and how many were written, since the first of all was looked at. */
     private long passed, added;
+    /** When the last part was asked for, by System.nanoTime. */
+    private long asked = System.nanoTime();
 
     public IncrementalCleanupProvider() throws NoSuchFieldException {
         database = SparkBuildInfo.spark_version().equals(SPARK) ? RocksDB.class.getDeclaredField("db") : null;
@@ -98,11 +103,18 @@ public class IncrementalCleanupProvider extends RocksDBStateStoreProvider {
         } else {
             entries.seek(next);
         }
-        long most = known < 0 ? Long.MAX_VALUE : Math.max(AT_LEAST, (known + added) / BATCHES + 1);
+        long most = known < 0 ? Long.MAX_VALUE : Math.max(AT_LEAST, (long) ((known + added) * share()) + 1);
         Map encoders = org$apache$spark$sql$execution$streaming$state$RocksDBStateStoreProvider$$keyValueEncoderMap();
         Tuple3 encoder = (Tuple3) encoders.get(family);
         Part part = new Part(this, entries, most, encoder);
         return new StateStoreIterator(part, new Closing(entries));
+    }
+
+    private double share() {
+        long now = System.nanoTime();
+        double seconds = (now - asked) / 1e9;
+        asked = now;
+        return Math.min(1.0, Math.max(1.0 / BATCHES, seconds / Long.getLong(WITHIN_PROPERTY, WITHIN).longValue()));
     }
 
     private void passedUpTo(long count, RocksIterator entries) {

@@ -153,6 +153,19 @@ def test_each_batch_removes_a_part_of_the_ids_that_have_expired(spark: SparkSess
     assert left[-1] == 5
 
 
+def test_a_batch_that_comes_late_looks_through_as_much_as_the_time_asks_for(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    system: Any = spark._jvm.java.lang.System  # type: ignore[union-attr]
+    stream = Stream(spark, tmp_path)
+    system.setProperty("adstream.cleanup.seconds", "0")  # so all of the time has passed for every batch
+    try:
+        stream.run(INCREMENTAL, [at(n) for n in range(MANY)], *([at(MANY + n, hours=2)] for n in range(2)))
+    finally:
+        system.clearProperty("adstream.cleanup.seconds")
+    assert [len(stream.kept(1, batch)) for batch in range(3)] == [MANY, MANY + 1, 2]
+
+
 def test_the_first_batch_after_a_start_looks_through_all(spark: SparkSession, tmp_path: Path) -> None:
     stream = Stream(spark, tmp_path)
     stream.run(INCREMENTAL, [at(n) for n in range(MANY)], [at(MANY, hours=2)])
