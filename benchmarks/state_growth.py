@@ -182,6 +182,9 @@ def session(memory: str, folder: Path, *, count_rows: bool = False) -> Iterator[
         spark.conf.set("spark.sql.streaming.noDataMicroBatches.enabled", False)
         # An idle query would look for files a hundred times a second, beside the one that is measured.
         spark.conf.set("spark.sql.streaming.pollingDelay", "250ms")
+        # The part that a batch looks at grows with the time since the one before, and in between is the other query's.
+        virtual: Any = spark._jvm
+        virtual.java.lang.System.setProperty("adstream.cleanup.seconds", "3600")
         yield spark
 
 
