@@ -46,6 +46,11 @@ HEAD = ("known", "state store", "batch, ms: median (range)", "removing, ms of ta
 Ads = Callable[[Column], Column]
 
 
+def each_its_own(number: Column) -> Column:
+    """An ad for each event."""
+    return number
+
+
 @dataclass
 class Measured:
     """The counted batches of one store at one size. `removing` is what Spark's tasks spent on it, in ms a batch."""
@@ -86,7 +91,7 @@ class Messages:
         self._spark, self._folder = spark, folder
         self._numbers = itertools.count()
         self.events = 0
-        self.schema = as_messages(self._made(0, F.col, NOW)).schema
+        self.schema = as_messages(self._made(0, each_its_own, NOW)).schema
 
     def batch(self, count: int, ads: Ads, time: datetime = NOW) -> Path:
         """A folder with two files. Times are the same unless told, so nothing leaves the state."""
@@ -137,7 +142,7 @@ def in_turns(spark: SparkSession, folder: Path, kind: str, sizes: Sequence[int],
             running.callback(query.stop)
         for known in sorted(sizes):
             while messages.events < known:
-                every: Ads = F.col if kind == "ads" else lambda number: number % ACTIVE
+                every: Ads = each_its_own if kind == "ads" else lambda number: number % ACTIVE
                 filling = messages.batch(min(AT_ONCE, known - messages.events), every)
                 for query in queries.values():
                     query.take(filling)
