@@ -111,6 +111,7 @@ def measure(build: Build, events: int, rate: int, ads: int, warm: int) -> Run:
     """One run, in a stack of its own."""
     build.run("up")
     try:
+        build.run("schema", "register")
         build.run("migrate")
         mix = ("--ads", str(ads))
         build.run("produce", "ads", "--count", str(warm), "--rate", "0", *mix)
