@@ -12,7 +12,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -28,7 +28,7 @@ from adstream import contracts
 from adstream.settings import Settings, SparkSettings
 from benchmarks import page, plots, state_growth
 from benchmarks.pipeline import JOB, command
-from benchmarks.state_growth import as_messages
+from benchmarks.state_growth import NOW, as_messages
 from streaming import state_store
 from streaming.jobs import find
 from streaming.pipeline import Pipeline
@@ -40,7 +40,6 @@ WARM, COUNTED = 2, 5
 Store = Literal["rocksdb", "memory"]
 STORES: tuple[Store, ...] = ("rocksdb", "memory")
 WAYS = tuple(itertools.product(STORES, (True, False)))
-NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 SAMPLE_SECONDS = 0.2
 MIB = 2**20
 HEAD = (

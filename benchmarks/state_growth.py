@@ -26,13 +26,13 @@ from rich.console import Console
 from adstream import contracts, wire
 from adstream.settings import Settings
 from benchmarks import page, plots
+from benchmarks.pipeline import JOB
 from benchmarks.soak import growth, size
 from streaming.jobs import find
 from streaming.pipeline import Pipeline
 from streaming.session import spark_session
 from streaming.state_store import INCREMENTAL, PROVIDER, ROCKSDB
 
-JOB = "ad-metrics"
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 MIB = 2**20
 OURS, SPARKS = "of the jobs", "Spark's own"
