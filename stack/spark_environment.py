@@ -37,6 +37,11 @@ def is_remote(place: str) -> bool:
     return "://" in place and not place.startswith("file:")
 
 
+def names_hadoop() -> bool:
+    """Whether the environment says where another Hadoop's or Spark's configuration is."""
+    return any(name.startswith(_HADOOP) for name in os.environ)
+
+
 def left_out(master: str, places: Iterable[str]) -> list[str]:
     """The variables that a driver does not get. One on a cluster gets all that says where and how the cluster is.
 

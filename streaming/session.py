@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from importlib import resources
 from pathlib import Path
 
@@ -24,7 +24,7 @@ from stack import java, parts, spark_environment
 from stack.environment import named_options
 from stack.executable import first_suitable, temporary
 from stack.last_words import last_words
-from streaming import class_archive, shipping, state_store
+from streaming import class_archive, local_files, shipping, state_store
 from streaming import lakehouse as iceberg
 
 # It logs an exception in foreachBatch with its trace; the runner reports it in one line.
@@ -55,8 +55,6 @@ _LAST_SECONDS, _LAST_BYTES = 10, 64 * 1024
 _SECRETS = "(?i)secret|password|token|access[.]?key|jaas"
 
 _LOCAL_WORKERS = resources.files("streaming") / "worker-python"
-
-_CLASS_PATH = "spark.driver.extraClassPath"
 
 STATE_STORES = {"rocksdb": state_store.ROCKSDB, "memory": state_store.MEMORY}
 
@@ -168,7 +166,9 @@ def open_session(
     own = first_suitable(settings.data_dir.absolute() / "java", cache / "java")
     where = master or spark.master
     alone = spark_environment.is_local(where)
-    spark_environment.settle(where, [*places, settings.lakehouse.warehouse, _hadoop_catalog(settings)])
+    used = [*places, settings.lakehouse.warehouse, _hadoop_catalog(settings)]
+    spark_environment.settle(where, used)
+    quick_files = alone or local_files.suit(where, used, spark.properties)
     if alone or "//127.0.0.1:" in where:
         os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"
     os.environ["JAVA_HOME"] = str(java.spark_home(found, own))
@@ -177,7 +177,8 @@ def open_session(
     os.environ["PYSPARK_PYTHON"] = str(_LOCAL_WORKERS if alone else spark.executor_python)
     os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
     os.environ["PYSPARK_DRIVER_PYTHONPATH"] = os.environ.get("PYTHONPATH", "")
-    groups = [*(() if alone else ("spark",)), *(("lakehouse",) if lakehouse else ())]
+    executors = () if alone else ("spark", *((local_files.JARS,) if quick_files else ()))
+    groups = [*executors, *(("lakehouse",) if lakehouse else ())]
     if java_options is None:
         java_options = class_archive.java_option(settings.stack, found)
     jars = [*(jar for group in groups for jar in parts.jars(group)), state_store.JAR]
@@ -212,8 +213,8 @@ def open_session(
     if not alone:
         options |= shipping.spark_options(settings.data_dir.absolute() / "shipped")
     options |= spark.properties
-    if alone:
-        options |= _on_this_machine(options)
+    if quick_files:
+        options |= _class_path(options) | local_files.OPTIONS
     builder = SparkSession.builder.master(where).appName(f"adstream {name}")
     for key, value in options.items():
         builder = builder.config(key, value)
@@ -226,22 +227,14 @@ def open_session(
         raise JobFailed(f"Spark did not start on {where}: {last_words(log, before)}", remedy) from None
 
 
-def _on_this_machine(options: Mapping[str, str]) -> dict[str, str]:
-    """Options for a driver that does all work itself: its class path, and a local file system that starts no processes.
+def _class_path(options: dict[str, str]) -> dict[str, str]:
+    """Puts our jars in front of Spark's on the driver's class path, where the class archive expects them.
 
-    On the class path the jars' classes are in the archive (streaming.class_archive), and Spark copies no jar.
-    Hadoop as it comes starts `chmod` and `readlink` for each file that it writes, 30 times in a small batch
-    (docs/decisions/0023-*.md).
+    The driver needs the local file system's jar before it reads `spark.jars`.
     """
-    given = options.get(_CLASS_PATH)
     ours = [str(jar) for group in class_archive.CLASS_PATH for jar in parts.jars(group)]
-    return {
-        _CLASS_PATH: os.pathsep.join([*ours, *([given] if given else [])]),
-        "spark.hadoop.fs.file.impl": "com.globalmentor.apache.hadoop.fs.BareLocalFileSystem",
-        "spark.sql.streaming.checkpointFileManagerClass": (
-            "org.apache.spark.sql.execution.streaming.checkpointing.FileSystemBasedCheckpointFileManager"
-        ),
-    }
+    given = options.get(local_files.CLASS_PATH)
+    return {local_files.CLASS_PATH: os.pathsep.join([*ours, *([given] if given else [])])}
 
 
 def _driver_options(settings: Settings, job: str, log: Path) -> str:

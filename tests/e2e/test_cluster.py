@@ -1,11 +1,19 @@
 """The job on a standalone cluster, whose workers start with an empty environment."""
 
+import os
+import shutil
+from pathlib import Path
+
 import pytest
 
 from adstream.settings import Settings
+from streaming import local_files, state_store
 from tests.e2e.commands import MIX, adstream, free_port, one_line
 from tests.e2e.pipeline import Pipeline
-from tests.e2e.spark_cluster import spark_cluster
+from tests.e2e.spark_cluster import WORKERS, spark_cluster
+
+PROPERTIES = "ADSTREAM_SPARK_PROPERTIES"
+BARE = local_files.OPTIONS["spark.hadoop.fs.file.impl"]
 
 
 @pytest.mark.thorough
@@ -21,3 +29,46 @@ def test_a_job_brings_a_cluster_all_it_needs_and_its_executors_write(pipeline: P
     assert Settings().spark.master == "local[2]"
     line = one_line(adstream(*pipeline.stream_command, "--once", "--master", f"spark://127.0.0.1:{free_port()}"))
     assert "Spark did not start on spark://127.0.0.1:" in line
+
+
+@pytest.fixture
+def calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Whoever calls `chmod` or `readlink` from here on leaves a line in this file."""
+    programs, file = tmp_path / "programs", tmp_path / "calls"
+    programs.mkdir()
+    file.touch()
+    for name in ("chmod", "readlink"):
+        program = programs / name
+        program.write_text(f'#!/bin/sh\necho "{name} $*" >> "{file}"\nexec {shutil.which(name)} "$@"\n')
+        program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")
+    return file
+
+
+@pytest.mark.thorough
+def test_executors_keep_the_state_in_our_store_and_start_no_process_for_a_file(
+    pipeline: Pipeline, calls: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def of_the_checkpoint() -> list[str]:
+        return [line for line in calls.read_text().splitlines() if str(pipeline.checkpoint) in line]
+
+    with spark_cluster(Settings()):
+        # Whoever chooses a file system gets it, and the next start goes on from that checkpoint with ours.
+        monkeypatch.setenv(PROPERTIES, "spark.hadoop.fs.file.impl=org.apache.hadoop.fs.LocalFileSystem")
+        pipeline.produce("--count", "1000", "--over", "3m", *MIX)
+        pipeline.stream_once()
+        files = {"chmod": "changelog", "readlink": "offsets"}
+        for program, file in files.items():
+            assert any(line.startswith(program) and file in line for line in of_the_checkpoint()), of_the_checkpoint()
+        calls.write_text("")
+        loaded = "-Xlog:class+load:file=" + str(tmp_path / "loaded-%p")
+        monkeypatch.setenv(PROPERTIES, f"spark.executor.defaultJavaOptions={loaded}")
+        pipeline.produce("--count", "1000", "--over", "3m", *MIX)
+        pipeline.stream_once()
+        assert of_the_checkpoint() == []
+    logs = [log.read_text() for log in tmp_path.glob("loaded-*")]
+    assert len(logs) == WORKERS
+    for log in logs:
+        assert f" {state_store.INCREMENTAL} " in log
+        assert f" {BARE} " in log
+    assert sum(pipeline.verified().fates.values()) == 2000
