@@ -10,7 +10,7 @@ from benchmarks import page
 
 ORDER = (
     *("throughput", "latency", "rates", "state", "startup", "sink", "many_ads", "dashboard"),
-    *("verify", "dead_letters", "daily_sales", "scaling"),
+    *("verify", "dead_letters", "daily_sales", "scaling", "cluster"),
 )
 
 

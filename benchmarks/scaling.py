@@ -32,7 +32,7 @@ def main(
     seconds: dict[int, list[float]] = {workers: [] for workers in WORKERS}
     for number in range(rounds):
         for workers in WORKERS:
-            with _cluster_of(workers) as master, spark_session(settings, "benchmark", master=master) as spark:
+            with cluster_of(workers) as master, spark_session(settings, "benchmark", master=master) as spark:
                 warm, *counting = [timed(spark, settings, name) for _ in range(3)]
             seconds[workers] += counting
             console.print(f"round {number}, {workers} workers: {warm:.1f} s cold, then {counting}")
@@ -40,7 +40,8 @@ def main(
 
 
 @contextmanager
-def _cluster_of(workers: int) -> Iterator[str | None]:
+def cluster_of(workers: int) -> Iterator[str | None]:
+    """A standalone cluster with so many workers until the block ends, by the address of its master."""
     settings = Settings()
     settings.stack.spark_port = 0
     try:

@@ -126,6 +126,17 @@ def test_startup_runs_with_and_without_the_archive(stack: Settings, docs: Path) 
 
 
 @pytest.mark.thorough
+def test_cluster_runs_here_and_on_workers_with_either_file_system(stack: Settings, docs: Path) -> None:
+    done = started(docs, "cluster", "--batches", "4", "--rounds", "1")
+    assert done.returncode == 0, done.stdout + done.stderr
+    runs = json.loads((docs / "results" / "cluster.json").read_text(encoding="utf-8"))["runs"]
+    assert len(runs) == 3
+    for side, ((first, *_),) in runs.items():
+        assert f"| {side} |" in (docs / "performance.md").read_text(encoding="utf-8")
+        assert 0 < first["state"] < first["rows"] < first["whole"]
+
+
+@pytest.mark.thorough
 def test_many_ads_runs_on_services_of_its_own(docs: Path) -> None:
     load = ("--events", "5000", "--rate", "2000", "--warm", "3000", "--ads", "1000")
     assert "| this version |" in run(docs, "many_ads", *load, "--rounds", "1")
