@@ -1,15 +1,16 @@
 """A batch by how much is known, with the state store of the jobs and with Spark's own, side by side.
 
 Two queries run in one JVM, each with a state of its own, and get the same events. Both are filled, and then each takes
-a batch in turn. The counted batches are as many as the store of the jobs needs to look at all its entries once
-(`adstream.IncrementalCleanupProvider`), so its dearest batch is among them. `over_an_hour` shows that ids leave the
-state: with each batch event time goes on by thirty seconds.
+a batch in turn. The store of the jobs looks through a part of its entries that follows the time since the batch before
+(`adstream.IncrementalCleanupProvider`). What goes by while it is another's turn does not count. `over_an_hour` shows
+that ids leave the state: with each batch event time goes on by thirty seconds, and that is the time that counts.
 """
 
 import itertools
 import os
 import statistics
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
@@ -40,6 +41,7 @@ STORES = {OURS: INCREMENTAL, SPARKS: ROCKSDB}
 KNOWN = {"ids": (100_000, 1_000_000, 3_000_000, 6_000_000), "ads": (100_000, 1_000_000)}
 ACTIVE, EVENTS, AT_ONCE = 1_000, 15_000, 500_000
 WARM, COUNTED = 3, 21
+CLEANUP_SECONDS = 60  # IncrementalCleanupProvider.WITHIN
 STEP, STEPS, EVENTS_A_STEP = timedelta(seconds=30), 164, 10_000
 HEAD = ("known", "state store", "batch, ms: median (range)", "removing, ms of tasks", "to the fewest", "to Spark's own")
 
@@ -93,16 +95,16 @@ class Messages:
         self.events = 0
         self.schema = as_messages(self._made(0, each_its_own, NOW)).schema
 
-    def batch(self, count: int, ads: Ads, time: datetime = NOW) -> Path:
+    def batch(self, count: int, ads: Ads, moment: datetime = NOW) -> Path:
         """A folder with two files. Times are the same unless told, so nothing leaves the state."""
         folder = self._folder / str(next(self._numbers))
-        as_messages(self._made(count, ads, time)).repartition(2).write.parquet(str(folder))
+        as_messages(self._made(count, ads, moment)).repartition(2).write.parquet(str(folder))
         self.events += count
         return folder
 
-    def _made(self, count: int, ads: Ads, time: datetime) -> DataFrame:
+    def _made(self, count: int, ads: Ads, moment: datetime) -> DataFrame:
         numbers = self._spark.range(self.events, self.events + count).withColumnRenamed("id", "number")
-        return numbers.select("number", ads(F.col("number")).alias("ad"), F.lit(time).alias("time"))
+        return numbers.select("number", ads(F.col("number")).alias("ad"), F.lit(moment).alias("time"))
 
 
 class Fed:
@@ -117,16 +119,22 @@ class Fed:
         files = spark.readStream.schema(messages.schema).option("recursiveFileLookup", True)
         writer = plan.rows(files.parquet(str(self._inbox))).writeStream.format("noop").outputMode("update")
         self._query = writer.option("checkpointLocation", str(self.checkpoint)).start()
+        self._jvm: Any = spark._jvm
+        self._last, self._lasted = time.monotonic(), 1.0
 
-    def take(self, batch: Path) -> dict[str, Any]:
-        """Spark's progress of this batch."""
+    def take(self, batch: Path, after: float | None = None) -> dict[str, Any]:
+        """Spark's progress of this batch, as if it came `after` so many seconds, or at once after the one before."""
+        within = CLEANUP_SECONDS * (time.monotonic() - self._last) / (after or self._lasted)
+        self._jvm.java.lang.System.setProperty("adstream.cleanup.seconds", str(round(within)))
         passing = self._inbox.parent / batch.name
         passing.mkdir()
         for file in batch.glob("*.parquet"):
             os.link(file, passing / file.name)
         passing.rename(self._inbox / batch.name)  # both files in one moment
         self._query.processAllAvailable()
-        return dict([each for each in self._query.recentProgress if each["numInputRows"]][-1])
+        progress = dict([each for each in self._query.recentProgress if each["numInputRows"]][-1])
+        self._last, self._lasted = time.monotonic(), progress["durationMs"]["triggerExecution"] / 1000
+        return progress
 
     def stop(self) -> None:
         self._query.stop()
@@ -164,8 +172,8 @@ def over_an_hour(spark: SparkSession, folder: Path) -> dict[str, Any]:
     found: dict[str, list[float]] = {"minutes": [], "ids": [], "checkpoint": [], "batch_ms": []}
     try:
         for step in range(STEPS):
-            time = NOW + step * STEP
-            progress = query.take(messages.batch(EVENTS_A_STEP, lambda number: number % ACTIVE, time))
+            batch = messages.batch(EVENTS_A_STEP, lambda number: number % ACTIVE, NOW + step * STEP)
+            progress = query.take(batch, STEP.total_seconds())
             found["minutes"].append(step * STEP / timedelta(minutes=1))
             ids = (each for each in progress["stateOperators"] if each["operatorName"] == "dedupeWithinWatermark")
             found["ids"].append(float(sum(each["numRowsTotal"] for each in ids)))
@@ -187,9 +195,6 @@ def session(memory: str, folder: Path, *, count_rows: bool = False) -> Iterator[
         spark.conf.set("spark.sql.streaming.noDataMicroBatches.enabled", False)
         # An idle query would look for files a hundred times a second, beside the one that is measured.
         spark.conf.set("spark.sql.streaming.pollingDelay", "250ms")
-        # The part that a batch looks at grows with the time since the one before, and in between is the other query's.
-        virtual: Any = spark._jvm
-        virtual.java.lang.System.setProperty("adstream.cleanup.seconds", "3600")
         yield spark
 
 

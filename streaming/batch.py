@@ -57,14 +57,14 @@ class BatchWriter:
         keep_late: Callable[[int, Observed, Stamp], Late],
         reread: Callable[[int], DataFrame | None],
         publish: Callable[[DataFrame], None],
-        registered: Callable[[Sequence[int]], set[int]],
+        registered: Callable[[int, Sequence[int]], set[int]],
         timestamps: Callable[[], int],
         stopping: threading.Event,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         """`observed()`: what the running batch counted; `keep_late(batch_id, observed, stamp)`: writes its late events
-        down; `reread(batch_id)`: its judged messages; `registered(ids)`: the schemas that messages of unknown ids, the
-        most frequent first, can be read with; `timestamps()`: the one for the next batch's writes."""
+        down; `reread(batch_id)`: its judged messages; `registered(batch_id, ids)`: the schemas that messages of unknown
+        ids, the most frequent first, can be read with; `timestamps()`: the one for the next batch's writes."""
         self._sink = write
         self._observed = observed
         self._keep_late = keep_late
@@ -93,7 +93,7 @@ class BatchWriter:
         written = self._sink(rows, stamp)
         seconds = monotonic() - begun
         seen = self._observed()
-        if seen.unknown and (new := self._registered(seen.unknown_ids)):
+        if seen.unknown and (new := self._registered(batch_id, seen.unknown_ids)):
             raise NewWriterSchema(f"schema id{'s' if len(new) > 1 else ''} {', '.join(map(str, sorted(new)))}")
         if seen.dead and (messages := self._reread(batch_id)) is not None:
             self._publish(only_dead_letters(messages))

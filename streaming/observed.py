@@ -24,7 +24,8 @@ class Observed:
 
     `messages` are all of them: events, where a file of a folder is a row of its own to Spark, and no marks of
     transactions, which have offsets as messages have.
-    `unknown_ids`: the ids of the last, the most frequent first, and at most adstream.writers.MOST_ASKED.
+    `unknown_ids`: the ids of the last, the most frequent first, and at most adstream.writers.MOST_ASKED. With
+    as many, any of the equally frequent may be missing.
     `late_pairs`: the late ones by window and delay, where the job decides lateness (streaming.late).
     `dead_by_reason`: the dead ones, reason -> messages.
     """

@@ -37,7 +37,7 @@ from adstream.isolation import BEFORE_ISOLATION, ISOLATION
 from adstream.late_events import TABLE as LATE_EVENTS
 from adstream.provision import topic_of
 from adstream.settings import IsolationLevel, Settings
-from adstream.writers import Writers
+from adstream.writers import MOST_ASKED, Writers
 from streaming import state_store
 from streaming.batch import BatchWriter, NewWriterSchema, StopRequested
 from streaming.checkpoint import Checkpoint, damage, first_cause, held
@@ -55,6 +55,7 @@ from streaming.sinks.ranking import TopProducts
 from streaming.sinks.sink import Sink, into_all
 from streaming.sinks.tables import Tables
 from streaming.sources import Source, Topic, topic_range
+from streaming.unknown_ids import other_ids
 
 # A batch that fails this often in a row stops the job: 1 + 2 + 4 + 8 seconds of pauses.
 ATTEMPTS = 5
@@ -289,8 +290,14 @@ class Runner:
     def _writers(self) -> dict[int, Contract]:
         return {} if self._source.json_only else self._schemas.contracts()
 
-    def _registered(self, ids: Sequence[int]) -> set[int]:
-        return set() if self._source.json_only else self._schemas.registered(ids, self._pipeline.writers.keys())
+    def _registered(self, batch_id: int, ids: Sequence[int]) -> set[int]:
+        if self._source.json_only:
+            return set()
+        planned = self._pipeline.writers.keys()
+        # The sketch drops any of the equally rare ones. The batch itself tells which come first.
+        if len(ids) >= MOST_ASKED and (messages := self._judged_again(batch_id)) is not None:
+            ids = other_ids(messages, planned, MOST_ASKED)
+        return self._schemas.registered(ids, planned)
 
     def _start(self) -> tuple[BatchWriter, StreamingQuery]:
         spark, job, options = self._spark, self._job, self._options

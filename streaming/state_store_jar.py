@@ -15,7 +15,7 @@ from stack.ivy import pyspark_folder
 from stack.java import find_java
 from streaming.state_store import JAR
 
-SOURCE = JAR.with_name("IncrementalCleanupProvider.java")
+SOURCES = sorted(JAR.parent.glob("*.java"))
 _COMPILER = "org.codehaus.commons.compiler.samples.CompilerDemo"
 _MANIFEST = "META-INF/MANIFEST.MF", b"Manifest-Version: 1.0\r\n\r\n"
 # The first moment that a zip can hold.
@@ -24,7 +24,7 @@ _SECONDS = 120
 
 
 def make(into: Path) -> None:
-    """Compile the source, and write the jar. Raises CalledProcessError with what the compiler says."""
+    """Compile the sources, and write the jar. Raises CalledProcessError with what the compiler says."""
     with zipfile.ZipFile(into, "w") as jar:
         for name, content in [_MANIFEST, *_classes()]:
             jar.writestr(zipfile.ZipInfo(name, _LONG_AGO), content)
@@ -38,7 +38,7 @@ def _classes() -> Iterator[tuple[str, bytes]]:
         subprocess.run(
             [
                 *(str(java.executable), "-cp", sparks, _COMPILER, "-g:none", "-encoding", "UTF-8"),
-                *("-classpath", class_path, "-d", folder, str(SOURCE)),
+                *("-classpath", class_path, "-d", folder, *map(str, SOURCES)),
             ],
             env=java_environment({}),
             stdin=subprocess.DEVNULL,

@@ -14,7 +14,7 @@ def schema_id(value: Column) -> Column:
 
 
 def other_ids(messages: DataFrame, known: Collection[int], most: int) -> list[int]:
-    """The ids of messages that are not `known`, the most frequent first, and at most so many."""
+    """The ids of messages that are not `known`, the most frequent first, then the smallest, and at most so many."""
     value = F.col("value")
     framed = (F.length(value) >= wire.HEADER_BYTES) & (F.substring(value, 1, 1) == F.lit(bytes([wire.MAGIC_BYTE])))
     ids = messages.where(framed).select(schema_id(value).alias("id")).where(~F.col("id").isin(list(known)))

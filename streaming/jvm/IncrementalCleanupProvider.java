@@ -6,26 +6,21 @@ import java.util.Map;
 import org.apache.spark.SparkBuildInfo;
 import org.apache.spark.TaskContext;
 import org.apache.spark.sql.catalyst.expressions.UnsafeRow;
-import org.apache.spark.sql.execution.streaming.state.KeyStateEncoderSpec;
 import org.apache.spark.sql.execution.streaming.state.ReadStateStore;
 import org.apache.spark.sql.execution.streaming.state.RocksDB;
 import org.apache.spark.sql.execution.streaming.state.RocksDBKeyStateEncoder;
 import org.apache.spark.sql.execution.streaming.state.RocksDBStateStoreProvider;
 import org.apache.spark.sql.execution.streaming.state.RocksDBValueStateEncoder;
 import org.apache.spark.sql.execution.streaming.state.StateStore;
-import org.apache.spark.sql.execution.streaming.state.StateStoreCheckpointInfo;
-import org.apache.spark.sql.execution.streaming.state.StateStoreId;
 import org.apache.spark.sql.execution.streaming.state.StateStoreIterator;
-import org.apache.spark.sql.execution.streaming.state.StateStoreMetrics;
 import org.apache.spark.sql.execution.streaming.state.UnsafeRowPair;
-import org.apache.spark.sql.types.StructType;
 import org.apache.spark.util.TaskCompletionListener;
+import org.rocksdb.RocksDBException;
 import org.rocksdb.RocksIterator;
 
 import scala.Option;
 import scala.Tuple3;
 import scala.collection.AbstractIterator;
-import scala.collection.Iterator;
 import scala.runtime.AbstractFunction0;
 import scala.runtime.BoxedUnit;
 
@@ -34,16 +29,18 @@ import scala.runtime.BoxedUnit;
  *
  * Spark asks for all entries of a store at the end of each batch, and removes those that the watermark has passed. So
  * a batch takes as long as there are entries. Here the store answers with the next part of its entries, in the order
- * of their keys: one in BATCHES of them, and never less than AT_LEAST. Where batches are rare a part is larger, so that
- * all entries have their turn within a minute of work. After the last one it begins anew. The first time after a start
+ * of their keys. Its size follows the time since the last part, so that all entries have their turn within a minute; it
+ * is never less than AT_LEAST. After the last entry it begins anew. The first time after a start
  * it answers with all of them, or a job that is only ever run for some batches would keep the last ones for ever.
+ *
+ * Each time all entries have had their turn, their keys are known as well (KnownKeys). RocksDB is not asked for a key
+ * that cannot be there, as most ids of events are that come for the first time.
  *
  * Files, keys and values are Spark's own. It may be used only where Spark asks for all entries in order to remove some
  * (streaming/state_store.py says where).
  */
 public class IncrementalCleanupProvider extends RocksDBStateStoreProvider {
     static final String SPARK = "4.1.1";
-    static final int BATCHES = 20;
     static final long AT_LEAST = 10000;
     /** Seconds in which all entries have their turn, and where it is changed. */
     static final long WITHIN = 60;
@@ -59,6 +56,12 @@ public class IncrementalCleanupProvider extends RocksDBStateStoreProvider {
     private long passed, added;
     /** When the last part was asked for, by System.nanoTime. */
     private long asked = System.nanoTime();
+    /** The database that all this is about. Spark opens another where it goes back, or on from another's version. */
+    private org.rocksdb.RocksDB open;
+    /** All keys that are in it, and some that no longer are; null until all have had their turn. */
+    private KnownKeys keys;
+    /** The same for those that had their turn since the first, and those that came since then. */
+    private KnownKeys nextKeys;
 
     public IncrementalCleanupProvider() throws NoSuchFieldException {
         database = SparkBuildInfo.spark_version().equals(SPARK) ? RocksDB.class.getDeclaredField("db") : null;
@@ -80,16 +83,32 @@ public class IncrementalCleanupProvider extends RocksDBStateStoreProvider {
         boolean plain = database == null
             || org$apache$spark$sql$execution$streaming$state$RocksDBStateStoreProvider$$useColumnFamilies()
             || !stateStoreId().storeName().equals("default");
-        return plain ? store : new Store(this, store);
+        if (plain) {
+            return store;
+        }
+        look();
+        return new KnowingStore(this, store);
     }
 
-    private StateStoreIterator part(String family) {
-        final RocksIterator entries;
+    /** Spark's database, after forgetting what was known of another. */
+    private void look() {
+        final org.rocksdb.RocksDB found;
         try {
-            entries = ((org.rocksdb.RocksDB) database.get(rocksDB())).newIterator();
+            found = (org.rocksdb.RocksDB) database.get(rocksDB());
         } catch (IllegalAccessException impossible) {
             throw new IllegalStateException(impossible);
         }
+        if (found != open) {
+            open = found;
+            next = null;
+            passed = 0;
+            keys = isEmpty() ? new KnownKeys(0) : null;
+            nextKeys = null;
+        }
+    }
+
+    StateStoreIterator part(String family) {
+        final RocksIterator entries = open.newIterator();
         TaskContext task = TaskContext.get();
         if (task != null) {
             task.addTaskCompletionListener(new TaskCompletionListener() {
@@ -99,6 +118,7 @@ public class IncrementalCleanupProvider extends RocksDBStateStoreProvider {
             });
         }
         if (next == null) {
+            nextKeys = new KnownKeys(Math.max(known + added, estimate()));
             entries.seekToFirst();
         } else {
             entries.seek(next);
@@ -110,11 +130,47 @@ public class IncrementalCleanupProvider extends RocksDBStateStoreProvider {
         return new StateStoreIterator(part, new Closing(entries));
     }
 
+    private boolean isEmpty() {
+        RocksIterator entries = open.newIterator();
+        try {
+            entries.seekToFirst();
+            return !entries.isValid();
+        } finally {
+            entries.close();
+        }
+    }
+
+    /** About how many keys there are; it serves to make room for them. */
+    private long estimate() {
+        try {
+            return open.getLongProperty("rocksdb.estimate-num-keys");
+        } catch (RocksDBException unknown) {
+            return 0;
+        }
+    }
+
+    void wrote(UnsafeRow key) {
+        added++;
+        if (keys != null || nextKeys != null) {
+            long hash = KnownKeys.hash(key);
+            if (keys != null) {
+                keys.add(hash);
+            }
+            if (nextKeys != null) {
+                nextKeys.add(hash);
+            }
+        }
+    }
+
+    boolean mayHave(UnsafeRow key) {
+        return keys == null || keys.mayContain(KnownKeys.hash(key));
+    }
+
     private double share() {
         long now = System.nanoTime();
         double seconds = (now - asked) / 1e9;
         asked = now;
-        return Math.min(1.0, Math.max(1.0 / BATCHES, seconds / Long.getLong(WITHIN_PROPERTY, WITHIN).longValue()));
+        return Math.min(1.0, seconds / Long.getLong(WITHIN_PROPERTY, WITHIN).longValue());
     }
 
     private void passedUpTo(long count, RocksIterator entries) {
@@ -124,6 +180,8 @@ public class IncrementalCleanupProvider extends RocksDBStateStoreProvider {
         } else {
             next = null;
             known = passed + added;
+            keys = nextKeys;
+            nextKeys = null;
             passed = 0;
             added = 0;
         }
@@ -161,7 +219,9 @@ public class IncrementalCleanupProvider extends RocksDBStateStoreProvider {
             if (!hasNext()) {
                 throw new java.util.NoSuchElementException();
             }
-            pair.withRows(keys.decodeKey(entries.key()), values.decodeValue(entries.value()));
+            UnsafeRow key = keys.decodeKey(entries.key());
+            provider.nextKeys.add(KnownKeys.hash(key));
+            pair.withRows(key, values.decodeValue(entries.value()));
             entries.next();
             count++;
             return pair;
@@ -178,103 +238,6 @@ public class IncrementalCleanupProvider extends RocksDBStateStoreProvider {
         public Object apply() {
             entries.close();
             return BoxedUnit.UNIT;
-        }
-    }
-
-    /** Spark's store with another `iterator`; and what is written is counted. */
-    private static class Store implements StateStore {
-        private final IncrementalCleanupProvider provider;
-        private final StateStore store;
-
-        Store(IncrementalCleanupProvider provider, StateStore store) {
-            this.provider = provider;
-            this.store = store;
-        }
-
-        public StateStoreIterator iterator(String family) {
-            return provider.part(family);
-        }
-
-        public void put(UnsafeRow key, UnsafeRow value, String family) {
-            provider.added++;
-            store.put(key, value, family);
-        }
-
-        public void putList(UnsafeRow key, UnsafeRow[] values, String family) {
-            provider.added++;
-            store.putList(key, values, family);
-        }
-
-        public void merge(UnsafeRow key, UnsafeRow value, String family) {
-            provider.added++;
-            store.merge(key, value, family);
-        }
-
-        public void mergeList(UnsafeRow key, UnsafeRow[] values, String family) {
-            provider.added++;
-            store.mergeList(key, values, family);
-        }
-
-        public StateStoreId id() {
-            return store.id();
-        }
-
-        public long version() {
-            return store.version();
-        }
-
-        public UnsafeRow get(UnsafeRow key, String family) {
-            return store.get(key, family);
-        }
-
-        public Iterator valuesIterator(UnsafeRow key, String family) {
-            return store.valuesIterator(key, family);
-        }
-
-        public StateStoreIterator prefixScan(UnsafeRow prefix, String family) {
-            return store.prefixScan(prefix, family);
-        }
-
-        public void remove(UnsafeRow key, String family) {
-            store.remove(key, family);
-        }
-
-        public void createColFamilyIfAbsent(
-            String family, StructType key, StructType value, KeyStateEncoderSpec spec, boolean several, boolean internal
-        ) {
-            store.createColFamilyIfAbsent(family, key, value, spec, several, internal);
-        }
-
-        public boolean removeColFamilyIfExists(String family) {
-            return store.removeColFamilyIfExists(family);
-        }
-
-        public long commit() {
-            return store.commit();
-        }
-
-        public void abort() {
-            store.abort();
-        }
-
-        public void release() {
-            store.release();
-        }
-
-        public boolean hasCommitted() {
-            return store.hasCommitted();
-        }
-
-        public StateStoreMetrics metrics() {
-            return store.metrics();
-        }
-
-        public StateStoreCheckpointInfo getStateStoreCheckpointInfo() {
-            return store.getStateStoreCheckpointInfo();
-        }
-
-        public String toString() {
-            return store.toString();
         }
     }
 }

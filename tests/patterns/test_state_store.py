@@ -119,11 +119,13 @@ class Stream:
             .start()
         )
         query.awaitTermination()
-        self.dropped = sum(
-            operator["numRowsDroppedByWatermark"]
-            for each in query.recentProgress
-            for operator in each["stateOperators"]
-        )
+        operators = [operator for each in query.recentProgress for operator in each["stateOperators"]]
+        self.dropped = sum(operator["numRowsDroppedByWatermark"] for operator in operators)
+        self.looked_up = [
+            operator["customMetrics"]["rocksdbGetCount"]
+            for operator in operators
+            if operator["operatorName"] == "dedupeWithinWatermark"
+        ]
         return emitted
 
     def named(self, batch: int) -> str:
@@ -244,6 +246,39 @@ def test_a_batch_that_failed_comes_again(spark: SparkSession, tmp_path: Path) ->
     assert max(row["total_clicks"] for row in emitted if row["kind"] == "total") == MANY + 3
 
 
+def test_ids_that_come_for_the_first_time_are_not_looked_up(spark: SparkSession, tmp_path: Path) -> None:
+    batches = [[at(MANY * batch + n, minutes=batch) for n in range(MANY)] for batch in range(3)]
+    batches.append([*batches[0][:100], *(at(4 * MANY + n, minutes=3) for n in range(PART))])
+    looked_up = {}
+    for provider in (ROCKSDB, INCREMENTAL):
+        stream = Stream(spark, tmp_path / provider)
+        stream.run(provider, *batches)
+        looked_up[provider] = stream.looked_up
+    assert looked_up[ROCKSDB] == [MANY, MANY, MANY, 100 + PART]
+    assert all(each < MANY / 20 for each in looked_up[INCREMENTAL][:3]), looked_up
+    assert 100 <= looked_up[INCREMENTAL][3] < 100 + PART / 20
+
+
+def test_no_repetition_is_missed_whatever_comes_and_goes(spark: SparkSession, tmp_path: Path) -> None:
+    seed = random.randrange(2**32)
+    print(f"seed {seed}")
+    rng = random.Random(seed)
+    seen = [at(n) for n in range(MANY)]
+    batches, new = [list(seen)], []
+    for batch in range(1, 8):
+        # The watermark follows: the oldest expire while the store is looked through part by part.
+        fresh = [at(batch * MANY + n, minutes=4 * batch + rng.random()) for n in range(rng.randrange(1, PART))]
+        again = rng.sample(seen[-2 * MANY :], rng.randrange(PART))
+        batches.append(rng.sample([*fresh, *again], len(fresh) + len(again)))
+        seen += fresh
+        new.append(len(fresh))
+    stream = Stream(spark, tmp_path)
+    emitted = stream.run(INCREMENTAL, *batches[:5])
+    emitted += stream.run(INCREMENTAL, *batches[5:])  # and after a start, when no key is known
+    totals = sorted(row["total_clicks"] for row in emitted if row["kind"] == "total")
+    assert totals[-1] == MANY + sum(new)
+
+
 def test_the_jar_is_what_the_source_compiles_to(tmp_path: Path) -> None:
     made = tmp_path / "made.jar"
     state_store_jar.make(made)
@@ -252,6 +287,7 @@ def test_the_jar_is_what_the_source_compiles_to(tmp_path: Path) -> None:
 
 def test_it_is_made_for_the_spark_that_is_locked() -> None:
     assert pyspark.__version__ == MADE_FOR
-    assert f'SPARK = "{MADE_FOR}"' in state_store_jar.SOURCE.read_text(encoding="utf-8")
+    sources = "".join(source.read_text(encoding="utf-8") for source in state_store_jar.SOURCES)
+    assert f'SPARK = "{MADE_FOR}"' in sources
     assert state_store.fits_spark()
     assert Settings().spark.state_store == "rocksdb"

@@ -28,7 +28,7 @@ def writer(kept: list[Any], *, fails: bool = False) -> BatchWriter:
         keep_late=keep_late,
         reread=lambda _batch_id: None,
         publish=lambda _dead: None,
-        registered=lambda _ids: set(),
+        registered=lambda _batch_id, _ids: set(),
         timestamps=lambda: 42,
         stopping=threading.Event(),
     )

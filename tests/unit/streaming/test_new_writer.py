@@ -14,6 +14,7 @@ from streaming.batch import BatchWriter, NewWriterSchema
 from streaming.counting import counted
 from streaming.late import Late
 from streaming.observed import Observed, counts_of
+from streaming.unknown_ids import other_ids
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 
@@ -27,7 +28,7 @@ def test_only_a_message_of_a_schema_that_the_registry_knows_stops_the_batch(
     published: list[int] = []
     asked: list[int] = []
 
-    def registered(ids: Sequence[int]) -> set[int]:
+    def registered(_batch_id: int, ids: Sequence[int]) -> set[int]:
         asked.extend(ids)
         return new
 
@@ -74,3 +75,11 @@ def test_a_batch_tells_its_unknown_ids_the_most_frequent_first(spark: SparkSessi
     assert found[:2] == (2**31 + 1, 2**31 + 2)
     assert len(found) == min(MOST_ASKED, count + 2)
     assert set(found[2:]) <= {number + 5 for number in range(count)}
+
+
+def test_the_batch_itself_tells_which_ids_come_first(spark: SparkSession) -> None:
+    """Of the equally frequent, those with the smallest numbers: registries begin to count at one."""
+    numbers = [*range(900_000, 900_150), 900_007, 900_007, 45, 3, 3, 44]
+    rows = [(wire.header(number) + b"x",) for number in numbers]
+    messages = spark.createDataFrame([*rows, (b"{}",), (b"",)], "value binary").repartition(3)
+    assert other_ids(messages, {3}, 4) == [900_007, 44, 45, 900_000]
