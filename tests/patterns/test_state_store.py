@@ -263,18 +263,23 @@ def test_no_repetition_is_missed_whatever_comes_and_goes(spark: SparkSession, tm
     seed = random.randrange(2**32)
     print(f"seed {seed}")
     rng = random.Random(seed)
-    seen = [at(n) for n in range(MANY)]
+
+    def event(number: int, minutes: float = 0) -> Event:
+        """Ids are drawn, so that new ones lie between those that the store has, and not behind them."""
+        return at(number, f"{rng.getrandbits(64):016x}", minutes=minutes)
+
+    seen = [event(n) for n in range(MANY)]
     batches, new = [list(seen)], []
-    for batch in range(1, 8):
-        # The watermark follows: the oldest expire while the store is looked through part by part.
-        fresh = [at(batch * MANY + n, minutes=4 * batch + rng.random()) for n in range(rng.randrange(1, PART))]
-        again = rng.sample(seen[-2 * MANY :], rng.randrange(PART))
+    for batch in range(1, 14):
+        # It takes three or four batches to look through the store. The watermark follows: the first ids expire halfway.
+        fresh = [event(batch * MANY + n, 3 * batch + rng.random()) for n in range(rng.randrange(1, PART // 2))]
+        again = rng.sample(seen, rng.randrange(PART // 2, PART))
         batches.append(rng.sample([*fresh, *again], len(fresh) + len(again)))
         seen += fresh
         new.append(len(fresh))
     stream = Stream(spark, tmp_path)
-    emitted = stream.run(INCREMENTAL, *batches[:5])
-    emitted += stream.run(INCREMENTAL, *batches[5:])  # and after a start, when no key is known
+    emitted = stream.run(INCREMENTAL, *batches[:11])
+    emitted += stream.run(INCREMENTAL, *batches[11:])  # and after a start, when no key is known
     totals = sorted(row["total_clicks"] for row in emitted if row["kind"] == "total")
     assert totals[-1] == MANY + sum(new)
 
