@@ -19,6 +19,8 @@ from adstream.terminal import Terminal
 if TYPE_CHECKING:
     from streaming.job import Job
 
+_FIXED = "Fixed when the checkpoint is made."
+
 
 def stream(
     job: Annotated[
@@ -51,25 +53,23 @@ def stream(
     console: Annotated[
         bool, typer.Option("--console", help="Print the rows instead of writing them; keeps no checkpoint.")
     ] = False,
-    mode: Annotated[str | None, typer.Option(help="Output mode: append, update or complete. Fixed likewise.")] = None,
+    mode: Annotated[str | None, typer.Option(help=f"Output mode: append, update or complete. {_FIXED}")] = None,
     lookup: Annotated[Path | None, typer.Option(help="CSV to join with, where a job has a static table.")] = None,
-    window: Annotated[str | None, typer.Option(help="Length of a window. Fixed when the checkpoint is made.")] = None,
-    slide: Annotated[str | None, typer.Option(help="Time between two windows. Fixed likewise.")] = None,
-    watermark: Annotated[str | None, typer.Option(help="How long windows and state wait for events. Likewise.")] = None,
-    lateness: Annotated[str | None, typer.Option(help="How late an event may arrive and count. Likewise.")] = None,
-    gap: Annotated[str | None, typer.Option(help="Quiet time that ends a session. Fixed likewise.")] = None,
-    timeout: Annotated[str | None, typer.Option(help="Quiet time after which a total starts again. Likewise.")] = None,
-    threshold: Annotated[int | None, typer.Option(help="Limit above which an alert is raised. Fixed likewise.")] = None,
-    readings: Annotated[int | None, typer.Option(help="Readings in a row for an alert. Fixed likewise.")] = None,
+    window: Annotated[str | None, typer.Option(help=f"Length of a window. {_FIXED}")] = None,
+    slide: Annotated[str | None, typer.Option(help=f"Time between two windows. {_FIXED}")] = None,
+    watermark: Annotated[str | None, typer.Option(help=f"How long windows and state wait for events. {_FIXED}")] = None,
+    lateness: Annotated[str | None, typer.Option(help=f"How late an event may arrive and count. {_FIXED}")] = None,
+    gap: Annotated[str | None, typer.Option(help=f"Quiet time that ends a session. {_FIXED}")] = None,
+    timeout: Annotated[str | None, typer.Option(help=f"Quiet time after which a total starts again. {_FIXED}")] = None,
+    threshold: Annotated[int | None, typer.Option(help=f"Limit above which an alert is raised. {_FIXED}")] = None,
+    readings: Annotated[int | None, typer.Option(help=f"Readings in a row for an alert. {_FIXED}")] = None,
     log_format: Annotated[
         Literal["text", "json"] | None, typer.Option(help="text, or json: an object a line, for programs.")
     ] = None,
     metrics_port: Annotated[
         str | None, typer.Option(help="Port of /metrics, /health, /ready and /progress; 0 is a free one, or off.")
     ] = None,
-    dedupe: Annotated[
-        bool | None, typer.Option(help="Count a repeated event_id once. Fixed when the checkpoint is made.")
-    ] = None,
+    dedupe: Annotated[bool | None, typer.Option(help=f"Count a repeated event_id once. {_FIXED}")] = None,
 ) -> None:
     """Run a streaming job. Ctrl-C and SIGTERM stop it after the running batch; started again it goes on.
 
