@@ -27,3 +27,11 @@ def test_every_make_target_in_the_readme_and_contributing_exists() -> None:
     targets = set(re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
     said = README + (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
     assert set(re.findall(r"(?:^|`)make ([a-z0-9-]+)", said, re.MULTILINE)) <= targets
+
+
+def test_the_path_of_an_event_is_as_long_as_the_readme_says() -> None:
+    path = README[README.index("Then follow an event") :].split("\n\n")[1]
+    files = re.findall(r"\]\((streaming/[a-z_/]+\.py)\)", path)
+    lines = sum(len((ROOT / name).read_text(encoding="utf-8").splitlines()) for name in files)
+    assert (len(files), f"{round(lines, -2):,}") == (13, "1,800")
+    assert README.count("1,800 lines") == 2
