@@ -262,7 +262,7 @@ def main(
             with started(*produce, *mix, stderr=errors) as producer:
                 watched = Watched(settings, folder, job, producer)
                 times, samples = watch(watched, minutes * 60, stopping)
-                ended = watched.ended
+                ended, machine = watched.ended, page.conditions()  # a process that has ended takes its seconds with it
             drain(watched, stopping)
         said = " ".join(log.read_text(encoding="utf-8").splitlines()[-1:])
         early = bool(ended) or stopping.is_set()
@@ -275,7 +275,7 @@ def main(
         batches = [((at - first) / 60, seconds) for at, seconds in watched.batches if (at - first) / 60 <= times[-1]]
         trouble = f"{late:.1%} late, {duplicates:.1%} repeated, {broken:.1%} broken"
         load = f"{times[-1]:.0f} minutes: {rate:,} messages a second, {trouble}. {settled(batches)}".rstrip()
-        report(times, samples, judged, found, load)
+        report(times, samples, judged, found, [load, machine])
         if ended:
             sys.exit(f"error: the {ended} ended by itself: {said}")
     if early:
@@ -285,7 +285,11 @@ def main(
 
 
 def report(
-    times: Sequence[float], samples: Sequence[Sample], judged: Sequence[Judged], found: dict[str, Any] | None, load: str
+    times: Sequence[float],
+    samples: Sequence[Sample],
+    judged: Sequence[Judged],
+    found: dict[str, Any] | None,
+    under: Sequence[str],
 ) -> None:
     lines = []
     for each in judged:
@@ -313,7 +317,7 @@ def report(
 
     shown = page.plot("soak", "Memory, time of a batch, disk, lag and processors over the soak", draw, height=8.0)
     runs = {"minutes": times, "samples": samples, "verified": found}
-    page.write("soak", [load, said, page.conditions()], HEAD, lines, picture=shown, runs=runs)
+    page.write("soak", [under[0], said, *under[1:]], HEAD, lines, picture=shown, runs=runs)
 
 
 if __name__ == "__main__":
