@@ -124,7 +124,8 @@ class Fed:
 
     def take(self, batch: Path, after: float | None = None) -> dict[str, Any]:
         """Spark's progress of this batch, as if it came `after` so many seconds, or at once after the one before."""
-        within = CLEANUP_SECONDS * (time.monotonic() - self._last) / (after or self._lasted)
+        waited = time.monotonic() - self._last
+        within = CLEANUP_SECONDS * (waited + self._lasted) / (after or self._lasted)
         self._jvm.java.lang.System.setProperty("adstream.cleanup.seconds", str(round(within)))
         passing = self._inbox.parent / batch.name
         passing.mkdir()
