@@ -295,7 +295,7 @@ class Runner:
             return set()
         planned = self._pipeline.writers.keys()
         # The sketch drops any of the equally rare ones. The batch itself tells which come first.
-        if len(ids) >= MOST_ASKED and (messages := self._judged_again(batch_id)) is not None:
+        if len(ids) >= MOST_ASKED and (messages := self._messages_again(batch_id)) is not None:
             ids = other_ids(messages, planned, MOST_ASKED)
         return self._schemas.registered(ids, planned)
 
@@ -354,8 +354,11 @@ class Runner:
             self._joined = lookup_table(self._spark, path, lookup.columns)
         return self._joined
 
+    def _messages_again(self, batch_id: int) -> DataFrame | None:
+        return self._source.batch_again(self._spark, self._checkpoint, batch_id)
+
     def _judged_again(self, batch_id: int) -> DataFrame | None:
-        messages = self._source.batch_again(self._spark, self._checkpoint, batch_id)
+        messages = self._messages_again(batch_id)
         return None if messages is None else self._pipeline.judged(messages)
 
     def _set_culprits_aside(self) -> bool:
