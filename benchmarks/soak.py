@@ -275,7 +275,7 @@ def main(
         batches = [((at - first) / 60, seconds) for at, seconds in watched.batches if (at - first) / 60 <= times[-1]]
         trouble = f"{late:.1%} late, {duplicates:.1%} repeated, {broken:.1%} broken"
         load = f"{times[-1]:.0f} minutes: {rate:,} messages a second, {trouble}. {settled(batches)}".rstrip()
-        report(times, samples, judged, found, [load, machine])
+        report(times, samples, judged, found, load, machine)
         if ended:
             sys.exit(f"error: the {ended} ended by itself: {said}")
     if early:
@@ -289,7 +289,8 @@ def report(
     samples: Sequence[Sample],
     judged: Sequence[Judged],
     found: dict[str, Any] | None,
-    under: Sequence[str],
+    load: str,
+    machine: str,
 ) -> None:
     lines = []
     for each in judged:
@@ -317,7 +318,7 @@ def report(
 
     shown = page.plot("soak", "Memory, time of a batch, disk, lag and processors over the soak", draw, height=8.0)
     runs = {"minutes": times, "samples": samples, "verified": found}
-    page.write("soak", [under[0], said, *under[1:]], HEAD, lines, picture=shown, runs=runs)
+    page.write("soak", [load, said, machine], HEAD, lines, picture=shown, runs=runs)
 
 
 if __name__ == "__main__":
