@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from confluent_kafka import IsolationLevel as BrokersLevel
 from confluent_kafka import KafkaError, KafkaException, TopicCollection, TopicPartition
@@ -254,7 +254,8 @@ def _said(error: KafkaError) -> str:
 class TopicSpec:
     """A topic as it is to be made. The broker's clock stamps every record, so no producer's clock can lie.
 
-    A `compacted` one keeps the newest record of each key, for ever; its retention is not used.
+    `compact` keeps the newest record of each key for ever, and does not use the retention. `compact,delete` keeps it
+    until the retention is over.
     """
 
     name: str
@@ -262,17 +263,19 @@ class TopicSpec:
     replication_factor: int
     retention_hours: int
     max_message_bytes: int
-    compacted: bool = False
+    cleanup: Literal["delete", "compact", "compact,delete"] = "delete"
 
     def new_topic(self) -> NewTopic:
         retention = {"retention.ms": str(self.retention_hours * HOUR_MILLIS)}
+        kept = {} if self.cleanup == "compact" else retention
         return NewTopic(
             self.name,
             num_partitions=self.partitions,
             replication_factor=self.replication_factor,
             config={
                 "message.timestamp.type": "LogAppendTime",
-                **({"cleanup.policy": "compact"} if self.compacted else retention),
+                "cleanup.policy": self.cleanup,
+                **kept,
                 "max.message.bytes": str(self.max_message_bytes),
             },
         )

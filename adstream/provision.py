@@ -11,6 +11,8 @@ from adstream.registry import Registered, RegistryClient
 from adstream.settings import Settings
 
 ADS_CONTRACT = "ads_data"
+UPDATES_CONTRACT = "ad_metrics.updates"
+_UPDATES_JOB = "ad-metrics"
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,8 @@ def prepare(settings: Settings) -> Prepared:
     SchemaIncompatible where the registry holds something that the next version could not read.
     """
     topics = {topic_of(settings, name) for name in contracts.names()}
-    specs = [topic_spec(settings, topic) for topic in sorted(topics)]
+    changelog = updates_spec(settings, settings.topic.updates)
+    specs = [topic_spec(settings, topic) for topic in sorted(topics - {changelog.name})] + [changelog]
     made = create_topics(settings, [*specs, _dead_letters(settings), marks_spec(settings)])
     named = contracts.names()
     return _prepared(settings, made, [each for name in named for each in _versions(name, topic_of(settings, name))])
@@ -41,7 +44,7 @@ def prepare(settings: Settings) -> Prepared:
 def marks_spec(settings: Settings) -> TopicSpec:
     """The topic that remembers which dead letters were sent back (adstream.dead_letters), for as long as it exists."""
     spec = topic_spec(settings, f"{settings.topic.dead_letters}.replayed")
-    return replace(spec, partitions=1, compacted=True)
+    return replace(spec, partitions=1, cleanup="compact")
 
 
 def prepare_topic(settings: Settings, topic: str, contract_name: str) -> Prepared:
@@ -52,7 +55,18 @@ def prepare_topic(settings: Settings, topic: str, contract_name: str) -> Prepare
 
 def topic_of(settings: Settings, name: str) -> str:
     """The topic that carries the contract `name`: of the same name, unless a setting renames it."""
-    return settings.topic.ads if name == ADS_CONTRACT else name
+    renamed = {ADS_CONTRACT: settings.topic.ads, UPDATES_CONTRACT: settings.topic.updates}
+    return renamed.get(name, name)
+
+
+def updates_topic(settings: Settings, job: str) -> str:
+    """The topic that a job's rows go to in real-time mode, before they reach its tables."""
+    return settings.topic.updates if job == _UPDATES_JOB else f"{job.replace('-', '_')}.updates"
+
+
+def updates_spec(settings: Settings, topic: str) -> TopicSpec:
+    """A changelog: the newest record of each key is kept, until the retention is over."""
+    return replace(topic_spec(settings, topic), cleanup="compact,delete")
 
 
 def sample_topic(job: str, now: datetime) -> str:

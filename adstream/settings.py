@@ -194,6 +194,7 @@ class TopicSettings(_Section):
 
     ads: str = "ads_data"
     dead_letters: str = "ads_data.dead-letters"
+    updates: str = "ad_metrics.updates"
     partitions: int = Field(default=2, ge=1, le=10_000)
     replication_factor: int = Field(default=1, ge=1, le=10)
     retention_hours: int = Field(default=168, ge=1)

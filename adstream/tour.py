@@ -70,6 +70,7 @@ class Tour:
         own = {
             "ADSTREAM_TOPIC_ADS": self._topic,
             "ADSTREAM_TOPIC_DEAD_LETTERS": f"{self._topic}.dead-letters",
+            "ADSTREAM_TOPIC_UPDATES": f"{self._topic}.updates",
             "ADSTREAM_CASSANDRA_KEYSPACE": KEYSPACE,
         }
         before = {name: os.environ.get(name) for name in own}

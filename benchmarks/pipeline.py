@@ -58,6 +58,7 @@ def own_pipeline(name: str | None = None, *, events_per_batch: int = 500_000) ->
     os.environ |= {
         "ADSTREAM_TOPIC_ADS": name,
         "ADSTREAM_TOPIC_DEAD_LETTERS": f"{name}.dead-letters",
+        "ADSTREAM_TOPIC_UPDATES": f"{name}.updates",
         "ADSTREAM_CASSANDRA_KEYSPACE": name,
         "ADSTREAM_SPARK_UI": "false",
         "ADSTREAM_SPARK_MAX_EVENTS_PER_BATCH": str(events_per_batch),

@@ -56,14 +56,14 @@ def _users(secured: Secured) -> list[UserScramCredentialAlteration]:
 
 def _rights(settings: Settings) -> list[AclBinding]:
     """Reading and writing let a user see a topic, too. Whatever is not here, only the admin may do."""
-    events = sorted({topic_of(settings, name) for name in contracts.names()})
-    letters = settings.topic.dead_letters
-    beside = [letters, marks_spec(settings).name]
+    letters, updates = settings.topic.dead_letters, settings.topic.updates
+    events = sorted({topic_of(settings, name) for name in contracts.names()} - {updates})
+    beside = [letters, marks_spec(settings).name, updates]
     return [
         *(_on_topic("producer", topic, _WRITE) for topic in events),
         *(_on_topic("job", topic, _READ) for topic in (*events, *beside)),
         *(_on_topic("job", topic, AclOperation.DESCRIBE_CONFIGS) for topic in events),  # whose clock stamps it
-        _on_topic("job", letters, _WRITE),
+        *(_on_topic("job", topic, _WRITE) for topic in (letters, updates)),
         *(_on_topic("consumer", topic, _READ) for topic in (*events, *beside)),
         _on_groups("consumer", "adstream-consume-"),
         _on_groups("job", "adstream-"),

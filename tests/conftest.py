@@ -95,6 +95,7 @@ def pipeline(stack: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     name = secrets.token_hex(4)
     monkeypatch.setenv("ADSTREAM_TOPIC_ADS", f"ads-{name}")
     monkeypatch.setenv("ADSTREAM_TOPIC_DEAD_LETTERS", f"dead-{name}")
+    monkeypatch.setenv("ADSTREAM_TOPIC_UPDATES", f"updates-{name}")
     monkeypatch.setenv("ADSTREAM_CASSANDRA_KEYSPACE", f"ads_{name}")
     monkeypatch.setenv("ADSTREAM_SPARK_UI", "false")
     settings = Settings()

@@ -61,6 +61,7 @@ def system(stack: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ADSTREAM_TOPIC_ADS", f"ads-{name}")
         patch.setenv("ADSTREAM_TOPIC_DEAD_LETTERS", f"dead-{name}")
+        patch.setenv("ADSTREAM_TOPIC_UPDATES", f"updates-{name}")
         patch.setenv("ADSTREAM_CASSANDRA_KEYSPACE", f"ads_{name}")
         patch.setenv("ADSTREAM_SPARK_UI", "false")
         settings = Settings()
