@@ -13,7 +13,7 @@ RUN python3 -m venv /opt/venv \
  && /opt/venv/bin/pip install --require-hashes -r requirements.lock
 # Only what fetches the JVM parts, so that a change elsewhere does not fetch them again.
 COPY stack stack
-COPY adstream/__init__.py adstream/errors.py adstream/nearest.py adstream/own_stack.py adstream/proxies.py adstream/settings.py adstream/
+COPY adstream/__init__.py adstream/errors.py adstream/nearest.py adstream/own_stack.py adstream/proxies.py adstream/python_path.py adstream/settings.py adstream/
 RUN /opt/venv/bin/python -c "from adstream.settings import Settings; from stack import parts; parts.ensure(Settings().stack, print)" \
  && cd /opt/parts/parts-* && rm -rf kafka registry registry-app cassandra
 COPY . .

@@ -1,7 +1,7 @@
 # The commands a user types; `make help` lists them. Every recipe line is one simple command wherever a service or a
 # test runs, so that make itself is its parent, and Ctrl-C or a kill of make reaches it.
 .DEFAULT_GOAL := help
-.PHONY: help setup warm demo tour test test-unit test-patterns test-e2e test-compose test-faults lint up down bench lock parts-sums state-store sbom audit clean
+.PHONY: help setup warm real-time demo tour test test-unit test-patterns test-e2e test-compose test-faults lint up down bench lock parts-sums state-store sbom audit clean
 .SUFFIXES:
 SHELL := /bin/sh
 
@@ -31,6 +31,9 @@ $(STAMP): requirements-dev.lock pyproject.toml
 
 warm: $(STAMP) ## make Spark's class archive: later starts take some seconds less
 	@$(BIN)/python -m streaming.class_archive
+
+real-time: $(STAMP) ## fetch the Spark of real-time mode ahead of time, and make its class archive (500 MB)
+	@$(BIN)/python -m stack.real_time $(BIN)/python -m streaming.class_archive
 
 demo: $(STAMP) ## from an empty machine to ad_metrics in cqlsh
 	@$(BIN)/adstream demo

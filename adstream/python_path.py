@@ -3,7 +3,10 @@
 import os
 import sys
 from importlib.machinery import PathFinder
+from pathlib import Path
 
+# Beside the PySpark of real-time mode: its JVM parts, which tell it from anybody else's (stack/real_time.py).
+OWN_PARTS = "adstream-parts"
 _SPARKS_OWN = ("pyspark", "py4j")
 
 
@@ -11,10 +14,11 @@ def leave_other_pysparks() -> list[str]:
     """Take the folders and archives that bring another PySpark or Py4J off Python's path; returns them.
 
     As `PYTHONPATH=$SPARK_HOME/python` of an installed Spark. This process and all that it starts use the PySpark of the
-    requirements. Where there is none, nothing is changed.
+    requirements. Where there is none, nothing is changed. The PySpark of real-time mode stays: a child process gets it
+    so.
     """
     named = [entry for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry]
-    others = [entry for entry in named if any(_has(package, entry) for package in _SPARKS_OWN)]
+    others = [entry for entry in named if not _is_ours(entry) and any(_has(each, entry) for each in _SPARKS_OWN)]
     rest = [entry for entry in sys.path if entry not in others and os.path.abspath(entry) not in others]  # noqa: PTH100
     if not others or PathFinder.find_spec("pyspark", rest) is None:
         return []
@@ -25,3 +29,7 @@ def leave_other_pysparks() -> list[str]:
 
 def _has(package: str, entry: str) -> bool:
     return PathFinder.find_spec(package, [entry]) is not None
+
+
+def _is_ours(entry: str) -> bool:
+    return (Path(entry) / OWN_PARTS).is_dir()

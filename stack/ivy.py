@@ -43,16 +43,18 @@ def retrieve(
     expected: int | None,
     report: Report,
     configurations: Sequence[str] = CONFIGURATIONS,
+    resolve: bool = False,
 ) -> None:
-    """Put every file of `names`, WANTED, LISTED or another, under `into/<configuration>/`. Raises StackError, one line.
+    """Put every file of the list `names` under `into/<configuration>/`. Raises StackError, one line.
 
+    The list names every file, as LISTED does. With `resolve` it is as WANTED is, and Ivy finds the rest.
     `downloads` is Ivy's own cache. A try that got further is followed by another: a single file that failed among a
     hundred and fifty is usual on a bad line.
     """
     reason = ""
     for _attempt in range(ATTEMPTS):
         before = _bytes_under(downloads)
-        command = _command(settings, names, into, downloads, configurations)
+        command = _command(settings, names, into, downloads, configurations, resolve=resolve)
         with _private_options(downloads.parent) as private:
             reason = _run([command[0], *private, *command[1:]], downloads, expected, report)
         if not reason:
@@ -74,13 +76,13 @@ def _remedy(reason: str) -> str:
 
 
 def _command(
-    settings: StackSettings, names: Path, into: Path, downloads: Path, configurations: Sequence[str]
+    settings: StackSettings, names: Path, into: Path, downloads: Path, configurations: Sequence[str], *, resolve: bool
 ) -> list[str]:
     java = find_java(settings.java_home)
     return [
         str(java.executable),
         "-Xmx256m",
-        f"-Dadstream.resolver={'listed' if names == LISTED else 'resolving'}",
+        f"-Dadstream.resolver={'resolving' if resolve else 'listed'}",
         *network_options(downloads.parent),
         *("-cp", str(_ivy_jar()), "org.apache.ivy.Main"),
         *("-settings", str(_HERE / "ivysettings.xml"), "-ivy", str(names), "-cache", str(downloads)),

@@ -10,12 +10,13 @@ import os
 import shutil
 import tarfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
 
 from adstream.errors import StackError
+from adstream.python_path import OWN_PARTS
 from adstream.settings import Settings, StackSettings
 from stack import ivy
 from stack.paths import require_usable
@@ -41,8 +42,12 @@ def home(settings: StackSettings) -> Path:
 
 
 def jars(configuration: str) -> list[Path]:
-    """The jars of `spark`, `kafka` or `cassandra`, fetched first when they are missing. Raises StackError."""
-    return sorted((ensure(Settings().stack) / configuration).glob("*.jar"))
+    """The jars of `spark`, `kafka` or `cassandra`, fetched first when they are missing. Raises StackError.
+
+    Those of `spark` suit the PySpark in use: one with parts of its own beside it (stack/real_time.py) gets them.
+    """
+    own = ivy.pyspark_folder().parent / OWN_PARTS / configuration
+    return sorted((own if own.is_dir() else ensure(Settings().stack) / configuration).glob("*.jar"))
 
 
 def ensure(settings: StackSettings, report: Report = lambda _line: None) -> Path:
@@ -54,7 +59,7 @@ def ensure(settings: StackSettings, report: Report = lambda _line: None) -> Path
     target = home(settings)
     if target.is_dir():
         return target
-    with ending_raises(), _alone(cache_root(settings), report):
+    with ending_raises(), alone(cache_root(settings), "parts", ivy.FETCHING, report):
         if not target.is_dir():  # fetched by somebody else while this one waited
             _fetch(settings, target, report)
     return target
@@ -62,23 +67,52 @@ def ensure(settings: StackSettings, report: Report = lambda _line: None) -> Path
 
 def _fetch(settings: StackSettings, target: Path, report: Report) -> None:
     staging = target.with_name(f"{target.name}.partial")
-    downloads = target.with_name("downloads")
-    shutil.rmtree(staging, ignore_errors=True)
-    staging.mkdir(parents=True)
-    sums = read_sums()
-    ivy.retrieve(settings, ivy.LISTED, into=staging, downloads=downloads, expected=len(sums), report=report)
-    report(f"checking the sums of {len(sums)} files")
-    wrong = wrong_files(staging, sums)
+    with fetched(settings, ivy.LISTED, SUMS, into=staging, report=report):
+        unpack_registry(staging)
+        staging.rename(target)
+
+
+@contextmanager
+def fetched(
+    settings: StackSettings,
+    names: Path,
+    sums: Path,
+    *,
+    into: Path,
+    report: Report,
+    configurations: Sequence[str] = ivy.CONFIGURATIONS,
+    resolve: bool = False,
+) -> Iterator[None]:
+    """Within, `into` holds the files of the list `names`, new and each of the sum in `sums`. Raises StackError.
+
+    With `resolve` the list names no files, and Ivy finds out which ones are needed. What was downloaded is deleted at
+    the end of a block without errors, or with a wrong file; else the next try goes on with it.
+    """
+    downloads = cache_root(settings) / ("downloads" if names == ivy.LISTED else f"{names.stem}-downloads")
+    shutil.rmtree(into, ignore_errors=True)
+    into.mkdir(parents=True)
+    expected = read_sums(sums)
+    ivy.retrieve(
+        settings,
+        names,
+        into=into,
+        downloads=downloads,
+        expected=len(expected),
+        report=report,
+        configurations=configurations,
+        resolve=resolve,
+    )
+    report(f"checking the sums of {len(expected)} files")
+    wrong = wrong_files(into, expected)
     if wrong:
-        shutil.rmtree(staging)
+        shutil.rmtree(into)
         shutil.rmtree(downloads, ignore_errors=True)
         raise StackError(
-            f"{wrong[0]} is not the file whose SHA-256 sum is in {SUMS.name}"
+            f"{wrong[0]} is not the file whose SHA-256 sum is in {sums.name}"
             + (f" (nor are {len(wrong) - 1} others)" if len(wrong) > 1 else ""),
             "it was thrown away; try again, and if it stays so do not trust the network in between",
         )
-    unpack_registry(staging)
-    staging.rename(target)
+    yield
     shutil.rmtree(downloads, ignore_errors=True)
 
 
@@ -113,10 +147,11 @@ def unpack_registry(folder: Path) -> None:
 
 
 @contextmanager
-def _alone(cache: Path, report: Report) -> Iterator[None]:
+def alone(cache: Path, name: str, doing: str, report: Report) -> Iterator[None]:
+    """Hold `<cache>/<name>.lock`; waits for another process that is `doing` the same. Raises StackError."""
     try:
         cache.mkdir(parents=True, exist_ok=True)
-        lock = (cache / "parts.lock").open("w")
+        lock = (cache / f"{name}.lock").open("w")
     except OSError as refused:
         raise StackError(f"the cache {cache} cannot be written: {refused.strerror}", _CACHE_REMEDY) from None
     with lock:
@@ -127,12 +162,10 @@ def _alone(cache: Path, report: Report) -> Iterator[None]:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 if not told:
-                    report("another process is fetching the JVM parts; waiting for it")
+                    report(f"another process is {doing}; waiting for it")
                     told = True
                 if time.monotonic() > deadline:
-                    raise StackError(
-                        "another process has been fetching the JVM parts for too long", "stop it"
-                    ) from None
+                    raise StackError(f"another process has been {doing} for too long", "stop it") from None
                 time.sleep(0.5)
             else:
                 break

@@ -1,24 +1,27 @@
 """The list of JVM parts: `ivy.xml` says what is wanted, `parts.xml` which files that is, `parts.sha256` their sums.
 
+Those of real-time mode are a list of their own: `real-time.xml`, `real-time-parts.xml`, `real-time.sha256`.
+
 Finding out takes Ivy several hundred requests for POMs and their parents, three of the four minutes of a first fetch,
 and its answer is the same every time; so it is written down, as a lock file. `make parts-sums` does it anew.
 """
 
 import shutil
 import xml.etree.ElementTree as Xml
+from collections.abc import Sequence
 from pathlib import Path
 
 from adstream.settings import Settings
-from stack import ivy, parts
+from stack import ivy, parts, real_time
 from stack.signals import ending_raises
 
 _CLASSIFIER = "m:classifier"
 _HEADER = """<?xml version="1.0" encoding="UTF-8"?>
-<!-- Made by `make parts-sums` from ivy.xml: every file, with nothing left to find out. -->
+<!-- Made by `make parts-sums` from {}: every file, with nothing left to find out. -->
 """
 
 
-def as_locked(reports: dict[str, Path]) -> str:
+def as_locked(reports: dict[str, Path], wanted: str = ivy.WANTED.name) -> str:
     """Ivy's own reports, one per configuration, as an `ivy.xml` that names every file and follows nothing."""
     module = Xml.Element("ivy-module", {"version": "2.0", "xmlns:m": "http://ant.apache.org/ivy/maven"})
     Xml.SubElement(module, "info", organisation="adstream", module="parts")
@@ -32,7 +35,7 @@ def as_locked(reports: dict[str, Path]) -> str:
                 if artifacts:
                     dependencies.append(_dependency(configuration, found, revision, artifacts))
     Xml.indent(module)
-    return _HEADER + Xml.tostring(module, encoding="unicode") + "\n"
+    return _HEADER.format(wanted) + Xml.tostring(module, encoding="unicode") + "\n"
 
 
 def _name(module: Xml.Element) -> tuple[str, str]:
@@ -54,21 +57,43 @@ def _dependency(
 
 
 def make() -> None:
-    """Resolve `ivy.xml`, fetch, and write the list and the sums: the one moment when the network is believed."""
+    """Resolve what is wanted, fetch, and write the lists and the sums: the one moment when the network is believed."""
+    for wanted, listed, sums, configurations in (
+        (ivy.WANTED, ivy.LISTED, parts.SUMS, ivy.CONFIGURATIONS),
+        (real_time.WANTED, real_time.LISTED, real_time.SUMS, real_time.CONFIGURATIONS),
+    ):
+        files = _make(wanted, listed, sums, configurations)
+        print(f"{files} files listed in {listed.name} and {sums.name}")
+
+
+def _make(wanted: Path, listed: Path, sums: Path, configurations: Sequence[str]) -> int:
     settings = Settings().stack
     work = parts.cache_root(settings) / "parts-to-list"
     shutil.rmtree(work, ignore_errors=True)
     fetched, downloads = work / "fetched", work / "downloads"
     fetched.mkdir(parents=True)
     with ending_raises():
-        ivy.retrieve(settings, ivy.WANTED, into=fetched, downloads=downloads, expected=None, report=print)
-        reports = {name: downloads / f"adstream-parts-{name}.xml" for name in ivy.CONFIGURATIONS}
-        ivy.LISTED.write_text(as_locked(reports), encoding="utf-8")
+        ivy.retrieve(
+            settings,
+            wanted,
+            into=fetched,
+            downloads=downloads,
+            expected=None,
+            report=print,
+            configurations=configurations,
+            resolve=True,
+        )
+        reports = {name: downloads / f"adstream-{_module(wanted)}-{name}.xml" for name in configurations}
+        listed.write_text(as_locked(reports, wanted.name), encoding="utf-8")
         names = sorted(path for path in fetched.glob("*/*") if path.is_file())
-        sums = [f"{parts.sum_of(path)}  {path.relative_to(fetched).as_posix()}\n" for path in names]
-        parts.SUMS.write_text("".join(sums), encoding="ascii")
+        lines = [f"{parts.sum_of(path)}  {path.relative_to(fetched).as_posix()}\n" for path in names]
+        sums.write_text("".join(lines), encoding="ascii")
         shutil.rmtree(work)
-    print(f"{len(sums)} files listed in {ivy.LISTED.name} and {parts.SUMS.name}")
+    return len(lines)
+
+
+def _module(wanted: Path) -> str:
+    return Xml.parse(wanted).getroot().find("info").attrib["module"]  # type: ignore[union-attr] # noqa: S314 - ours
 
 
 if __name__ == "__main__":
