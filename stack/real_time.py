@@ -21,6 +21,7 @@ from pathlib import Path
 from adstream.errors import AdstreamError, StackError
 from adstream.python_path import OWN_PARTS, leave_other_pysparks
 from adstream.settings import Settings, StackSettings
+from adstream.shown import say
 from stack import ivy, parts, pip
 from stack.parts import Report
 from stack.paths import require_usable
@@ -119,12 +120,13 @@ def main(command: list[str]) -> None:
     """Make the environment, and run the command in it, if there is one."""
     leave_other_pysparks()
     try:
-        enter(Settings(), lambda line: print(line, file=sys.stderr, flush=True))
+        enter(Settings(), lambda line: say(line, err=True))
     except AdstreamError as error:
-        sys.exit(f"error: {error}")
+        say(f"error: {error}", err=True)
+        sys.exit(error.exit_code)
     if command:
         os.execvp(command[0], command)  # noqa: S606 - the command that the user gave
-    print(home(Settings().stack))
+    say(str(home(Settings().stack)))
 
 
 if __name__ == "__main__":
