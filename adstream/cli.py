@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from adstream.commands import dead_letters, schema, stack
+from adstream.commands.apply import apply
 from adstream.commands.backfill import archive, backfill
 from adstream.commands.batch import batch
 from adstream.commands.consume import consume
@@ -75,6 +76,7 @@ app.command()(cql)
 app.command()(jobs)
 app.command()(explain)
 app.command()(stream)
+app.command()(apply)
 app.command()(batch)
 app.command()(validate)
 app.command()(sql)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from cassandra.query import SimpleStatement
 
-from adstream import job_checkpoints
+from adstream import job_checkpoints, updates_group
 from adstream.cassandra import DRIVER_ERRORS, connect, explain
 from adstream.errors import CheckpointError
 from adstream.settings import Settings
@@ -19,23 +19,32 @@ from adstream.settings import Settings
 
 @dataclass(frozen=True)
 class Plan:
-    """What a reset does: `checkpoint` is moved to `aside` (None where it does not exist), `tables` are emptied."""
+    """What a reset does: `checkpoint` is moved to `aside` (None where it does not exist), `tables` are emptied.
+
+    Rows that wait in the topic `updates` (None where there is none) are left out: they are the old checkpoint's.
+    """
 
     job: str
     checkpoint: Path | None
     aside: Path | None
     tables: tuple[str, ...]
+    updates: str | None = None
 
 
-def plan(job: str, checkpoint: Path, tables: tuple[str, ...], now: datetime) -> Plan:
+def plan(job: str, checkpoint: Path, tables: tuple[str, ...], now: datetime, *, updates: str | None = None) -> Plan:
     """Decide; nothing is touched."""
     if not checkpoint.exists():
-        return Plan(job, None, None, tables)
-    return Plan(job, checkpoint, checkpoint.with_name(f"{checkpoint.name}.before-{now:%Y%m%dT%H%M%SZ}"), tables)
+        return Plan(job, None, None, tables, updates)
+    aside = checkpoint.with_name(f"{checkpoint.name}.before-{now:%Y%m%dT%H%M%SZ}")
+    return Plan(job, checkpoint, aside, tables, updates)
 
 
 def reset(settings: Settings, decided: Plan, report: Callable[[str], None]) -> None:
-    """Do it. Raises CheckpointError where the folder cannot be moved, and as `adstream.cassandra.open_session`."""
+    """Do it. Raises CheckpointError where the folder cannot be moved, or rows are being applied, and as
+    `adstream.cassandra.open_session`.
+    """
+    if decided.updates is not None:
+        updates_group.require_nobody(settings, decided.updates)
     if decided.checkpoint is not None and decided.aside is not None:
         try:
             decided.checkpoint.rename(decided.aside)
@@ -44,6 +53,10 @@ def reset(settings: Settings, decided: Plan, report: Callable[[str], None]) -> N
                 f"{decided.checkpoint} cannot be moved to {decided.aside}: {refused.strerror}", "move it by hand"
             ) from None
         report(f"checkpoint moved to {decided.aside}; delete it when nobody needs it")
+    if decided.updates is not None:
+        # Before the tables: a row of the old checkpoint that came after would stay for ever, if it does not change.
+        updates_group.skip_all(settings, decided.updates)
+        report(f"rows in topic {decided.updates} left out")
     cassandra = settings.cassandra
     with connect(cassandra, keyspace=cassandra.keyspace) as session:
         for table in decided.tables:

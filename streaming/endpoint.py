@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Protocol
 
 from adstream.errors import ConfigError
 from adstream.running import announced
@@ -19,29 +20,61 @@ _STOP_POLL_SECONDS = 0.05
 _TEXT, _JSON = "text/plain; charset=utf-8", "application/json"
 
 
+class Answering(Protocol):
+    """What knows the answers: a job's monitor, or that of the applying process."""
+
+    @property
+    def metrics(self) -> "Exposed":
+        """For `/metrics`."""
+
+    def progress(self) -> dict[str, Any]:
+        """For `/progress`."""
+
+    def unhealthy(self) -> str:
+        """For `/health`: the reason, or nothing."""
+
+    def unready(self) -> str:
+        """For `/ready`: the reason, or nothing."""
+
+
+class Exposed(Protocol):
+    """Metrics for Prometheus."""
+
+    def exposed(self, accept: str = "") -> tuple[bytes, str]:
+        """All metrics, in the format that the Accept header asks for, and its content type."""
+
+
 @contextmanager
 def served(settings: Settings, monitor: Monitor) -> Iterator[str | None]:
     """Within, the job answers at the URL given, and is listed by adstream.running. None where the settings say `off`.
 
     Raises ConfigError where it cannot listen there.
     """
-    where = settings.metrics
+    with answering(settings.metrics, monitor) as url:
+        if url is None:
+            yield None
+            return
+        with announced(settings, monitor.job, url):
+            yield url
+
+
+@contextmanager
+def answering(where: MetricsSettings, monitor: Answering) -> Iterator[str | None]:
+    """Within, what the monitor knows is answered at the URL given. Raises as `served`."""
     if where.port == "off":
         yield None
         return
     server = _listening(where.host, where.port, monitor)
     thread = threading.Thread(target=server.serve_forever, args=(_STOP_POLL_SECONDS,), name="metrics", daemon=True)
     thread.start()
-    url = _url(where, server.server_port)
     try:
-        with announced(settings, monitor.job, url):
-            yield url
+        yield _url(where, server.server_port)
     finally:
         server.shutdown()
         server.server_close()
 
 
-def _listening(host: str, port: int, monitor: Monitor) -> ThreadingHTTPServer:
+def _listening(host: str, port: int, monitor: Answering) -> ThreadingHTTPServer:
     class Handler(_Handler):
         of = monitor
 
@@ -68,7 +101,7 @@ class _Server(ThreadingHTTPServer):
 
 
 class _Handler(BaseHTTPRequestHandler):
-    of: Monitor
+    of: Answering
     timeout = _SECONDS
     server_version = "adstream"
     sys_version = ""

@@ -32,6 +32,8 @@ def reset(
     Example: `adstream reset ad-metrics`
     """
     from adstream import reset as resetting
+    from adstream.kafka import topic_names
+    from adstream.provision import updates_topic
     from streaming.checkpoint import held
     from streaming.jobs import find
     from streaming.runner import tables_of
@@ -43,11 +45,15 @@ def reset(
         raise ConfigError(f"{job} writes no Cassandra table", "give `adstream stream` another --checkpoint")
     where = settings.cassandra.where
     folder = (checkpoint or settings.checkpoints / job).absolute()
-    plan = resetting.plan(job, folder, () if keep_tables else tables, datetime.now(UTC))
+    updates = updates_topic(settings, job)
+    waiting = updates if updates in topic_names(settings) else None
+    plan = resetting.plan(job, folder, () if keep_tables else tables, datetime.now(UTC), updates=waiting)
     if plan.checkpoint is None:
         say(f"there is no checkpoint {folder}")
     else:
         say(f"checkpoint {plan.checkpoint} is moved to {plan.aside}")
+    if plan.updates is not None:
+        say(f"rows in topic {plan.updates} that are not applied yet are left out")
     if plan.tables:
         say(f"in {where}:")
     for table in plan.tables:

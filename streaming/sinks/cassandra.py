@@ -42,10 +42,14 @@ ROWS_AT_ONCE = 1_000
 
 @dataclass(frozen=True)
 class Table:
-    """A table and the columns that are written, in the order in which rows give their values."""
+    """A table and the columns that are written, in the order in which rows give their values.
+
+    Rows of a `versioned` one have one more value behind these: the timestamp of their write, in microseconds.
+    """
 
     name: str
     columns: tuple[str, ...]
+    versioned: bool = False
 
 
 class RowWriter:
@@ -60,7 +64,7 @@ class RowWriter:
         in_flight: int = BATCHES_IN_FLIGHT,
         timestamp: int | None = None,
     ) -> None:
-        """`timestamp` is that of every write (adstream.leases); None is the clock's."""
+        """`timestamp` is that of every write (adstream.leases); None is the clock's. Versioned rows bring their own."""
         self._settings = settings
         self._limit = in_flight
         self._batches: Batching[tuple[_Insert, int]] = Batching(batch_rows, batch_bytes)
@@ -150,6 +154,8 @@ class RowWriter:
     def _prepare(self, table: Table) -> "_Insert":
         columns, marks = ", ".join(table.columns), ", ".join("?" * len(table.columns))
         query = f"INSERT INTO {self._settings.keyspace}.{table.name} ({columns}) VALUES ({marks})"  # noqa: S608
+        if table.versioned:
+            query += " USING TIMESTAMP ?"
         try:
             prepared = retries.call(lambda: self._session.prepare(query), on=TRANSIENT)
         except DRIVER_ERRORS as error:

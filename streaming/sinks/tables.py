@@ -62,11 +62,12 @@ class Tables:
 
     def open(self, _spark: SparkSession, settings: Settings, schema: StructType) -> Write:
         """Raises MigrationError where a table is missing, or its columns are not those that the job computes."""
-        layouts = _layouts(settings.cassandra, self._tables, schema.names)
+        layouts = layouts_of(settings.cassandra, self._tables, schema.names)
         return lambda rows, stamp: write(rows, layouts, settings.cassandra, stamp)
 
 
-def _layouts(settings: CassandraSettings, tables: Mapping[str | None, str], columns: list[str]) -> tuple[Layout, ...]:
+def layouts_of(settings: CassandraSettings, tables: Mapping[str | None, str], columns: list[str]) -> tuple[Layout, ...]:
+    """How rows with these columns fill the tables, given by kind. Raises MigrationError where they do not fit."""
     with connect(settings) as session:
         present = table_metadata(session, settings, tables.values())
         layouts = tuple(_layout(present[name], columns, kind) for kind, name in tables.items())
@@ -114,7 +115,7 @@ def _partition_writer(
             writer = RowWriter(settings, timestamp=stamp.micros)
             for batch in batches:
                 for layout in layouts:
-                    writer.add_columns(layout.table, _columns(batch, layout, stamp.time))
+                    writer.add_columns(layout.table, filled(batch, layout, stamp.time))
             yield _result(writer.finish(), None)
         except SinkError as error:
             # As a row, not as an exception: that would reach the driver as a page of Java.
@@ -125,7 +126,8 @@ def _partition_writer(
     return write_partition
 
 
-def _columns(batch: pa.RecordBatch, layout: Layout, now: datetime) -> list[pa.Array | datetime]:
+def filled(batch: pa.RecordBatch, layout: Layout, now: datetime) -> list[pa.Array | datetime]:
+    """The values of the batch's rows that belong into the layout's table, column by column."""
     if layout.kind is not None:
         batch = batch.filter(pc.equal(batch.column(_KIND), layout.kind))
     return [now if name is None else batch.column(name) for name in layout.sources]

@@ -1,4 +1,4 @@
-"""docs/alerts.yml and docs/metrics.md speak of the metrics that a job really exposes, and of no other."""
+"""docs/alerts.yml and docs/metrics.md speak of the metrics that are really exposed, and of no other."""
 
 import re
 from datetime import timedelta
@@ -9,6 +9,8 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
+from streaming.apply.freshness import Freshness
+from streaming.apply.metrics import Metrics
 from streaming.monitor import Monitor
 from tests.unit.test_endpoint import BATCH
 
@@ -18,13 +20,20 @@ PAGE = (ROOT / "docs" / "metrics.md").read_text(encoding="utf-8")
 ALERTS: list[dict[str, Any]] = GROUP["rules"]
 KINDS = ("counter", "gauge", "histogram")
 
+APPLIED = {
+    "rows_read": 5, "rows_written": 3, "rows_coalesced": 1, "rows_outdated": 1, "lag": {"0": 2}, "waiting_for": "",
+    "newest_event": "2026-01-01T00:00:10.000Z", "event_to_row_seconds": Freshness().told(),
+}  # fmt: skip
+
 
 def exposed() -> dict[str, tuple[str, set[str], set[str]]]:
     """Metric, as the page names it -> its kind, the names of its series, and its labels."""
     monitor = Monitor("ad-metrics", "ads", timedelta(seconds=3))
     monitor.batch(BATCH)
+    applying = Metrics("ad-metrics", lambda: APPLIED)
     found = {}
-    for family in text_string_to_metric_families(monitor.metrics.exposed()[0].decode()):
+    bodies = (each.exposed()[0].decode() for each in (monitor.metrics, applying))
+    for family in (family for body in bodies for family in text_string_to_metric_families(body)):
         name = f"{family.name}_total" if family.type == "counter" else family.name
         labels = {label for sample in family.samples for label in sample.labels} - {"job", "le"}
         found[name] = family.type, {sample.name for sample in family.samples}, labels

@@ -1,0 +1,107 @@
+"""The loop of the applying process: read what waits, write the newest row of each key, wait for it, commit.
+
+Nothing is committed before Cassandra has acknowledged it, so a crash at any point lets rows come again and loses none.
+While a service is away the process stays in its group and tries again, for five minutes in all.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from adstream.cassandra import TRANSIENT
+from adstream.errors import AdstreamError, ServiceUnavailable, SinkError
+from streaming.apply.changelog import Changelog
+from streaming.apply.freshness import Freshness
+from streaming.apply.newest import Newest
+from streaming.apply.target import Target, Written
+from streaming.apply.updates import Update
+
+LONGEST_AWAY_SECONDS = 300.0
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 10.0
+
+
+@dataclass
+class Figures:
+    """What the process has done since it began. `newest_event` is in milliseconds since 1970, 0 before the first."""
+
+    read: int = 0
+    written: int = 0
+    newest_event: int = 0
+    freshness: Freshness = field(default_factory=Freshness)
+
+
+class Applier:
+    """Applies one topic to one job's tables. `notice` takes a line for people."""
+
+    def __init__(
+        self,
+        changelog: Changelog,
+        target: Target,
+        *,
+        notice: Callable[[str], None],
+        longest_away: float = LONGEST_AWAY_SECONDS,
+    ) -> None:
+        self.changelog = changelog
+        self.newest = Newest()
+        self.figures = Figures()
+        self.away = ""
+        self._target = target
+        self._notice = notice
+        self._longest_away = longest_away
+
+    def run(self, stopping: threading.Event, *, told: Callable[[], None], until: Callable[[], bool]) -> None:
+        """Apply rows until it is asked to stop, or until `until` says so; calls `told` at least four times a second.
+
+        Raises ServiceUnavailable and SinkError for what stayed away, and BadInput for a message that is no row.
+        """
+        while not stopping.is_set():
+            updates = self.changelog.updates()
+            if updates:
+                self._apply(updates, stopping)
+            self.changelog.applied()
+            told()
+            if not updates and until():
+                return
+
+    def _apply(self, updates: list[Update], stopping: threading.Event) -> None:
+        self.figures.read += len(updates)
+        chosen = self.newest.choose(updates)
+        if not chosen:
+            return
+        written = self._written(chosen, stopping)
+        self.newest.written(chosen)
+        self.figures.written += written.rows
+        self.figures.newest_event = max(self.figures.newest_event, int(written.newest_events.max()))
+        self.figures.freshness.observe(time.time() - written.newest_events / 1_000)
+
+    def _written(self, chosen: list[Update], stopping: threading.Event) -> Written:
+        began, pause = time.monotonic(), _FIRST_PAUSE
+        while True:
+            try:
+                written = self._target.write(chosen)
+            except (ServiceUnavailable, SinkError) as error:
+                left = self._longest_away - (time.monotonic() - began)
+                if not _may_pass(error) or left <= 0 or stopping.is_set():
+                    raise _unwritten(error, len(chosen)) from error
+                if not self.away:
+                    self._notice(f"{error.problem}; trying again, for {left:.0f} s at most")
+                self.away = error.problem
+                self.changelog.wait(min(pause, left))
+                pause = min(2 * pause, _LONGEST_PAUSE)
+            else:
+                if self.away:
+                    self._notice(f"{len(chosen):,} rows are written after {time.monotonic() - began:.0f} s")
+                self.away = ""
+                self.changelog.go_on()
+                return written
+
+
+def _may_pass(error: AdstreamError) -> bool:
+    return isinstance(error, ServiceUnavailable) or isinstance(error.__cause__, (*TRANSIENT, ServiceUnavailable))
+
+
+def _unwritten(error: AdstreamError, rows: int) -> AdstreamError:
+    """The same error, with what it means for the rows."""
+    kept = f"{rows:,} rows are not in the tables yet, and come again at the next start"
+    return type(error)(f"{error.problem}; {kept}", error.remedy)

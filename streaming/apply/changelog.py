@@ -1,0 +1,251 @@
+"""An updates topic, read by one of the processes that share its partitions. Nothing is committed by itself.
+
+`applied` says that rows are in the tables. Until then they come again after a crash, or to whoever gets the partition.
+"""
+
+import time
+from collections.abc import Collection, Iterable, Mapping
+
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+from adstream import kafka, retries
+from adstream.errors import ConfigError, Unproved
+from adstream.kafka import ClientErrors, consumer_config, kafka_error, require_topic
+from adstream.settings import Settings
+from adstream.updates_group import group_of
+from streaming.apply.topic_watch import TopicWatch
+from streaming.apply.updates import Place, Update, read_update
+
+# Reading a row costs a small part of writing it: the more wait, the more of them are read, and the fewer are written.
+MESSAGES_AT_ONCE = 30_000
+GATHER_SECONDS = 0.01
+IDLE_SECONDS = 0.25
+COMMIT_SECONDS = 0.25
+_ASK_SECONDS = 1.0
+# Who is killed or frozen loses its partitions to the others after so long.
+SESSION_MILLIS = 10_000
+_HEARTBEAT_MILLIS = 2_000
+# The longest that one write with all its retries may take, and more than the applier waits between two polls.
+_POLL_MILLIS = 300_000
+_QUEUE_KILOBYTES = 32_768
+# By default the client pauses for a second when its queue is full.
+_FULL_QUEUE_MILLIS = 20
+_PASSING = {
+    KafkaError._TRANSPORT,
+    KafkaError._ALL_BROKERS_DOWN,
+    KafkaError._TIMED_OUT,
+    KafkaError._RESOLVE,
+    KafkaError._MAX_POLL_EXCEEDED,
+    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+    KafkaError.COORDINATOR_NOT_AVAILABLE,
+    KafkaError.NOT_COORDINATOR,
+    KafkaError.REQUEST_TIMED_OUT,
+    # The topic may be gone, or its broker be starting: the watch finds out which.
+    KafkaError._UNKNOWN_PARTITION,
+    KafkaError._UNKNOWN_TOPIC,
+    KafkaError.UNKNOWN_TOPIC_OR_PART,
+}
+
+
+class Changelog:
+    """One member of the topic's group. `member` makes it a static one, which gets its partitions back when it restarts.
+
+    Raises TopicNotFound, ServiceUnavailable, AccessDenied.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        topic: str,
+        *,
+        member: str | None = None,
+        anew: bool = False,
+        skipped: Collection[Place] = (),
+    ) -> None:
+        """`anew` begins each partition at its start, whatever was committed; `skipped` are messages to leave out."""
+        require_topic(settings, topic)
+        self.topic = topic
+        self._settings = settings
+        self._errors = ClientErrors(settings.kafka)
+        self._anew = anew
+        self._skipped = frozenset(skipped)
+        self._begun: set[int] = set()
+        self._assigned: set[int] = set()
+        self._next: dict[int, int] = {}
+        self._kept: list[Update] = []
+        self._uncommitted: dict[int, int] = {}
+        self._committed: dict[int, int] = {}
+        self._committed_at = time.monotonic()
+        self._asked_at = 0.0
+        self._waiting = False
+        self._watch = TopicWatch(settings, topic)
+        config = consumer_config(settings.kafka, self._errors) | {
+            "group.id": group_of(topic),
+            "partition.assignment.strategy": "cooperative-sticky",
+            # Where nothing was committed `_assign` begins at the start; what was committed must still be there.
+            "auto.offset.reset": "error",
+            "session.timeout.ms": SESSION_MILLIS,
+            "heartbeat.interval.ms": _HEARTBEAT_MILLIS,
+            "max.poll.interval.ms": _POLL_MILLIS,
+            "queued.max.messages.kbytes": _QUEUE_KILOBYTES,
+            "fetch.queue.backoff.ms": _FULL_QUEUE_MILLIS,
+        }
+        if member is not None:
+            config["group.instance.id"] = member
+        try:
+            self._consumer = Consumer(config)
+        except KafkaException as error:
+            raise ConfigError(
+                f"the Kafka settings cannot be used: {kafka_error(error).str()}", "see .env.example"
+            ) from None
+        self._consumer.subscribe([topic], on_assign=self._assign, on_revoke=self._revoke, on_lost=self._lose)
+
+    def updates(self) -> list[Update]:
+        """The next rows: none after a quarter of a second without any. Raises BadInput for a message that is none."""
+        self._watch.look()
+        kept, self._kept = self._kept, []
+        first = [] if kept else self._consume(1, IDLE_SECONDS)
+        if not (kept or first):
+            return []
+        return kept + self._read([*first, *self._consume(MESSAGES_AT_ONCE - 1, GATHER_SECONDS)])
+
+    def wait(self, seconds: float) -> None:
+        """Stay in the group without reading on."""
+        self._watch.look()
+        if not self._waiting:
+            self._waiting = True
+            self._consumer.pause(self._partitions(self._assigned))
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            self._kept += self._read(self._consume(1, left))
+
+    def go_on(self) -> None:
+        """Read on after `wait`."""
+        if self._waiting:
+            self._waiting = False
+            self._consumer.resume(self._partitions(self._assigned))
+
+    def applied(self) -> None:
+        """All rows that were read so far are in the tables: commit, now and then."""
+        self._uncommitted |= {
+            number: offset for number, offset in self.positions().items() if self._committed.get(number) != offset
+        }
+        if time.monotonic() - self._committed_at >= COMMIT_SECONDS:
+            self._committed_at = time.monotonic()
+            self._commit(wait=False)
+
+    def positions(self) -> dict[int, int]:
+        """The offset that comes next, of each partition that this process has and has read in."""
+        return {each: self._next[each] for each in self._assigned if each in self._next}
+
+    def lag(self) -> dict[int, int]:
+        """Messages behind the position, as far as the broker has told."""
+        found = {}
+        for partition, position in self.positions().items():
+            _, end = self._consumer.get_watermark_offsets(TopicPartition(self.topic, partition), cached=True)
+            found[partition] = max(0, end - position) if end >= 0 else 0
+        return found
+
+    def ends(self) -> dict[int, int]:
+        """Where the topic ends now, by partition."""
+        return kafka.end_offsets(self._settings, self.topic)
+
+    def reached(self, ends: Mapping[int, int]) -> bool:
+        """Whether this process and the others of its group have applied all that is before these offsets."""
+        positions = self.positions()
+        if any(positions[each] < end for each, end in ends.items() if each in positions):
+            return False
+        others = [each for each in ends if each not in positions]
+        if not others or time.monotonic() - self._asked_at < _ASK_SECONDS:
+            return not others
+        self._asked_at = time.monotonic()
+        try:
+            found = self._consumer.committed(self._partitions(others), timeout=self._settings.kafka.timeout_seconds)
+        except KafkaException:
+            return False
+        return all(max(0, each.offset) >= ends[each.partition] for each in found)
+
+    def close(self) -> None:
+        """Commit what is applied and leave the group."""
+        self._commit(wait=True)
+        self._consumer.close()
+
+    def _read(self, messages: Iterable[Message]) -> list[Update]:
+        topic, found = self.topic, []
+        for message in messages:
+            error = message.error()
+            partition, offset = message.partition() or 0, message.offset() or 0
+            if error is None:
+                place = (topic, partition, offset)
+                if place not in self._skipped:
+                    found.append(read_update(message.key(), message.value(), place))
+                self._next[partition] = offset + 1
+            elif error.code() == KafkaError._PARTITION_EOF:
+                # Marks of transactions and what was compacted away have offsets, too.
+                self._next[partition] = max(self._next.get(partition, 0), offset)
+            elif error.code() == KafkaError._AUTO_OFFSET_RESET:
+                raise self._gone(partition)
+            elif error.code() not in _PASSING:
+                raise self._errors.explain(error)
+        return found
+
+    def _gone(self, partition: int) -> Unproved:
+        return Unproved(
+            f"{self.topic}/{partition} no longer has the rows that come next: they are older than the topic "
+            "keeps them, or it was made anew",
+            "begin the job anew with `adstream reset`, or apply what there is with --from earliest",
+        )
+
+    def _consume(self, count: int, seconds: float) -> list[Message]:
+        try:
+            return self._consumer.consume(count, timeout=seconds)
+        except KafkaException as error:
+            raise self._errors.explain(kafka_error(error)) from None
+
+    def _partitions(self, numbers: Iterable[int]) -> list[TopicPartition]:
+        return [TopicPartition(self.topic, number) for number in numbers]
+
+    def _assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        for partition in partitions:
+            if self._anew and partition.partition not in self._begun:
+                partition.offset = OFFSET_BEGINNING  # type: ignore[misc]  # its stubs are older than it
+            self._begun.add(partition.partition)
+        if unknown := [each for each in partitions if each.offset < 0 and each.offset != OFFSET_BEGINNING]:
+            seconds = self._settings.kafka.timeout_seconds
+            for found in retries.call(lambda: consumer.committed(unknown, timeout=seconds), on=KafkaException):
+                [place] = [each for each in unknown if each.partition == found.partition]
+                place.offset = found.offset if found.offset >= 0 else OFFSET_BEGINNING  # type: ignore[misc]
+        consumer.incremental_assign(partitions)
+        self._assigned |= {each.partition for each in partitions}
+        for each in partitions:
+            self._next.pop(each.partition, None)
+        if self._waiting:
+            consumer.pause(partitions)
+
+    def _revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        """Called between two reads: whatever is applied by now is committed before somebody else goes on."""
+        self._commit(wait=True)
+        self._lose(consumer, partitions)
+
+    def _lose(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        numbers = {each.partition for each in partitions}
+        self._assigned -= numbers
+        for number in numbers:
+            self._uncommitted.pop(number, None)
+            self._committed.pop(number, None)
+        consumer.incremental_unassign(partitions)
+
+    def _commit(self, *, wait: bool) -> None:
+        """A commit that fails is no harm: rows that come again are not newer than what is in the tables."""
+        offsets = [TopicPartition(self.topic, number, offset) for number, offset in self._uncommitted.items()]
+        if not offsets:
+            return
+        try:
+            if wait:
+                self._consumer.commit(offsets=offsets, asynchronous=False)
+            else:
+                self._consumer.commit(offsets=offsets, asynchronous=True)
+        except KafkaException:
+            return
+        self._committed |= self._uncommitted
+        self._uncommitted.clear()

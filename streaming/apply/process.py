@@ -1,0 +1,106 @@
+"""The applying process from its start to its end: what `adstream apply` runs."""
+
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TextIO
+
+from adstream.cassandra import require_tables
+from adstream.errors import AdstreamError
+from adstream.provision import updates_topic
+from adstream.settings import Settings
+from streaming.apply.applier import Applier
+from streaming.apply.changelog import Changelog
+from streaming.apply.report import ApplyMonitor, Report, last_line
+from streaming.apply.target import Target
+from streaming.apply.updates import Place
+from streaming.endpoint import answering
+from streaming.job import Job
+from streaming.sinks.cassandra import close_session
+
+
+@dataclass(frozen=True)
+class ApplyOptions:
+    """`once` ends with what the topic holds now. `input_ends` does so when standard input is closed.
+
+    `anew` begins at the topic's start, `skipped` leaves messages out, and `member` is this process's name in its group.
+    """
+
+    once: bool = False
+    input_ends: bool = False
+    anew: bool = False
+    skipped: tuple[Place, ...] = ()
+    member: str | None = None
+
+
+def apply_updates(
+    settings: Settings,
+    job: Job,
+    options: ApplyOptions,
+    *,
+    stopping: threading.Event,
+    say: Callable[[str], None],
+    out: TextIO | None,
+) -> None:
+    """Write the job's rows from its updates topic into its tables, until asked to stop.
+
+    Reports by `say`, or as JSON lines to `out`. Raises an AdstreamError for what keeps it from going on: nothing is
+    lost then, and the rows come again at the next start.
+    """
+    target = Target(settings, job)
+    require_tables(settings.cassandra, target.tables.names)
+    changelog = Changelog(
+        settings,
+        updates_topic(settings, job.name),
+        member=options.member,
+        anew=options.anew,
+        skipped=options.skipped,
+    )
+    applier = Applier(changelog, target, notice=lambda line: report.notice(line))
+    monitor = ApplyMonitor(job.name, applier)
+    report = Report(monitor, applier, say, out)
+    try:
+        with answering(settings.metrics, monitor) as url:
+            where = f"; metrics and progress: {url}/metrics, /progress" if url else ""
+            report.event(f"applying {changelog.topic} to {', '.join(target.tables.names)}{where}")
+            applier.run(stopping, told=report, until=_end(changelog, options))
+            changelog.close()
+            report(now=True)
+            report.event(last_line(applier))
+    except AdstreamError as error:
+        with suppress(Exception):
+            changelog.close()
+        report.failed(error)
+        raise
+    finally:
+        close_session()
+
+
+def _end(changelog: Changelog, options: ApplyOptions) -> Callable[[], bool]:
+    """Whether all that shall be applied is in the tables."""
+    ended = threading.Event()
+    if options.once:
+        ended.set()
+    elif options.input_ends:
+        threading.Thread(target=_until_closed, args=(ended,), name="input", daemon=True).start()
+    ends: Mapping[int, int] | None = None
+
+    def reached() -> bool:
+        nonlocal ends
+        if not ended.is_set():
+            return False
+        if ends is None:
+            ends = changelog.ends()
+        return changelog.reached(ends)
+
+    return reached
+
+
+def _until_closed(ended: threading.Event) -> None:
+    with suppress(OSError, ValueError):
+        while sys.stdin.buffer.read(4_096):
+            time.sleep(0)
+    ended.set()

@@ -1,0 +1,141 @@
+"""What the applying process says of itself: a line for people every few seconds, or one for programs every second."""
+
+import json
+import threading
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any, TextIO
+
+from adstream.errors import AdstreamError
+from streaming.apply.applier import Applier
+from streaming.apply.freshness import Freshness
+from streaming.apply.metrics import Metrics
+from streaming.progress import iso
+
+PROGRAM_SECONDS, PEOPLE_SECONDS = 1.0, 5.0
+
+
+class ApplyMonitor:
+    """What the HTTP endpoint answers from (streaming.endpoint). The loop's thread fills it, others only read."""
+
+    def __init__(self, job: str, applier: Applier) -> None:
+        self.job = job
+        self._applier = applier
+        self._lock = threading.Lock()
+        self._progress: dict[str, Any] = {}
+        self.metrics = Metrics(job, self.progress)
+        self.look()
+
+    def look(self) -> dict[str, Any]:
+        """Take the figures as they are now; returns them as `progress` does."""
+        found = figures(self._applier)
+        with self._lock:
+            self._progress = found
+        return found
+
+    def progress(self) -> dict[str, Any]:
+        """What `/progress` answers (docs/metrics.md)."""
+        with self._lock:
+            return {"job": self.job, "topic": self._applier.changelog.topic, **self._progress}
+
+    def unhealthy(self) -> str:
+        """Never: the process ends by itself when it cannot go on."""
+        return ""
+
+    def unready(self) -> str:
+        """Why rows wait, in a line."""
+        return self._applier.away
+
+
+class Report:
+    """Tells how far the process is. `say` takes lines for people; with `out`, each line is a JSON object there."""
+
+    def __init__(self, monitor: ApplyMonitor, applier: Applier, say: Callable[[str], None], out: TextIO | None) -> None:
+        self._monitor, self._applier, self._say, self._out = monitor, applier, say, out
+        self._every = PEOPLE_SECONDS if out is None else PROGRAM_SECONDS
+        self._at = time.monotonic()
+        self._read, self._written = 0, 0
+        self._freshness = Freshness()
+
+    def __call__(self, *, now: bool = False) -> None:
+        """Say how it stands, every few seconds or `now`."""
+        elapsed = time.monotonic() - self._at
+        if elapsed < self._every and not now:
+            return
+        self._at = time.monotonic()
+        told = self._monitor.look()
+        done = self._applier.figures
+        read, written = done.read - self._read, done.written - self._written
+        line = _line(read, written, elapsed, told, done.freshness.since(self._freshness))
+        self._read, self._written, self._freshness = done.read, done.written, done.freshness.copy()
+        if self._out is not None:
+            self._write(self._out, "info", line, told)
+        elif read or now:
+            self._say(line)
+
+    def event(self, line: str) -> None:
+        """Something that happened as it should."""
+        self._tell("info", line)
+
+    def notice(self, line: str) -> None:
+        """Something that people should look at."""
+        self._tell("warning", line)
+
+    def _tell(self, level: str, line: str) -> None:
+        if self._out is None:
+            self._say(line)
+        else:
+            self._write(self._out, level, line, figures(self._applier))
+
+    def failed(self, error: AdstreamError) -> None:
+        """The error that ends the process; for people it is printed elsewhere."""
+        if self._out is not None:
+            self._write(self._out, "error", str(error), figures(self._applier))
+
+    def _write(self, out: TextIO, level: str, message: str, told: dict[str, Any]) -> None:
+        line = {"at": iso(datetime.now(UTC)), "level": level, "job": self._monitor.job, "message": message, **told}
+        out.write(json.dumps(line) + "\n")
+        out.flush()
+
+
+def figures(applier: Applier) -> dict[str, Any]:
+    """Counts since the process began; offsets by partition, of those that it has.
+
+    `applied` is the offset that comes next: all before it are in the tables.
+    """
+    done = applier.figures
+    newest = datetime.fromtimestamp(done.newest_event / 1_000, UTC) if done.newest_event else None
+    return {
+        "rows_read": done.read,
+        "rows_written": done.written,
+        "rows_coalesced": applier.newest.coalesced,
+        "rows_outdated": applier.newest.outdated,
+        "applied": {str(number): offset for number, offset in sorted(applier.changelog.positions().items())},
+        "lag": {str(number): behind for number, behind in sorted(applier.changelog.lag().items())},
+        "newest_event": None if newest is None else iso(newest),
+        "event_to_row_seconds": done.freshness.told(),
+        "waiting_for": applier.away,
+    }
+
+
+def last_line(applier: Applier) -> str:
+    """What the process did in all."""
+    done = applier.figures
+    return (
+        f"{done.read:,} rows read, {done.written:,} written; {applier.newest.coalesced:,} had a newer one waiting, "
+        f"{applier.newest.outdated:,} were not newer than what was written"
+    )
+
+
+def _line(read: int, written: int, elapsed: float, told: dict[str, Any], fresh: Freshness) -> str:
+    lag = sum(told["lag"].values())
+    line = f"{read:,} rows read ({read / max(elapsed, 1e-9):,.0f}/s) · {written:,} written · lag {lag:,}"
+    half, most = fresh.quantile(0.5), fresh.quantile(0.99)
+    if half is None or most is None:
+        return line
+    return f"{line} · event to row p50 {_time(half)}, p99 {_time(most)}"
+
+
+def _time(seconds: float) -> str:
+    return f"{seconds * 1_000:,.0f} ms" if seconds < 1 else f"{seconds:,.1f} s"

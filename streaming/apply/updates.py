@@ -1,0 +1,54 @@
+"""Messages of an updates topic: how they name their row, and which of two for the same row is the newer one.
+
+A message's key names the row, and its value is a record in the registry's framing. `version` is the record's first
+field, so that a reader can compare two messages without decoding either.
+"""
+
+from typing import NamedTuple
+
+from adstream import wire
+from adstream.errors import BadInput
+
+VERSION = "version"
+NEWEST_EVENT = "newest_event"
+# Topic, partition, offset.
+Place = tuple[str, int, int]
+_LONGEST_LONG = 10
+_LAST_BYTE = 0x80
+
+
+class Update(NamedTuple):
+    """One message: a row as it is after a change. Of two with the same key, the one with the larger version counts."""
+
+    key: bytes
+    version: int
+    value: bytes
+    place: Place
+
+
+def read_update(key: bytes | None, value: bytes | None, place: Place) -> Update:
+    """Raises BadInput, which names the place, for a message that cannot be a row."""
+    if not key or value is None or len(value) <= wire.HEADER_BYTES or value[0] != wire.MAGIC_BYTE:
+        raise unreadable(place, "it has no key, or no value in the registry's framing")
+    try:
+        return Update(key, _long(value), value, place)
+    except ValueError:
+        raise unreadable(place, "it does not begin with a version") from None
+
+
+def unreadable(place: Place, why: str) -> BadInput:
+    """The error for a message that is no row of the job."""
+    named = "/".join(map(str, place))
+    return BadInput(f"{named} is no row: {why}", f"find out who wrote it, then leave it out with --skip {named}")
+
+
+def _long(value: bytes) -> int:
+    """The Avro long behind the header: seven bits a byte, the lowest first, with the sign in the lowest bit of all."""
+    number = shift = 0
+    for byte in value[wire.HEADER_BYTES : wire.HEADER_BYTES + _LONGEST_LONG]:
+        if byte < _LAST_BYTE:
+            number |= byte << shift
+            return (number >> 1) ^ -(number & 1)
+        number |= (byte & 0x7F) << shift
+        shift += 7
+    raise ValueError("the number has no end")

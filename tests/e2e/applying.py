@@ -1,0 +1,123 @@
+"""Processes of `adstream apply` beside a test, and what they say."""
+
+import json
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import psutil
+
+from tests.e2e.pipeline import Pipeline
+from tests.e2e.updates import Updates, stored
+
+SECONDS = 120
+
+
+class Applying:
+    """One process. `told` is what it said last, as a document."""
+
+    def __init__(self, *options: str) -> None:
+        command = [sys.executable, "-m", "adstream.cli", "apply", "ad-metrics", "--log-format", "json", *options]
+        self._running = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        self.lines: list[dict[str, Any]] = []
+        self._said = threading.Condition()
+        self._ended = False
+        self._reader = threading.Thread(target=self._read, name="applying")
+        self._reader.start()
+
+    @property
+    def told(self) -> dict[str, Any]:
+        return self.lines[-1]
+
+    def wait_until(self, there: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+        """Wait until a line of now or later is like that; returns it. The process must not end before."""
+        with self._said:
+            assert self._said.wait_for(lambda: self._ended or (self.lines and there(self.told)), SECONDS), self.lines[
+                -3:
+            ]
+            assert self.lines, self._running.stderr
+            assert there(self.told), self.lines[-3:]
+            return self.told
+
+    def wait_for_partitions(self, count: int = 2) -> None:
+        """Wait until it has so many partitions."""
+        self.wait_until(lambda told: len(told["applied"]) == count)
+
+    def freeze(self) -> None:
+        self._running.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        self._running.send_signal(signal.SIGCONT)
+
+    def kill(self) -> None:
+        """As `kill -9`."""
+        self._running.kill()
+        self._running.wait(30)
+
+    def end(self, number: int = signal.SIGTERM) -> tuple[int, str]:
+        """Ask it to stop, unless it has ended; its exit code and its error line."""
+        if self._running.poll() is None and number:
+            self._running.send_signal(number)
+        return self.ended()
+
+    def close_input(self) -> None:
+        """As its parent's end does."""
+        assert self._running.stdin is not None
+        self._running.stdin.close()
+
+    def ended(self) -> tuple[int, str]:
+        """Wait for its end: its exit code and its error line."""
+        self._running.wait(SECONDS)
+        self._reader.join()
+        errors = self._running.stderr.read() if self._running.stderr else ""
+        assert "Traceback" not in errors, errors
+        return self._running.returncode, errors
+
+    def process(self) -> psutil.Process:
+        return psutil.Process(self._running.pid)
+
+    def _read(self) -> None:
+        for line in self._running.stdout or ():
+            with self._said:
+                self.lines.append(json.loads(line))
+                self._said.notify_all()
+        with self._said:
+            self._ended = True
+            self._said.notify_all()
+
+    def __enter__(self) -> "Applying":
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.thaw()
+        self._running.kill()
+        with self._running:
+            self._reader.join()
+
+
+@contextmanager
+def sending(updates: Updates, rate: float) -> Iterator[None]:
+    """Within, events are counted at this rate; at the end all their rows are in the topic."""
+    stop = threading.Event()
+    thread = threading.Thread(target=updates.until, args=(stop, rate), name="sending")
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
+def apply_rest(pipeline: Pipeline, updates: Updates) -> None:
+    """Apply what the topic holds, and compare every row, its figures and its timestamp."""
+    with Applying("--once") as last:
+        code, errors = last.ended()
+        assert code == 0, errors
+    assert updates.events > 0
+    assert stored(pipeline.settings) == updates.rows()

@@ -1,0 +1,65 @@
+"""A reader that polls the tables all the time: no row may ever go back."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+
+from adstream.errors import AdstreamError
+from adstream.settings import Settings
+from tests.e2e.updates import stored
+
+Place = tuple[str, datetime | None]
+
+
+class RowWatch:
+    """`looks` counts the looks that Cassandra answered, `backwards` has what went back: place, before and after."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.looks = 0
+        self.changes = 0
+        self.backwards: list[tuple[Place, object, object]] = []
+        self._settings = settings
+        self._seen: dict[Place, tuple[int, ...]] = {}
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="row watch")
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def end(self) -> None:
+        """One more look, and then no more."""
+        self._stop.set()
+        self._thread.join(60)
+        self._look()
+        assert self.looks > 2
+        assert self.changes > 0
+        assert not self.backwards, self.backwards[:3]
+
+    def _run(self) -> None:
+        while not self._stop.wait(0.05):
+            try:
+                self._look()
+            except AdstreamError:
+                continue  # it is away: that is what the test is about
+
+    def _look(self) -> None:
+        for place, (clicks, views, _, version) in stored(self._settings).items():
+            now = (version, clicks, views)
+            before = self._seen.get(place)
+            if before is not None and any(after < earlier for after, earlier in zip(now, before, strict=True)):
+                self.backwards.append((place, before, now))
+            self.changes += now != before
+            self._seen[place] = now
+        self.looks += 1
+
+
+@contextmanager
+def watched(settings: Settings) -> Iterator[RowWatch]:
+    """Within, the tables are read again and again; at the end no row must have gone back."""
+    watch = RowWatch(settings)
+    watch.start()
+    try:
+        yield watch
+    finally:
+        watch.end()

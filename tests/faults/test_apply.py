@@ -1,0 +1,135 @@
+"""The applying process while it, Kafka or Cassandra fails: no row goes back meanwhile, and all are right at the end."""
+
+import random
+import time
+
+import pytest
+
+from streaming.apply.changelog import SESSION_MILLIS
+from tests.e2e.applying import Applying, apply_rest, sending
+from tests.e2e.pipeline import Pipeline
+from tests.e2e.row_watch import watched
+from tests.e2e.updates import Updates
+from tests.faults.services import frozen, killed
+
+RATE = 300
+
+
+def test_killed_anywhere_and_started_again(pipeline: Pipeline, seed: int) -> None:
+    chance, updates = random.Random(seed), Updates(pipeline.settings)
+    with watched(pipeline.settings), sending(updates, RATE):
+        for _ in range(3):
+            with Applying("--member", "one", "--metrics-port", "off") as process:
+                process.wait_until(lambda told: told["rows_written"] > 100)
+                time.sleep(chance.uniform(0, 0.5))  # somewhere in a write
+                process.kill()
+    apply_rest(pipeline, updates)
+
+
+def test_frozen_until_others_have_its_partitions_it_wakes_and_its_rows_lose(pipeline: Pipeline, seed: int) -> None:
+    chance, updates = random.Random(seed), Updates(pipeline.settings)
+    with (
+        watched(pipeline.settings),
+        sending(updates, RATE),
+        Applying("--metrics-port", "off") as sleeper,
+        Applying("--metrics-port", "off") as other,
+    ):
+        sleeper.wait_for_partitions(1)
+        other.wait_for_partitions(1)
+        time.sleep(chance.uniform(0, 0.5))  # somewhere in a write
+        sleeper.freeze()
+        other.wait_for_partitions(2)
+        before = other.told["rows_written"]
+        other.wait_until(lambda told: told["rows_written"] > before + 200)
+        sleeper.thaw()
+        read = sleeper.told["rows_read"]
+        sleeper.wait_until(lambda told: told["rows_read"] > read + 50)
+        assert [each.end()[0] for each in (sleeper, other)] == [0, 0]
+    apply_rest(pipeline, updates)
+
+
+@pytest.mark.thorough
+def test_frozen_for_less_than_its_session_it_keeps_its_partitions(pipeline: Pipeline, seed: int) -> None:
+    chance, updates = random.Random(seed), Updates(pipeline.settings)
+    with watched(pipeline.settings), sending(updates, RATE), Applying("--metrics-port", "off") as process:
+        process.wait_until(lambda told: told["rows_written"] > 100)
+        process.freeze()
+        time.sleep(chance.uniform(1, SESSION_MILLIS / 1_000 - 3))  # as long as the fault lasts
+        process.thaw()
+        read = process.told["rows_read"]
+        process.wait_until(lambda told: told["rows_read"] > read + 50)
+        assert process.end()[0] == 0
+    apply_rest(pipeline, updates)
+
+
+@pytest.mark.thorough
+def test_two_come_and_go(pipeline: Pipeline, seed: int) -> None:
+    chance, updates = random.Random(seed), Updates(pipeline.settings)
+    with watched(pipeline.settings), sending(updates, RATE), Applying("--metrics-port", "off") as steady:
+        for _ in range(2):
+            steady.wait_for_partitions(2)
+            with Applying("--metrics-port", "off") as guest:
+                guest.wait_for_partitions(1)
+                time.sleep(chance.uniform(0, 1))  # somewhere in a write
+                if chance.random() < 0.5:
+                    guest.kill()
+                else:
+                    assert guest.end()[0] == 0
+        steady.wait_for_partitions(2)
+        assert steady.end()[0] == 0
+    apply_rest(pipeline, updates)
+
+
+def test_cassandra_killed_for_a_while(pipeline: Pipeline, seed: int) -> None:
+    chance, updates = random.Random(seed), Updates(pipeline.settings)
+    with watched(pipeline.settings), sending(updates, RATE), Applying("--metrics-port", "off") as process:
+        process.wait_until(lambda told: told["rows_written"] > 100)
+        time.sleep(chance.uniform(0, 0.5))  # somewhere in a write
+        with killed(pipeline.settings, "cassandra"):
+            process.wait_until(lambda told: bool(told["waiting_for"]))
+        before = process.told["rows_written"]
+        told = process.wait_until(lambda told: told["rows_written"] > before and not told["waiting_for"])
+        assert len(told["applied"]) == 2  # it has stayed in its group
+        assert process.end()[0] == 0
+    apply_rest(pipeline, updates)
+
+
+@pytest.mark.thorough
+def test_cassandra_frozen_for_twenty_seconds(pipeline: Pipeline, seed: int) -> None:
+    chance, updates = random.Random(seed), Updates(pipeline.settings)
+    with watched(pipeline.settings), sending(updates, RATE), Applying("--metrics-port", "off") as process:
+        process.wait_until(lambda told: told["rows_written"] > 100)
+        time.sleep(chance.uniform(0, 0.5))  # somewhere in a write
+        with frozen(pipeline.settings, "cassandra"):
+            time.sleep(20)  # as long as the fault lasts
+        before = process.told["rows_written"]
+        process.wait_until(lambda told: told["rows_written"] > before and not told["waiting_for"])
+        assert process.end()[0] == 0
+    apply_rest(pipeline, updates)
+
+
+def test_a_stop_while_cassandra_is_away_says_what_is_not_written(pipeline: Pipeline) -> None:
+    updates = Updates(pipeline.settings)
+    with sending(updates, RATE), Applying("--metrics-port", "off") as process:
+        process.wait_until(lambda told: told["rows_written"] > 100)
+        with killed(pipeline.settings, "cassandra"):
+            process.wait_until(lambda told: bool(told["waiting_for"]))
+            code, errors = process.end()
+        assert code == 1
+        assert errors.count("\n") == 1
+        assert "rows are not in the tables yet, and come again at the next start" in errors
+    apply_rest(pipeline, updates)
+
+
+@pytest.mark.parametrize("fault", [killed, frozen], ids=["killed", "frozen"])
+def test_kafka_away_for_a_while(pipeline: Pipeline, seed: int, fault: object) -> None:
+    chance, updates = random.Random(seed), Updates(pipeline.settings)
+    with watched(pipeline.settings), sending(updates, RATE), Applying("--metrics-port", "off") as process:
+        process.wait_until(lambda told: told["rows_written"] > 100)
+        time.sleep(chance.uniform(0, 0.5))  # somewhere in a write
+        with (killed if fault is killed else frozen)(pipeline.settings, "kafka"):
+            time.sleep(chance.uniform(1, 8))  # as long as the fault lasts
+        before = process.told["rows_written"]
+        process.wait_until(lambda told: told["rows_written"] > before + 100)
+        assert process.end()[0] == 0
+    apply_rest(pipeline, updates)
