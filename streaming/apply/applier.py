@@ -19,6 +19,8 @@ from streaming.apply.updates import Update
 
 LONGEST_AWAY_SECONDS = 300.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 10.0
+# While it waits it looks so often whether it shall stop.
+_SLICE_SECONDS = 0.5
 
 
 @dataclass
@@ -55,27 +57,39 @@ class Applier:
 
         Raises ServiceUnavailable and SinkError for what stayed away, and BadInput for a message that is no row.
         """
+
+        def wait(seconds: float) -> None:
+            end = time.monotonic() + seconds
+            while not stopping.is_set() and time.monotonic() < end:
+                self.changelog.wait(min(seconds, _SLICE_SECONDS))
+                told()
+
         while not stopping.is_set():
             updates = self.changelog.updates()
+            if not self.changelog.away:
+                self._set_away("")
+            elif not self.away:
+                self._set_away(self.changelog.away)
             if updates:
-                self._apply(updates, stopping)
+                self._apply(updates, stopping, wait)
             self.changelog.applied()
             told()
             if not updates and until():
                 return
 
-    def _apply(self, updates: list[Update], stopping: threading.Event) -> None:
+    def _apply(self, updates: list[Update], stopping: threading.Event, wait: Callable[[float], None]) -> None:
         self.figures.read += len(updates)
         chosen = self.newest.choose(updates)
         if not chosen:
             return
-        written = self._written(chosen, stopping)
+        written = self._written(chosen, stopping, wait)
         self.newest.written(chosen)
         self.figures.written += written.rows
         self.figures.newest_event = max(self.figures.newest_event, int(written.newest_events.max()))
         self.figures.freshness.observe(time.time() - written.newest_events / 1_000)
 
-    def _written(self, chosen: list[Update], stopping: threading.Event) -> Written:
+    def _written(self, chosen: list[Update], stopping: threading.Event, wait: Callable[[float], None]) -> Written:
+        """Write the rows; while Cassandra is away, try again after growing pauses."""
         began, pause = time.monotonic(), _FIRST_PAUSE
         while True:
             try:
@@ -84,17 +98,21 @@ class Applier:
                 left = self._longest_away - (time.monotonic() - began)
                 if not _may_pass(error) or left <= 0 or stopping.is_set():
                     raise _unwritten(error, len(chosen)) from error
-                if not self.away:
-                    self._notice(f"{error.problem}; trying again, for {left:.0f} s at most")
-                self.away = error.problem
-                self.changelog.wait(min(pause, left))
+                self._set_away(error.problem)
+                wait(min(pause, left))
                 pause = min(2 * pause, _LONGEST_PAUSE)
             else:
-                if self.away:
-                    self._notice(f"{len(chosen):,} rows are written after {time.monotonic() - began:.0f} s")
-                self.away = ""
+                self._set_away("")
                 self.changelog.go_on()
                 return written
+
+    def _set_away(self, why: str) -> None:
+        """Tell when a service goes away, and when it is back; not each time that it is still away."""
+        before, self.away = self.away, why
+        if why and not before:
+            self._notice(f"{why}; trying again, for {self._longest_away / 60:g} minutes at most")
+        elif before and not why:
+            self._notice("all services answer again")
 
 
 def _may_pass(error: AdstreamError) -> bool:

@@ -134,6 +134,11 @@ class Changelog:
             self._committed_at = time.monotonic()
             self._commit(wait=False)
 
+    @property
+    def away(self) -> str:
+        """Why Kafka does not answer, in a line; empty where it does."""
+        return self._watch.away
+
     def positions(self) -> dict[int, int]:
         """The offset that comes next, of each partition that this process has and has read in."""
         return {each: self._next[each] for each in self._assigned if each in self._next}

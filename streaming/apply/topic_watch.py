@@ -18,12 +18,16 @@ LONGEST_SILENCE_SECONDS = 300.0
 
 
 class TopicWatch:
-    """Never waits for an answer: it asks, and looks for the answer at a later call."""
+    """Never waits for an answer: it asks, and looks for the answer at a later call.
+
+    `away` says why Kafka did not answer the last question, and is empty where it did.
+    """
 
     def __init__(self, settings: Settings, topic: str, *, longest_silence: float = LONGEST_SILENCE_SECONDS) -> None:
         self._settings, self._topic, self._longest = settings, topic, longest_silence
         self._id = kafka.topic_id(settings, topic)
         self._admin = kafka.connected(settings.kafka)
+        self.away = ""
         self._missing = False
         self._asked: Future[Any] | None = None
         self._asked_at = self._answered_at = time.monotonic()
@@ -55,13 +59,15 @@ class TopicWatch:
                 if self._missing:  # a broker that has just started may not know its topics yet
                     raise self._other(f"{self._topic} was deleted") from None
                 self._missing = True
+            else:
+                self.away = said.problem
             if now - self._answered_at > self._longest:
                 raise ServiceUnavailable(
                     f"{said.problem}, for {now - self._answered_at:.0f} s",
                     "look at its brokers, then start this again: it goes on where it was",
                 ) from None
             return
-        self._answered_at, self._missing = now, False
+        self._answered_at, self._missing, self.away = now, False, ""
         if found != self._id:
             raise self._other(f"{self._topic} was deleted and made anew")
 
