@@ -133,3 +133,15 @@ def test_kafka_away_for_a_while(pipeline: Pipeline, seed: int, fault: object) ->
         process.wait_until(lambda told: told["rows_written"] > before + 100)
         assert process.end()[0] == 0
     apply_rest(pipeline, updates)
+
+
+@pytest.mark.thorough
+def test_a_stop_while_kafka_is_away_ends_all_the_same(pipeline: Pipeline) -> None:
+    updates = Updates(pipeline.settings)
+    with Applying("--metrics-port", "off") as process:
+        with sending(updates, RATE):
+            process.wait_until(lambda told: told["rows_written"] > 100)
+        with killed(pipeline.settings, "kafka"):
+            process.wait_until(lambda told: bool(told["waiting_for"]))
+            assert process.end() == (0, "")
+    apply_rest(pipeline, updates)
