@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from adstream.durations import parse_duration
@@ -15,12 +15,20 @@ REPEATABLE_START = datetime(2025, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True)
 class Plan:
-    """How to run a generator; `notes` are what the user should know before the first event."""
+    """How to run a generator; `notes` are what the user should know before the first event.
+
+    `live`: the events happen while they are sent, so their first moment is when the first one is made.
+    """
 
     seed: int
     timeline: Timeline
     rate: float
     notes: list[str] = field(default_factory=list)
+    live: bool = False
+
+    def begun(self, now_ms: int) -> Timeline:
+        """The timeline for a generator whose first event is made now."""
+        return replace(self.timeline, start_ms=now_ms) if self.live else self.timeline
 
 
 @dataclass(frozen=True)
@@ -59,7 +67,7 @@ def plan(wish: Wish, clock: Callable[[], datetime]) -> Plan:
     start_ms = to_millis(parse_start(wish.start or "now", now))
     if not rate and wish.start in (None, "now"):
         return Plan(seed, Timeline(start_ms, 0.0, lambda: to_millis(clock())), rate, notes)
-    return Plan(seed, Timeline(start_ms, step_ms), rate, notes)
+    return Plan(seed, Timeline(start_ms, step_ms), rate, notes, live=wish.start in (None, "now"))
 
 
 def _spread(wish: Wish, now: datetime) -> Timeline:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from time import monotonic
+from typing import Any, Protocol
 
 from pyspark.sql import DataFrame
 
@@ -26,7 +27,11 @@ class StopRequested(Exception):
     """The user asked to stop; the batch that was about to begin has written nothing."""
 
 
-class NewWriterSchema(Exception):
+class PlanAgain(Exception):
+    """No failure: the query goes on from its checkpoint with a plan that is made anew."""
+
+
+class NewWriterSchema(PlanAgain):
     """Messages of schemas that the registry has and the plan does not; the plan must be made anew."""
 
 
@@ -44,6 +49,17 @@ class Written:
     seconds: float = 0.0
     dead_by_reason: Mapping[str, int] = field(default_factory=dict)
     messages: int = 0
+
+
+class Batches(Protocol):
+    """What a query's batches have written, as far as that is known, and the Python exception that has ended it."""
+
+    error: Exception | None
+    written: dict[int, Written]
+
+    def of(self, progress: Mapping[str, Any], /) -> Written | None:
+        """What the committed batch of Spark's progress report has written."""
+        ...
 
 
 class BatchWriter:
@@ -84,6 +100,10 @@ class BatchWriter:
         except Exception as error:
             self.error = error
             raise
+
+    def of(self, progress: Mapping[str, Any]) -> Written | None:
+        """As Batches says."""
+        return self.written.get(progress["batchId"])
 
     def _write(self, rows: DataFrame, batch_id: int) -> None:
         if self._stopping.is_set():

@@ -23,6 +23,8 @@ _FILE = "adstream.json"
 _LOCK = "adstream.lock"
 _ID = "id"
 _ASIDE = "set-aside"
+# The option that says in which mode a checkpoint counts.
+REAL_TIME = "real_time"
 
 
 @contextmanager
@@ -80,6 +82,17 @@ class Checkpoint:
                     "keep what it was made with, or give another --checkpoint",
                 )
         return {name: made_with[name] for name, value in kept.items() if made_with.get(name, value) != value}
+
+    def require_mode(self, job: str, *, real_time: bool) -> None:
+        """Raises CheckpointError where the checkpoint counts in the other mode: its state is another plan's."""
+        text = self._read(_FILE)
+        if text is None or bool(self._parsed(text).get(REAL_TIME)) is real_time:
+            return
+        mode, option = ("in micro-batches", "without") if real_time else ("in real time", "with")
+        raise CheckpointError(
+            f"checkpoint {self.path} counts {mode}",
+            f"go on {option} --real-time, or begin anew with `adstream reset {job}`",
+        )
 
     @property
     def id(self) -> str:
@@ -165,6 +178,35 @@ class Checkpoint:
         """All texts that were kept there."""
         return [self._read(f"{folder}/{number}") or "[]" for number in self._numbered(folder)]
 
+    def mark(self, folder: str, batch_id: int) -> None:
+        """Note, in that folder beside the checkpoint, that something was done up to this batch."""
+        before = self._numbered(folder)
+        if batch_id not in before:
+            self._write(f"{folder}/{batch_id}", "")
+        for number in before:
+            if number != batch_id:
+                self._remove(f"{folder}/{number}")
+
+    def marked(self, folder: str) -> int | None:
+        """The newest batch of such a note; None where there is none."""
+        return max(self._numbered(folder), default=None)
+
+    def committed_after(self, batch_id: int) -> list[int]:
+        """The batches after this one that were committed, in order."""
+        return [each for each in self._numbered("commits") if each > batch_id]
+
+    def back_to(self, batch_id: int) -> None:
+        """Forget all batches after this one, -1 for all: they come again, from the state that this one left.
+
+        Raises CheckpointError where Spark has removed what it would begin with.
+        """
+        if batch_id >= 0 and not self.is_committed(batch_id):
+            raise self.damaged(f"batch {batch_id}, to go back to, is not there any more")
+        for folder in ("commits", "offsets"):
+            for number in reversed(self._numbered(folder)):
+                if number > batch_id:
+                    self._remove(f"{folder}/{number}")
+
     def set_aside(self, places: Iterable[tuple[int, int]]) -> None:
         """Remember (partition, offset) of messages that must not be read (streaming.quarantine)."""
         self.note(_ASIDE, json.dumps(list(places)))
@@ -244,6 +286,10 @@ class Checkpoint:
         finally:
             stream.close()
         system.rename(passing, path)
+
+    def _remove(self, file: str) -> None:
+        path = self._path(file)
+        path.getFileSystem(self._hadoop).delete(path, False)
 
     def _path(self, file: str) -> Any:  # noqa: ANN401 - a Java object
         return self._jvm.org.apache.hadoop.fs.Path(f"{self.path}/{file}")

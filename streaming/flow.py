@@ -19,6 +19,7 @@ from adstream.settings import Settings
 from streaming.batch_jobs import BatchJob
 from streaming.job import Job
 from streaming.lakehouse import table_name
+from streaming.real_time.suits import refusal
 from streaming.sinks.alerts import CONTRACT as ALERTS
 from streaming.sinks.alerts import Alerts
 from streaming.sinks.iceberg import IcebergTable
@@ -233,7 +234,13 @@ class _Drawn:
         others = " or ".join(job.modes[1:])
         mode = f"mode {job.output_mode}{f' (--mode {others} is possible)' if others else ''}"
         facts = [f"{mode}: {_OUTPUT[job.output_mode]}", f"a batch every {duration_text(job.trigger)} (--trigger)"]
-        return Step("output", (*facts, *([f"a row is known by {', '.join(job.key)}"] if job.key else [])))
+        if job.key:
+            facts.append(f"a row is known by {', '.join(job.key)}")
+        why_not = refusal(job)
+        facts.append(
+            f"not in real time: {why_not}" if why_not else "or in real time: a row with each event (--real-time)"
+        )
+        return Step("output", tuple(facts))
 
     def _places(self, sink: Sink) -> Iterator[Place]:
         match sink:

@@ -39,7 +39,7 @@ class LateBatches:
                 return Late(seen.late)
             pairs = pairs_again(messages, self.job)
         late = by_windows(pairs, self.job)
-        self._write(batch_id, late, stamp)
+        self.write(batch_id, late, stamp)
         return late
 
     def committed(self, report: BatchReport, written: Mapping[int, Written]) -> BatchReport:
@@ -53,11 +53,12 @@ class LateBatches:
             return with_late(report, Late(dropped))
         late = count_late(counted(messages), self.job, self.checkpoint.late_before(report.batch_id))
         try:
-            self._write(report.batch_id, late, written[report.batch_id].stamp)
+            self.write(report.batch_id, late, written[report.batch_id].stamp)
         except AdstreamError as error:
             self.notice(f"the late events of batch {report.batch_id} are missing from the table: {error}")
         return with_late(report, late)
 
-    def _write(self, batch_id: int, late: Late, stamp: Stamp) -> None:
+    def write(self, batch_id: int, late: Late, stamp: Stamp) -> None:
+        """Upsert what the batch adds to each window, if the job has tables. Raises SinkError."""
         if self.table is not None:
             late_events.write(self.table, late, self.job.name, self.checkpoint.id, batch_id, stamp)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pyspark.sql import SparkSession
 
+from adstream import kafka
 from adstream.provision import topic_of
 from adstream.settings import Settings
 from stack import spark_environment
@@ -16,6 +17,8 @@ from streaming import prerequisites
 from streaming.endpoint import served
 from streaming.job import Job
 from streaming.monitor import Monitor
+from streaming.real_time.runner import RealTimeRunner
+from streaming.real_time.suits import slots
 from streaming.runner import Listener, Options, Runner
 from streaming.session import spark_session
 from streaming.sinks.iceberg import IcebergTable
@@ -43,13 +46,28 @@ def launch(
         sinks = job.sinks if options.sinks is None else options.sinks
         lakehouse = any(isinstance(sink, IcebergTable) for sink in sinks)
         with _served(settings, job, options, listener) if serve else nullcontext(listener) as told:
-            where = master or settings.spark.master
+            where = master or (_with_slots(settings, job, options) if options.real_time else settings.spark.master)
             if unused := spark_environment.worth_telling(where, [checkpoint]):
                 told.notice(f"not used by a job on {where}: {', '.join(unused)}")
             told.notice(f"starting Spark for {job.name}")
-            with spark_session(settings, job.name, master=master, lakehouse=lakehouse, places=[checkpoint]) as spark:
+            with spark_session(settings, job.name, master=where, lakehouse=lakehouse, places=[checkpoint]) as spark:
                 ready = replace(options, checkpoint=checkpoint)
-                Runner(spark, settings, job, ready, listener=told, stopping=stopping).run()
+                if options.real_time:
+                    RealTimeRunner(
+                        spark, settings, job, ready, listener=told, stopping=stopping, applied=told.applied
+                    ).run()
+                else:
+                    Runner(spark, settings, job, ready, listener=told, stopping=stopping).run()
+
+
+def _with_slots(settings: Settings, job: Job, options: Options) -> str:
+    """A local master with room for all tasks at once: they wait more than they compute."""
+    if not spark_environment.is_local(settings.spark.master):
+        return settings.spark.master
+    topic = options.source.name if options.source else topic_of(settings, job.contract)
+    partitions = len(kafka.end_offsets(settings, topic))
+    wanted = slots(partitions, settings.spark.shuffle_partitions, dedupe=bool(job.parameters.get("dedupe")))
+    return f"local[{wanted}]"
 
 
 @contextmanager

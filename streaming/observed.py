@@ -62,7 +62,11 @@ class RunningBatch:
 def counts_of(execution: Any) -> Observed:  # noqa: ANN401 - a QueryExecution of Spark
     """What a plan of streaming.pipeline has counted, once its rows were computed."""
     metrics = execution.observedMetrics()
-    judged, late = _metric(metrics, "judged"), _metric(metrics, "late")
+    return observed_in(_metric(metrics, "judged"), _metric(metrics, "late"))
+
+
+def observed_in(judged: Mapping[str, Any], late: Mapping[str, Any]) -> Observed:
+    """The same from the two metrics as parsed JSON, as they are in a committed batch's progress, too."""
     return Observed(
         judged.get("late", 0) + (late.get("late") or 0),
         judged.get("dead", 0),

@@ -1,7 +1,7 @@
 """From messages to a job's rows: decode, judge, count, compute; for a stream, and for a batch that is read again."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -16,6 +16,8 @@ from streaming.job import Job
 from streaming.judge import judge
 from streaming.late import pair
 from streaming.patterns.keyed_state import LATE_ROWS
+from streaming.patterns.versions import NEWEST
+from streaming.real_time.unplanned import refuse_unplanned
 
 _WHOLE = "whole_value"
 
@@ -25,6 +27,10 @@ class Pipeline:
     """One job's plan for the writer schemas that are known now; `lookup` is the static table that some jobs join.
 
     Messages at the places in `set_aside`, (partition, offset), are dead letters, and not even read.
+
+    In `real_time` rows have a `version` and a `newest_event` (streaming.patterns.versions). There a batch cannot be
+    taken back once it is computed: so with `refused`, the schema ids that the registry does not know, a message of any
+    other id that is not in the plan ends the query (streaming.real_time.unplanned).
     """
 
     job: Job
@@ -32,6 +38,8 @@ class Pipeline:
     json: bool
     lookup: DataFrame | None = None
     set_aside: frozenset[tuple[int, int]] = frozenset()
+    real_time: bool = False
+    refused: frozenset[int] | None = None
 
     def judged(self, messages: DataFrame) -> DataFrame:
         """Messages with their `event` and `outcome` (streaming.judge)."""
@@ -57,7 +65,15 @@ class Pipeline:
         Where the job decides lateness, `judged` has the late messages by window and delay, too (streaming.late).
         """
         late_pair = None if self.job.lateness is None else pair(self.job)
-        return counted(self.judged(messages), late_pair=late_pair)
+        judged = self.judged(messages)
+        if self.refused is not None:
+            judged = judged.transform(refuse_unplanned, self.refused)
+        events = counted(judged, late_pair=late_pair)
+        return events.withColumn(NEWEST, F.col(self._reader.time_field)) if self.real_time else events
+
+    def without_refusing(self) -> "Pipeline":
+        """The same plan, which no message of an unknown schema ends."""
+        return replace(self, refused=None)
 
     @property
     def _reader(self) -> Contract:

@@ -13,7 +13,7 @@ from pyspark.sql.streaming.query import StreamingQuery
 
 from adstream.delays import LONGEST_WAIT, SHARES, Delays, percentile, text, within_reach
 from adstream.topic_ends import Ends, held_back
-from streaming.batch import BatchWriter
+from streaming.batch import Batches
 from streaming.late import Late
 
 _WINDOWS_SHOWN = 3
@@ -118,7 +118,7 @@ class BatchReport:
         return f"a {self.late_option} of {text(shortest)} would have kept {share}{more}{others}"
 
 
-def reports(query: StreamingQuery, *, after: int, writer: BatchWriter) -> Iterator[BatchReport]:
+def reports(query: StreamingQuery, *, after: int, writer: Batches) -> Iterator[BatchReport]:
     """Reports of the batches committed since batch `after`, oldest first."""
     for progress in _since(query, after):
         # An idle trigger reports progress too, under the id of the batch that will come.
@@ -241,7 +241,7 @@ def rates(report: BatchReport) -> tuple[float, float]:
     return each * progress.get("inputRowsPerSecond", 0.0), each * progress.get("processedRowsPerSecond", 0.0)
 
 
-def replayed(batch_id: int, writer: BatchWriter) -> BatchReport:
+def replayed(batch_id: int, writer: Batches) -> BatchReport:
     """The report of a committed batch that Spark gave none of: how long it took, and what is behind it, is unknown."""
     written = writer.written[batch_id]
     late = written.late
@@ -269,9 +269,9 @@ def with_late(report: BatchReport, late: Late) -> BatchReport:
     return replace(report, late=report.late + late.events, late_by_window=late.by_window, late_delays=late.delays)
 
 
-def _report(progress: Any, writer: BatchWriter) -> BatchReport:  # noqa: ANN401 - parsed JSON
+def _report(progress: Any, writer: Batches) -> BatchReport:  # noqa: ANN401 - parsed JSON
     operators = progress["stateOperators"]
-    written = writer.written.get(progress["batchId"])
+    written = writer.of(progress)
     judged = progress.get("observedMetrics", {}).get("judged") or {}
     report = BatchReport(
         batch_id=progress["batchId"],

@@ -39,8 +39,8 @@ from adstream.provision import topic_of
 from adstream.settings import IsolationLevel, Settings
 from adstream.writers import MOST_ASKED, Writers
 from streaming import state_store
-from streaming.batch import BatchWriter, NewWriterSchema, StopRequested
-from streaming.checkpoint import Checkpoint, damage, first_cause, held
+from streaming.batch import Batches, BatchWriter, NewWriterSchema, PlanAgain, StopRequested
+from streaming.checkpoint import REAL_TIME, Checkpoint, damage, first_cause, held
 from streaming.held_back import Held, HeldBack
 from streaming.job import Job
 from streaming.late_batches import LateBatches
@@ -74,11 +74,12 @@ class Options:
     """How a job runs, as against what it computes (streaming.job.Job).
 
     `source` is read instead of the job's own topic, and `sinks` are written instead of the job's own; a run into other
-    sinks publishes no dead letters either.
+    sinks publishes no dead letters either. In `real_time` mode `trigger` is the length of a batch.
     """
 
     trigger: timedelta
     once: bool = False
+    real_time: bool = False
     checkpoint: str = ""
     source: Source | None = None
     sinks: tuple[Sink, ...] | None = None
@@ -90,7 +91,8 @@ class Listener:
     """Whom the runner tells: `batch` after each committed batch, `notice` when something else happens.
 
     Further `polled`, a few times a second while a query runs; `failed`, with the reason, before it is tried again; and
-    `held_back` by partition, whenever Kafka was asked for that.
+    `held_back` by partition, whenever Kafka was asked for that. In real-time mode `applied` hears each report of the
+    applying process, on another thread.
     """
 
     batch: Callable[[BatchReport], None]
@@ -98,10 +100,16 @@ class Listener:
     polled: Callable[[StreamingQuery], None] = lambda _query: None
     failed: Callable[[str], None] = lambda _reason: None
     held_back: Callable[[Mapping[int, Held]], None] = lambda _at: None
+    applied: Callable[[Mapping[str, Any]], None] = lambda _figures: None
 
 
 class Runner:
-    """One job on one session, until `stopping` is set, its input ends (`once`), or it fails for good."""
+    """One job on one session, until `stopping` is set, its input ends (`once`), or it fails for good.
+
+    In micro-batches; streaming.real_time.runner is the other way.
+    """
+
+    real_time = False
 
     def __init__(
         self,
@@ -160,7 +168,7 @@ class Runner:
                 if error is None and self._held_back is not None:
                     self._held_back.at_the_end()
                 return
-            if isinstance(error, _Replayed | NewWriterSchema):
+            if isinstance(error, PlanAgain):
                 if isinstance(error, NewWriterSchema):
                     self._listener.notice(f"new schema version on {self._source.name}: going on with it ({error})")
                 continue
@@ -203,7 +211,7 @@ class Runner:
         except Py4JJavaError as not_started:
             return 0, not_started
         committed = self._follow(writer, query)
-        error = _failure(writer, query)
+        error = self._failure(writer, query)
         if error is not None and "CONCURRENT_STREAM_LOG_UPDATE" in str(error):
             # What this one has written since is older by its lease than what the other one writes.
             raise CheckpointError(
@@ -222,10 +230,11 @@ class Runner:
         identity = self._source.identity()
         if self._publishes_dead_letters:
             kafka.require_topic(self._settings, self._settings.topic.dead_letters)
+        self._checkpoint.require_mode(self._job.name, real_time=self.real_time)
         kept = self._checkpoint.claim(
-            {**identity, "state_store": store, **self._job.described()},
+            {**identity, "state_store": store, **self._job.described(), REAL_TIME: self.real_time},
             {"shuffle_partitions": self._settings.spark.shuffle_partitions, **self._isolation()},
-            unwritten=BEFORE_ISOLATION,
+            unwritten={**BEFORE_ISOLATION, REAL_TIME: False},
         )
         for name, value in kept.items():
             self._listener.notice(f"{name}={value}, as the checkpoint was made with; the setting is for new ones")
@@ -269,15 +278,22 @@ class Runner:
     def _owner(self) -> job_checkpoints.Claim:
         checkpoint = self._checkpoint
         return job_checkpoints.Claim(
-            self._job.name, self._source.name, checkpoint.id, checkpoint.path, fresh=not checkpoint.batches()
+            self._job.name, self._source.name, checkpoint.id, checkpoint.path, fresh=self._is_fresh()
         )
+
+    def _is_fresh(self) -> bool:
+        """Whether nothing can be in the tables that this checkpoint has counted."""
+        return not self._checkpoint.batches()
 
     def _writers_timestamp(self) -> int:
         """For the next batch. Before the first one, the checkpoint is written down as the one that counts."""
+        self._take_the_tables()
+        return self._timestamps()
+
+    def _take_the_tables(self) -> None:
         if self._tables and not self._counts:
             job_checkpoints.take(self._settings.cassandra, self._owner(), self._before)
             self._counts = True
-        return self._timestamps()
 
     @property
     def _sinks(self) -> tuple[Sink, ...]:
@@ -299,10 +315,11 @@ class Runner:
             ids = other_ids(messages, planned, MOST_ASKED)
         return self._schemas.registered(ids, planned)
 
-    def _start(self) -> tuple[BatchWriter, StreamingQuery]:
-        spark, job, options = self._spark, self._job, self._options
+    def _start(self) -> tuple[Batches, StreamingQuery]:
+        spark, job = self._spark, self._job
         takes_json = job.json or self._source.json_only
-        self._pipeline = Pipeline(job, self._writers(), takes_json, self._lookup(), self._checkpoint.places_set_aside())
+        planned = Pipeline(job, self._writers(), takes_json, self._lookup(), self._checkpoint.places_set_aside())
+        self._pipeline = self._suited(planned)
         self._tell_unreadable()
         # A batch without data emits what append mode holds back, and lets timers fire; elsewhere it is not worth one.
         idle_batches = job.output_mode == "append" or job.arbitrary_state
@@ -312,9 +329,17 @@ class Runner:
         if self._tables:
             # Now and not with the first batch: a driver that hangs meanwhile must be older than the one after it.
             self._timestamps = leases.Lease(partial(leases.take, self._settings.cassandra, job.name)).next
+        return self._query(rows)
+
+    def _suited(self, planned: Pipeline) -> Pipeline:
+        """The plan as this way of running needs it."""
+        return planned
+
+    def _query(self, rows: DataFrame) -> tuple[Batches, StreamingQuery]:
+        """Start a query that writes these rows, and who knows what its batches have written."""
         running = RunningBatch()
         writer = BatchWriter(
-            write=into_all([sink.open(spark, self._settings, rows.schema) for sink in self._sinks]),
+            write=into_all([sink.open(self._spark, self._settings, rows.schema) for sink in self._sinks]),
             observed=running,
             keep_late=self._late.running,
             reread=self._judged_again,
@@ -324,10 +349,10 @@ class Runner:
             stopping=self._stopping,
         )
         query = (
-            rows.writeStream.queryName(job.name)
-            .outputMode(job.output_mode)
-            .option("checkpointLocation", options.checkpoint)
-            .trigger(**_trigger(options))
+            rows.writeStream.queryName(self._job.name)
+            .outputMode(self._job.output_mode)
+            .option("checkpointLocation", self._options.checkpoint)
+            .trigger(**_trigger(self._options))
             .foreachBatch(writer)
             .start()
         )
@@ -363,20 +388,21 @@ class Runner:
 
     def _set_culprits_aside(self) -> bool:
         """Find the messages that the uncommitted batch crashes on, if there are any; the next plan leaves them out."""
-        source, batches = self._source, self._checkpoint.batches()
-        if not isinstance(source, Topic) or not batches or self._checkpoint.is_committed(batches[-1]):
+        source = self._source
+        suspected = self._suspected(source) if isinstance(source, Topic) else {}
+        if not suspected:
             return False
         self._listener.notice("the batch crashed twice: looking for messages that are the cause")
 
         def crashes(ranges: Ranges) -> bool:
             messages = topic_range(self._spark, self._settings.kafka, source.name, ranges)
             try:
-                self._pipeline.rows(messages).write.format("noop").mode("overwrite").save()
+                self._pipeline.without_refusing().rows(messages).write.format("noop").mode("overwrite").save()
             except (PySparkException, Py4JJavaError):
                 return True
             return False
 
-        found = culprits(self._checkpoint.batch_offsets(source.name, batches[-1]), crashes)
+        found = culprits(suspected, crashes)
         if found:
             self._checkpoint.set_aside(found)
             places = ", ".join(f"{source.name}/{partition}/{offset}" for partition, offset in found)
@@ -384,6 +410,13 @@ class Runner:
         else:
             self._listener.notice("no message alone is the cause")
         return bool(found)
+
+    def _suspected(self, source: Topic) -> Ranges:
+        """The messages of the batch that has crashed."""
+        batches = self._checkpoint.batches()
+        if not batches or self._checkpoint.is_committed(batches[-1]):
+            return {}
+        return self._checkpoint.batch_offsets(source.name, batches[-1])
 
     def _publish(self, dead: DataFrame) -> None:
         if self._publishes_dead_letters:
@@ -393,7 +426,7 @@ class Runner:
                 line = bytes(row["value"])[:_BAD_LINE_BYTES].decode(errors="replace")
                 self._listener.notice(f"{row['topic']} line {row['offset']} not used: {row['outcome']}: {line}")
 
-    def _replayed(self, writer: BatchWriter) -> bool:
+    def _replayed(self, writer: Batches) -> bool:
         """Whether the query ended *after* it had committed a batch, and report that batch.
 
         Spark 4.1.1 stumbles over its own report of the first batch after a restart, when that batch is a replay: the
@@ -407,35 +440,52 @@ class Runner:
                 return True
         return False
 
-    def _follow(self, writer: BatchWriter, query: StreamingQuery) -> int:
+    def _follow(self, writer: Batches, query: StreamingQuery) -> int:
         """Report batches until the query ends; returns how many were committed."""
         committed = 0
         last = -1
         ended = asked = False
+        before = 0
         while not ended:
             try:
                 ended = bool(query.awaitTermination(_POLL_SECONDS))  # type: ignore[arg-type]  # takes fractions
             except StreamingQueryException:
                 ended = True
             self._listener.polled(query)
+            self._polled(query)
             for report in reports(query, after=last, writer=writer):
                 told = with_ends(report, self._held_back.ends() if self._held_back else {})
                 self._listener.batch(self._late.committed(told, writer.written))
                 last = report.batch_id
                 committed += 1
+                self._committed(report)
             if self._held_back is not None and not ended:
                 self._held_back.idle()
             if self._stopping.is_set() and not ended:
                 if not asked:
                     self._listener.notice("stopping after the running batch")
-                    asked = True
-                # A running batch is let finish, and the next one refuses to begin (BatchWriter).
-                if not query.status["isTriggerActive"]:
+                    asked, before = True, committed
+                if self._may_stop(query, committed > before):
                     query.stop()
         return committed
 
+    def _polled(self, query: StreamingQuery) -> None:
+        """A few times a second, while the query runs."""
 
-class _Replayed(Exception):
+    def _committed(self, report: BatchReport) -> None:
+        """After each report of a batch."""
+
+    def _may_stop(self, query: StreamingQuery, _committed_since: bool) -> bool:
+        """A running batch is let finish, and the next one refuses to begin (BatchWriter)."""
+        return not query.status["isTriggerActive"]
+
+    def _failure(self, writer: Batches, query: StreamingQuery) -> Exception | None:
+        """Why the query has ended; None where its input did, or it was stopped."""
+        ended_by = query.exception()
+        return None if ended_by is None else writer.error or ended_by
+
+
+class _Replayed(PlanAgain):
     """The query ended after it had committed the batch that it was to do again."""
 
 
@@ -448,13 +498,6 @@ def _trigger(options: Options) -> dict[str, Any]:
     if options.once:
         return {"availableNow": True}
     return {"processingTime": f"{options.trigger // timedelta(milliseconds=1)} milliseconds"}
-
-
-def _failure(writer: BatchWriter, query: StreamingQuery) -> Exception | None:
-    ended_by = query.exception()
-    if ended_by is None:
-        return None
-    return writer.error or ended_by
 
 
 def _line(error: Exception) -> str:

@@ -54,11 +54,15 @@ class Source(Protocol):
 
 @dataclass(frozen=True)
 class Topic:
-    """A Kafka topic; `start` (earliest, or a broker time) is used by a new checkpoint only."""
+    """A Kafka topic; `start` (earliest, or a broker time) is used by a new checkpoint only.
+
+    Batches have a `bounded` number of messages, but for real-time mode, whose batches end by the clock.
+    """
 
     settings: Settings
     name: str
     start: str | datetime = "earliest"
+    bounded: bool = True
     json_only = False
 
     def identity(self) -> dict[str, str]:
@@ -71,7 +75,7 @@ class Topic:
             return self
         ends = kafka.end_offsets(self.settings, self.name)  # an open transaction comes when it is committed
         offsets = {self.name: {str(partition): offset for partition, offset in ends.items()}}
-        return Topic(self.settings, self.name, json.dumps(offsets))
+        return replace(self, start=json.dumps(offsets))
 
     def require_kept(self, checkpoint: Checkpoint) -> None:
         """Raises CheckpointError where messages that are not counted yet are gone from the topic: never skip them."""
@@ -103,9 +107,10 @@ class Topic:
             **_LARGE_FETCHES,
             **starting_at(self.start),
             "subscribe": self.name,
-            "maxOffsetsPerTrigger": str(self.settings.spark.max_events_per_batch),
             "groupIdPrefix": f"adstream-{self.name}",
         }
+        if self.bounded:
+            options["maxOffsetsPerTrigger"] = str(self.settings.spark.max_events_per_batch)
         return spark.readStream.format("kafka").options(**options).load()
 
     def batch_again(self, spark: SparkSession, checkpoint: Checkpoint, batch_id: int) -> DataFrame:

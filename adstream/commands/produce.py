@@ -259,7 +259,11 @@ def _made_up(source: "Source", given: dict[str, Any]) -> tuple["Iterator[Record]
     decided = plan(Wish(**wish), lambda: datetime.now(UTC))
     for note in decided.notes:
         say(note, err=True)
-    return source.records(decided.seed, mix, decided.timeline), decided.rate
+
+    def records() -> "Iterator[Record]":
+        yield from source.records(decided.seed, mix, decided.begun(_now_millis()))  # the outlet is connected by now
+
+    return records(), decided.rate
 
 
 def _from_csv(path: Path, given: dict[str, Any]) -> "Iterator[Record]":

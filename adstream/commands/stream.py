@@ -2,6 +2,7 @@
 
 import sys
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -70,6 +71,14 @@ def stream(
         str | None, typer.Option(help="Port of /metrics, /health, /ready and /progress; 0 is a free one, or off.")
     ] = None,
     dedupe: Annotated[bool | None, typer.Option(help=f"Count a repeated event_id once. {_FIXED}")] = None,
+    real_time: Annotated[
+        bool,
+        typer.Option(
+            "--real-time",
+            help="Write each event's rows at once, by Spark's real-time mode; --trigger is then the time "
+            "between two commits. " + _FIXED,
+        ),
+    ] = False,
 ) -> None:
     """Run a streaming job. Ctrl-C and SIGTERM stop it after the running batch; started again it goes on.
 
@@ -78,7 +87,13 @@ def stream(
     Example: `adstream stream user-sessions --gap 30m`
 
     Example: `adstream stream mobile-actions --files inbox --console`
+
+    Example: `adstream stream ad-metrics --real-time`
     """
+    if real_time:
+        from stack.real_time import enter
+
+        enter(Settings(), say)
     from streaming.jobs import find
     from streaming.json_lines import json_lines
     from streaming.launch import launch
@@ -102,10 +117,16 @@ def stream(
     if mode is not None:
         chosen = chosen.in_mode(mode)
     inputs = Inputs(sample, topic, files, socket, files_per_batch, start)
+    if real_time:
+        from streaming.real_time.suits import TRIGGER, require
+
+        require(chosen, once=once or sample, console=console, from_topic=files is None and socket is None)
+        chosen = replace(chosen, trigger=TRIGGER)
     source = inputs.source(settings, chosen)
     options = Options(
         trigger=chosen.trigger if trigger is None else parse_duration(trigger),
         once=once or sample,
+        real_time=real_time,
         checkpoint=checkpoint or str(inputs.checkpoint(settings, chosen, source)),
         source=source,
         sinks=(ConsoleSink(),) if console or not chosen.sinks else None,
@@ -122,7 +143,7 @@ def stream(
 
 
 def jobs(as_json: AsJson = False) -> None:
-    """List the jobs: those that stream, then those that run as a batch.
+    """List the jobs: those that stream, those of them that do so in real time as well, and those that run as a batch.
 
     Example: `adstream jobs`
 
@@ -130,6 +151,7 @@ def jobs(as_json: AsJson = False) -> None:
     """
     from streaming.batch_jobs import BATCH_JOBS
     from streaming.jobs import JOBS
+    from streaming.real_time.suits import refusal
 
     if as_json:
         streams = [_stream_facts(job) for job in JOBS.values()]
@@ -138,12 +160,13 @@ def jobs(as_json: AsJson = False) -> None:
         return
     width = max(map(len, [*JOBS, *BATCH_JOBS]))
     for job in JOBS.values():
-        say(f"{job.name:{width}}  {job.summary}")
+        say(f"{job.name:{width}}  {job.summary}{'' if refusal(job) else ' (or in real time)'}")
     for batch_job in BATCH_JOBS.values():
         say(f"{batch_job.name:{width}}  {batch_job.summary} (batch)")
 
 
 def _stream_facts(job: "Job") -> dict[str, Any]:
+    from streaming.real_time.suits import refusal
     from streaming.runner import tables_of
 
     parameters = {name: value for name, value in job.described().items() if name not in ("job", "mode")}
@@ -156,6 +179,7 @@ def _stream_facts(job: "Job") -> dict[str, Any]:
         "modes": job.modes,
         "parameters": parameters,
         "tables": tables_of(job.sinks),
+        "real_time": not refusal(job),
     }
 
 

@@ -13,7 +13,7 @@ from adstream.backfills import recorded
 from adstream.errors import CheckpointError, ServiceUnavailable, Unproved
 from adstream.settings import READ_UNCOMMITTED, IsolationLevel, Settings
 from adstream.verify import acknowledged as book
-from adstream.verify import backfilled, baseline, ledger
+from adstream.verify import applied, backfilled, baseline, ledger
 from adstream.verify.acknowledged import Acknowledged
 from adstream.verify.baseline import Baseline
 from adstream.verify.checkpoint import Batch, JobCheckpoint, Offsets
@@ -93,7 +93,9 @@ def verify(
     """
     with tempfile.TemporaryDirectory(prefix="adstream-verify-") as folder:
         job = JobCheckpoint(checkpoint)
-        with closing(Oracle(Path(folder), window=job.window, slide=job.slide, dedupe=job.dedupe)) as oracle:
+        with closing(
+            Oracle(Path(folder), window=job.window, slide=job.slide, dedupe=job.dedupe, by_time=job.real_time)
+        ) as oracle:
             return _Run(settings, job, wish or Wish(), oracle, Path(folder), clock, progress).verified()
 
 
@@ -128,7 +130,11 @@ class _Run:
         since = self._baseline(committed)
         first = self._first_offsets(committed, since)
         reached = self._catch_up(first, committed)
-        self._read_found(reached)
+        if self._job.real_time:
+            applied.await_all(self._settings, ledger.JOB, lambda: self._progress("waiting for applied rows", 0, 0))
+            self._read_in_real_time(reached)
+        else:
+            self._read_found(reached)
         letters_from = ledger.read_letters(self._settings, self._oracle, self._job.made)
         written_down = self._read_acknowledged(first, reached)
         self._progress("computing", 0, 0)
@@ -138,7 +144,7 @@ class _Run:
         compared = max(oldest, self._provable) if self._provable else oldest
         begins = {p: self._job.start.get(p, 0) if since or not self._provable else first[p] for p in reached.ends}
         result = Verified(
-            compare(self._oracle, oldest=compared, with_totals=self._provable is None),
+            compare(self._oracle, oldest=compared, with_totals=self._provable is None, between=self._job.real_time),
             ledger.settle(
                 self._oracle,
                 topic=self._topic,
@@ -220,6 +226,15 @@ class _Run:
             steps = {p: tuple(batch.ends.get(p, 0) for batch in batches) for p in last}
             begins = {p: reached.ends.get(p, 0) for p in last}
             self._judge([Piece(p, begins[p], last[p], 0, steps[p]) for p in last], "reading what came meanwhile")
+        if self._provable:
+            self._provable = self._complete_since(reached)
+
+    def _read_in_real_time(self, reached: Batch) -> None:
+        """Read the tables, and judge all that is in the topic by then: a row may have counted any part of it."""
+        read_tables(self._settings, self._oracle, lambda: self._progress("reading the tables", 0, 0))
+        ends = kafka.end_offsets(self._settings, self._topic)
+        pieces = [Piece(p, reached.ends.get(p, 0), end, 1) for p, end in ends.items()]
+        self._judge(pieces, "reading what came meanwhile")
         if self._provable:
             self._provable = self._complete_since(reached)
 

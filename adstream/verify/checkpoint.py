@@ -38,12 +38,16 @@ class JobCheckpoint:
         self.slide = timedelta(seconds=self.options["slide_seconds"])
         self.lateness = timedelta(seconds=self.options["lateness_seconds"])
         self.dedupe = bool(self.options["dedupe"])
+        self.real_time = bool(self.options.get("real_time"))
         self.isolation = made_at_level(self.options)
         self.made = datetime.fromtimestamp((path / "adstream.json").stat().st_mtime, UTC)
 
     def committed(self) -> Batch:
-        """The last batch that was committed: all that it and those before it wrote was acknowledged."""
-        numbers = self._numbers("commits")
+        """The last batch that was committed: all that it and those before it wrote was acknowledged.
+
+        In real-time mode the last one whose dead letters are written, which is after its commit.
+        """
+        numbers = self._numbers("settled" if self.real_time else "commits")
         if not numbers:
             raise CheckpointError(f"{self.path} holds no committed batch", _REMEDY)
         return self._batch(max(numbers))

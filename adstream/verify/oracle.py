@@ -56,6 +56,7 @@ _TABLES = f"""
         FROM letters GROUP BY ALL;
     CREATE VIEW judged AS
         SELECT raw.* REPLACE (
+                CASE WHEN getvariable('by_time') THEN event_id || '@' || timestamp ELSE event_id END AS event_id,
                 CASE WHEN letter.reason IN ('{UNKNOWN_SCHEMA_ID}', '{CRASHES_THE_JOB}') THEN 'dead'
                 ELSE outcome END AS outcome
             ),
@@ -154,7 +155,10 @@ class Expected:
 class Oracle:
     """A database in `folder`, beside the Parquet files of judged messages (adstream.verify.topic)."""
 
-    def __init__(self, folder: Path, *, window: timedelta, slide: timedelta, dedupe: bool) -> None:
+    def __init__(
+        self, folder: Path, *, window: timedelta, slide: timedelta, dedupe: bool, by_time: bool = False
+    ) -> None:
+        """`by_time`: only an event of the same time is a repetition of another with its id, as in real-time mode."""
         millisecond = timedelta(milliseconds=1)
         self._length, self._slide, self._dedupe = window // millisecond, slide // millisecond, dedupe
         pq.write_table(table([]), folder / "none.parquet")
@@ -164,6 +168,7 @@ class Oracle:
         self.db.execute(f"SET memory_limit = '{_MEMORY}'; SET preserve_insertion_order = false")
         quoted = str(folder).replace("'", "''")
         self.db.execute(f"SET temp_directory = '{quoted}'; SET enable_progress_bar = false")
+        self.db.execute(f"SET VARIABLE by_time = {by_time}")
         for name, files in (("raw", quoted), ("gaps", f"{quoted}/{GAPS_FOLDER}")):
             self.db.execute(f"CREATE VIEW {name} AS SELECT * FROM read_parquet('{files}/*.parquet')")  # noqa: S608
         self.db.execute(_TABLES + backfilled.TABLES)

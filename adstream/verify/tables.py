@@ -7,6 +7,10 @@ or at one of the batches that ran since, up to the one in flight at the end: a r
 values. A row that those batches do not touch has one value only, and must have it; how many others there are is
 reported as `moving`. Once the job has taken all there is, there are none; one that was stopped may have written down a
 batch that it did not run.
+
+In real-time mode a batch is only written down when it ends, and its rows are in the tables long before. Everything
+behind the last commit is boundary 1 there, and a row that moves may have any state on the way: each of its sums lies
+between those at the two boundaries, and its average is that of its sums.
 """
 
 from collections.abc import Callable, Iterator
@@ -49,8 +53,16 @@ _VERDICTS = """
         coalesce(bool_or(
             f.is_found AND v.clicks = f.clicks AND v.views = f.views AND v.cost = f.cost
             AND v.average IS NOT DISTINCT FROM f.average
-        ), false) OR (bool_and(f.is_found IS NULL) AND coalesce(min(boundary), 0) > 0) AS good
-    FROM versions v FULL JOIN (SELECT *, true AS is_found FROM found) f USING (name, ad_id, start)
+        ), false) OR (bool_and(f.is_found IS NULL) AND coalesce(min(boundary), 0) > 0)
+        OR ($between AND coalesce(bool_and(f.average IS NOT DISTINCT FROM
+                CASE WHEN f.views > 0 THEN ((2 * f.micros + f.views) // (2 * f.views))::VARCHAR END)
+            AND max(f.clicks) BETWEEN coalesce(max(v.clicks) FILTER (boundary = 0), 0) AND max(v.clicks)
+            AND max(f.views) BETWEEN coalesce(max(v.views) FILTER (boundary = 0), 0) AND max(v.views)
+            AND max(f.micros) BETWEEN coalesce(max(v.cost::HUGEINT) FILTER (boundary = 0), 0)
+                AND max(v.cost::HUGEINT), false)) AS good
+    FROM versions v FULL JOIN (
+        SELECT *, true AS is_found, TRY_CAST(cost AS HUGEINT) AS micros FROM found
+    ) f USING (name, ad_id, start)
     WHERE (name = $windows AND start > $oldest) OR (name = $totals AND $with_totals)
     GROUP BY name, ad_id, start
 """
@@ -97,11 +109,14 @@ def read_tables(settings: Settings, oracle: Oracle, page_read: Callable[[], None
         _append(oracle, chunk)
 
 
-def compare(oracle: Oracle, *, oldest: datetime, with_totals: bool = True) -> Comparison:
-    """Compare what was read with what was computed: windows that begin after `oldest`, and totals if wanted."""
+def compare(oracle: Oracle, *, oldest: datetime, with_totals: bool = True, between: bool = False) -> Comparison:
+    """Compare what was read with what was computed: windows that begin after `oldest`, and totals if wanted.
+
+    `between`: a row that moves may have any state between those at its boundaries, as in real-time mode.
+    """
     since = oldest.astimezone(UTC).replace(tzinfo=None) - _EPOCH
     scope = {"windows": WINDOWS, "totals": TOTALS, "oldest": since // _MILLISECOND, "with_totals": with_totals}
-    oracle.db.execute(_VERDICTS, scope)
+    oracle.db.execute(_VERDICTS, {**scope, "between": between})
     [counts] = oracle.rows(_COUNTS)
     result = Comparison(*counts)
     for row in oracle.rows(_DIFFERENCES, {"shown": _SHOWN}):

@@ -5,6 +5,7 @@ from datetime import timedelta
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from streaming.patterns import versions
 from streaming.patterns.event_time import interval
 from streaming.patterns.repeated import watermarked
 
@@ -30,11 +31,12 @@ def ad_clicks(
     return (
         events.transform(watermarked, "timestamp", watermark, dedupe=dedupe)
         .groupBy("ad_id", F.window("timestamp", interval(window), interval(slide)).alias("window"))
-        .agg(F.sum("clicks").alias("total_clicks"))
+        .agg(F.sum("clicks").alias("total_clicks"), *versions.sums(events))
         .select(
             "ad_id",
             F.col("window.start").alias("window_start"),
             F.col("window.end").alias("window_end"),
             "total_clicks",
+            *versions.names(events),
         )
     )

@@ -5,6 +5,7 @@ from datetime import timedelta
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from streaming.patterns import versions
 from streaming.patterns.buckets import in_buckets, is_window
 from streaming.patterns.money import currency, micros, rounded_ratio
 from streaming.patterns.repeated import watermarked
@@ -56,6 +57,7 @@ def _summed(events: DataFrame, window: timedelta, slide: timedelta, watermark: t
             F.sum(F.col("clicks").cast("bigint")).alias("total_clicks"),
             F.sum(F.col("views").cast("bigint")).alias("total_views"),
             F.sum("cost_micros").alias("cost_micros"),
+            *versions.sums(events),
         )
     )
 
@@ -71,6 +73,7 @@ def _presented(sums: DataFrame) -> DataFrame:
         "total_views",
         currency(F.col("cost_micros")).alias("total_cost"),
         currency(rounded_ratio(F.col("cost_micros"), F.col("total_views"))).alias("avg_cost_per_view"),
+        *versions.names(sums),
     )
 
 

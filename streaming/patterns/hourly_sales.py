@@ -5,6 +5,7 @@ from datetime import timedelta
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from streaming.patterns import versions
 from streaming.patterns.event_time import interval
 
 WINDOW = timedelta(hours=1)
@@ -20,11 +21,12 @@ def hourly_sales(sales: DataFrame, *, window: timedelta = WINDOW, watermark: tim
     return (
         sales.withWatermark("event_time", interval(watermark))
         .groupBy("product_id", F.window("event_time", interval(window)).alias("window"))
-        .agg(F.sum("sales_amount").alias("total_sales"))
+        .agg(F.sum("sales_amount").alias("total_sales"), *versions.sums(sales))
         .select(
             "product_id",
             F.col("window.start").alias("window_start"),
             F.col("window.end").alias("window_end"),
             "total_sales",
+            *versions.names(sales),
         )
     )

@@ -5,6 +5,7 @@ from datetime import timedelta
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from streaming.patterns import versions
 from streaming.patterns.event_time import interval
 
 WINDOW = timedelta(minutes=5)
@@ -21,6 +22,11 @@ def logins(events: DataFrame, *, window: timedelta = WINDOW, watermark: timedelt
     return (
         events.withWatermark("timestamp", interval(watermark))
         .groupBy(F.window("timestamp", interval(window)).alias("window"))
-        .agg(F.count("*").alias("logins"))
-        .select(F.col("window.start").alias("window_start"), F.col("window.end").alias("window_end"), "logins")
+        .agg(F.count("*").alias("logins"), *versions.sums(events))
+        .select(
+            F.col("window.start").alias("window_start"),
+            F.col("window.end").alias("window_end"),
+            "logins",
+            *versions.names(events),
+        )
     )

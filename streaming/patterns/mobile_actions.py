@@ -5,6 +5,7 @@ from datetime import timedelta
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from streaming.patterns import versions
 from streaming.patterns.event_time import interval
 
 WINDOW = timedelta(minutes=10)
@@ -22,8 +23,12 @@ def mobile_actions(events: DataFrame, *, window: timedelta = WINDOW, watermark: 
     return (
         events.withWatermark("ts", interval(watermark))
         .groupBy("action", F.window("ts", interval(window)).alias("window"))
-        .agg(F.count("*").alias("actions"))
+        .agg(F.count("*").alias("actions"), *versions.sums(events))
         .select(
-            "action", F.col("window.start").alias("window_start"), F.col("window.end").alias("window_end"), "actions"
+            "action",
+            F.col("window.start").alias("window_start"),
+            F.col("window.end").alias("window_end"),
+            "actions",
+            *versions.names(events),
         )
     )

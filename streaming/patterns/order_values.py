@@ -5,6 +5,7 @@ from datetime import timedelta
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from streaming.patterns import versions
 from streaming.patterns.event_time import interval
 from streaming.patterns.money import currency, micros, rounded_ratio
 
@@ -24,11 +25,12 @@ def order_values(orders: DataFrame, *, window: timedelta = WINDOW, watermark: ti
         orders.withWatermark("timestamp", interval(watermark))
         .withColumn("amount_micros", micros(F.col("amount")))
         .groupBy(F.window("timestamp", interval(window)).alias("window"))
-        .agg(F.count("*").alias("orders"), F.sum("amount_micros").alias("total_micros"))
+        .agg(F.count("*").alias("orders"), F.sum("amount_micros").alias("total_micros"), *versions.sums(orders))
         .select(
             F.col("window.start").alias("window_start"),
             F.col("window.end").alias("window_end"),
             "orders",
             currency(rounded_ratio(F.col("total_micros"), F.col("orders"))).alias("average_order_value"),
+            *versions.names(orders),
         )
     )

@@ -5,6 +5,7 @@ from datetime import timedelta
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from streaming.patterns import versions
 from streaming.patterns.event_time import interval
 
 WINDOW = timedelta(minutes=10)
@@ -34,12 +35,13 @@ def rack_temperatures(
         .withColumn("rack", F.explode(counted_for))
         .groupBy("rack", F.window("ts", interval(window), interval(slide)).alias("window"))
         # A double holds the sum of floats of like size without rounding, so the order of arrival changes nothing.
-        .agg(F.avg("temperature").alias("avg_temperature"), F.count("*").alias("readings"))
+        .agg(F.avg("temperature").alias("avg_temperature"), F.count("*").alias("readings"), *versions.sums(readings))
         .select(
             "rack",
             F.col("window.start").alias("window_start"),
             F.col("window.end").alias("window_end"),
             "avg_temperature",
             "readings",
+            *versions.names(readings),
         )
     )

@@ -5,6 +5,7 @@ from datetime import timedelta
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from streaming.patterns import versions
 from streaming.patterns.event_time import DELAY_KEY, interval
 
 
@@ -21,6 +22,9 @@ def watermarked(events: DataFrame, time: str, delay: timedelta, *, dedupe: bool)
     if not dedupe:
         return events.withWatermark(time, interval(delay))
     keyed = identified(events).withWatermark(time, interval(delay))
+    if events.isStreaming and versions.versioned(events):
+        # Real-time mode has no other. A repetition carries the time of the first, so this finds the same ones.
+        return keyed.dropDuplicates(["identity", time])
     if events.isStreaming:
         return keyed.withMetadata(time, {DELAY_KEY: 0}).dropDuplicatesWithinWatermark(["identity"])
     return keyed.dropDuplicates(["identity"])

@@ -9,6 +9,7 @@ from datetime import timedelta
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from streaming.patterns import versions
 from streaming.patterns.event_time import interval
 
 WINDOW = timedelta(minutes=3)
@@ -21,7 +22,7 @@ def transaction_totals(transactions: DataFrame) -> DataFrame:
     In: `user_id`, `amount` (int, whole units of currency). Transactions here carry no id: one that is sent twice counts
     twice. Out: `user_id`, `total` (bigint).
     """
-    return transactions.groupBy("user_id").agg(F.sum("amount").alias("total"))
+    return transactions.groupBy("user_id").agg(F.sum("amount").alias("total"), *versions.sums(transactions))
 
 
 def transaction_windows(
@@ -35,8 +36,12 @@ def transaction_windows(
     return (
         transactions.withWatermark("timestamp", interval(watermark))
         .groupBy("user_id", F.window("timestamp", interval(window)).alias("window"))
-        .agg(F.sum("amount").alias("total"))
+        .agg(F.sum("amount").alias("total"), *versions.sums(transactions))
         .select(
-            "user_id", F.col("window.start").alias("window_start"), F.col("window.end").alias("window_end"), "total"
+            "user_id",
+            F.col("window.start").alias("window_start"),
+            F.col("window.end").alias("window_end"),
+            "total",
+            *versions.names(transactions),
         )
     )

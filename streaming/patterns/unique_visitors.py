@@ -10,6 +10,7 @@ from datetime import timedelta
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from streaming.patterns import versions
 from streaming.patterns.event_time import interval
 
 WINDOW = timedelta(hours=1)
@@ -29,6 +30,11 @@ def unique_visitors(
     return (
         clicks.withWatermark("eventtimestamp", interval(watermark))
         .groupBy(F.window("eventtimestamp", interval(window), interval(slide)).alias("window"))
-        .agg(F.approx_count_distinct("user_id").alias("visitors"))
-        .select(F.col("window.start").alias("window_start"), F.col("window.end").alias("window_end"), "visitors")
+        .agg(F.approx_count_distinct("user_id").alias("visitors"), *versions.sums(clicks))
+        .select(
+            F.col("window.start").alias("window_start"),
+            F.col("window.end").alias("window_end"),
+            "visitors",
+            *versions.names(clicks),
+        )
     )

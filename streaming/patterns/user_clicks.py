@@ -5,6 +5,7 @@ from datetime import timedelta
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from streaming.patterns import versions
 from streaming.patterns.event_time import interval
 
 WINDOW = timedelta(minutes=1)
@@ -20,8 +21,12 @@ def user_clicks(clicks: DataFrame, *, window: timedelta = WINDOW, watermark: tim
     return (
         clicks.withWatermark("eventtimestamp", interval(watermark))
         .groupBy("user_id", F.window("eventtimestamp", interval(window)).alias("window"))
-        .agg(F.count("*").alias("clicks"))
+        .agg(F.count("*").alias("clicks"), *versions.sums(clicks))
         .select(
-            "user_id", F.col("window.start").alias("window_start"), F.col("window.end").alias("window_end"), "clicks"
+            "user_id",
+            F.col("window.start").alias("window_start"),
+            F.col("window.end").alias("window_end"),
+            "clicks",
+            *versions.names(clicks),
         )
     )

@@ -38,6 +38,14 @@ def test_without_a_seed_it_is_live_and_the_seed_is_told() -> None:
     assert decided.rate == 100
 
 
+def test_live_events_begin_when_the_first_one_is_made() -> None:
+    later = to_millis(NOW) + 600
+    assert decide(count=10).begun(later).at(0) == later
+    assert decide(count=10, start="now").begun(later).at(0) == later
+    for fixed in (decide(seed=1, count=10), decide(start="-5m"), decide(over="5m", count=600)):
+        assert fixed.begun(later) == fixed.timeline
+
+
 def test_as_fast_as_it_goes_takes_the_clock() -> None:
     assert decide(rate=0).timeline.at(10**9) == to_millis(NOW)
     assert decide(rate=0, seed=1, count=5, start="now").timeline.at(10**9) == to_millis(NOW)

@@ -1,0 +1,34 @@
+"""Rows of a real-time job on their way: committed by Spark, in the updates topic, and not in the tables yet."""
+
+import time
+from collections.abc import Callable
+from contextlib import closing
+
+from adstream import kafka
+from adstream.errors import Unproved
+from adstream.group_offsets import GroupOffsets
+from adstream.provision import updates_group, updates_topic
+from adstream.settings import Settings
+
+PATIENCE_SECONDS = 60.0
+_POLL_SECONDS = 0.2
+
+
+def await_all(settings: Settings, job: str, polled: Callable[[], None]) -> None:
+    """Wait until all rows that are in the job's updates topic now are in its tables. Raises Unproved."""
+    topic = updates_topic(settings, job)
+    ends = kafka.end_offsets(settings, topic)
+    until = time.monotonic() + PATIENCE_SECONDS
+    with closing(GroupOffsets(settings, updates_group(topic), topic)) as applied:
+        while True:
+            at = applied()
+            waiting = sum(max(0, end - at.get(partition, 0)) for partition, end in ends.items())
+            if not waiting:
+                return
+            if time.monotonic() >= until:
+                raise Unproved(
+                    f"{waiting:,} rows wait in {topic}, and nobody applies them",
+                    f"run `adstream apply {job}`, or the job, and verify again",
+                )
+            polled()
+            time.sleep(_POLL_SECONDS)

@@ -1,0 +1,28 @@
+"""Which state of a row is the newer one: two more columns, where the events ask for them.
+
+A query in real-time mode gives a row again with each event, and after a crash once more from an older state. Each row
+then carries how many events it holds, and the newest of their times. Events ask by a column `newest_event`, which the
+pipeline adds in that mode only: other queries have no use for two more sums, and their state is made without them.
+"""
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+VERSION, NEWEST = "version", "newest_event"
+
+
+def versioned(rows: DataFrame) -> bool:
+    """Whether these events ask for versions, or these rows carry them."""
+    return NEWEST in rows.columns
+
+
+def sums(events: DataFrame) -> list[Column]:
+    """Aggregates for the events' group-by: `version` (bigint) and `newest_event` (timestamp, UTC), or none."""
+    if not versioned(events):
+        return []
+    return [F.count(F.lit(1)).alias(VERSION), F.max(NEWEST).alias(NEWEST)]
+
+
+def names(rows: DataFrame) -> list[str]:
+    """The columns that these aggregates make."""
+    return [VERSION, NEWEST] if versioned(rows) else []

@@ -1,0 +1,111 @@
+"""A job's rows as messages of its updates topic: a keyed changelog, in Avro.
+
+The key is the row's key as JSON text, nulls left out, so a row's states lie in one partition, in order. The value is
+framed as the registry's wire format has it. `version` is its first field: whoever compares two states of a row reads a
+few bytes. It is a number of microseconds, and the timestamp of the row's write in Cassandra (`Versions`).
+"""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql.avro.functions import to_avro
+from pyspark.sql.types import (
+    BooleanType,
+    DataType,
+    DateType,
+    DecimalType,
+    DoubleType,
+    FloatType,
+    IntegerType,
+    LongType,
+    StringType,
+    StructType,
+    TimestampType,
+)
+
+from adstream import contracts, wire
+from adstream.contracts import Contract
+from streaming.job import Job
+from streaming.patterns.versions import NEWEST, VERSION
+
+# Room for so many starts of a query between two events of a row.
+STARTS = 16
+_MILLIS: dict[str, Any] = {"type": "long", "logicalType": "timestamp-millis"}
+_PLAIN: dict[type[DataType], Any] = {
+    StringType: "string",
+    LongType: "long",
+    IntegerType: "int",
+    DoubleType: "double",
+    FloatType: "float",
+    BooleanType: "boolean",
+    DateType: {"type": "int", "logicalType": "date"},
+    TimestampType: _MILLIS,
+}
+
+
+@dataclass(frozen=True)
+class Versions:
+    """How versions are made: `lease` (microseconds since 1970) + 16 for each event in the row + the `start`, mod 16.
+
+    The lease is as old as the checkpoint, and its state counts the events. So a version only grows, also when a query
+    is started again and counts the events since its last commit once more: until it is past where it was, its versions
+    are smaller. Of two starts that count the same events in another order, the later one's state is the one that stays.
+    Versions stay behind the clock as long as no row takes more than 62,500 events a second, from the lease on.
+    """
+
+    lease: int
+    start: int
+
+    def of(self, events: Column) -> Column:
+        """The version of a row that holds so many events."""
+        return events * F.lit(STARTS) + F.lit(self.lease + self.start % STARTS)
+
+
+def contract_of(job: Job, topic: str, rows: StructType) -> Contract:
+    """The contract of the job's updates topic: the committed one where there is one, else what its rows come to."""
+    subject, name = f"{topic}-value", f"{job.name.replace('-', '_')}.updates"
+    if name in contracts.names():
+        committed = contracts.latest(name)
+        return Contract(subject, committed.version, committed.text)
+    return Contract(subject, 1, avro_text(job, rows))
+
+
+def avro_text(job: Job, rows: StructType) -> str:
+    """The Avro record of the job's rows: `version`, `newest_event`, then its columns as they come."""
+    titled = "".join(part.capitalize() for part in job.name.split("-"))
+    others = [field for field in rows.fields if field.name not in (VERSION, NEWEST)]
+    fields = [
+        {"name": VERSION, "type": "long"},
+        {"name": NEWEST, "type": _MILLIS},
+        *({"name": field.name, **_typed(field.dataType, nullable=_may_be_null(job, field.name))} for field in others),
+    ]
+    record = {"type": "record", "name": f"{titled}Update", "namespace": "adstream", "fields": fields}
+    return json.dumps(record, separators=(",", ":"))
+
+
+def messages(
+    rows: DataFrame, key: tuple[str, ...], contract: Contract, schema_id: int, versions: Versions
+) -> DataFrame:
+    """In: the job's rows with `version`, the events in it, and `newest_event`. Out: `key` and `value` (binary)."""
+    columns = [F.col(name) for name in rows.columns if name != VERSION]
+    record = F.struct(versions.of(F.col(VERSION)).alias(VERSION), *columns)
+    return rows.select(
+        F.to_json(F.struct(*key)).cast("binary").alias("key"),
+        F.concat(F.lit(wire.header(schema_id)), to_avro(record, contract.text)).alias("value"),
+    )
+
+
+def _typed(kind: DataType, *, nullable: bool) -> dict[str, Any]:
+    if isinstance(kind, DecimalType):
+        avro: Any = {"type": "bytes", "logicalType": "decimal", "precision": kind.precision, "scale": kind.scale}
+    else:
+        avro = _PLAIN[type(kind)]
+    return {"type": ["null", avro], "default": None} if nullable else {"type": avro}
+
+
+def _may_be_null(job: Job, name: str) -> bool:
+    """Spark calls nearly everything nullable. A row's key is there, except for a column that only some kinds have."""
+    return name not in job.key or (name == "window_start" and "kind" in job.key)

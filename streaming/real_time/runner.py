@@ -1,0 +1,213 @@
+"""Runs one job in real-time mode: rows go to the updates topic as their events are read, and from there to the tables.
+
+One query runs for the length of a batch at a time. Its rows leave it at once; its offsets and its state are committed
+at the end of the batch. After a crash the events since the last commit are counted again, and their rows lose by their
+versions wherever newer ones are. What a micro-batch does before its commit, a real-time batch has done after it
+(streaming.real_time.settling).
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+from py4j.protocol import Py4JJavaError  # type: ignore[import-untyped]
+from pyspark.errors import PySparkException
+from pyspark.sql import DataFrame
+from pyspark.sql.streaming.query import StreamingQuery
+
+from adstream import kafka, leases
+from adstream.errors import AdstreamError, ConfigError, JobFailed, ServiceUnavailable
+from adstream.registry import RegistryClient
+from adstream.writers import MOST_ASKED
+from streaming.batch import Batches, NewWriterSchema, PlanAgain
+from streaming.checkpoint import first_cause
+from streaming.pipeline import Pipeline
+from streaming.progress import BatchReport
+from streaming.quarantine import Ranges
+from streaming.real_time.applier import Applier
+from streaming.real_time.changelog import Versions, contract_of, messages
+from streaming.real_time.settling import Settling
+from streaming.real_time.suits import slots
+from streaming.real_time.unplanned import MOST_REFUSED
+from streaming.real_time.updates import Updates, UpdatesLost
+from streaming.runner import Runner
+from streaming.sinks.dead_letters import producer_options
+from streaming.sources import Topic, topic_range
+from streaming.unknown_ids import other_ids
+
+_LEASE, _STARTS = "lease", "starts"
+# Longer, and a row waits; shorter, and more requests carry fewer rows.
+_LINGER_MILLIS = 5
+_DRAIN_SECONDS = 30.0
+_DRAIN_POLL_SECONDS = 0.2
+
+
+class RealTimeRunner(Runner):
+    """As Runner. `_trigger` is the length of a batch."""
+
+    real_time = True
+
+    def __init__(self, *given: Any, applied: Callable[[Mapping[str, Any]], None], **named: Any) -> None:  # noqa: ANN401
+        """As Runner; `applied` hears each report of the applying process."""
+        super().__init__(*given, **named)
+        if isinstance(self._source, Topic):
+            self._source = replace(self._source, bounded=False)
+        notice = self._listener.notice
+        self._updates = Updates(self._settings, self._job, self._checkpoint, notice)
+        self._applier = Applier(self._job.name, told=applied, notice=notice)
+        self._settling: Settling | None = None
+        # Schema ids that messages had and the registry did not know.
+        self._refused: set[int] = set()
+
+    def _claim(self) -> None:
+        super()._claim()
+        partitions = len(kafka.end_offsets(self._settings, self._source.name))
+        state = int(self._spark.conf.get("spark.sql.shuffle.partitions") or 1)
+        needed = slots(partitions, state, dedupe=bool(self._job.parameters.get("dedupe")))
+        has = self._spark.sparkContext.defaultParallelism
+        if has < needed:
+            raise ConfigError(
+                f"{self._job.name} needs {needed} slots in real-time mode, for all tasks at once, and has {has}",
+                f"give --master local[{needed}], or a cluster with as many cores",
+            )
+
+    def _run(self) -> None:
+        self._applier.start()
+        try:
+            super()._run()
+            self._drain()
+        finally:
+            self._applier.stop()
+            self._updates.close()
+
+    def _suited(self, planned: Pipeline) -> Pipeline:
+        refused = frozenset(self._refused) if len(self._refused) < MOST_REFUSED else None
+        return replace(planned, real_time=True, refused=refused)
+
+    def _query(self, rows: DataFrame) -> tuple[Batches, StreamingQuery]:
+        self._updates.open()
+        contract = contract_of(self._job, self._updates.topic, rows.schema)
+        schema_id = RegistryClient(self._settings.registry).put(contract, documentation=False).id
+        self._settling = settling = self._settled()
+        self._take_the_tables()
+        out = messages(rows, self._job.key, contract, schema_id, self._versions())
+        options = producer_options(self._settings.kafka, self._updates.topic) | {
+            "kafka.linger.ms": str(_LINGER_MILLIS),
+            "kafka.batch.size": str(64 * 1024),
+        }
+        length = f"{self._options.trigger // timedelta(milliseconds=1)} milliseconds"
+        query = (
+            out.writeStream.queryName(self._job.name)
+            .format("kafka")
+            .options(**options)
+            .outputMode(self._job.output_mode)
+            .option("checkpointLocation", self._options.checkpoint)
+            .trigger(realTime=length)  # type: ignore[call-overload]  # the types are an older Spark's
+            .start()
+        )
+        return settling, query
+
+    def _settled(self) -> Settling:
+        settling = Settling(
+            self._job,
+            self._checkpoint,
+            self._late,
+            judged_again=self._judged_again,
+            publish=self._publish,
+            timestamps=self._timestamps,
+            ends=lambda topic: kafka.end_offsets(self._settings, topic),
+        )
+        try:
+            settling.catch_up()
+        except (PySparkException, Py4JJavaError) as error:
+            raise ServiceUnavailable(f"what is left of the last batch: {first_cause(error)}", "see the log") from error
+        return settling
+
+    def _versions(self) -> Versions:
+        """For one more start. Only what is in the tables may have been counted by an earlier one: they come first."""
+        leased = self._checkpoint.notes(_LEASE)
+        if not leased:
+            leased = [str(leases.take(self._settings.cassandra, self._job.name))]
+            self._checkpoint.note(_LEASE, leased[0])
+        start = len(self._checkpoint.notes(_STARTS))
+        self._checkpoint.note(_STARTS, str(leases.now_micros()))
+        return Versions(int(leased[0]), start)
+
+    def _is_fresh(self) -> bool:
+        return not self._checkpoint.notes(_STARTS)
+
+    def _follow(self, writer: Batches, query: StreamingQuery) -> int:
+        try:
+            return super()._follow(writer, query)
+        except JobFailed:
+            query.stop()
+            raise
+        except UpdatesLost:
+            writer.error = PlanAgain(f"topic {self._updates.topic} was deleted")
+        except (AdstreamError, PlanAgain, PySparkException, Py4JJavaError) as error:
+            writer.error = error
+        query.stop()
+        return 0
+
+    def _polled(self, _query: StreamingQuery) -> None:
+        self._applier.watch()
+        self._updates.poll()
+
+    def _committed(self, report: BatchReport) -> None:
+        self._updates.committed(report.batch_id)
+        unknown = self._settling.unknown_ids if self._settling else ()
+        if unknown and (new := self._schemas.registered(unknown, self._pipeline.writers.keys())):
+            raise NewWriterSchema(_named(new))
+
+    def _may_stop(self, _query: StreamingQuery, committed_since: bool) -> bool:
+        """Between two batches: what has been read since is counted again at the next start."""
+        return committed_since
+
+    def _failure(self, writer: Batches, query: StreamingQuery) -> Exception | None:
+        ended_by = query.exception()
+        if writer.error is not None or ended_by is None:
+            return writer.error
+        try:
+            return self._unplanned() or ended_by
+        except (AdstreamError, PySparkException, Py4JJavaError):
+            return ended_by
+
+    def _unplanned(self) -> PlanAgain | None:
+        """What the registry says of ids that wait and are not in the plan; None where there are none."""
+        if self._pipeline.refused is None:
+            return None
+        planned = self._pipeline.writers.keys()
+        waiting = topic_range(self._spark, self._settings.kafka, self._source.name, self._waiting())
+        ids = other_ids(waiting, planned | self._refused, MOST_ASKED)
+        if not ids:
+            return None
+        new = self._schemas.registered(ids, planned)
+        self._refused |= set(ids) - new
+        return NewWriterSchema(_named(new)) if new else PlanAgain("none of the new schema ids is registered")
+
+    def _suspected(self, _source: Topic) -> Ranges:
+        return self._waiting()
+
+    def _waiting(self) -> dict[int, tuple[int, int]]:
+        """What was not counted by a committed batch."""
+        name = self._source.name
+        begins = kafka.begin_offsets(self._settings, name)
+        counted = self._checkpoint.next_offsets(name) or self._checkpoint.first_offsets(name)
+        ends = kafka.end_offsets(self._settings, name)
+        return {partition: (counted.get(partition, begins[partition]), end) for partition, end in ends.items()}
+
+    def _drain(self) -> None:
+        """Let all rows that are in the topic reach the tables."""
+        end = time.monotonic() + _DRAIN_SECONDS
+        while time.monotonic() < end:
+            self._applier.watch()
+            if self._updates.all_applied():
+                return
+            time.sleep(_DRAIN_POLL_SECONDS)
+        self._listener.notice(f"rows wait in {self._updates.topic}; they are written when the job goes on")
+
+
+def _named(ids: set[int]) -> str:
+    return f"schema id{'s' if len(ids) > 1 else ''} {', '.join(map(str, sorted(ids)))}"

@@ -1,0 +1,95 @@
+"""What is left to do once Spark has committed a real-time batch: its dead letters, and its late events.
+
+A micro-batch does both before it is committed (streaming.batch). In real-time mode nothing stands between a batch's
+last row and its commit, so the checkpoint notes the last batch that was settled, and a driver that starts first settles
+what an earlier one has left. A dead letter comes as late as its batch ends; none is missing.
+"""
+
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Any
+
+from pyspark.sql import DataFrame
+
+from adstream.errors import AdstreamError
+from streaming.batch import Written
+from streaming.checkpoint import Checkpoint
+from streaming.job import Job
+from streaming.judge import only_dead_letters
+from streaming.late import Late, by_windows, pairs_again
+from streaming.late_batches import LateBatches
+from streaming.observed import observed_in
+from streaming.sinks.sink import Stamp
+
+NOTE = "settled"
+
+
+class Settling:
+    """Of one query: a Batches. `written` has what the last settled batch left behind.
+
+    `unknown_ids` are that batch's schema ids that the plan does not know; their messages are dead letters.
+    """
+
+    def __init__(
+        self,
+        job: Job,
+        checkpoint: Checkpoint,
+        late: LateBatches,
+        *,
+        judged_again: Callable[[int], DataFrame | None],
+        publish: Callable[[DataFrame], None],
+        timestamps: Callable[[], int],
+        ends: Callable[[str], Mapping[int, int]],
+    ) -> None:
+        """`ends(topic)`: where its partitions end now. The others are as BatchWriter has them."""
+        self._job, self._checkpoint, self._late = job, checkpoint, late
+        self._judged_again, self._publish, self._timestamps, self._ends = judged_again, publish, timestamps, ends
+        self.error: Exception | None = None
+        self.written: dict[int, Written] = {}
+        self.unknown_ids: tuple[int, ...] = ()
+
+    def of(self, progress: Mapping[str, Any]) -> Written:
+        """Settle the committed batch that Spark reports, and note it."""
+        batch_id = int(progress["batchId"])
+        if batch_id in self.written:
+            return self.written[batch_id]
+        self._tell_newest(progress)
+        metrics = progress.get("observedMetrics", {})
+        seen = observed_in(metrics.get("judged") or {}, metrics.get("late") or {})
+        stamp = self._stamp()
+        if seen.dead:
+            self._publish_dead(batch_id)
+        late = self._late.running(batch_id, seen, stamp)
+        rows = max(0, int(progress.get("sink", {}).get("numOutputRows", 0)))
+        self.written = {
+            batch_id: Written(rows, late, seen.dead, stamp, 0.0, seen.dead_by_reason, seen.messages),
+        }
+        self.unknown_ids = seen.unknown_ids if seen.unknown else ()
+        self._checkpoint.mark(NOTE, batch_id)
+        return self.written[batch_id]
+
+    def _tell_newest(self, progress: Mapping[str, Any]) -> None:
+        """Spark says where the topic ended when the batch began, which is no lag of the batch's end."""
+        for source in progress["sources"]:
+            for topic in source["endOffset"] or {}:
+                with suppress(AdstreamError):
+                    ends = self._ends(topic)
+                    source["latestOffset"] = {topic: {str(partition): end for partition, end in ends.items()}}
+
+    def catch_up(self) -> None:
+        """Settle what was committed before this query, and not settled then: nobody has told what is in there."""
+        last = self._checkpoint.marked(NOTE)
+        for batch_id in self._checkpoint.committed_after(-1 if last is None else last):
+            self._publish_dead(batch_id)
+            if self._job.lateness is not None and (messages := self._judged_again(batch_id)) is not None:
+                late: Late = by_windows(pairs_again(messages, self._job), self._job)
+                self._late.write(batch_id, late, self._stamp())
+            self._checkpoint.mark(NOTE, batch_id)
+
+    def _publish_dead(self, batch_id: int) -> None:
+        if (messages := self._judged_again(batch_id)) is not None:
+            self._publish(only_dead_letters(messages))
+
+    def _stamp(self) -> Stamp:
+        return Stamp(datetime.now(UTC), self._timestamps())

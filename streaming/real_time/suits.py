@@ -1,0 +1,55 @@
+"""Which jobs run in real-time mode, and why others do not."""
+
+from datetime import timedelta
+
+from adstream.errors import ConfigError
+from streaming.job import Job
+from streaming.sinks.tables import Tables
+
+# The time between two commits: each is a pause, and what was counted since the last one is counted again after a crash.
+TRIGGER = timedelta(seconds=60)
+SHORTEST_TRIGGER = timedelta(seconds=5)
+_MODE = "update"
+
+
+def refusal(job: Job) -> str:
+    """Why the job cannot run in real-time mode, in a line; empty where it can.
+
+    Spark lets few steps into such a query: no Python, so no state of one's own; no joined table that is read anew; and
+    rows can only come out whole and again (update). The row's way leads through a topic, so its tables are Cassandra's.
+    """
+    if job.arbitrary_state:
+        return "its state is kept by Python, which Spark does not run in this mode"
+    if job.output_mode != _MODE:
+        others = f"; with --mode {_MODE} it can" if _MODE in job.modes else ""
+        return f"this mode gives a row again with each event, and the job runs in {job.output_mode} mode{others}"
+    if job.lookup is not None:
+        return "it joins a static table"
+    if not job.sinks:
+        return "it prints its rows, and this mode writes them to a topic"
+    if not all(isinstance(sink, Tables) for sink in job.sinks):
+        return "its sink combines rows, and this mode writes each by itself"
+    return ""
+
+
+def require(job: Job, *, once: bool, console: bool, from_topic: bool) -> None:
+    """Raises ConfigError where the job, or this way to run it, does not suit real-time mode."""
+    why = refusal(job)
+    if once:
+        why = "it has no end, and --once and --sample ask for one"
+    elif console:
+        why = "its rows go to a topic, and --console prints them"
+    elif not from_topic:
+        why = "it reads a topic, and no files and no socket"
+    if why:
+        raise ConfigError(f"{job.name} does not run in real-time mode: {why}", "leave --real-time out")
+
+
+def slots(partitions: int, shuffle_partitions: int, *, dedupe: bool) -> int:
+    """How many tasks there must be room for: all of all stages, for as long as the query runs, and those that settle.
+
+    A task for each partition of the topic, and one for each of the state's partitions in each stateful step. Where the
+    last batch is settled meanwhile, a stage of that job may have as many tasks as either; the next batch cannot begin
+    unless it finds all its slots free.
+    """
+    return partitions + shuffle_partitions * (2 if dedupe else 1) + max(partitions, shuffle_partitions)

@@ -1,0 +1,111 @@
+"""The updates topic of a job: which one it is, how far it was applied, and what becomes of a query that has lost it.
+
+Rows that Spark has committed and nobody has applied exist in that topic only. So the checkpoint notes the newest batch
+whose rows are all in the tables. Where the topic is gone, or is another one of the same name, the query goes back to
+that batch and makes the rows of all later ones again; those that were applied after all lose by their versions.
+"""
+
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+
+from adstream import kafka
+from adstream.errors import AccessDenied, AdstreamError, ServiceUnavailable, TopicNotFound
+from adstream.group_offsets import GroupOffsets
+from adstream.provision import updates_group, updates_spec, updates_topic
+from adstream.settings import Settings
+from streaming.checkpoint import Checkpoint
+from streaming.job import Job
+from streaming.real_time import settling
+
+APPLIED, _TOPICS = "applied", "updates"
+_ASK_EVERY_SECONDS = 2.0
+
+
+class UpdatesLost(Exception):
+    """The topic was deleted while a query writes to it."""
+
+
+class Updates:
+    """Of one job with one checkpoint."""
+
+    def __init__(self, settings: Settings, job: Job, checkpoint: Checkpoint, notice: Callable[[str], None]) -> None:
+        self.topic = updates_topic(settings, job.name)
+        self._settings, self._checkpoint, self._notice = settings, checkpoint, notice
+        self._group: GroupOffsets | None = None
+        self._id = ""
+        self._next = 0.0
+        # Committed batches that are not known to be applied, and where the topic ended after each.
+        self._waiting: deque[tuple[int, Mapping[int, int]]] = deque(maxlen=1_000)
+
+    def open(self) -> None:
+        """Make the topic where it is missing, and go back where it is another one than before."""
+        kafka.create_topics(self._settings, [updates_spec(self._settings, self.topic)])
+        self._id = kafka.topic_id(self._settings, self.topic)
+        known = self._checkpoint.notes(_TOPICS)
+        if known and known[-1] != self._id:
+            self._go_back()
+        if not known or known[-1] != self._id:
+            self._checkpoint.note(_TOPICS, self._id)
+
+    def committed(self, batch_id: int) -> None:
+        """Spark has committed a batch, so all its rows are in the topic."""
+        with suppress(AdstreamError):  # then it goes with the next batch
+            self._waiting.append((batch_id, kafka.end_offsets(self._settings, self.topic)))
+
+    def poll(self) -> None:
+        """Note what was applied since, now and then. Raises UpdatesLost."""
+        now = time.monotonic()
+        if now < self._next:
+            return
+        self._next = now + _ASK_EVERY_SECONDS
+        try:
+            if kafka.topic_id(self._settings, self.topic) != self._id:
+                raise UpdatesLost
+            self._note_applied()
+        except TopicNotFound:
+            raise UpdatesLost from None
+        except (ServiceUnavailable, AccessDenied):
+            pass  # asked again soon
+
+    def all_applied(self) -> bool:
+        """Whether everything that is in the topic now is in the tables. Raises as `kafka.end_offsets`."""
+        ends = kafka.end_offsets(self._settings, self.topic)
+        return _reached(self._applied(), ends)
+
+    def close(self) -> None:
+        if self._group is not None:
+            self._group.close()
+            self._group = None
+
+    def _note_applied(self) -> None:
+        if not self._waiting:
+            return
+        at, done = self._applied(), None
+        while self._waiting and _reached(at, self._waiting[0][1]):
+            done, _ = self._waiting.popleft()
+        if done is not None:
+            self._checkpoint.mark(APPLIED, done)
+
+    def _applied(self) -> dict[int, int]:
+        if self._group is None:
+            self._group = GroupOffsets(self._settings, updates_group(self.topic), self.topic)
+        return self._group()
+
+    def _go_back(self) -> None:
+        applied = self._checkpoint.marked(APPLIED)
+        batch_id = -1 if applied is None else applied
+        again = len(self._checkpoint.committed_after(batch_id))
+        settled = self._checkpoint.marked(settling.NOTE)
+        if settled is not None and settled > batch_id:
+            self._checkpoint.mark(settling.NOTE, batch_id)
+        self._checkpoint.back_to(batch_id)
+        self._waiting.clear()
+        self._notice(
+            f"topic {self.topic} was deleted: the rows of {again} batches that may have been in it only are made again"
+        )
+
+
+def _reached(at: Mapping[int, int], ends: Mapping[int, int]) -> bool:
+    return all(at.get(partition, 0) >= end for partition, end in ends.items())

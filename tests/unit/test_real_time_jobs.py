@@ -1,0 +1,55 @@
+"""Which jobs run in real-time mode, and what the others say."""
+
+import pytest
+
+from adstream.errors import ConfigError
+from streaming.jobs import JOBS, find
+from streaming.real_time.suits import refusal, require, slots
+
+REAL_TIME = {"ad-metrics", "ad-clicks", "user-clicks", "unique-visitors", "hourly-sales", "logins", "order-values"}
+BY_MODE = {"transaction-totals", "transaction-windows", "mobile-actions", "rack-temperatures"}
+REFUSALS = {
+    "ad-tail": "append mode",
+    "sensor-averages": "append mode",
+    "sensor-moving-averages": "append mode",
+    "session-windows": "append mode",
+    "fruit-categories": "append mode",
+    "running-totals": "state is kept by Python",
+    "expiring-totals": "state is kept by Python",
+    "user-sessions": "state is kept by Python",
+    "error-alerts": "state is kept by Python",
+    "rack-alerts": "state is kept by Python",
+    "top-products": "combines rows",
+}
+
+
+def test_every_job_runs_in_real_time_or_says_why_not() -> None:
+    assert {name for name, job in JOBS.items() if not refusal(job)} == REAL_TIME
+    assert {name for name, job in JOBS.items() if "with --mode update it can" in refusal(job)} == BY_MODE
+    for name in BY_MODE:
+        assert not refusal(find(name).in_mode("update"))
+    others = JOBS.keys() - REAL_TIME - BY_MODE
+    assert {name: next(said for said in [REFUSALS[name]] if said in refusal(find(name))) for name in others} == REFUSALS
+
+
+@pytest.mark.parametrize(
+    ("how", "why"),
+    [
+        ({"once": True}, "has no end"),
+        ({"console": True}, "--console prints"),
+        ({"from_topic": False}, "no files and no socket"),
+    ],
+)
+def test_a_run_that_does_not_suit_it_is_refused_in_one_line(how: dict[str, bool], why: str) -> None:
+    usual = {"once": False, "console": False, "from_topic": True}
+    require(find("ad-metrics"), **usual)
+    with pytest.raises(ConfigError, match=why):
+        require(find("ad-metrics"), **{**usual, **how})
+    with pytest.raises(ConfigError, match="top-products does not run in real-time mode: its sink combines rows"):
+        require(find("top-products"), **usual)
+
+
+def test_all_tasks_of_all_stages_have_a_slot_and_so_have_those_that_settle() -> None:
+    assert slots(2, 2, dedupe=True) == 2 + 2 + 2 + 2
+    assert slots(2, 2, dedupe=False) == 2 + 2 + 2
+    assert slots(12, 4, dedupe=True) == 12 + 4 + 4 + 12
