@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disa
 from prometheus_client.exposition import choose_encoder
 
 from adstream.shown import shown
+from streaming.apply.metrics import Metrics as Applied
 from streaming.held_back import Held
 from streaming.progress import BatchReport, partitions, rates, state, watermark_of
 
@@ -119,6 +120,10 @@ class Metrics:
         for partition, held in at.items():
             self._held_back.labels(self._job, str(partition)).set(held.messages)
             self._held_seconds.labels(self._job, str(partition)).set(held.seconds)
+
+    def with_applied(self, figures: Callable[[], dict[str, Any]]) -> None:
+        """Expose what the applying process of real-time mode tells, too."""
+        Applied(self._job, figures, registry=self._registry)
 
     def restarted(self) -> None:
         """An attempt has failed."""

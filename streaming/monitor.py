@@ -15,7 +15,7 @@ from pyspark.sql.streaming.query import StreamingQuery
 
 from streaming.held_back import Held
 from streaming.metrics import Metrics
-from streaming.progress import BatchReport, figures, iso, partitions
+from streaming.progress import BatchReport, figures, iso, newest_event, partitions
 from streaming.runner import Listener
 
 BATCHES_KEPT = 200
@@ -23,6 +23,8 @@ BATCHES_KEPT = 200
 _LEAST_SILENCE = timedelta(minutes=2)
 _TRIGGERS_OF_SILENCE = 10
 _ASK_EVERY = timedelta(seconds=1)
+# Ten minutes, a point a second.
+_POINTS_KEPT = 600
 
 
 class Monitor:
@@ -43,6 +45,9 @@ class Monitor:
         self._restarts = 0
         self._batches: deque[dict[str, Any]] = deque(maxlen=BATCHES_KEPT)
         self._partitions: dict[str, dict[str, int]] = {}
+        self._applied: dict[str, Any] = {}
+        self._newest: datetime | None = None
+        self._freshness: deque[tuple[str, float]] = deque(maxlen=_POINTS_KEPT)
         self.metrics = Metrics(
             job,
             trigger.total_seconds(),
@@ -70,7 +75,11 @@ class Monitor:
             self.held_back(at)
             then.held_back(at)
 
-        return replace(then, batch=batch, polled=polled, failed=failed, held_back=held_back)
+        def applied(figures: Mapping[str, Any]) -> None:
+            self.applied(figures)
+            then.applied(figures)
+
+        return replace(then, batch=batch, polled=polled, failed=failed, held_back=held_back, applied=applied)
 
     def batch(self, report: BatchReport) -> None:
         """A batch was committed."""
@@ -81,6 +90,8 @@ class Monitor:
             self._ready, self._failure = True, ""
             self._batches.append(told)
             self._partitions = partitions(report) or self._partitions
+            if not self._applied:  # in real-time mode rows come to the tables before their batch ends
+                self._in_the_tables(newest_event(report))
 
     def held_back(self, at: Mapping[int, Held]) -> None:
         """What open transactions hold back, also while there is nothing to make a batch of."""
@@ -94,13 +105,30 @@ class Monitor:
             self.metrics.partitions(self._partitions)
         self.metrics.held_back(at)
 
+    def applied(self, figures: Mapping[str, Any]) -> None:
+        """The applying process of real-time mode has told its figures (streaming.apply.report)."""
+        with self._lock:
+            first = not self._applied
+            self._applied = dict(figures)
+            if newest := figures.get("newest_event"):
+                self._in_the_tables(datetime.fromisoformat(newest))
+        if first:
+            self.metrics.with_applied(lambda: self._applied)
+
     def polled(self, query: StreamingQuery) -> None:
         """The query runs; its status is asked for now and then, because an idle trigger makes no report."""
         now = self.now()
         if now - self._asked < _ASK_EVERY:
             return
         self._asked = now
+        with self._lock:
+            if self._newest is not None:
+                self._freshness.append((iso(now), round((now - self._newest).total_seconds(), 3)))
         self.seen(query.status)
+
+    def _in_the_tables(self, newest: datetime | None) -> None:
+        if newest is not None:
+            self._newest = max(newest, self._newest or newest)
 
     def seen(self, status: Mapping[str, Any]) -> None:
         """A query's status, as Spark tells it: between two triggers it waits, for data or for the next one."""
@@ -132,7 +160,9 @@ class Monitor:
         with self._lock:
             if self._failure:
                 return f"the last attempt failed: {self._failure}"
-            return "" if self._ready else "no batch is committed yet"
+            if self._applied.get("waiting_for"):
+                return f"rows wait to be applied: {self._applied['waiting_for']}"
+            return "" if self._ready or self._applied.get("rows_written") else "no batch is committed yet"
 
     def progress(self) -> dict[str, Any]:
         """What `/progress` answers (docs/metrics.md)."""
@@ -147,5 +177,8 @@ class Monitor:
                 "reason": reason,
                 "trigger_seconds": self.trigger.total_seconds(),
                 "partitions": self._partitions,
+                "newest_event": None if self._newest is None else iso(self._newest),
+                "freshness": [{"at": at, "seconds": seconds} for at, seconds in self._freshness],
+                **({"applied": self._applied} if self._applied else {}),
                 "batches": list(self._batches),
             }

@@ -185,6 +185,12 @@ def watermark_of(report: BatchReport) -> datetime | None:
     return watermark if watermark.timestamp() > 0 else None
 
 
+def newest_event(report: BatchReport) -> datetime | None:
+    """The newest event time of the batch; None where the job has no watermark, or the batch no events."""
+    newest = report.progress.get("eventTime", {}).get("max")
+    return datetime.fromisoformat(newest) if newest else None
+
+
 def state(progress: Mapping[str, Any]) -> dict[str, State]:
     """By operator; a second one of the same name gets a number."""
     found: dict[str, State] = {}

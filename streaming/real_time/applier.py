@@ -22,10 +22,16 @@ Figures = Mapping[str, Any]
 
 
 class Applier:
-    """The child. `told` hears each of its reports, as parsed JSON, on a thread of its own."""
+    """The child. `told` hears each of its reports, as parsed JSON, on a thread of its own.
 
-    def __init__(self, job: str, *, told: Callable[[Figures], None], notice: Callable[[str], None]) -> None:
-        self._job, self._told, self._notice = job, told, notice
+    `member` is its name in the consumer group: one that is started again under the same name goes on at once, where the
+    group would wait for the end of a session first.
+    """
+
+    def __init__(
+        self, job: str, *, member: str, told: Callable[[Figures], None], notice: Callable[[str], None]
+    ) -> None:
+        self._job, self._member, self._told, self._notice = job, member, told, notice
         self._process: subprocess.Popen[str] | None = None
         self._reader: threading.Thread | None = None
         self._last: deque[str] = deque(maxlen=_LINES_KEPT)
@@ -34,22 +40,16 @@ class Applier:
         self._applied = False
 
     def start(self) -> None:
-        """Start it; a Ctrl-C at the terminal does not reach it, since it has to apply what the query still writes."""
+        """Start it. A Ctrl-C at the terminal does not reach it, since it has to apply what the query still writes.
+
+        It ends when its input does: with this process, whatever ends that.
+        """
         self._applied = False
-        command = [
-            sys.executable,
-            "-m",
-            "adstream.cli",
-            "apply",
-            self._job,
-            "--log-format",
-            "json",
-            "--metrics-port",
-            "off",
-        ]
+        command = [sys.executable, "-m", "adstream.cli", "apply", self._job, "--until-input-ends"]
+        command += ["--member", self._member, "--log-format", "json", "--metrics-port", "off"]
         self._process = subprocess.Popen(
             command,
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -73,7 +73,8 @@ class Applier:
         process = self._process
         if process is None:
             return
-        process.terminate()
+        if process.stdin is not None:
+            process.stdin.close()
         try:
             process.wait(_STOP_SECONDS)
         except subprocess.TimeoutExpired:
@@ -90,6 +91,8 @@ class Applier:
     def _ended(self, process: "subprocess.Popen[str]") -> None:
         if self._reader is not None:
             self._reader.join(_STOP_SECONDS)
+        if process.stdin is not None:
+            process.stdin.close()
         self._process = None
         self._failures = 1 if self._applied else self._failures + 1
         why = self._last[-1] if self._last else "it said nothing"
@@ -121,6 +124,6 @@ class Applier:
             return
         if message := found.get("message"):
             self._last.append(str(message))
-        if found.get("written"):
+        if found.get("rows_written"):
             self._applied = True
         self._told(found)

@@ -6,6 +6,7 @@ versions wherever newer ones are. What a micro-batch does before its commit, a r
 (streaming.real_time.settling).
 """
 
+import socket
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -54,9 +55,9 @@ class RealTimeRunner(Runner):
         super().__init__(*given, **named)
         if isinstance(self._source, Topic):
             self._source = replace(self._source, bounded=False)
-        notice = self._listener.notice
-        self._updates = Updates(self._settings, self._job, self._checkpoint, notice)
-        self._applier = Applier(self._job.name, told=applied, notice=notice)
+        self._updates = Updates(self._settings, self._job, self._checkpoint, self._listener.notice)
+        self._told_applied = applied
+        self._applier: Applier | None = None
         self._settling: Settling | None = None
         # Schema ids that messages had and the registry did not know.
         self._refused: set[int] = set()
@@ -74,6 +75,8 @@ class RealTimeRunner(Runner):
             )
 
     def _run(self) -> None:
+        member = f"{socket.gethostname()}-{self._checkpoint.id}"
+        self._applier = Applier(self._job.name, member=member, told=self._told_applied, notice=self._listener.notice)
         self._applier.start()
         try:
             super()._run()
@@ -81,6 +84,10 @@ class RealTimeRunner(Runner):
         finally:
             self._applier.stop()
             self._updates.close()
+
+    def _watch(self) -> None:
+        if self._applier is not None:
+            self._applier.watch()
 
     def _suited(self, planned: Pipeline) -> Pipeline:
         refused = frozenset(self._refused) if len(self._refused) < MOST_REFUSED else None
@@ -152,7 +159,7 @@ class RealTimeRunner(Runner):
         return 0
 
     def _polled(self, _query: StreamingQuery) -> None:
-        self._applier.watch()
+        self._watch()
         self._updates.poll()
 
     def _committed(self, report: BatchReport) -> None:
@@ -202,7 +209,7 @@ class RealTimeRunner(Runner):
         """Let all rows that are in the topic reach the tables."""
         end = time.monotonic() + _DRAIN_SECONDS
         while time.monotonic() < end:
-            self._applier.watch()
+            self._watch()
             if self._updates.all_applied():
                 return
             time.sleep(_DRAIN_POLL_SECONDS)

@@ -82,6 +82,17 @@ class Job(Lines):
             self.say(line)
         self.say("")
 
+    @property
+    def pid(self) -> int:
+        return self._running.pid
+
+    def address(self) -> str:
+        """Where the job's endpoint answers, once it has said so."""
+        self.await_line(r"metrics, health and progress: ")
+        [found] = [re.search(r"(http://\S+)/metrics", line) for line in self._lines if "metrics, health" in line]
+        assert found
+        return found[1]
+
     def kill(self) -> None:
         """As `kill -9` of the driver."""
         self._running.kill()

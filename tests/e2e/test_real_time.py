@@ -1,0 +1,77 @@
+"""ad-metrics in real-time mode: rows at once, and the same guarantees."""
+
+import json
+import secrets
+import urllib.request
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import psutil
+
+from adstream import contracts
+from adstream.kafka import end_offsets
+from adstream.registry import RegistryClient
+from adstream.settings import Settings
+from producer.publisher import AvroPublisher
+from producer.records import Record
+from tests.e2e.commands import MIX, adstream, changed_contract, one_line
+from tests.e2e.pipeline import Pipeline
+from tests.e2e.real_time_job import Reader, await_total, real_time_job
+from tests.faults.test_services import send_unknown_schema_id
+
+
+def send_click(settings: Settings) -> str:
+    """One event of an ad of its own, now; returns the ad when Kafka has it."""
+    topic, ad = settings.topic.ads, f"click-{secrets.token_hex(4)}"
+    event = {
+        "ad_id": ad, "timestamp": round(datetime.now(UTC).timestamp() * 1_000), "clicks": 1, "views": 2, "cost": 0.5,
+        "event_id": ad,
+    }  # fmt: skip
+    publisher = AvroPublisher(settings, topic, replace(contracts.latest("ads_data"), subject=f"{topic}-value"))
+    publisher.send(Record(ad, event))
+    publisher.flush()
+    return ad
+
+
+def test_rows_come_at_once_and_every_offset_is_explained_live_and_after(pipeline: Pipeline) -> None:
+    settings = pipeline.settings
+    pipeline.produce("--count", "3000", "--over", "3m", *MIX)
+    with real_time_job(pipeline, "--metrics-port", "0") as job, Reader(settings):
+        said = job.await_line(r"^batch 0 ")
+        ad = send_click(settings)
+        # On a busy machine a pause between two batches may lie between; a micro-batch here would take its trigger too.
+        assert await_total(settings, ad) < 30
+
+        newer = changed_contract(settings.topic.ads, {"name": "country", "type": ["null", "string"], "default": None})
+        RegistryClient(settings.registry).register(newer)
+        pipeline.produce("--count", "500", "--over", "1m", *MIX)
+        said = job.await_line("new schema version", after=said)
+        send_unknown_schema_id(pipeline)
+        await_total(settings, send_click(settings))
+
+        said = job.await_line(r"^batch \d+ ", after=said)
+        live = pipeline.verified()
+        assert live.fates["dead"] > 100
+        assert live.fates["late"] > 100
+        assert "another driver, process" in one_line(adstream(*pipeline.stream_command, "--real-time"))
+
+        url = job.address()
+        progress = json.loads(urllib.request.urlopen(f"{url}/progress", timeout=10).read())
+        assert progress["applied"]["rows_written"] > 100
+        metrics = urllib.request.urlopen(f"{url}/metrics", timeout=10).read().decode()
+        assert 'adstream_event_to_row_seconds_bucket{job="ad-metrics",le="0.25"}' in metrics
+        assert urllib.request.urlopen(f"{url}/ready", timeout=10).status == 200
+
+        family = psutil.Process(job.pid).children(recursive=True)
+        code, _, errors = job.end()
+        assert (code, errors) == (0, "")
+        assert not [each for each in family if each.is_running() and each.status() != psutil.STATUS_ZOMBIE]
+    after = pipeline.verified()
+    assert sum(after.fates.values()) == sum(end_offsets(settings, settings.topic.ads).values())
+    assert after.comparison.moving == 0
+
+    other_mode = one_line(adstream(*pipeline.stream_command, "--once"))
+    assert "counts in real time; go on with --real-time, or begin anew with `adstream reset ad-metrics`" in other_mode
+    assert "does not run in real-time mode: it has no end" in one_line(
+        adstream(*pipeline.stream_command, "--real-time", "--once")
+    )
