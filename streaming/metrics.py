@@ -123,7 +123,7 @@ class Metrics:
 
     def with_applied(self, figures: Callable[[], dict[str, Any]]) -> None:
         """Expose what the applying process of real-time mode tells, too."""
-        Applied(self._job, figures, registry=self._registry)
+        self._registry.register(Applied(self._job, figures))
 
     def restarted(self) -> None:
         """An attempt has failed."""

@@ -23,6 +23,8 @@ BATCHES_KEPT = 200
 _LEAST_SILENCE = timedelta(minutes=2)
 _TRIGGERS_OF_SILENCE = 10
 _ASK_EVERY = timedelta(seconds=1)
+# What a line of the applying process says besides its figures.
+_OF_A_LINE = ("at", "level", "job", "message")
 # Ten minutes, a point a second.
 _POINTS_KEPT = 600
 
@@ -109,7 +111,7 @@ class Monitor:
         """The applying process of real-time mode has told its figures (streaming.apply.report)."""
         with self._lock:
             first = not self._applied
-            self._applied = dict(figures)
+            self._applied = {name: value for name, value in figures.items() if name not in _OF_A_LINE}
             if newest := figures.get("newest_event"):
                 self._in_the_tables(datetime.fromisoformat(newest))
         if first:

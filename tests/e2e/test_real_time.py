@@ -38,9 +38,8 @@ def test_rows_come_at_once_and_every_offset_is_explained_live_and_after(pipeline
     pipeline.produce("--count", "3000", "--over", "3m", *MIX)
     with real_time_job(pipeline, "--metrics-port", "0") as job, Reader(settings):
         said = job.await_line(r"^batch 0 ")
-        ad = send_click(settings)
-        # On a busy machine a pause between two batches may lie between; a micro-batch here would take its trigger too.
-        assert await_total(settings, ad) < 30
+        # Most of them meet no pause between two batches. A micro-batch would wait for its trigger, of 3 s.
+        assert min(await_total(settings, send_click(settings)) for _ in range(10)) < 1
 
         newer = changed_contract(settings.topic.ads, {"name": "country", "type": ["null", "string"], "default": None})
         RegistryClient(settings.registry).register(newer)

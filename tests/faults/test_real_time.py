@@ -3,6 +3,7 @@
 import os
 import random
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -27,14 +28,26 @@ RATE = 200
 
 @contextmanager
 def steady_events(pipeline: Pipeline, seed: int) -> Iterator[None]:
-    """Some before the block; within it more of them all the time."""
+    """Some before the block; within it more of them all the time, from a producer that comes back after each fault."""
     pipeline.produce("--seed", str(seed), "--count", "1000", "--over", "1m", *MIX)
-    live = ("produce", "ads", "--seed", str(seed + 1), "--rate", str(RATE), *MIX)
-    with started(*live) as producer:
+    ended = threading.Event()
+
+    def produce() -> None:
+        live = ("produce", "ads", "--rate", str(RATE), *MIX)
+        while not ended.is_set():
+            with started(*live) as producer:
+                while producer.poll() is None and not ended.wait(0.2):
+                    pass
+                producer.send_signal(signal.SIGTERM)
+                producer.communicate(timeout=120)
+
+    running = threading.Thread(target=produce)
+    running.start()
+    try:
         yield
-        producer.send_signal(signal.SIGTERM)
-        producer.communicate(timeout=120)
-        assert producer.returncode == 0
+    finally:
+        ended.set()
+        running.join()
 
 
 def settled(pipeline: Pipeline, job: Job) -> None:
