@@ -69,11 +69,6 @@ def updates_spec(settings: Settings, topic: str) -> TopicSpec:
     return replace(topic_spec(settings, topic), cleanup="compact,delete")
 
 
-def updates_group(topic: str) -> str:
-    """The consumer group that applies the rows of an updates topic."""
-    return f"adstream-apply-{topic}"
-
-
 def sample_topic(job: str, now: datetime) -> str:
     """A topic for one run of the job's sample: new each time, so that its figures depend on nothing else."""
     return f"{job}-sample-{now.astimezone(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(2)}"

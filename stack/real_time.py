@@ -17,6 +17,7 @@ import shutil
 import sys
 from importlib.util import find_spec
 from pathlib import Path
+from typing import NoReturn
 
 from adstream.errors import AdstreamError, StackError
 from adstream.python_path import OWN_PARTS, leave_other_pysparks
@@ -67,6 +68,17 @@ def enter(settings: Settings, report: Report) -> None:
     found = find_spec("pyspark")
     if found is None or found.origin is None or Path(found.origin).parents[1] != target:
         raise StackError(f"Python does not import PySpark from {target}", f"delete {target}, and try again")
+
+
+def start_again(settings: Settings, report: Report) -> NoReturn:
+    """Begin this very command anew with the PySpark of real-time mode, where another one is loaded. Raises StackError.
+
+    A command has to import PySpark to tell whether a job suits real-time mode, before anything is fetched for it.
+    """
+    _put_first(ensure(settings.stack, report))
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.execv(sys.executable, [sys.executable, "-m", "adstream.cli", *sys.argv[1:]])  # noqa: S606 - this program
 
 
 def ensure(settings: StackSettings, report: Report = lambda _line: None) -> Path:

@@ -20,7 +20,7 @@ from pyspark.sql import SparkSession
 
 from adstream.errors import JobFailed
 from adstream.settings import Settings
-from stack import java, parts, spark_environment
+from stack import java, parts, real_time, spark_environment
 from stack.environment import named_options
 from stack.executable import first_suitable, temporary
 from stack.last_words import last_words
@@ -45,7 +45,7 @@ _SECOND_COMPILER = " ".join(
 )
 # Python's transformWithState overflows the stream thread's stack with the default of 1 MB.
 # Spark makes one long method of decoding and judging; beyond 8 kB of bytecode HotSpot would only interpret it.
-_JAVA_OPTIONS = f"-Duser.timezone=UTC -Xss16m -XX:-DontCompileHugeMethods {_SECOND_COMPILER} {_AVRO_LIMITS}"
+_JAVA_OPTIONS = f"-Duser.timezone=UTC -Xss16m -XX:-DontCompileHugeMethods {_AVRO_LIMITS}"
 
 # Otherwise Spark's threads die one by one, and the job stands still without a word.
 _EXIT, _OUT_OF_MEMORY = "-XX:+ExitOnOutOfMemoryError", 3
@@ -186,9 +186,9 @@ def open_session(
         "spark.jars": ",".join(map(str, jars)),
         "spark.driver.memory": spark.driver_memory,
         "spark.driver.extraJavaOptions": (
-            f"{_JAVA_OPTIONS} {_EXIT} {_driver_options(settings, name, log)} {java_options}".rstrip()
+            f"{_JAVA_OPTIONS} {_compiler()} {_EXIT} {_driver_options(settings, name, log)} {java_options}".rstrip()
         ),
-        "spark.executor.extraJavaOptions": _JAVA_OPTIONS,
+        "spark.executor.extraJavaOptions": f"{_JAVA_OPTIONS} {_compiler()}".rstrip(),
         "spark.ui.enabled": str(spark.ui).lower(),
         "spark.ui.showConsoleProgress": "false",
         "spark.redaction.regex": _SECRETS,
@@ -208,6 +208,9 @@ def open_session(
         "spark.sql.adaptive.enabled": "false",
         "spark.sql.execution.arrow.maxRecordsPerBatch": "10000",
     }
+    if real_time.entered():
+        # Real-time mode takes no other: it names each state by the attempt that made it.
+        options["spark.sql.streaming.stateStore.checkpointFormatVersion"] = "2"
     if lakehouse:
         options |= iceberg.spark_options(settings.lakehouse, str(settings.warehouse))
     if not alone:
@@ -225,6 +228,11 @@ def open_session(
     except (PySparkException, Py4JError, OSError):  # its JVM may be gone, and with it what went wrong
         remedy = f"see {log}{named_options()}"
         raise JobFailed(f"Spark did not start on {where}: {last_words(log, before)}", remedy) from None
+
+
+def _compiler() -> str:
+    """In real-time mode a query runs for long and plans little: there the second compiler earns what it takes."""
+    return "" if real_time.entered() else _SECOND_COMPILER
 
 
 def _class_path(options: dict[str, str]) -> dict[str, str]:

@@ -90,10 +90,6 @@ def stream(
 
     Example: `adstream stream ad-metrics --real-time`
     """
-    if real_time:
-        from stack.real_time import enter
-
-        enter(Settings(), say)
     from streaming.jobs import find
     from streaming.json_lines import json_lines
     from streaming.launch import launch
@@ -118,9 +114,12 @@ def stream(
         chosen = chosen.in_mode(mode)
     inputs = Inputs(sample, topic, files, socket, files_per_batch, start)
     if real_time:
+        from stack.real_time import entered, start_again
         from streaming.real_time.suits import TRIGGER, require
 
         require(chosen, once=once or sample, console=console, from_topic=files is None and socket is None)
+        if not entered():
+            start_again(settings, lambda line: say(line, err=True))
         chosen = replace(chosen, trigger=TRIGGER)
     source = inputs.source(settings, chosen)
     options = Options(

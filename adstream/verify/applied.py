@@ -7,8 +7,9 @@ from contextlib import closing
 from adstream import kafka
 from adstream.errors import Unproved
 from adstream.group_offsets import GroupOffsets
-from adstream.provision import updates_group, updates_topic
+from adstream.provision import updates_topic
 from adstream.settings import Settings
+from adstream.updates_group import group_of
 
 PATIENCE_SECONDS = 60.0
 _POLL_SECONDS = 0.2
@@ -19,7 +20,7 @@ def await_all(settings: Settings, job: str, polled: Callable[[], None]) -> None:
     topic = updates_topic(settings, job)
     ends = kafka.end_offsets(settings, topic)
     until = time.monotonic() + PATIENCE_SECONDS
-    with closing(GroupOffsets(settings, updates_group(topic), topic)) as applied:
+    with closing(GroupOffsets(settings, group_of(topic), topic)) as applied:
         while True:
             at = applied()
             waiting = sum(max(0, end - at.get(partition, 0)) for partition, end in ends.items())

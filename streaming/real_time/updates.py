@@ -13,8 +13,9 @@ from contextlib import suppress
 from adstream import kafka
 from adstream.errors import AccessDenied, AdstreamError, ServiceUnavailable, TopicNotFound
 from adstream.group_offsets import GroupOffsets
-from adstream.provision import updates_group, updates_spec, updates_topic
+from adstream.provision import updates_spec, updates_topic
 from adstream.settings import Settings
+from adstream.updates_group import group_of
 from streaming.checkpoint import Checkpoint
 from streaming.job import Job
 from streaming.real_time import settling
@@ -90,7 +91,7 @@ class Updates:
 
     def _applied(self) -> dict[int, int]:
         if self._group is None:
-            self._group = GroupOffsets(self._settings, updates_group(self.topic), self.topic)
+            self._group = GroupOffsets(self._settings, group_of(self.topic), self.topic)
         return self._group()
 
     def _go_back(self) -> None:
