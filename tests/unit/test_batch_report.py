@@ -20,6 +20,10 @@ START = datetime(2026, 1, 1, tzinfo=UTC)
 PLAIN = BatchReport(7, 1_000, 2.0, 50, 0, 0, 0, 0, "", 0, late_option="lateness")
 
 
+def batches(written: dict[int, Written]) -> Any:
+    return SimpleNamespace(written=written, of=lambda progress: written.get(progress["batchId"]))
+
+
 def test_nothing_late_is_not_mentioned() -> None:
     assert str(PLAIN) == "batch 7 · 1,000 events in 2.0 s (500/s) · 50 rows written · lag 0"
 
@@ -76,7 +80,7 @@ def test_the_lag_goes_to_the_high_watermark_and_says_what_is_held_back() -> None
 
 def test_of_a_folder_events_are_counted_and_not_files() -> None:
     progress = PROGRESS | {"batchId": 0, "numInputRows": 2, "inputRowsPerSecond": 1.0, "processedRowsPerSecond": 4.0}
-    writer: Any = SimpleNamespace(written={0: Written(5, Late(0), 0, Stamp(START, 1), messages=7)})
+    writer = batches({0: Written(5, Late(0), 0, Stamp(START, 1), messages=7)})
     idle = {"customMetrics": {}, "numRowsDroppedByWatermark": 0}
     progress["stateOperators"] = [each | idle for each in PROGRESS["stateOperators"]]
     document = SimpleNamespace(json=lambda: json.dumps(progress))
@@ -110,6 +114,6 @@ def test_progress_is_read_from_the_newest_back_to_the_last_batch_told(after: int
         return SimpleNamespace(json=lambda: asked.append(progress["batchId"]) or json.dumps(progress))
 
     query: Any = SimpleNamespace(_jsq=SimpleNamespace(recentProgress=lambda: [document(each) for each in kept]))
-    writer: Any = SimpleNamespace(written={})
+    writer = batches({})
     assert [report.batch_id for report in reports(query, after=after, writer=writer)] == told
     assert len(asked) == read

@@ -113,6 +113,8 @@ def test_progress_tells_what_the_dashboard_needs(url: str, monitor: Monitor, clo
         "reason": "",
         "trigger_seconds": 3.0,
         "partitions": {"0": {"end": 600, "latest": 650, "lag": 50}, "1": {"end": 400, "latest": 400, "lag": 0}},
+        "newest_event": None,
+        "freshness": [],
         "batches": [
             {
                 "batch_id": 7,
