@@ -9,7 +9,7 @@ import sys
 from benchmarks import page
 
 ORDER = (
-    *("throughput", "latency", "rates", "state", "startup", "sink", "many_ads", "dashboard"),
+    *("throughput", "latency", "triggers", "rates", "state", "startup", "sink", "many_ads", "dashboard"),
     *("verify", "dead_letters", "daily_sales", "scaling", "cluster"),
 )
 

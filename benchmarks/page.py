@@ -1,7 +1,7 @@
-"""Where results go: each benchmark replaces the part between its own marks in docs/performance.md.
+"""Where results go: each benchmark replaces the part between its own marks in docs/performance.md, or another page.
 
 Its single runs are kept in docs/results/NAME.json, and its plot in docs/images/NAME.png. The environment variable
-BENCH_DOCS names another folder with a performance.md.
+BENCH_DOCS names another folder with such pages.
 """
 
 import json
@@ -18,7 +18,8 @@ from rich.table import Table
 from benchmarks.machine import conditions as conditions
 
 DOCS = Path(os.environ.get("BENCH_DOCS") or Path(__file__).parents[1] / "docs")
-PAGE = DOCS / "performance.md"
+PAGE_NAME = "performance.md"
+PAGE = DOCS / PAGE_NAME
 
 
 def spread(values: Sequence[float], digits: int = 1) -> str:
@@ -44,9 +45,10 @@ def write(
     lines: Sequence[Sequence[str]],
     *,
     picture: str = "",
+    in_page: str = PAGE_NAME,
     runs: Any = None,  # noqa: ANN401 - anything that JSON can hold
 ) -> None:
-    """Print the table and replace the part `name` of the page by it; `runs` are kept for a second look."""
+    """Print the table and replace the part `name` of a page by it; `runs` are kept for a second look."""
     console = Console(highlight=False, width=None if os.isatty(1) else 160)
     table = Table(*head)
     for column in table.columns[1:]:
@@ -55,12 +57,13 @@ def write(
         table.add_row(*line)
     console.print(*intro, sep="\n", markup=False)
     console.print(table)
-    _replace(name, [*intro, "", *([picture, ""] if picture else ()), *markdown(head, lines)])
+    file = PAGE.with_name(in_page)
+    _replace(file, name, [*intro, "", *([picture, ""] if picture else ()), *markdown(head, lines)])
     if runs is not None:
-        file = DOCS / "results" / f"{name}.json"
-        file.parent.mkdir(exist_ok=True)
-        file.write_text(json.dumps({"conditions": conditions(), "runs": runs}) + "\n", encoding="utf-8")
-    console.print(f"written to {PAGE}", soft_wrap=True)
+        kept = DOCS / "results" / f"{name}.json"
+        kept.parent.mkdir(exist_ok=True)
+        kept.write_text(json.dumps({"conditions": conditions(), "runs": runs}) + "\n", encoding="utf-8")
+    console.print(f"written to {file}", soft_wrap=True)
 
 
 def markdown(head: Sequence[str], lines: Sequence[Sequence[str]]) -> list[str]:
@@ -72,11 +75,11 @@ def markdown(head: Sequence[str], lines: Sequence[Sequence[str]]) -> list[str]:
     ]
 
 
-def _replace(name: str, part: Sequence[str]) -> None:
+def _replace(file: Path, name: str, part: Sequence[str]) -> None:
     begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
-    page = PAGE.read_text(encoding="utf-8")
+    page = file.read_text(encoding="utf-8")
     before, found, rest = page.partition(begin)
     _, _, after = rest.partition(end)
     if not found:
-        raise AssertionError(f"{PAGE.name} has no part {name}")
-    PAGE.write_text(f"{before}{begin}\n{chr(10).join(part)}\n{end}{after}", encoding="utf-8")
+        raise AssertionError(f"{file.name} has no part {name}")
+    file.write_text(f"{before}{begin}\n{chr(10).join(part)}\n{end}{after}", encoding="utf-8")

@@ -8,7 +8,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from py4j.java_gateway import GatewayParameters, JavaGateway, launch_gateway
@@ -52,17 +52,23 @@ ROCKSDB = {
 
 @dataclass(frozen=True)
 class Way:
-    """One way to run it: where the state lives, and if each event counts once, with checkpoints every three seconds."""
+    """One way to run it: where the state lives, and if each event counts once, with checkpoints every three seconds.
+
+    `tuned` goes before all other settings. A run that is not `bounded` waits for further messages.
+    """
 
     store: dict[str, str]
     exactly_once: bool = False
+    tuned: dict[str, str] = field(default_factory=dict)
+    bounded: bool = True
 
 
 @dataclass(frozen=True)
 class Flink:
-    """A JVM with Flink, and a topic without messages."""
+    """A JVM with Flink, its process id, and a topic without messages."""
 
     jvm: Any
+    pid: int
     settings: Settings
     empty: str
 
@@ -78,7 +84,7 @@ class Flink:
 
     def rows(self, way: Way, topic: str, query: str) -> list[str]:
         """The rows that a query of flink_sql gives, and takes back, over a whole topic, as Flink prints them."""
-        with self._tables(way, topic) as tables, _told():
+        with self.tables(way, topic) as tables, _told():
             found = tables.executeSql(flink_sql.of(query, once=way.exactly_once)).collect()
             rows = []
             while found.hasNext():
@@ -87,7 +93,7 @@ class Flink:
 
     def _run(self, way: Way, topic: str) -> int:
         """Net milliseconds, as Flink counts them."""
-        with self._tables(way, topic) as tables, _told():
+        with self.tables(way, topic) as tables, _told():
             statements = tables.createStatementSet()
             for query, into in flink_sql.INSERTS.items():
                 statements.addInsertSql(into + flink_sql.of(query, once=way.exactly_once))
@@ -101,19 +107,20 @@ class Flink:
                 raise
 
     @contextmanager
-    def _tables(self, way: Way, topic: str) -> Iterator[Any]:
+    def tables(self, way: Way, topic: str) -> Iterator[Any]:
         """A table environment with the topic as `events`; its checkpoints are gone at the end."""
         # Flink may still be deleting files of its own there.
         with tempfile.TemporaryDirectory(prefix="adstream-flink-", ignore_cleanup_errors=True) as folder, _told():
             places = {"execution.checkpointing.dir": f"file://{folder}"}
+            once = EXACTLY_ONCE | places if way.exactly_once else {}
             configuration = self.jvm.org.apache.flink.configuration.Configuration()
-            for key, value in (USUAL | way.store | (EXACTLY_ONCE | places if way.exactly_once else {})).items():
+            for key, value in (USUAL | way.store | once | way.tuned).items():
                 configuration.setString(key, value)
             settings = self.jvm.org.apache.flink.table.api.EnvironmentSettings
             made = settings.newInstance().inStreamingMode().withConfiguration(configuration).build()
             tables = self.jvm.org.apache.flink.table.api.TableEnvironment.create(made)
             brokers, registry = self.settings.kafka.bootstrap_servers, self.settings.registry.url
-            for statement in flink_sql.tables(topic, brokers, registry):
+            for statement in flink_sql.tables(topic, brokers, registry, bounded=way.bounded):
                 tables.executeSql(statement)
             yield tables
 
@@ -142,7 +149,7 @@ def flink(settings: Settings, empty: str) -> Iterator[Flink]:
         )
         gateway = JavaGateway(gateway_parameters=GatewayParameters(port=port))
         try:
-            yield Flink(gateway.jvm, settings, empty)
+            yield Flink(gateway.jvm, process.pid, settings, empty)
         finally:
             gateway.close()
             process.kill()

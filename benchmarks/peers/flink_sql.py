@@ -14,7 +14,7 @@ CREATE TEMPORARY TABLE events (
     WATERMARK FOR `timestamp` AS `timestamp` - INTERVAL '11' MINUTE
 ) WITH (
     'connector' = 'kafka', 'topic' = '{topic}', 'properties.bootstrap.servers' = '{brokers}',
-    'scan.startup.mode' = 'earliest-offset', 'scan.bounded.mode' = 'latest-offset',
+    'scan.startup.mode' = 'earliest-offset', 'scan.bounded.mode' = '{bounded}',
     'properties.max.poll.records' = '20000', 'properties.max.partition.fetch.bytes' = '8388608',
     'properties.fetch.max.bytes' = '67108864',
     'format' = 'avro-confluent', 'avro-confluent.url' = '{registry}'
@@ -46,8 +46,9 @@ def of(query: str, *, once: bool) -> str:
     return query.format(taken="once" if once else "events")
 
 
-def tables(topic: str, brokers: str, registry: str) -> Iterator[str]:
-    """The statements that make the tables."""
-    yield SOURCE.format(topic=topic, brokers=brokers, registry=registry)
+def tables(topic: str, brokers: str, registry: str, *, bounded: bool) -> Iterator[str]:
+    """The statements that make the tables. What is not `bounded` goes on after the topic's end."""
+    until = "latest-offset" if bounded else "unbounded"
+    yield SOURCE.format(topic=topic, brokers=brokers, registry=registry, bounded=until)
     yield ONCE
     yield from _SINKS

@@ -13,7 +13,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from adstream.settings import Settings
-from benchmarks import latency, page, rates
+from benchmarks import page, rates, triggers
 
 ROOT = Path(__file__).parents[2]
 
@@ -21,7 +21,8 @@ ROOT = Path(__file__).parents[2]
 @pytest.fixture
 def docs(tmp_path: Path) -> Path:
     """Where results go, in place of the repository."""
-    shutil.copy(ROOT / "docs" / "performance.md", tmp_path)
+    for name in ("performance.md", "real-time.md"):
+        shutil.copy(ROOT / "docs" / name, tmp_path)
     return tmp_path
 
 
@@ -30,7 +31,7 @@ def here(docs: Path, stack: Settings, spark: SparkSession, monkeypatch: pytest.M
     """Benchmarks in this process and the JVM that tests have already, in a session whose options they may change."""
     monkeypatch.setattr(page, "DOCS", docs)
     monkeypatch.setattr(page, "PAGE", docs / "performance.md")
-    for module in (latency, rates):
+    for module in (rates, triggers):
         monkeypatch.setattr(module, "spark_session", lambda *_: nullcontext(spark.newSession()))
     before = dict(os.environ)
     yield docs
@@ -94,11 +95,38 @@ def test_a_run_that_is_not_there_is_answered_in_one_line(docs: Path) -> None:
     assert len(done.stderr.splitlines()) == 1
 
 
-def test_latency_runs_and_sees_every_probe(here: Path) -> None:
-    latency.main(rate=[100], trigger=[0], seconds=3, warm=1, compiling=3)
-    part = written(here, "latency")
+def test_triggers_runs_and_sees_every_probe(here: Path) -> None:
+    triggers.main(rate=[100], trigger=[0], seconds=3, warm=1, compiling=3)
+    part = written(here, "triggers")
     (line,) = [line.split(" | ") for line in part.splitlines() if line.startswith("| 100 ")]
     assert line[6] == "0", part
+
+
+@pytest.mark.thorough
+def test_latency_runs_and_adds_up_what_each_group_of_processes_costs(stack: Settings, docs: Path) -> None:
+    load = ("--rate", "100", "--warm", "1", "--seconds", "5")
+    part = run(docs, "latency", "--only", "micro", "--only", "real-time", *load)
+    ((_, micro), (_, real_time)) = [
+        (line, line.split(" | ")) for line in part.splitlines() if line.startswith(("| micro", "| ad-metrics"))
+    ]
+    assert micro[8] == real_time[8] == "0", part
+    runs = json.loads((docs / "results" / "latency.json").read_text(encoding="utf-8"))["runs"]
+    assert not runs["missing"]
+    of_micro, of_real_time = (each["seconds_of"] for each in runs["measured"])
+    assert min(of_micro[group] for group in ("job", "Kafka", "Cassandra", "sender", "reader")) > 0
+    assert of_real_time["applying"] > 0
+    assert "| ad-metrics --real-time | 100 |" in (docs / "real-time.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.thorough
+def test_latency_finds_the_most_restarts_and_pauses(stack: Settings, docs: Path) -> None:
+    parts = [option for part in ("most", "restarts", "pauses") for option in ("--part", part)]
+    load = ("--rate", "100", "--warm", "5", "--seconds", "8", "--minutes", "0.2", "--length", "6", "--no-tried")
+    done = started(docs, "latency", *parts, *load)
+    assert done.returncode == 0, done.stdout + done.stderr
+    text = (docs / "real-time.md").read_text(encoding="utf-8")
+    for line in ("| 100 | ", "| 0.2 | 100 | ", "| 6 s | as it is | "):
+        assert line in text, text
 
 
 def test_rates_runs_from_the_producer_to_the_whole_plan(here: Path) -> None:

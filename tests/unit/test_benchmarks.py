@@ -12,7 +12,7 @@ import pytest
 from adstream.errors import ConfigError
 from benchmarks import machine, page, plots, soak, throughput
 from benchmarks.__main__ import ORDER
-from benchmarks.latency import at_share
+from benchmarks.freshness.measured import at_share
 from benchmarks.peers import flink_check, standings
 from benchmarks.peers.contestants import FLINK_HEAP, FLINK_OFF, FLINK_ROCKSDB, FLINK_USUAL, OFF, QUIX, SHIPPED
 from benchmarks.peers.drained import Drained
@@ -214,3 +214,15 @@ def test_every_benchmark_runs_in_turn_or_is_the_soak_and_has_its_part_of_the_pag
         part = name.replace("_", "-")
         assert f"<!-- {part}: begin -->\n" in text
         assert f"<!-- {part}: end -->\n" in text
+    text = (ROOT / "docs" / "real-time.md").read_text(encoding="utf-8")
+    for part in ("cost", "most", "pauses", "restarts"):
+        assert f"<!-- real-time-{part}: begin -->\n" in text
+        assert f"<!-- real-time-{part}: end -->\n" in text
+
+
+def test_results_may_go_into_another_page(docs: Path) -> None:
+    other = docs / "other.md"
+    other.write_text("<!-- it: begin -->\nold\n<!-- it: end -->\n", encoding="utf-8")
+    page.write("it", ["intro"], ("a",), [("x",)], in_page="other.md")
+    assert "| x |" in other.read_text(encoding="utf-8")
+    assert "old" in page.PAGE.read_text(encoding="utf-8")

@@ -1,0 +1,207 @@
+"""Who is measured: each is started in processes of its own, over a topic of its own, and ends with its block.
+
+None is asked to stop: its processes are killed, as its checkpoint and its rows are of no further use.
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import psutil
+from confluent_kafka.admin import AdminClient
+
+from adstream import kafka
+from adstream.errors import ConfigError
+from adstream.kafka import create_topics
+from adstream.provision import ADS_CONTRACT, UPDATES_CONTRACT, prepare_topic, updates_spec
+from adstream.settings import Settings
+from benchmarks.freshness.usage import APPLYING, CASSANDRA, JOB, KAFKA, Groups, family, split
+from benchmarks.peers import flink_updates
+from benchmarks.pipeline import JOB as NAME
+from stack import state
+
+REAL_TIME = "ad-metrics --real-time"
+NOW, BEFORE = "micro-batches", "micro-batches, before"
+FLINK = "Flink SQL, checkpoints every {}"
+FLINK_CHECKPOINTS = ("3 s", "60 s")
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where one run takes place: its topic, the topic of its updates, and a folder for its checkpoint and log.
+
+    `environment` is that of its processes. `length` is that of a real-time batch.
+    """
+
+    settings: Settings
+    folder: Path
+    length: str = "60s"
+    options: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def topic(self) -> str:
+        return self.settings.topic.ads
+
+    @property
+    def log(self) -> Path:
+        return self.folder / "log"
+
+    def said(self) -> str:
+        """The last line of the log."""
+        with suppress(OSError):
+            if lines := self.log.read_text(encoding="utf-8", errors="replace").split("\n"):
+                return next((line for line in reversed(lines) if line.strip()), "")
+        return "it said nothing"
+
+
+@dataclass(frozen=True)
+class Started:
+    """One that runs. `alive` raises AssertionError once it does not, with what it said last."""
+
+    groups: Callable[[], dict[str, list[psutil.Process]]]
+    alive: Callable[[], None]
+    pid: int
+
+    def measured(self, services: Groups) -> Groups:
+        return {**self.groups(), **services}
+
+
+Start = Callable[[Place], AbstractContextManager[Started]]
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """A name, and how it is started."""
+
+    name: str
+    start: Start = field(repr=False)
+
+
+def contestants(before: Path | None) -> tuple[Contestant, ...]:
+    """All of them, in order; the build before takes part where there is one."""
+    older = (Contestant(BEFORE, lambda place: micro_batches(place, before)),) if before else ()
+    flinks = tuple(Contestant(FLINK.format(each), _flink(each)) for each in FLINK_CHECKPOINTS)
+    return (*older, Contestant(NOW, micro_batches), Contestant(REAL_TIME, real_time), *flinks)
+
+
+def described(build: Path) -> str:
+    """The build by its commit, or its folder. Raises ConfigError where it has no environment of its own."""
+    if not (build / ".venv" / "bin" / "python").exists():
+        raise ConfigError(f"{build} has no .venv", "give the folder of a checkout with its environment installed")
+    asked = ["git", "-C", str(build), "log", "-1", "--format=commit %h of %cs"]
+    done = subprocess.run(asked, capture_output=True, text=True, check=False)
+    return done.stdout.strip() or build.name
+
+
+def micro_batches(place: Place, build: Path | None = None) -> AbstractContextManager[Started]:
+    """`adstream stream ad-metrics` with trigger 0; of another build by that one's own Python."""
+    return _started(place, ["stream", NAME, "--trigger", "0", *_kept(place)], build)
+
+
+def real_time(place: Place) -> AbstractContextManager[Started]:
+    """`adstream stream ad-metrics --real-time`, with the applying process that it starts."""
+    return _started(place, ["stream", NAME, "--real-time", "--trigger", place.length, *_kept(place)])
+
+
+def _flink(checkpoints: str) -> Start:
+    @contextmanager
+    def start(place: Place) -> Iterator[Started]:
+        updates = place.settings.topic.updates
+        with (
+            _started(place, ["apply", NAME, "--log-format", "json", "--metrics-port", "off"]) as applying,
+            flink_updates.running(place.settings, place.topic, updates, checkpoints) as jvm,
+        ):
+
+            def alive() -> None:
+                applying.alive()
+                if not psutil.pid_exists(jvm):
+                    raise AssertionError("Flink has ended: see flink.log")
+
+            yield Started(lambda: {JOB: family(jvm), APPLYING: family(applying.pid)}, alive, jvm)
+
+    return start
+
+
+def services(settings: Settings) -> dict[str, list[psutil.Process]]:
+    """Kafka and Cassandra of the stack, where it is one of this machine."""
+    found = {}
+    for name, service in state.read(settings.data_dir).services.items():
+        for title in (KAFKA, CASSANDRA):
+            if name == title.lower() and (process := service.running.process()):
+                found[title] = [process]
+    return found
+
+
+@contextmanager
+def place_for(settings: Settings, number: int) -> Iterator[Place]:
+    """New topics and a new folder; both are gone at the end. Processes that are started meanwhile find the topics."""
+    ads = f"{settings.topic.ads.partition('.')[0]}.{number}"
+    updates = f"{ads}.updates"
+    os.environ |= {"ADSTREAM_TOPIC_ADS": ads, "ADSTREAM_TOPIC_UPDATES": updates}
+    own = Settings()
+    create_topics(own, [updates_spec(own, updates)])
+    for topic, contract in ((ads, ADS_CONTRACT), (updates, UPDATES_CONTRACT)):
+        prepare_topic(own, topic, contract)
+    with tempfile.TemporaryDirectory(prefix="adstream-latency-", ignore_cleanup_errors=True) as folder:
+        try:
+            yield Place(own, Path(folder))
+        finally:
+            _delete(own, [ads, updates])
+
+
+def _delete(settings: Settings, topics: list[str]) -> None:
+    """Minutes of messages are gigabytes."""
+    deleted = AdminClient(kafka.client_config(settings.kafka)).delete_topics(topics)
+    for topic in topics:
+        deleted[topic].result(timeout=settings.kafka.timeout_seconds)
+
+
+def lasting(place: Place, length: str) -> Place:
+    """The same with real-time batches of another length."""
+    return replace(place, length=length)
+
+
+def _kept(place: Place) -> list[str]:
+    return ["--checkpoint", str(place.folder / "checkpoint"), "--log-format", "json", *place.options]
+
+
+@contextmanager
+def _started(place: Place, arguments: list[str], build: Path | None = None) -> Iterator[Started]:
+    python = sys.executable if build is None else str(build.absolute() / ".venv" / "bin" / "python")
+    root = Path(__file__).parents[2] if build is None else build.absolute()
+    data = {"ADSTREAM_DATA_DIR": str(place.settings.data_dir.absolute()), "PYTHONPATH": str(root)}
+    with place.log.open("ab") as log:
+        process = subprocess.Popen(
+            [python, "-m", "adstream.cli", *arguments],
+            cwd=place.folder,  # Python looks for modules where it is started, before PYTHONPATH
+            env={**os.environ, **data, **place.environment},
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+
+    def alive() -> None:
+        if (code := process.poll()) is not None:
+            raise AssertionError(f"`adstream {arguments[0]}` has ended with code {code}: {place.said()}")
+
+    try:
+        yield Started(lambda: split(family(process.pid)), alive, process.pid)
+    finally:
+        kill(process.pid)
+        process.wait()
+
+
+def kill(pid: int) -> None:
+    """As `kill -9` of the process and all that it started, at once."""
+    processes = family(pid)
+    for each in processes:
+        with suppress(psutil.Error):
+            each.kill()
+    psutil.wait_procs(processes, timeout=60)

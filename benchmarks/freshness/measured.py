@@ -1,0 +1,138 @@
+"""One contestant at one load: latencies, seconds and pauses, and what it cost."""
+
+import math
+import statistics
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+import psutil
+
+from adstream import reset
+from adstream.settings import Settings
+from benchmarks.freshness.contestants import Contestant, Place, Started, place_for, services
+from benchmarks.freshness.probes import Load, Probing, await_first, now_ms, probing
+from benchmarks.freshness.usage import READER, SENDER, Usage, family
+from benchmarks.machine import machine
+from benchmarks.pipeline import JOB
+from streaming.jobs import find
+from streaming.runner import tables_of
+
+PATIENCE_SECONDS = 30.0
+PERCENTILES = (50, 95, 99)
+
+# When a probe was sent, and its latency, both in milliseconds.
+Probe = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """`probes` were sent in the measured time from `begin` on; `unseen` of them have no row after half a minute.
+
+    `rate` is of events that were acknowledged. `seconds_of` are of processors by group of processes, `peaks` MiB.
+    `own_ms` is the reader's own part of a latency, and `others` the share of the machine's time that others had.
+    """
+
+    name: str
+    wanted: int
+    begin: int
+    seconds: float
+    probes: list[Probe]
+    unseen: int
+    rate: float
+    own_ms: float
+    others: float = 0.0
+    seconds_of: Mapping[str, float] = field(default_factory=dict)
+    peaks: Mapping[str, float] = field(default_factory=dict)
+
+    def at(self, percent: float) -> int:
+        return at_share([latency for _, latency in self.probes], percent / 100)
+
+    def by_second(self) -> list[tuple[int, float, int]]:
+        """Each second with the median and the longest latency of the probes sent in it."""
+        return [
+            (second, statistics.median(found), max(found))
+            for second, found in sorted(_by(self.probes, self.begin, 1_000).items())
+        ]
+
+    def pauses(self) -> list[int]:
+        """For each minute, the longest time (ms) in which no further probe became readable; and the rest likewise."""
+        sights = sorted(sent + latency for sent, latency in self.probes)
+        gaps = [(before, after - before) for before, after in pairwise(sights)]
+        return [max(found) for _, found in sorted(_by(gaps, self.begin, 60_000).items())]
+
+    def micros(self, group: str) -> float | None:
+        """Microseconds of processors for an event; None where the group does not exist."""
+        spent = self.seconds_of.get(group)
+        return None if spent is None or not self.rate else 1e6 * spent / (self.rate * self.seconds)
+
+
+def at_share(latencies: Sequence[int], share: float) -> int:
+    """The latency that `share` of the probes have at most."""
+    ordered = sorted(latencies)
+    return ordered[math.ceil(share * len(ordered)) - 1]
+
+
+def empty_tables(settings: Settings) -> None:
+    """As `adstream reset`: the next one may begin anew."""
+    reset.reset(settings, reset.Plan(JOB, None, None, tables_of(find(JOB).sinks)), lambda _line: None)
+
+
+def measure(
+    settings: Settings, number: int, contestant: Contestant, rate: int, warm: float, seconds: float
+) -> Measured:
+    """Start it, load it for `warm` seconds uncounted and `seconds` that count, and end it.
+
+    Raises AssertionError where it ends by itself or shows no probe, PeerMissing where it cannot be had.
+    """
+    empty_tables(settings)
+    with place_for(settings, number) as place, contestant.start(place) as started:
+        await_first(place.settings, place.topic, started.alive)
+        with probing(place.settings, Load(place.topic, rate, warm + seconds)) as probes:
+            return counted(contestant.name, place, started, probes, rate, warm, seconds)
+
+
+def counted(
+    name: str, place: Place, started: Started, probes: Probing, rate: int, warm: float, seconds: float
+) -> Measured:
+    """Let a load that has just begun warm up, then take the figures of `seconds` of it."""
+    probes.wait(60, started.alive, until=lambda: bool(probes.seen.acknowledged))
+    probes.wait(warm, started.alive)
+    beside = {**services(place.settings), SENDER: family(probes.sender), READER: [psutil.Process()]}
+    with ExitStack() as until:
+        usage = Usage(lambda: started.measured(beside))
+        until.callback(usage.stop)
+        begin = now_ms()
+        probes.wait(seconds, started.alive)
+        end = now_ms()
+    probes.wait(PATIENCE_SECONDS, started.alive, until=lambda: not unseen(probes, begin, end))
+    found = probes.seen.between(begin, end)
+    if not found:
+        raise AssertionError(f"{name} showed no probe at {rate:,} events/s")
+    missing = len(unseen(probes, begin, end))
+    return Measured(
+        name, rate, begin, (end - begin) / 1_000, found, missing, probes.seen.rate(begin, end), probes.seen.own_ms,
+        usage.others, usage.seconds, usage.peaks,
+    )  # fmt: skip
+
+
+def unseen(probes: Probing, begin: int, end: int) -> list[int]:
+    """When the probes of these milliseconds were sent that have no row yet."""
+    return [sent for sent in list(probes.seen.pending.values()) if begin <= sent < end]
+
+
+def conditions(others: Sequence[float] = ()) -> str:
+    """The machine, and the share of its time that other processes had while it was measured, where that is known."""
+    if not others:
+        return f"Machine: {machine()}."
+    most = f"{statistics.median(others):.0%} ({min(others):.0%}-{max(others):.0%})"
+    return f"Machine: {machine()}; while the figures were taken, {most} of its time went to other processes here."
+
+
+def _by(values: Sequence[Probe], begin: int, length: int) -> dict[int, list[int]]:
+    found: dict[int, list[int]] = defaultdict(list)
+    for at, value in values:
+        found[max(0, at - begin) // length].append(value)
+    return found

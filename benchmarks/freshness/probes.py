@@ -1,0 +1,234 @@
+"""A steady load with probes in it, and a reader that notes when each probe's row can be read.
+
+A probe is the only event of an ad of its own, so its row is there as soon as it is counted. Its latency is when the
+reader sees the row in `ad_metrics`, less the probe's event time, which is taken as it is handed to the producer.
+"""
+
+import itertools
+import multiprocessing
+import secrets
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from multiprocessing.connection import Connection
+
+from cassandra.cluster import Session
+
+from adstream.cassandra import connect
+from adstream.settings import Settings
+from producer.events import SOURCES
+from producer.pace import Pace
+from producer.publisher import AvroPublisher
+from producer.records import Record
+from producer.run import run as send_all
+from producer.timeline import Timeline, to_millis
+from producer.traffic import Mix
+
+PER_SECOND = 10
+POLL_SECONDS = 0.01
+READY_SECONDS = 180.0
+# Most probes that one query asks for, the oldest first.
+MOST_ASKED = 200
+_SHORTEST_WAIT_SECONDS = 0.002
+_TOLD_SECONDS = 0.5
+
+
+def now_ms() -> int:
+    return to_millis(datetime.now(UTC))
+
+
+@dataclass(frozen=True)
+class Load:
+    """So many events a second over so many ads, for so long."""
+
+    topic: str
+    rate: int
+    seconds: float
+    ads: int = 1_000
+
+
+def send(load: Load, told: Connection) -> None:
+    """A process of its own: sends the load, and tells each probe's id and time, and now and then what is acknowledged.
+
+    Settings come from the environment. An event is made when it is due, so its time is that of its sending.
+    """
+    source = SOURCES["ads"]
+    publisher = AvroPublisher(Settings(), load.topic, source.contract(load.topic))
+    traffic = source.records(secrets.randbits(32), Mix(keys=load.ads), Timeline(0, 0.0, now_ms))
+    every = max(1, load.rate // PER_SECOND)
+    due = time.monotonic()
+
+    def records() -> Iterator[Record]:
+        pace = Pace(load.rate)
+        for position in range(int(load.rate * load.seconds)):
+            while (ahead := pace.ahead(position)) > _SHORTEST_WAIT_SECONDS:
+                time.sleep(ahead)
+            record = next(traffic)
+            if position % every == 0:
+                ad = f"probe-{secrets.token_hex(6)}"
+                record = Record(ad, record.event | {"ad_id": ad})
+                told.send((ad, record.event["timestamp"]))
+            yield record
+
+    def progress(_sent: int, acknowledged: int) -> None:
+        nonlocal due
+        if time.monotonic() >= due:
+            due = time.monotonic() + _TOLD_SECONDS
+            told.send((now_ms(), acknowledged))
+
+    send_all(publisher, records(), 0, threading.Event(), progress)
+    told.send((now_ms(), publisher.acknowledged))
+    told.send(None)
+
+
+@dataclass
+class Seen:
+    """What the reader knows so far: `latencies` by probe (sent and latency, both in milliseconds), in order of sight.
+
+    `acknowledged` are counts of the load by the time of the count; `asked` has, for each query, the seconds since the
+    one before began, and the seconds that it took.
+    """
+
+    latencies: list[tuple[int, int]] = field(default_factory=list)
+    pending: dict[str, int] = field(default_factory=dict)
+    acknowledged: list[tuple[int, int]] = field(default_factory=list)
+    asked: list[tuple[float, float]] = field(default_factory=list)
+    ended: bool = False
+
+    def between(self, begin: int, end: int) -> list[tuple[int, int]]:
+        """The probes that were sent in these milliseconds."""
+        return [each for each in self.latencies.copy() if begin <= each[0] < end]
+
+    def rate(self, begin: int, end: int) -> float:
+        """Events a second that were sent and acknowledged meanwhile."""
+        counts = [each for each in self.acknowledged.copy() if begin <= each[0] <= end]
+        if len(counts) < 2:
+            return 0.0
+        (first, before), (last, after) = counts[0], counts[-1]
+        return (after - before) / ((last - first) / 1_000)
+
+    @property
+    def own_ms(self) -> float:
+        """What the reader itself adds to a latency on average: half the time between two queries, and a query."""
+        asked = self.asked.copy()
+        return sum(1_000 * (between / 2 + took) for between, took in asked) / max(1, len(asked))
+
+
+class Reader:
+    """Asks for all probes that are due, in one query, every ten milliseconds, until it is stopped."""
+
+    def __init__(self, session: Session, told: Connection) -> None:
+        self.seen = Seen()
+        self._session, self._told = session, told
+        self._read = session.prepare("SELECT ad_id FROM ad_metrics WHERE ad_id IN ?")
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._follow, name="reader", daemon=True)
+        self._error: Exception | None = None
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stopping.set()
+        self._thread.join()
+
+    def check(self) -> None:
+        """Raises what ended the reader, if anything did."""
+        if self._error is not None:
+            raise self._error
+
+    def _follow(self) -> None:
+        began = time.monotonic()
+        try:
+            while not self._stopping.is_set():
+                before, began = began, time.monotonic()
+                self._hear()
+                if self.seen.pending:
+                    self._ask()
+                    self.seen.asked.append((began - before, time.monotonic() - began))
+                time.sleep(max(0.0, began + POLL_SECONDS - time.monotonic()))
+        except Exception as error:  # noqa: BLE001 - `check` raises it where it is seen
+            self._error = error
+
+    def _hear(self) -> None:
+        seen = self.seen
+        while not seen.ended and self._told.poll():
+            try:
+                heard = self._told.recv()
+            except EOFError:
+                heard = None
+            if heard is None:
+                seen.ended = True
+            elif isinstance(heard[0], str):
+                seen.pending[heard[0]] = heard[1]
+            else:
+                seen.acknowledged.append(heard)
+
+    def _ask(self) -> None:
+        wanted = list(itertools.islice(self.seen.pending, MOST_ASKED))
+        rows = list(self._session.execute(self._read, (wanted,)))
+        at = now_ms()
+        for row in rows:
+            sent = self.seen.pending.pop(row.ad_id)
+            self.seen.latencies.append((sent, at - sent))
+
+
+@dataclass(frozen=True)
+class Probing:
+    """A load that is being sent, and what the reader sees of it; `sender` is the process that sends."""
+
+    seen: Seen
+    check: Callable[[], None]
+    sender: int
+
+    def wait(self, seconds: float, alive: Callable[[], None], *, until: Callable[[], bool] = lambda: False) -> bool:
+        """Wait until the condition holds, or so long; returns whether it holds. Raises what ended reader or job."""
+        end = time.monotonic() + seconds
+        while not (held := until()) and time.monotonic() < end:
+            self.check()
+            alive()
+            time.sleep(0.05)
+        return held
+
+
+@contextmanager
+def probing(settings: Settings, load: Load) -> Iterator[Probing]:
+    """Send the load and read its probes until the block ends."""
+    context = multiprocessing.get_context("spawn")
+    reads, writes = context.Pipe(duplex=False)
+    sender = context.Process(target=send, args=(load, writes), daemon=True)
+    with connect(settings.cassandra, keyspace=settings.cassandra.keyspace) as session:
+        reader = Reader(session, reads)
+        sender.start()
+        writes.close()
+        reader.start()
+        try:
+            yield Probing(reader.seen, reader.check, sender.pid or 0)
+        finally:
+            sender.kill()
+            sender.join()
+            reader.stop()
+
+
+def await_first(settings: Settings, topic: str, alive: Callable[[], None]) -> float:
+    """Seconds until a first event's row is there: then the job runs. Raises AssertionError where it does not."""
+    source = SOURCES["ads"]
+    publisher = AvroPublisher(settings, topic, source.contract(topic))
+    began = time.monotonic()
+    with connect(settings.cassandra, keyspace=settings.cassandra.keyspace) as session:
+        read = session.prepare("SELECT ad_id FROM ad_metrics WHERE ad_id = ?")
+        for number in itertools.count():
+            record = next(source.records(number, Mix(keys=1), Timeline(0, 0.0, now_ms)))
+            send_all(publisher, [record], 0, threading.Event(), lambda _sent, _acknowledged: None)
+            until = time.monotonic() + 1
+            while time.monotonic() < until:
+                if session.execute(read, (record.key,)).one():
+                    return time.monotonic() - began
+                time.sleep(0.02)
+            alive()
+            if time.monotonic() > began + READY_SECONDS:
+                break
+    raise AssertionError(f"the job wrote nothing in {READY_SECONDS:.0f} s")

@@ -1,0 +1,105 @@
+"""The work of ad-metrics in Flink SQL, out as real-time mode gives it: the same keyed topic, key, contract and framing.
+
+Each event once, its windows and its ad's totals, a row for each change. Flink's own window functions give a window's
+row when it closes, so windows are grouped as plain columns here: an event is in two, and a window is state that
+expires. Flink is set for latency: no mini-batches, and its buffers wait no longer than the Kafka producer does.
+`adstream apply` takes the rows to the tables.
+"""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+from py4j.protocol import Py4JError
+
+from adstream import contracts, leases
+from adstream.provision import UPDATES_CONTRACT
+from adstream.settings import Settings
+from benchmarks.peers.flink import ROCKSDB, Way, flink
+from benchmarks.pipeline import JOB
+
+LINGER_MILLIS = 5
+# What an event adds to a row's version.
+STARTS = 16
+LATENCY = {
+    "table.exec.mini-batch.enabled": "false",
+    "execution.buffer-timeout.interval": f"{LINGER_MILLIS} ms",
+    # A message's key is that of its row, which Flink cannot see through the text.
+    "table.exec.sink.upsert-materialize": "NONE",
+}
+_MONEY = "DECIMAL(25, 6)"
+ROWS = f"""
+CREATE TEMPORARY TABLE updates (
+    `key` STRING NOT NULL, version BIGINT NOT NULL, newest_event TIMESTAMP(3) NOT NULL, kind STRING NOT NULL,
+    ad_id STRING NOT NULL, window_start TIMESTAMP(3), window_end TIMESTAMP(3), total_clicks BIGINT NOT NULL,
+    total_views BIGINT NOT NULL, total_cost {_MONEY} NOT NULL, avg_cost_per_view {_MONEY},
+    PRIMARY KEY (`key`) NOT ENFORCED
+) WITH (
+    'connector' = 'upsert-kafka', 'topic' = '{{updates}}', 'properties.bootstrap.servers' = '{{brokers}}',
+    'properties.linger.ms' = '{LINGER_MILLIS}', 'properties.batch.size' = '65536',
+    'key.format' = 'raw', 'value.fields-include' = 'EXCEPT_KEY', 'value.format' = 'avro-confluent',
+    'value.avro-confluent.url' = '{{registry}}', 'value.avro-confluent.schema' = '{{schema}}'
+)"""
+# Of the two windows that an event is in, each a row. Flink computes `once` once.
+_FIRST = "TIMESTAMPADD(SECOND, -CAST(MOD(EXTRACT(SECOND FROM `timestamp`), 30) AS INT), FLOOR(`timestamp` TO SECOND))"
+IN_WINDOWS = f"""
+CREATE TEMPORARY VIEW in_windows AS
+SELECT *, {_FIRST} AS window_start FROM once
+UNION ALL
+SELECT *, TIMESTAMPADD(SECOND, -30, {_FIRST}) AS window_start FROM once"""  # noqa: S608
+
+_SUMS = f"""{{lease}} + {STARTS} * COUNT(*) AS version, MAX(`timestamp`) AS newest_event,
+    SUM(CAST(clicks AS BIGINT)) AS total_clicks, SUM(CAST(`views` AS BIGINT)) AS total_views,
+    SUM(CAST(cost AS {_MONEY})) AS total_cost"""
+_TOTALED = f"""version, newest_event, '{{kind}}', ad_id, {{starts}}, {{ends}}, total_clicks, total_views,
+    CAST(total_cost AS {_MONEY}),
+    CASE WHEN total_views > 0 THEN CAST(total_cost / total_views AS {_MONEY}) END"""
+_START = "CONCAT(DATE_FORMAT(window_start, 'yyyy-MM-dd'), 'T', DATE_FORMAT(window_start, 'HH:mm:ss.SSS'), 'Z')"
+_NOT_AT_ALL = "CAST(NULL AS TIMESTAMP(3))"
+WINDOWS = f"""
+INSERT INTO updates SELECT
+    CONCAT('{{{{"kind":"window","ad_id":"', ad_id, '","window_start":"', {_START}, '"}}}}'),
+    {_TOTALED.format(kind="window", starts="window_start", ends="TIMESTAMPADD(SECOND, 60, window_start)")}
+FROM (SELECT window_start, ad_id, {_SUMS} FROM in_windows GROUP BY window_start, ad_id)"""  # noqa: S608
+# The ids and the windows expire (table.exec.state.ttl), and the totals must not.
+TOTALS = f"""
+INSERT INTO updates SELECT
+    CONCAT('{{{{"kind":"total","ad_id":"', ad_id, '"}}}}'),
+    {_TOTALED.format(kind="total", starts=_NOT_AT_ALL, ends=_NOT_AT_ALL)}
+FROM (SELECT /*+ STATE_TTL('t' = '0 s') */ ad_id, {_SUMS} FROM once AS t GROUP BY ad_id)"""  # noqa: S608
+
+
+def way(checkpoints: str) -> Way:
+    """State in RocksDB, as ad-metrics has it, and checkpoints every so often."""
+    tuned = LATENCY | {"execution.checkpointing.interval": checkpoints}
+    return Way(ROCKSDB, exactly_once=True, tuned=tuned, bounded=False)
+
+
+def statements(lease: int) -> tuple[str, str]:
+    """What the job runs; the versions of its rows are counted from the lease on."""
+    return WINDOWS.format(lease=lease), TOTALS.format(lease=lease)
+
+
+def made(updates: str, brokers: str, registry: str) -> Iterator[str]:
+    """The statements that make the tables, besides those of flink_sql."""
+    schema = json.dumps(json.loads(contracts.latest(UPDATES_CONTRACT).text)).replace("'", "''")
+    yield ROWS.format(updates=updates, brokers=brokers, registry=registry, schema=schema)
+    yield IN_WINDOWS
+
+
+@contextmanager
+def running(settings: Settings, topic: str, updates: str, checkpoints: str) -> Iterator[int]:
+    """The job in a JVM of its own until the block ends; yields that JVM's process id. Raises PeerMissing."""
+    lease = leases.take(settings.cassandra, JOB)
+    with flink(settings, topic) as peer, peer.tables(way(checkpoints), topic) as tables:
+        for statement in made(updates, settings.kafka.bootstrap_servers, settings.registry.url):
+            tables.executeSql(statement)
+        both = tables.createStatementSet()
+        for statement in statements(lease):
+            both.addInsertSql(statement)
+        job = both.execute().getJobClient().get()
+        try:
+            yield peer.pid
+        finally:
+            with suppress(Py4JError):
+                job.cancel().get()
