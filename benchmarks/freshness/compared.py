@@ -56,7 +56,7 @@ def run(
         said = f"{number} of {len(turns)}: {each.name}, {rate:,} events/s"
         try:
             with Working(said):
-                measured = measure(settings, number, each, rate, warm, seconds)
+                measured = measure(settings, each, rate, warm, seconds)
         except (AssertionError, PeerMissing) as why:
             missing[f"{each.name}, {rate:,} events/s"] = str(why)
             console.print(f"{said}: {why}", markup=False)

@@ -4,6 +4,7 @@ None is asked to stop: its processes are killed, as its checkpoint and its rows 
 """
 
 import os
+import secrets
 import subprocess
 import sys
 import tempfile
@@ -139,9 +140,9 @@ def services(settings: Settings) -> dict[str, list[psutil.Process]]:
 
 
 @contextmanager
-def place_for(settings: Settings, number: int) -> Iterator[Place]:
+def place_for(settings: Settings) -> Iterator[Place]:
     """New topics and a new folder; both are gone at the end. Processes that are started meanwhile find the topics."""
-    ads = f"{settings.topic.ads.partition('.')[0]}.{number}"
+    ads = f"{settings.topic.ads}.{secrets.token_hex(3)}"
     updates = f"{ads}.updates"
     os.environ |= {"ADSTREAM_TOPIC_ADS": ads, "ADSTREAM_TOPIC_UPDATES": updates}
     own = Settings()

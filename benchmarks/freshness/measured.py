@@ -80,15 +80,13 @@ def empty_tables(settings: Settings) -> None:
     reset.reset(settings, reset.Plan(JOB, None, None, tables_of(find(JOB).sinks)), lambda _line: None)
 
 
-def measure(
-    settings: Settings, number: int, contestant: Contestant, rate: int, warm: float, seconds: float
-) -> Measured:
+def measure(settings: Settings, contestant: Contestant, rate: int, warm: float, seconds: float) -> Measured:
     """Start it, load it for `warm` seconds uncounted and `seconds` that count, and end it.
 
     Raises AssertionError where it ends by itself or shows no probe, PeerMissing where it cannot be had.
     """
     empty_tables(settings)
-    with place_for(settings, number) as place, contestant.start(place) as started:
+    with place_for(settings) as place, contestant.start(place) as started:
         await_first(place.settings, place.topic, started.alive)
         with probing(place.settings, Load(place.topic, rate, warm + seconds)) as probes:
             return counted(contestant.name, place, started, probes, rate, warm, seconds)

@@ -68,7 +68,7 @@ def run(settings: Settings, rates: Sequence[int], warm: float, seconds: float) -
     """One job takes one rate after the other. Stops after the first that does not hold, or cannot be sent."""
     console, steps = Console(highlight=False), list[Step]()
     empty_tables(settings)
-    with place_for(settings, 0) as place, real_time(place) as started:
+    with place_for(settings) as place, real_time(place) as started:
         await_first(place.settings, place.topic, started.alive)
         _step(place.settings, started, rates[0], warm)
         for rate in rates:

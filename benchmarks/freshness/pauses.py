@@ -91,7 +91,7 @@ def run(settings: Settings, lengths: Sequence[int], only: Sequence[str], rate: i
     for number, (length, setting) in enumerate(turns, 1):
         said = f"{number} of {len(turns)}: batches of {length} s, {setting.name}"
         try:
-            found.append(one := measure(settings, number, setting, length, rate, warm))
+            found.append(one := measure(settings, setting, length, rate, warm))
         except AssertionError as why:
             missing[f"{setting.name}, {length} s"] = str(why)
             console.print(f"{said}: {why}", markup=False)
@@ -100,11 +100,11 @@ def run(settings: Settings, lengths: Sequence[int], only: Sequence[str], rate: i
         write(found, missing, rate, warm)
 
 
-def measure(settings: Settings, number: int, setting: Setting, length: int, rate: int, warm: float) -> Paused:
+def measure(settings: Settings, setting: Setting, length: int, rate: int, warm: float) -> Paused:
     """Three batches of the length, after `warm` seconds. Raises AssertionError where the job ends or none commits."""
     empty_tables(settings)
     whole = warm + (BATCHES + 1) * length + 30
-    with place_for(settings, number) as here:
+    with place_for(settings) as here:
         place = setting.on(here, length)
         with real_time(place) as started:
             await_first(place.settings, place.topic, started.alive)

@@ -40,7 +40,7 @@ def run(settings: Settings, minutes: Sequence[float], rates: Sequence[int]) -> N
     console, found = Console(highlight=False), list[Restart]()
     turns = [(rate, each) for rate in rates for each in minutes]
     for number, (rate, each) in enumerate(turns, 1):
-        found.append(one := restart(settings, number, each, rate))
+        found.append(one := restart(settings, each, rate))
         console.print(
             f"{number} of {len(turns)}: after {each:g} min at {rate:,} events/s: first row {one.first:.1f} s, "
             f"a new event's {one.new:.1f} s, fresh again {one.fresh:.1f} s"
@@ -48,14 +48,14 @@ def run(settings: Settings, minutes: Sequence[float], rates: Sequence[int]) -> N
         write(found)
 
 
-def restart(settings: Settings, number: int, minutes: float, rate: int) -> Restart:
+def restart(settings: Settings, minutes: float, rate: int) -> Restart:
     """Raises AssertionError where the job does not catch up in a quarter of an hour.
 
     The batch is longer than all of it, so nothing is committed: all events are counted again.
     """
     empty_tables(settings)
     whole = minutes * 60 + PATIENCE_SECONDS
-    with place_for(settings, number) as here, ExitStack() as until:
+    with place_for(settings) as here, ExitStack() as until:
         place = lasting(here, f"{int(whole) + 60}s")
         started = until.enter_context(real_time(place))
         await_first(place.settings, place.topic, started.alive)
