@@ -26,6 +26,7 @@ from benchmarks.peers import flink_updates
 from benchmarks.pipeline import JOB as NAME
 from stack import state
 
+UPDATES = "ADSTREAM_TOPIC_UPDATES"
 REAL_TIME = "ad-metrics --real-time"
 NOW, BEFORE = "micro-batches", "micro-batches, before"
 FLINK = "Flink SQL, checkpoints every {}"
@@ -144,7 +145,7 @@ def place_for(settings: Settings) -> Iterator[Place]:
     """New topics and a new folder; both are gone at the end. Processes that are started meanwhile find the topics."""
     ads = f"{settings.topic.ads}.{secrets.token_hex(3)}"
     updates = f"{ads}.updates"
-    os.environ |= {"ADSTREAM_TOPIC_ADS": ads, "ADSTREAM_TOPIC_UPDATES": updates}
+    os.environ |= {"ADSTREAM_TOPIC_ADS": ads, UPDATES: updates}
     own = Settings()
     create_topics(own, [updates_spec(own, updates)])
     for topic, contract in ((ads, ADS_CONTRACT), (updates, UPDATES_CONTRACT)):
@@ -158,7 +159,8 @@ def place_for(settings: Settings) -> Iterator[Place]:
 
 def _delete(settings: Settings, topics: list[str]) -> None:
     """Minutes of messages are gigabytes."""
-    deleted = AdminClient(kafka.client_config(settings.kafka)).delete_topics(topics)
+    admin = AdminClient(kafka.client_config(settings.kafka))
+    deleted = admin.delete_topics(topics)
     for topic in topics:
         deleted[topic].result(timeout=settings.kafka.timeout_seconds)
 
@@ -177,11 +179,13 @@ def _started(place: Place, arguments: list[str], build: Path | None = None) -> I
     python = sys.executable if build is None else str(build.absolute() / ".venv" / "bin" / "python")
     root = Path(__file__).parents[2] if build is None else build.absolute()
     data = {"ADSTREAM_DATA_DIR": str(place.settings.data_dir.absolute()), "PYTHONPATH": str(root)}
+    # A build from before real time refuses a setting that it does not know.
+    inherited = {name: value for name, value in os.environ.items() if build is None or name != UPDATES}
     with place.log.open("ab") as log:
         process = subprocess.Popen(
             [python, "-m", "adstream.cli", *arguments],
             cwd=place.folder,  # Python looks for modules where it is started, before PYTHONPATH
-            env={**os.environ, **data, **place.environment},
+            env={**inherited, **data, **place.environment},
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
