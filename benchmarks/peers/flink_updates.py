@@ -1,4 +1,4 @@
-"""The work of ad-metrics in Flink SQL, out as real-time mode gives it: the same keyed topic, key, contract and framing.
+"""The work of ad-metrics in Flink SQL, out as real-time mode gives it: a keyed topic, the same contract and framing.
 
 Each event once, its windows and its ad's totals, a row for each change. Flink's own window functions give a window's
 row when it closes, so windows are grouped as plain columns here: an event is in two, and a window is state that
@@ -24,22 +24,31 @@ STARTS = 16
 LATENCY = {
     "table.exec.mini-batch.enabled": "false",
     "execution.buffer-timeout.interval": f"{LINGER_MILLIS} ms",
-    # A message's key is that of its row, which Flink cannot see through the text.
     "table.exec.sink.upsert-materialize": "NONE",
 }
 _MONEY = "DECIMAL(25, 6)"
-ROWS = f"""
-CREATE TEMPORARY TABLE updates (
-    `key` STRING NOT NULL, version BIGINT NOT NULL, newest_event TIMESTAMP(3) NOT NULL, kind STRING NOT NULL,
+# The key's columns come twice, since a part of a table's key must not be null. Flink sends no row's removal before its
+# next state only where the table's key is that of its groups; so it lacks `kind`, by which nothing is told apart.
+_ROWS = f"""
+CREATE TEMPORARY TABLE {{{{name}}}} (
+    {{columns}}, version BIGINT NOT NULL, newest_event TIMESTAMP(3) NOT NULL, kind STRING NOT NULL,
     ad_id STRING NOT NULL, window_start TIMESTAMP(3), window_end TIMESTAMP(3), total_clicks BIGINT NOT NULL,
     total_views BIGINT NOT NULL, total_cost {_MONEY} NOT NULL, avg_cost_per_view {_MONEY},
-    PRIMARY KEY (`key`) NOT ENFORCED
+    PRIMARY KEY ({{keys}}) NOT ENFORCED
 ) WITH (
-    'connector' = 'upsert-kafka', 'topic' = '{{updates}}', 'properties.bootstrap.servers' = '{{brokers}}',
+    'connector' = 'upsert-kafka', 'topic' = '{{{{updates}}}}', 'properties.bootstrap.servers' = '{{{{brokers}}}}',
     'properties.linger.ms' = '{LINGER_MILLIS}', 'properties.batch.size' = '65536',
-    'key.format' = 'raw', 'value.fields-include' = 'EXCEPT_KEY', 'value.format' = 'avro-confluent',
-    'value.avro-confluent.url' = '{{registry}}', 'value.avro-confluent.schema' = '{{schema}}'
+    'key.format' = 'json', 'key.json.timestamp-format.standard' = 'ISO-8601', 'key.fields-prefix' = 'key_',
+    'value.fields-include' = 'EXCEPT_KEY', 'value.format' = 'avro-confluent',
+    'value.avro-confluent.url' = '{{{{registry}}}}', 'value.avro-confluent.schema' = '{{{{schema}}}}'
 )"""
+_AD = "key_ad_id STRING NOT NULL"
+SINKS = {
+    "total_updates": _ROWS.format(columns=_AD, keys="key_ad_id"),
+    "window_updates": _ROWS.format(
+        columns=f"{_AD}, key_window_start TIMESTAMP(3) NOT NULL", keys="key_ad_id, key_window_start"
+    ),
+}
 # Of the two windows that an event is in, each a row. Flink computes `once` once.
 _FIRST = "TIMESTAMPADD(SECOND, -CAST(MOD(EXTRACT(SECOND FROM `timestamp`), 30) AS INT), FLOOR(`timestamp` TO SECOND))"
 IN_WINDOWS = f"""
@@ -54,18 +63,16 @@ _SUMS = f"""{{lease}} + {STARTS} * COUNT(*) AS version, MAX(`timestamp`) AS newe
 _TOTALED = f"""version, newest_event, '{{kind}}', ad_id, {{starts}}, {{ends}}, total_clicks, total_views,
     CAST(total_cost AS {_MONEY}),
     CASE WHEN total_views > 0 THEN CAST(total_cost / total_views AS {_MONEY}) END"""
-_START = "CONCAT(DATE_FORMAT(window_start, 'yyyy-MM-dd'), 'T', DATE_FORMAT(window_start, 'HH:mm:ss.SSS'), 'Z')"
 _NOT_AT_ALL = "CAST(NULL AS TIMESTAMP(3))"
 WINDOWS = f"""
-INSERT INTO updates SELECT
-    CONCAT('{{{{"kind":"window","ad_id":"', ad_id, '","window_start":"', {_START}, '"}}}}'),
+INSERT INTO window_updates
+SELECT ad_id, window_start,
     {_TOTALED.format(kind="window", starts="window_start", ends="TIMESTAMPADD(SECOND, 60, window_start)")}
 FROM (SELECT window_start, ad_id, {_SUMS} FROM in_windows GROUP BY window_start, ad_id)"""  # noqa: S608
 # The ids and the windows expire (table.exec.state.ttl), and the totals must not.
 TOTALS = f"""
-INSERT INTO updates SELECT
-    CONCAT('{{{{"kind":"total","ad_id":"', ad_id, '"}}}}'),
-    {_TOTALED.format(kind="total", starts=_NOT_AT_ALL, ends=_NOT_AT_ALL)}
+INSERT INTO total_updates
+SELECT ad_id, {_TOTALED.format(kind="total", starts=_NOT_AT_ALL, ends=_NOT_AT_ALL)}
 FROM (SELECT /*+ STATE_TTL('t' = '0 s') */ ad_id, {_SUMS} FROM once AS t GROUP BY ad_id)"""  # noqa: S608
 
 
@@ -83,7 +90,8 @@ def statements(lease: int) -> tuple[str, str]:
 def made(updates: str, brokers: str, registry: str) -> Iterator[str]:
     """The statements that make the tables, besides those of flink_sql."""
     schema = json.dumps(json.loads(contracts.latest(UPDATES_CONTRACT).text)).replace("'", "''")
-    yield ROWS.format(updates=updates, brokers=brokers, registry=registry, schema=schema)
+    for name, statement in SINKS.items():
+        yield statement.format(name=name, updates=updates, brokers=brokers, registry=registry, schema=schema)
     yield IN_WINDOWS
 
 

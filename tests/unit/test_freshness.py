@@ -164,4 +164,5 @@ def test_flinks_statements_have_no_place_left_to_fill() -> None:
         assert "{{" not in statement
     windows, totals = flink_updates.statements(1_000)
     assert "1000 + 16 * COUNT(*) AS version" in windows
-    assert """'{"kind":"total","ad_id":"'""" in totals
+    assert "GROUP BY window_start, ad_id" in windows
+    assert "INSERT INTO total_updates" in totals
