@@ -21,6 +21,8 @@ from streaming.jobs import find
 from streaming.runner import tables_of
 
 PATIENCE_SECONDS = 30.0
+CATCH_UP_SECONDS = 120.0
+BEHIND_MS = 5_000
 PERCENTILES = (50, 95, 99)
 
 # When a probe was sent, and its latency, both in milliseconds.
@@ -83,12 +85,14 @@ def empty_tables(settings: Settings) -> None:
 def measure(settings: Settings, contestant: Contestant, rate: int, warm: float, seconds: float) -> Measured:
     """Start it, load it for `warm` seconds uncounted and `seconds` that count, and end it.
 
+    A JVM that is still compiling may fall behind: for two minutes at most it may catch up before it is measured.
+
     Raises AssertionError where it ends by itself or shows no probe, PeerMissing where it cannot be had.
     """
     empty_tables(settings)
     with place_for(settings) as place, contestant.start(place) as started:
         await_first(place.settings, place.topic, started.alive)
-        with probing(place.settings, Load(place.topic, rate, warm + seconds)) as probes:
+        with probing(place.settings, Load(place.topic, rate, warm + CATCH_UP_SECONDS + seconds)) as probes:
             return counted(contestant.name, place, started, probes, rate, warm, seconds)
 
 
@@ -98,6 +102,7 @@ def counted(
     """Let a load that has just begun warm up, then take the figures of `seconds` of it."""
     probes.wait(60, started.alive, until=lambda: bool(probes.seen.acknowledged))
     probes.wait(warm, started.alive)
+    probes.wait(CATCH_UP_SECONDS, started.alive, until=lambda: oldest(probes) < BEHIND_MS)
     beside = {**services(place.settings), SENDER: family(probes.sender), READER: [psutil.Process()]}
     with ExitStack() as until:
         usage = Usage(lambda: started.measured(beside))
@@ -114,6 +119,12 @@ def counted(
         name, rate, begin, (end - begin) / 1_000, found, missing, probes.seen.rate(begin, end), probes.seen.own_ms,
         usage.others, usage.seconds, usage.peaks,
     )  # fmt: skip
+
+
+def oldest(probes: Probing) -> int:
+    """How long (ms) the first of the probes without a row waits."""
+    now = now_ms()
+    return max((now - sent for sent in list(probes.seen.pending.values())), default=0)
 
 
 def unseen(probes: Probing, begin: int, end: int) -> list[int]:
