@@ -74,8 +74,8 @@ def write(
 ) -> None:
     intro = [
         *sentences(found),
-        f"{seconds:,.0f} s for each line, after {warm:,.0f} s of the same load, and the time to catch up, that do not count. Each in processes of "
-        f"its own, one after the other. {' '.join(notes)}".rstrip(),
+        f"{seconds:,.0f} s for each line, after {warm:,.0f} s of the same load and the time to catch up after them.",
+        f"Each in processes of its own, one after the other. {' '.join(notes)}".rstrip(),
         *(f"Missing: {name}: {why}." for name, why in missing.items()),
         conditions([each.others for each in found]),
     ]
