@@ -5,6 +5,8 @@ micro-batches of an older build. `--part most`, `--part restarts` and `--part pa
 against the stack of the settings (`adstream up`), with topics and a keyspace of its own.
 """
 
+import signal
+import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -50,6 +52,8 @@ def main(
     tried: Annotated[bool, typer.Option(help="Try settings, too, after the lengths of pauses.")] = True,
 ) -> None:
     """Measure, print a line per run, and write the results after each."""
+    # So that what was started ends, too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))
     taking_part = compared.chosen(only, before) if Part.COMPARED in part else []
     notes = [f"The build before is {described(before)}."] if before else []
     settings = own_pipeline()
