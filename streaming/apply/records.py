@@ -1,38 +1,35 @@
-"""Records of an updates topic -> Arrow columns, by the schema that wrote them.
-
-Values stay as Avro stores them, and become times and decimals a column at a time. A Decimal or a datetime for each
-value would cost more than all else that a row needs here.
-"""
+"""Records of an updates topic -> Arrow columns, by the schema that wrote them."""
 
 import io
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import fastavro
+import numpy as np
 import pyarrow as pa
 
 from adstream import wire
 from adstream.errors import SchemaIncompatible
+from streaming.apply import columns
+from streaming.apply.columns import Cursors, Malformed, Read
 from streaming.apply.updates import NEWEST_EVENT, VERSION, Update, unreadable
 
-_DECIMAL_BYTES = 16
 _MOST_DIGITS = 38
-_PLAIN = {
-    "string": pa.string(),
-    "int": pa.int32(),
-    "long": pa.int64(),
-    "float": pa.float32(),
-    "double": pa.float64(),
-    "boolean": pa.bool_(),
-    "bytes": pa.binary(),
+_PLAIN: dict[str, Read] = {
+    "string": columns.texts(pa.string()),
+    "bytes": columns.texts(pa.binary()),
+    "int": columns.numbers(pa.int32(), 32),
+    "long": columns.numbers(pa.int64()),
+    "float": columns.plain(pa.float32(), "<f4"),
+    "double": columns.plain(pa.float64(), "<f8"),
+    "boolean": columns.booleans,
 }
-_ANNOTATED = {
-    "timestamp-millis": pa.timestamp("ms", tz="UTC"),
-    "timestamp-micros": pa.timestamp("us", tz="UTC"),
-    "date": pa.date32(),
+_ANNOTATED: dict[str, Read] = {
+    "timestamp-millis": columns.numbers(pa.timestamp("ms", tz="UTC")),
+    "timestamp-micros": columns.numbers(pa.timestamp("us", tz="UTC")),
+    "date": columns.numbers(pa.date32(), 32),
 }
-Column = Callable[[list[Any]], pa.Array]
 
 
 class Records:
@@ -48,63 +45,46 @@ class Records:
         if self.names[:2] != [VERSION, NEWEST_EVENT]:
             raise _not_rows(schema_id, f"its first fields are not {VERSION} and {NEWEST_EVENT}")
         self._columns = [_column(schema_id, field["name"], field["type"]) for field in fields]
-        self._schema: Any = fastavro.parse_schema(_without_meaning(schema))
+        self._schema: Any = fastavro.parse_schema(schema)
 
     def decode(self, updates: Sequence[Update]) -> pa.RecordBatch:
         """The rows in this order. Raises BadInput for a record that its schema does not fit."""
-        records = [self._record(update) for update in updates]
-        columns = [
-            column([record[name] for record in records]) for name, column in zip(self.names, self._columns, strict=True)
-        ]
-        return pa.RecordBatch.from_arrays(columns, names=self.names)
-
-    def _record(self, update: Update) -> dict[str, Any]:
-        stream = io.BytesIO(update.value)
-        stream.seek(wire.HEADER_BYTES)
+        cursors = Cursors([update.value for update in updates], wire.HEADER_BYTES)
+        rows = np.arange(cursors.count)
         try:
-            record: Any = fastavro.schemaless_reader(stream, self._schema, None)
-        except Exception as error:
-            raise unreadable(update.place, f"its schema does not fit ({type(error).__name__})") from error
-        if stream.tell() != len(update.value):
-            raise unreadable(update.place, "bytes follow the record")
-        return record  # type: ignore[no-any-return]
+            found = [read(cursors, rows) for read in self._columns]
+            cursors.end()
+        except Malformed:
+            raise self._broken(updates) from None
+        return pa.RecordBatch.from_arrays(found, names=self.names)
+
+    def _broken(self, updates: Sequence[Update]) -> Exception:
+        """The error that names the first record that cannot be read."""
+        for update in updates:
+            stream = io.BytesIO(update.value)
+            stream.seek(wire.HEADER_BYTES)
+            try:
+                fastavro.schemaless_reader(stream, self._schema, None)
+            except Exception as error:  # noqa: BLE001 - whatever it raises on such bytes
+                return unreadable(update.place, f"its schema does not fit ({type(error).__name__})")
+            if stream.tell() != len(update.value):
+                return unreadable(update.place, "bytes follow the record")
+        return unreadable(updates[0].place, "it, or one of those read with it, is outside of what its schema says")
 
 
-def _column(schema_id: int, name: str, kind: Any) -> Column:  # noqa: ANN401 - Avro schemas are JSON
-    """The function that makes an array of a field's values."""
-    if isinstance(kind, list):
-        [kind] = [each for each in kind if each != "null"] if len(kind) == 2 and "null" in kind else [None]
+def _column(schema_id: int, name: str, kind: Any) -> Read:  # noqa: ANN401 - Avro schemas are JSON
+    """The function that reads a field."""
+    if isinstance(kind, list) and len(kind) == 2 and "null" in kind:
+        null = kind.index("null")
+        return columns.nullable(_column(schema_id, name, kind[1 - null]), null)
     logical = kind.get("logicalType") if isinstance(kind, dict) else None
     stored = kind.get("type") if isinstance(kind, dict) else kind
     if logical == "decimal" and stored == "bytes" and kind["precision"] <= _MOST_DIGITS:
-        decimal = pa.decimal128(kind["precision"], kind.get("scale", 0))
-        return lambda values: _decimals(values, decimal)
-    arrow = _ANNOTATED.get(logical) if logical else _PLAIN.get(stored) if isinstance(stored, str) else None
-    if arrow is None:
+        return columns.decimals(pa.decimal128(kind["precision"], kind.get("scale", 0)))
+    found = _ANNOTATED.get(logical) if logical else _PLAIN.get(stored) if isinstance(stored, str) else None
+    if found is None:
         raise _not_rows(schema_id, f"no column of a table takes its field {name}")
-    return lambda values: pa.array(values, arrow)
-
-
-def _decimals(values: list[bytes | None], kind: pa.DataType) -> pa.Array:
-    """Avro has an unscaled number's bytes with the highest first, Arrow sixteen with the lowest first."""
-    numbers = b"".join(
-        (0 if value is None else int.from_bytes(value, "big", signed=True)).to_bytes(
-            _DECIMAL_BYTES, "little", signed=True
-        )
-        for value in values
-    )
-    missing = values.count(None)
-    valid = pa.array([value is not None for value in values]).buffers()[1] if missing else None
-    return pa.Array.from_buffers(kind, len(values), [valid, pa.py_buffer(numbers)], missing)
-
-
-def _without_meaning(schema: Any) -> Any:  # noqa: ANN401 - Avro schemas are JSON
-    """The schema without logical types: values as they are stored."""
-    if isinstance(schema, list):
-        return [_without_meaning(each) for each in schema]
-    if isinstance(schema, dict):
-        return {name: _without_meaning(value) for name, value in schema.items() if name != "logicalType"}
-    return schema
+    return found
 
 
 def _not_rows(schema_id: int, why: str) -> SchemaIncompatible:
