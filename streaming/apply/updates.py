@@ -14,7 +14,7 @@ NEWEST_EVENT = "newest_event"
 # Topic, partition, offset.
 Place = tuple[str, int, int]
 _LONGEST_LONG = 10
-_LAST_BYTE = 0x80
+_LAST_BYTE, _SEVEN_BITS = 0x80, 0x7F
 
 
 class Update(NamedTuple):
@@ -30,25 +30,19 @@ def read_update(key: bytes | None, value: bytes | None, place: Place) -> Update:
     """Raises BadInput, which names the place, for a message that cannot be a row."""
     if not key or value is None or len(value) <= wire.HEADER_BYTES or value[0] != wire.MAGIC_BYTE:
         raise unreadable(place, "it has no key, or no value in the registry's framing")
-    try:
-        return Update(key, _long(value), value, place)
-    except ValueError:
-        raise unreadable(place, "it does not begin with a version") from None
+    # An Avro long: seven bits a byte, the lowest first, with the sign in the lowest bit of all. It is read here, as a
+    # call for each message would cost as much again.
+    number = shift = 0
+    for byte in value[wire.HEADER_BYTES : wire.HEADER_BYTES + _LONGEST_LONG]:
+        if byte < _LAST_BYTE:
+            number |= byte << shift
+            return Update(key, (number >> 1) ^ -(number & 1), value, place)
+        number |= (byte & _SEVEN_BITS) << shift
+        shift += 7
+    raise unreadable(place, "it does not begin with a version")
 
 
 def unreadable(place: Place, why: str) -> BadInput:
     """The error for a message that is no row of the job."""
     named = "/".join(map(str, place))
     return BadInput(f"{named} is no row: {why}", f"find out who wrote it, then leave it out with --skip {named}")
-
-
-def _long(value: bytes) -> int:
-    """The Avro long behind the header: seven bits a byte, the lowest first, with the sign in the lowest bit of all."""
-    number = shift = 0
-    for byte in value[wire.HEADER_BYTES : wire.HEADER_BYTES + _LONGEST_LONG]:
-        if byte < _LAST_BYTE:
-            number |= byte << shift
-            return (number >> 1) ^ -(number & 1)
-        number |= (byte & 0x7F) << shift
-        shift += 7
-    raise ValueError("the number has no end")
