@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Mapping
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from adstream import kafka, retries
-from adstream.errors import ConfigError, Unproved
+from adstream.errors import AdstreamError, ConfigError, Unproved
 from adstream.kafka import ClientErrors, consumer_config, kafka_error, require_topic
 from adstream.settings import Settings
 from adstream.updates_group import group_of
@@ -45,6 +45,8 @@ _PASSING = {
     KafkaError._UNKNOWN_TOPIC,
     KafkaError.UNKNOWN_TOPIC_OR_PART,
 }
+# A static member's name is taken by a younger process.
+_REPLACED = {KafkaError.FENCED_INSTANCE_ID, KafkaError._FATAL}
 
 
 class Changelog:
@@ -67,6 +69,7 @@ class Changelog:
         self.topic = topic
         self._settings = settings
         self._errors = ClientErrors(settings.kafka)
+        self._member = member
         self._anew = anew
         self._skipped = frozenset(skipped)
         self._begun: set[int] = set()
@@ -191,8 +194,15 @@ class Changelog:
             elif error.code() == KafkaError._AUTO_OFFSET_RESET:
                 raise self._gone(partition)
             elif error.code() not in _PASSING:
-                raise self._errors.explain(error)
+                raise self._explained(error)
         return found
+
+    def _explained(self, error: KafkaError) -> AdstreamError:
+        if error.code() in _REPLACED:
+            return ConfigError(
+                f"another process applies {self.topic} as --member {self._member}", "give each one a name of its own"
+            )
+        return self._errors.explain(error)
 
     def _gone(self, partition: int) -> Unproved:
         return Unproved(
@@ -205,7 +215,7 @@ class Changelog:
         try:
             return self._consumer.consume(count, timeout=seconds)
         except KafkaException as error:
-            raise self._errors.explain(kafka_error(error)) from None
+            raise self._explained(kafka_error(error)) from None
 
     def _partitions(self, numbers: Iterable[int]) -> list[TopicPartition]:
         return [TopicPartition(self.topic, number) for number in numbers]

@@ -126,6 +126,20 @@ def test_killed_and_started_again_it_goes_on_where_it_was(pipeline: Pipeline, up
     apply_rest(pipeline, updates)
 
 
+def test_of_two_with_one_name_the_younger_goes_on(pipeline: Pipeline, updates: Updates) -> None:
+    with Applying("--member", "one", "--metrics-port", "off") as older:
+        older.wait_for_partitions()
+        with Applying("--member", "one", "--metrics-port", "off") as younger:
+            younger.wait_for_partitions()
+            code, errors = older.ended()
+            assert code == 1
+            assert "another process applies" in errors
+            updates.event()
+            updates.flush()
+            younger.wait_until(lambda told: told["rows_written"] == 3)
+            assert younger.end()[0] == 0
+
+
 def test_a_stop_ends_after_what_was_read_and_commits_it(pipeline: Pipeline, updates: Updates) -> None:
     with sending(updates, 300), Applying("--metrics-port", "off") as process:
         process.wait_until(lambda told: told["rows_written"] > 100)
