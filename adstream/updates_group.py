@@ -1,5 +1,6 @@
 """The consumer group of the processes that apply an updates topic, as others see it."""
 
+import time
 from typing import Any
 
 from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
@@ -8,6 +9,10 @@ from adstream import kafka
 from adstream.errors import CheckpointError
 from adstream.settings import Settings
 
+# The session of a member (streaming.apply.changelog), and what a busy broker adds to it.
+_PATIENCE_SECONDS = 15.0
+_POLL_SECONDS = 0.25
+
 
 def group_of(topic: str) -> str:
     """The consumer group of the processes that apply this topic."""
@@ -15,14 +20,20 @@ def group_of(topic: str) -> str:
 
 
 def require_nobody(settings: Settings, topic: str) -> None:
-    """Raises CheckpointError while processes apply the topic. One that was killed counts for ten seconds more."""
+    """Raises CheckpointError while processes apply the topic.
+
+    Waits for a session: one that was killed, and one with a name of its own, are in the group for so long.
+    """
     admin = kafka.connected(settings.kafka)
-    group = group_of(topic)
-    asked: Any = admin.client.describe_consumer_groups([group], request_timeout=admin.timeout)[group]
-    if members := admin.result(asked).members:
-        raise CheckpointError(
-            f"{len(members)} `adstream apply` work on {topic}", "stop them first; one that was killed counts for 10 s"
-        )
+    group, end = group_of(topic), time.monotonic() + _PATIENCE_SECONDS
+    while True:
+        asked: Any = admin.client.describe_consumer_groups([group], request_timeout=admin.timeout)[group]
+        members = admin.result(asked).members
+        if not members:
+            return
+        if time.monotonic() >= end:
+            raise CheckpointError(f"{len(members)} `adstream apply` work on {topic}", "stop them first")
+        time.sleep(_POLL_SECONDS)
 
 
 def skip_all(settings: Settings, topic: str) -> int:

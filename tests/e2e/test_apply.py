@@ -251,7 +251,7 @@ def test_after_a_reset_rows_of_the_old_checkpoint_are_left_out(pipeline: Pipelin
     for _ in range(20):
         updates.event()
     updates.flush()
-    with Applying("--metrics-port", "off") as process:
+    with Applying("--member", "one", "--metrics-port", "off") as process:
         process.wait_until(lambda told: told["rows_read"] == 60)
         assert "work on" in one_line(adstream("reset", "ad-metrics", "--yes"))
         assert process.end()[0] == 0
