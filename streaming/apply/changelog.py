@@ -10,7 +10,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaExcepti
 
 from adstream import kafka, retries
 from adstream.errors import AdstreamError, ConfigError, Unproved
-from adstream.kafka import ClientErrors, consumer_config, kafka_error, require_topic
+from adstream.kafka import UNHEARD, ClientErrors, consumer_config, kafka_error, require_topic
 from adstream.settings import Settings
 from adstream.updates_group import group_of
 from streaming.apply.topic_watch import TopicWatch
@@ -84,6 +84,7 @@ class Changelog:
         self._watch = TopicWatch(settings, topic)
         config = consumer_config(settings.kafka, self._errors) | {
             "group.id": group_of(topic),
+            "logger": UNHEARD,
             "partition.assignment.strategy": "cooperative-sticky",
             # Where nothing was committed `_assign` begins at the start; what was committed must still be there.
             "auto.offset.reset": "error",

@@ -71,9 +71,9 @@ def apply_updates(
             report(now=True)
             report.event(last_line(applier))
     except AdstreamError as error:
+        report.failed(error)  # before the consumer is closed: a closed one tells no lag
         with suppress(Exception):
             changelog.close()
-        report.failed(error)
         raise
     finally:
         close_session()
