@@ -1,7 +1,7 @@
 # The commands a user types; `make help` lists them. Every recipe line is one simple command wherever a service or a
 # test runs, so that make itself is its parent, and Ctrl-C or a kill of make reaches it.
 .DEFAULT_GOAL := help
-.PHONY: help setup warm real-time demo tour test test-unit test-patterns test-e2e test-compose test-faults lint up down bench lock parts-sums state-store sbom audit clean
+.PHONY: help setup warm real-time demo tour test test-unit test-patterns test-second-spark test-e2e test-compose test-faults lint up down bench lock parts-sums state-store sbom audit clean
 .SUFFIXES:
 SHELL := /bin/sh
 
@@ -19,7 +19,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
 
 help: ## list these commands
-	@sed -n 's/^\([a-z0-9-]*\):.*## /\1|/p' Makefile | awk -F'|' '{ printf "  make %-13s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z0-9-]*\):.*## /\1|/p' Makefile | awk -F'|' '{ printf "  make %-18s %s\n", $$1, $$2 }'
 
 setup: $(STAMP) ## make .venv with the locked requirements (PYTHON=python3.12 chooses another Python)
 
@@ -51,6 +51,7 @@ test: $(STAMP) ## all checks and tests, on real services; at the end, what took 
 test-all: $(STAMP)
 	$(MAKE) --no-print-directory -j2 test-quick lint warm
 	$(MAKE) --no-print-directory test-patterns
+	$(MAKE) --no-print-directory test-second-spark
 	$(MAKE) --no-print-directory -j$(words $(SHARES)) $(SHARES)
 	@touch $(RAN)/passed
 
@@ -69,6 +70,13 @@ test-quick: $(STAMP)
 
 test-patterns: $(STAMP) warm ## decoding and judging, and every pattern as batch, stream, shuffled and with a crash, in Spark
 	$(BIN)/pytest $(PARALLEL) --times $(RAN)/patterns.json tests/patterns tests/unit/streaming
+
+# Under the Spark of real-time mode: what its jobs are made of. `make test-faults` runs all the others there as well.
+SECOND_SPARK := tests/patterns/test_ad_metrics.py tests/patterns/test_simple_windows.py tests/patterns/test_two_sparks.py \
+	tests/unit/streaming/test_decode.py tests/unit/streaming/test_judge.py tests/unit/streaming/test_money.py
+
+test-second-spark: $(STAMP) real-time ## patterns and decoding under the Spark of real-time mode
+	$(BIN)/python -m stack.real_time $(BIN)/pytest $(PARALLEL) --times $(RAN)/second-spark.json $(SECOND_SPARK)
 
 # Runs at once, each with services and a Spark of its own; they share the files (tests/shared_files.py).
 SHARES := test-share-1 test-share-2 test-share-3
@@ -92,6 +100,7 @@ test-compose: $(STAMP) ## docker-compose.yml from the producer to cqlsh; skipped
 # The long tests of tests/e2e are the tour (over three minutes), the pages that are followed word for word, and more.
 SEEDS := 10
 test-faults: $(STAMP) ## every fault, ten times each (SEEDS=3 for fewer), and other long tests; hours
+	$(MAKE) --no-print-directory test-second-spark SECOND_SPARK='tests/patterns tests/unit/streaming'
 	$(BIN)/pytest tests/e2e -m thorough
 	$(BIN)/pytest tests/faults --seeds $(SEEDS)
 

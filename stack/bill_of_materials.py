@@ -1,7 +1,7 @@
 """What all this is made of, for scanners: every Python requirement and every jar, as a CycloneDX bill (`make sbom`).
 
-Python parts come from the lock file, jars from what lies on this machine: those that are fetched, those that PySpark
-brings, and those in the registry's archive, each with its SHA-256.
+Python parts come from the lock files, jars from what lies on this machine: those that are fetched, those that PySpark
+brings, and those in the registry's archive, each with its SHA-256. Real-time mode has a PySpark and jars of its own.
 """
 
 import hashlib
@@ -9,13 +9,14 @@ import json
 import re
 import sys
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from adstream.python_path import OWN_PARTS
 from adstream.settings import Settings
-from stack import parts
+from stack import parts, real_time
 from stack.ivy import pyspark_folder
 
 _PIN = re.compile(r"^(?P<name>[A-Za-z0-9._-]+)==(?P<version>[^ ;\\]+)", re.MULTILINE)
@@ -23,22 +24,30 @@ _COORDINATES = re.compile(r"META-INF/maven/[^/]+/[^/]+/pom\.properties")
 _FILE = re.compile(r"(?P<name>.+?)-(?P<version>\d.*)\.jar")
 
 
-def bill(lock: Path, jars: dict[str, Path]) -> dict[str, Any]:
-    """The bill: pins of the lock file, and jars by the name of the folder that they are in."""
+def bill(locks: Sequence[Path], jars: dict[str, Path]) -> dict[str, Any]:
+    """The bill: pins of the lock files, and jars by the name of the folder that they are in."""
     return {
         "bomFormat": "CycloneDX",
         "specVersion": "1.6",
         "version": 1,
         "metadata": {"component": {"type": "application", "name": "adstream", "version": version("adstream")}},
-        "components": [*_python(lock), *(each for name, folder in jars.items() for each in _jars(name, folder))],
+        "components": [
+            *(each for lock in locks for each in _python(lock)),
+            *(each for name, folder in jars.items() for each in _jars(name, folder)),
+        ],
     }
 
 
 def folders(settings: Settings) -> dict[str, Path]:
     """Where the jars are; fetches those that are missing."""
-    home = parts.ensure(settings.stack, lambda line: print(line, file=sys.stderr))
+    home, second = parts.ensure(settings.stack, _report), real_time.ensure(settings.stack, _report)
     fetched = {folder.name: folder for folder in sorted(home.iterdir()) if folder.is_dir()}
-    return {"pyspark": pyspark_folder() / "jars", **fetched}
+    in_real_time = {"real-time/pyspark": second / "pyspark" / "jars", "real-time/parts": second / OWN_PARTS}
+    return {"pyspark": pyspark_folder() / "jars", **fetched, **in_real_time}
+
+
+def _report(line: str) -> None:
+    print(line, file=sys.stderr)
 
 
 def _python(lock: Path) -> Iterator[dict[str, Any]]:
@@ -75,7 +84,7 @@ def _component(purl: str, group: str, name: str, release: str, place: str = "") 
 
 def main() -> None:
     """Write the bill to standard output."""
-    json.dump(bill(Path("requirements.lock"), folders(Settings())), sys.stdout, indent=1)
+    json.dump(bill([Path("requirements.lock"), real_time.LOCK], folders(Settings())), sys.stdout, indent=1)
 
 
 if __name__ == "__main__":

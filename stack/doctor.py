@@ -15,8 +15,9 @@ from typing import Literal
 from adstream import clocks, contracts, kafka
 from adstream.errors import AdstreamError, ServiceUnavailable, TopicNotFound
 from adstream.provision import topic_of
+from adstream.python_path import OWN_PARTS
 from adstream.settings import Settings
-from stack import machine_checks, parts, ports, state
+from stack import machine_checks, parts, ports, real_time, state
 from stack.certificates import valid_until
 from stack.doctor_schemas import writer_schemas
 from stack.doctor_transactions import open_transactions
@@ -81,6 +82,17 @@ def jvm_parts(settings: Settings) -> list[Finding]:
         detail = f"{len(wrong)} files in {home} are not what they should be, the first is {wrong[0]}"
         return [Finding("FAIL", "JVM parts", detail, f"delete {home}; the next `adstream up` fetches it again")]
     return [Finding("OK", "JVM parts", f"complete, and every sum is right: {home}")]
+
+
+def real_time_environment(settings: Settings) -> list[Finding]:
+    """Whether real-time mode could start at once, and its JVM parts are still what they were."""
+    subject, home = "real-time mode", real_time.home(settings.stack)
+    if not home.is_dir():
+        return [Finding("OK", subject, "its Spark is not here; the first use fetches it, or `make real-time` (450 MB)")]
+    if wrong := parts.wrong_files(home / OWN_PARTS, parts.read_sums(real_time.SUMS)):
+        detail = f"{len(wrong)} files in {home} are not what they should be, the first is {wrong[0]}"
+        return [Finding("FAIL", subject, detail, f"delete {home}; the next use makes it again")]
+    return [Finding("OK", subject, f"its Spark is here, and the sums of its JVM parts are right: {home}")]
 
 
 def service_ports(settings: Settings) -> list[Finding]:
@@ -212,6 +224,7 @@ CHECKS: list[Check] = [
     java,
     trusted_authorities,
     jvm_parts,
+    real_time_environment,
     service_ports,
     machine_checks.services,
     machine_checks.proxy,

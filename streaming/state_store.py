@@ -14,6 +14,7 @@ import pyspark
 from pyspark.sql import DataFrame
 
 from adstream.settings import SparkSettings
+from stack import real_time
 
 PROVIDER = "spark.sql.streaming.stateStore.providerClass"
 ROCKSDB = "org.apache.spark.sql.execution.streaming.state.RocksDBStateStoreProvider"
@@ -52,8 +53,8 @@ def fits_spark() -> bool:
 
 
 def told() -> list[str]:
-    """A line for the user where this is another Spark."""
-    if fits_spark():
+    """A line for the user where this is another Spark than we chose. Real-time mode brings its own, with its store."""
+    if fits_spark() or real_time.entered():
         return []
     made_for = f"this is Spark {pyspark.__version__}, and the state store was made for {MADE_FOR}"
     return [f"{made_for}: a batch takes longer the more ids and keys are known"]

@@ -13,7 +13,7 @@ from pyspark.sql import SparkSession
 
 from adstream.provision import prepare
 from adstream.settings import Settings
-from stack import local
+from stack import local, real_time
 from streaming.session import open_session
 from tests.e2e.pipeline import Pipeline, make_ad_tables
 from tests.installed import Installed, install
@@ -49,6 +49,15 @@ def pytest_configure() -> None:
     os.environ["JDK_JAVA_OPTIONS"] = "-XX:TieredStopAtLevel=1"
     for name in [name for name in os.environ if name.startswith("ADSTREAM_") and name not in MACHINE]:
         del os.environ[name]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What is about the Spark of the requirements alone says so by its mark."""
+    if not real_time.entered():
+        return
+    for item in items:
+        if mark := item.get_closest_marker("locked_spark"):
+            item.add_marker(pytest.mark.skip(reason=mark.args[0]))
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterable, Sequence
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -88,8 +89,14 @@ def write_batch(folder: Path, number: int, events: Sequence[Event], schema: Stru
     _write(folder / f"{number}.parquet", events, schema, modified=1_000_000 + number)
 
 
+def _arrow(schema: StructType) -> pa.Schema:
+    """Times are UTC by default in Spark 4.1, and have no default in 4.3."""
+    zone = {"timezone": "UTC"} if "timezone" in signature(to_arrow_schema).parameters else {}
+    return to_arrow_schema(schema, **zone)
+
+
 def _write(file: Path, events: Sequence[Event], schema: StructType, *, modified: int) -> None:
-    arrow = to_arrow_schema(schema)
+    arrow = _arrow(schema)
     columns = [list(column) for column in zip(*events, strict=True)] or [[] for _ in schema]
     arrays = [pa.array(column, type=field.type) for column, field in zip(columns, arrow, strict=True)]
     pq.write_table(pa.Table.from_arrays(arrays, schema=arrow), file, coerce_timestamps="us")

@@ -17,6 +17,8 @@ from streaming.batch_jobs import BATCH_JOBS, Sale, load, run
 from streaming.validation import find as find_validation
 
 JOB = BATCH_JOBS["daily-sales"]
+pytestmark = pytest.mark.locked_spark("no Iceberg runtime works on the Spark of real-time mode")
+
 SAMPLE_DAYS = (date(2025, 1, 14), date(2025, 1, 15), date(2025, 1, 16))
 MONDAY, TUESDAY = date(2025, 6, 2), date(2025, 6, 3)
 

@@ -26,6 +26,8 @@ from streaming.state_store import INCREMENTAL, JAR, MADE_FOR, MEMORY, PROVIDER, 
 from tests.patterns.ad_events import NOW, SCHEMA, Event
 from tests.patterns.pattern_runs import write_batch
 
+pytestmark = pytest.mark.locked_spark(f"the store is made for Spark {MADE_FOR}, and no other gets it")
+
 # Of every other job the results come out of the scan itself: append mode, sessions, timers.
 INCREMENTALLY = {
     *("ad-clicks", "ad-metrics", "hourly-sales", "logins", "order-values", "top-products", "transaction-totals"),

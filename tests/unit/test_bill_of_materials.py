@@ -28,7 +28,7 @@ def test_every_pin_and_every_jar_is_in_it(tmp_path: Path) -> None:
     )
     jar_of(tmp_path / "spark" / "lib" / "other-name-2.0.1.Final.jar")
     jar_of(tmp_path / "spark" / "nameless.jar")
-    made = bill(lock, {"spark": tmp_path / "spark"})
+    made = bill([lock], {"spark": tmp_path / "spark"})
     found = {component["bom-ref"]: component for component in made["components"]}
     assert [found[name]["purl"] for name in found] == [
         "pkg:pypi/rich@15.0.0",
@@ -44,4 +44,4 @@ def test_every_pin_and_every_jar_is_in_it(tmp_path: Path) -> None:
 def test_the_lock_file_of_this_project_is_read_to_its_end() -> None:
     lock = ROOT / "requirements.lock"
     pins = sum(line[:1].isalnum() for line in lock.read_text().splitlines())
-    assert len(bill(lock, {})["components"]) == pins > 50
+    assert len(bill([lock], {})["components"]) == pins > 50

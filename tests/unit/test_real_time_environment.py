@@ -14,8 +14,8 @@ import pytest
 
 from adstream.errors import StackError
 from adstream.python_path import OWN_PARTS
-from adstream.settings import StackSettings
-from stack import ivy, parts, real_time
+from adstream.settings import Settings, StackSettings
+from stack import doctor, ivy, parts, real_time
 from tests.installed import ROOT
 
 JAR = b"jar"
@@ -114,6 +114,19 @@ def test_an_environment_without_pip_is_one_line(settings: StackSettings, monkeyp
     monkeypatch.setattr(sys, "executable", str(without / "bin" / "python"))
     with pytest.raises(StackError, match=r"No module named pip; use an environment with pip, as `make "):
         real_time.ensure(settings)
+
+
+def test_doctor_says_whether_it_is_there_and_whole(settings: StackSettings) -> None:
+    asked = Settings()
+    asked.stack = settings
+    (before,) = doctor.real_time_environment(asked)
+    assert (before.verdict, "`make real-time` (450 MB)" in before.detail) == ("OK", True)
+    home = real_time.ensure(settings)
+    (whole,) = doctor.real_time_environment(asked)
+    assert (whole.verdict, str(home) in whole.detail) == ("OK", True)
+    (home / OWN_PARTS / "spark" / "a-1.jar").write_bytes(b"other")
+    (changed,) = doctor.real_time_environment(asked)
+    assert (changed.verdict, changed.remedy) == ("FAIL", f"delete {home}; the next use makes it again")
 
 
 def run_in(home: Path, code: str, **variables: str) -> list[str]:

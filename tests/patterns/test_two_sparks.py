@@ -1,0 +1,46 @@
+"""The Spark of the requirements and that of real-time mode: each runs with the parts and the state store that suit it.
+
+python -m stack.real_time pytest tests/patterns
+"""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pyspark
+import pytest
+from pyspark.sql import SparkSession
+
+from adstream.settings import SparkSettings
+from stack import parts, real_time
+from streaming import state_store
+from streaming.jobs import JOBS
+from tests.patterns.test_state_store import rows_of
+
+ROOT = Path(__file__).parents[2]
+PINS = ROOT / ("stack/real-time.in" if real_time.entered() else "pyproject.toml")
+
+
+def test_it_is_the_one_that_is_pinned(spark: SparkSession) -> None:
+    pinned = re.search(r"pyspark==([\d.]+)", PINS.read_text(encoding="utf-8"))
+    assert pinned is not None
+    assert pyspark.__version__ == spark.version == pinned[1]
+
+
+@pytest.mark.parametrize("part", ["kafka010.KafkaSourceProvider", "avro.AvroDataToCatalyst"])
+def test_its_jvm_parts_are_those_of_its_list(spark: SparkSession, part: str) -> None:
+    loader: Any = spark._jvm.java.lang.Thread.currentThread().getContextClassLoader()  # type: ignore[union-attr]
+    place = (
+        loader.loadClass(f"org.apache.spark.sql.{part}").getProtectionDomain().getCodeSource().getLocation().getPath()
+    )
+    assert Path(place) in parts.jars("spark")
+    sums = parts.read_sums(real_time.SUMS if real_time.entered() else parts.SUMS)
+    assert f"spark/{Path(place).name}" in sums
+
+
+@pytest.mark.parametrize("name", ["ad-metrics", "logins"])
+def test_the_state_store_suits_it_and_nobody_is_told(spark: SparkSession, name: str) -> None:
+    wanted = state_store.ROCKSDB if real_time.entered() else state_store.INCREMENTAL
+    assert "update" in JOBS[name].modes
+    assert state_store.suited(rows_of(spark, name, "update"), "update", SparkSettings()) == wanted
+    assert state_store.told() == []
