@@ -20,6 +20,7 @@ class Health:
     """What a job told: its newest batches, oldest first, and each partition's `end`, `latest` and `lag`.
 
     `batches` are as `/progress` has them, with `at` and `watermark` as datetimes (UTC, the watermark may be None).
+    `freshness` is how many `seconds` the newest event in the tables was old, `at` each second of the last minutes.
     """
 
     job: str
@@ -30,6 +31,7 @@ class Health:
     reason: str
     partitions: Mapping[str, Mapping[str, int]]
     batches: list[dict[str, Any]]
+    freshness: list[dict[str, Any]]
 
     @property
     def lag(self) -> int:
@@ -94,4 +96,5 @@ def parsed(told: Mapping[str, Any]) -> Health:
             }
             for each in told["batches"]
         ],
+        freshness=[each | {"at": datetime.fromisoformat(each["at"])} for each in told["freshness"]],
     )

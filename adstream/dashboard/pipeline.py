@@ -49,6 +49,10 @@ def _show(found: health.Health) -> None:
         st.success(f"{named}: up to date with its batches, {since}.")
     else:
         st.warning(f"{named}: {elements.literal(found.reason)}; {since}.")
+    if found.freshness:
+        old = found.freshness[-1]["seconds"]
+        title = f"Freshness: the newest event in the tables is {old:,.1f} s old"
+        elements.lines(found.freshness, "at", "seconds", title)
     if not found.batches:
         st.info("No batch yet: the first one comes when events do, and Spark takes some seconds to warm up.")
         return

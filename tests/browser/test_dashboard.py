@@ -363,6 +363,7 @@ def test_the_pipelines_health_is_what_the_job_and_kafka_say(
     browser.open("pipeline")
     browser.until_text("ad-metrics over", "batches")
     browser.until(agrees, "the page says what the job says")
+    browser.until_text("Freshness: the newest event in the tables is")
     ends = end_offsets(system.settings, system.settings.topic.ads)
     browser.until(lambda: len(browser.table("partitions")) == len(ends), "all partitions are shown")
     assert {int(row["partition"]): int(row["read to"].replace(",", "")) for row in browser.table("partitions")} == ends

@@ -23,7 +23,7 @@ def test_the_tour_tells_its_story_and_ends_with_equal(stack: Settings) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "adstream.cli", "tour", "--no-wait"],
         env={**os.environ, "ADSTREAM_SPARK_UI": "false", "COLUMNS": "160"},
-        capture_output=True, text=True, timeout=540, check=False,
+        capture_output=True, text=True, timeout=900, check=False,
     )  # fmt: skip
     print(done.stdout)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -40,6 +40,7 @@ def test_the_tour_tells_its_story_and_ends_with_equal(stack: Settings) -> None:
         r"│ new schema version on tour-",
         r"\$ kill -9 \d+",
         r"  equal: [\d,]+ rows, [\d,]+ cells agree with the independent computation",
+        r"  a click, and its row \d+ ms later",
     ):
         assert re.search(said, done.stdout), f"{said} in {done.stdout}"
     assert "Traceback" not in done.stdout + done.stderr

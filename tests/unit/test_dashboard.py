@@ -170,6 +170,8 @@ TOLD = {
     "job": "ad-metrics", "source": "ads_data", "started": "2026-01-01T12:00:00.000Z", "restarts": 0, "ready": True,
     "reason": "", "trigger_seconds": 1.0, "partitions": {"0": {"end": 5, "latest": 9, "lag": 4}},
     "batches": [BATCH, BATCH | {"batch_id": 4, "watermark": None, "dead_by_reason": {"empty": 1}}],
+    "newest_event": "2026-01-01T12:00:44.000Z",
+    "freshness": [{"at": "2026-01-01T12:00:45.500Z", "seconds": 1.5}],
 }  # fmt: skip
 
 
@@ -181,6 +183,7 @@ def test_what_a_job_tells_becomes_sums_and_rows_for_charts() -> None:
     first, second = health.over_time()
     assert (first["behind"], first["state_mb"]) == (600.0, 2.0)
     assert second["behind"] is None
+    assert health.freshness == [{"at": datetime(2026, 1, 1, 12, 0, 45, 500_000, tzinfo=UTC), "seconds": 1.5}]
 
 
 def test_it_listens_on_the_loopback_address_and_sends_nothing_home() -> None:
