@@ -207,8 +207,8 @@ class Tour:
         self._explain(
             "Within the blink of an eye",
             "Rows came every two seconds. The same job in Spark's real-time mode sends a row with each event, by way of"
-            " a topic. It needs a newer Spark, which is fetched now if you have not used this mode before. The job begins"
-            " anew, as a checkpoint counts in one mode; then somebody clicks.",
+            " a topic. It needs a newer Spark, which is fetched now unless you have used this mode before. The job"
+            " begins anew, as a checkpoint counts in one mode; then somebody clicks.",
         )
         assert self._job is not None  # noqa: S101 - for the type checker
         self._say("stopping the job, after its batch")
