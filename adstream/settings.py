@@ -263,6 +263,7 @@ class SparkSettings(_Section):
     master: str = "local[2]"
     driver_memory: str = Field(default="1g", pattern=r"^\d+[mg]$")
     shuffle_partitions: int = Field(default=2, ge=1, le=10_000)
+    real_time_partitions: int = Field(default=1, ge=1, le=10_000)
     state_store: Literal["rocksdb", "memory"] = "rocksdb"
     count_state_rows: bool = False
     max_events_per_batch: int = Field(default=500_000, ge=1)

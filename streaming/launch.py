@@ -4,6 +4,7 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from copy import copy
 from dataclasses import replace
 from pathlib import Path
 
@@ -39,6 +40,7 @@ def launch(
 
     Meanwhile its endpoint answers, if it shall `serve` and the settings do not say otherwise.
     """
+    settings = _in_real_time(settings) if options.real_time else settings
     with tempfile.TemporaryDirectory(prefix="adstream-passing-") as passing:
         kept = options.checkpoint or str(settings.checkpoints / job.name)
         checkpoint = absolute(kept) if options.sinks is None else passing
@@ -58,6 +60,17 @@ def launch(
                     ).run()
                 else:
                     Runner(spark, settings, job, ready, listener=told, stopping=stopping).run()
+
+
+def _in_real_time(settings: Settings) -> Settings:
+    """The settings with the state's partitions of real-time mode.
+
+    One keeps the order of a topic's partition up to the row: whatever a query counts again after a crash comes to the
+    same states in the same order, and no sum is ever less than a reader has seen.
+    """
+    changed = copy(settings)
+    changed.spark = settings.spark.model_copy(update={"shuffle_partitions": settings.spark.real_time_partitions})
+    return changed
 
 
 def _with_slots(settings: Settings, job: Job, options: Options) -> str:
