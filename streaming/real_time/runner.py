@@ -24,6 +24,7 @@ from adstream.registry import RegistryClient
 from adstream.writers import MOST_ASKED
 from streaming.batch import Batches, NewWriterSchema, PlanAgain
 from streaming.checkpoint import first_cause
+from streaming.patterns.versions import versioned
 from streaming.pipeline import Pipeline
 from streaming.progress import BatchReport
 from streaming.quarantine import Ranges
@@ -94,6 +95,11 @@ class RealTimeRunner(Runner):
         return replace(planned, real_time=True, refused=refused)
 
     def _query(self, rows: DataFrame) -> tuple[Batches, StreamingQuery]:
+        if not versioned(rows):
+            raise ConfigError(
+                f"{self._job.name} does not run in real-time mode: its rows have no version",
+                "let its pattern add streaming.patterns.versions to its group-by, as ad_clicks does",
+            )
         self._updates.open()
         contract = contract_of(self._job, self._updates.topic, rows.schema)
         schema_id = RegistryClient(self._settings.registry).put(contract, documentation=False).id
