@@ -4,11 +4,16 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from decimal import Decimal
 
+from cassandra.cluster import Session
+
+from adstream.cassandra import DRIVER_ERRORS, connect
 from adstream.errors import AdstreamError
 from adstream.settings import Settings
-from tests.e2e.updates import stored
+from tests.e2e.updates import stored_by
 
+_PAUSE_SECONDS = 0.05
 Place = tuple[str, datetime | None]
 
 
@@ -20,7 +25,7 @@ class RowWatch:
         self.changes = 0
         self.backwards: list[tuple[Place, object, object]] = []
         self._settings = settings
-        self._seen: dict[Place, tuple[int, ...]] = {}
+        self._seen: dict[Place, tuple[int | Decimal, ...]] = {}
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="row watch")
 
@@ -31,21 +36,25 @@ class RowWatch:
         """One more look, and then no more."""
         self._stop.set()
         self._thread.join(60)
-        self._look()
+        assert not self._thread.is_alive()
+        with connect(self._settings.cassandra, keyspace=self._settings.cassandra.keyspace) as session:
+            self._look(session)
         assert self.looks > 2
         assert self.changes > 0
         assert not self.backwards, self.backwards[:3]
 
     def _run(self) -> None:
-        while not self._stop.wait(0.05):
+        while not self._stop.wait(_PAUSE_SECONDS):
             try:
-                self._look()
-            except AdstreamError:
+                with connect(self._settings.cassandra, keyspace=self._settings.cassandra.keyspace) as session:
+                    while not self._stop.wait(_PAUSE_SECONDS):
+                        self._look(session)
+            except (AdstreamError, *DRIVER_ERRORS):
                 continue  # it is away: that is what the test is about
 
-    def _look(self) -> None:
-        for place, (clicks, views, _, version) in stored(self._settings).items():
-            now = (version, clicks, views)
+    def _look(self, session: Session) -> None:
+        for place, (clicks, views, cost, version) in stored_by(session).items():
+            now = (version, clicks, views, cost)
             before = self._seen.get(place)
             if before is not None and any(after < earlier for after, earlier in zip(now, before, strict=True)):
                 self.backwards.append((place, before, now))

@@ -16,7 +16,8 @@ from producer.publisher import AvroPublisher
 from producer.records import Record
 from tests.e2e.commands import MIX, adstream, changed_contract, one_line
 from tests.e2e.pipeline import Pipeline
-from tests.e2e.real_time_job import Reader, await_total, real_time_job
+from tests.e2e.real_time_job import await_total, real_time_job
+from tests.e2e.row_watch import watched
 from tests.faults.test_services import send_unknown_schema_id
 
 
@@ -36,7 +37,7 @@ def send_click(settings: Settings) -> str:
 def test_rows_come_at_once_and_every_offset_is_explained_live_and_after(pipeline: Pipeline) -> None:
     settings = pipeline.settings
     pipeline.produce("--count", "3000", "--over", "3m", *MIX)
-    with real_time_job(pipeline, "--metrics-port", "0") as job, Reader(settings):
+    with real_time_job(pipeline, "--metrics-port", "0") as job, watched(settings):
         said = job.await_line(r"^batch 0 ")
         # Most of them meet no pause between two batches. A micro-batch would wait for its trigger, of 3 s.
         assert min(await_total(settings, send_click(settings)) for _ in range(10)) < 1

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+from cassandra.cluster import Session
 from confluent_kafka import Producer
 
 from adstream import contracts
@@ -124,10 +125,15 @@ class Updates:
 
 def stored(settings: Settings) -> dict[tuple[str, datetime | None], tuple[int, int, Decimal, int]]:
     """The tables as they are, in the form of `Updates.rows`."""
-    columns = "ad_id, total_clicks, total_views, total_cost, writetime(total_clicks) AS written"
     with connect(settings.cassandra, keyspace=settings.cassandra.keyspace) as session:
-        totals = list(session.execute(f"SELECT {columns} FROM ad_metrics"))
-        windows = list(session.execute(f"SELECT {columns}, window_start FROM ad_metrics_by_window"))
+        return stored_by(session)
+
+
+def stored_by(session: Session) -> dict[tuple[str, datetime | None], tuple[int, int, Decimal, int]]:
+    """The same, over a connection that stays."""
+    columns = "ad_id, total_clicks, total_views, total_cost, writetime(total_clicks) AS written"
+    totals = list(session.execute(f"SELECT {columns} FROM ad_metrics"))
+    windows = list(session.execute(f"SELECT {columns}, window_start FROM ad_metrics_by_window"))
     found = {(row.ad_id, None): row for row in totals}
     found |= {(row.ad_id, row.window_start.replace(tzinfo=UTC)): row for row in windows}
     return {place: (row.total_clicks, row.total_views, row.total_cost, row.written) for place, row in found.items()}

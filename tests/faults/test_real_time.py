@@ -16,7 +16,8 @@ from confluent_kafka.admin import AdminClient
 from adstream.kafka import end_offsets
 from tests.e2e.commands import MIX, started
 from tests.e2e.pipeline import Pipeline
-from tests.e2e.real_time_job import Reader, applying_process, kill_tree, real_time_job
+from tests.e2e.real_time_job import applying_process, kill_tree, real_time_job
+from tests.e2e.row_watch import watched
 from tests.e2e.running_job import Job
 from tests.faults.faulty import ledger
 from tests.faults.services import frozen, killed
@@ -82,7 +83,7 @@ def kill_in_the_pause(job: Job, pipeline: Pipeline, _chance: random.Random) -> N
 def test_a_driver_that_is_killed_goes_on(
     pipeline: Pipeline, seed: int, fault: Callable[[Job, Pipeline, random.Random], None]
 ) -> None:
-    with Reader(pipeline.settings), steady_events(pipeline, seed):
+    with watched(pipeline.settings), steady_events(pipeline, seed):
         with real_time_job(pipeline) as job:
             job.await_line(r"^batch 1 ")
             fault(job, pipeline, random.Random(seed))
@@ -147,7 +148,7 @@ FAULTS = [
 
 def test_whatever_fails_meanwhile_nothing_is_lost_and_no_row_goes_back(pipeline: Pipeline, seed: int) -> None:
     """One fault after the other under one job: each finds it at work, and leaves it at work."""
-    with real_time_job(pipeline) as job, Reader(pipeline.settings):
+    with real_time_job(pipeline) as job, watched(pipeline.settings):
         with steady_events(pipeline, seed):
             said = job.await_line(r"^batch 0 ")
             for fault in random.Random(seed).sample(FAULTS, len(FAULTS)):
@@ -160,7 +161,7 @@ def test_whatever_fails_meanwhile_nothing_is_lost_and_no_row_goes_back(pipeline:
 
 @pytest.mark.thorough
 def test_a_second_driver_that_no_lock_keeps_away_changes_nothing(pipeline: Pipeline, seed: int) -> None:
-    with Reader(pipeline.settings), steady_events(pipeline, seed), real_time_job(pipeline) as old:
+    with watched(pipeline.settings), steady_events(pipeline, seed), real_time_job(pipeline) as old:
         old.await_line(r"^batch 1 ")
         os.kill(old.pid, signal.SIGSTOP)
         # Another machine would not see the lock.
