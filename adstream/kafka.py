@@ -348,16 +348,16 @@ def offsets_at(settings: Settings, name: str, moment: datetime) -> dict[int, int
     return {partition: offset if offset >= 0 else ends[partition] for partition, offset in found.items()}
 
 
-def topic_id(settings: Settings, name: str) -> str:
+def topic_id(settings: Settings, name: str, admin: "_Admin | None" = None) -> str:
     """The id of this very topic: another one after it was deleted and made again. Raises TopicNotFound."""
-    require_topic(settings, name)
-    admin = _Admin(settings.kafka)
+    admin = admin or _Admin(settings.kafka)
+    _required(settings, admin, name)
     futures = admin.client.describe_topics(TopicCollection([name]), request_timeout=settings.kafka.timeout_seconds)
     return str(admin.result(futures[name]).topic_id)
 
 
 def connected(settings: KafkaSettings) -> "_Admin":
-    """A connection for whoever asks `end_offsets` again and again."""
+    """A connection for whoever asks `end_offsets` or `topic_id` again and again."""
     return _Admin(settings)
 
 

@@ -66,7 +66,7 @@ class RealTimeRunner(Runner):
     def _claim(self) -> None:
         super()._claim()
         partitions = len(kafka.end_offsets(self._settings, self._source.name))
-        state = int(self._spark.conf.get("spark.sql.shuffle.partitions") or 1)
+        state = int(self._checkpoint.made_with()["shuffle_partitions"])
         needed = slots(partitions, state, dedupe=bool(self._job.parameters.get("dedupe")))
         has = self._spark.sparkContext.defaultParallelism
         if has < needed:

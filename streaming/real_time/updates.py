@@ -35,6 +35,7 @@ class Updates:
         self.topic = updates_topic(settings, job.name)
         self._settings, self._checkpoint, self._notice = settings, checkpoint, notice
         self._group: GroupOffsets | None = None
+        self._admin = kafka.connected(settings.kafka)
         self._id = ""
         self._next = 0.0
         # Committed batches that are not known to be applied, and where the topic ended after each.
@@ -53,7 +54,7 @@ class Updates:
     def committed(self, batch_id: int) -> None:
         """Spark has committed a batch, so all its rows are in the topic."""
         with suppress(AdstreamError):  # then it goes with the next batch
-            self._waiting.append((batch_id, kafka.end_offsets(self._settings, self.topic)))
+            self._waiting.append((batch_id, kafka.end_offsets(self._settings, self.topic, admin=self._admin)))
 
     def poll(self) -> None:
         """Note what was applied since, now and then. Raises UpdatesLost."""
@@ -62,7 +63,7 @@ class Updates:
             return
         self._next = now + _ASK_EVERY_SECONDS
         try:
-            if kafka.topic_id(self._settings, self.topic) != self._id:
+            if kafka.topic_id(self._settings, self.topic, self._admin) != self._id:
                 raise UpdatesLost
             self._note_applied()
         except TopicNotFound:
@@ -72,7 +73,7 @@ class Updates:
 
     def all_applied(self) -> bool:
         """Whether everything that is in the topic now is in the tables. Raises as `kafka.end_offsets`."""
-        ends = kafka.end_offsets(self._settings, self.topic)
+        ends = kafka.end_offsets(self._settings, self.topic, admin=self._admin)
         return _reached(self._applied(), ends)
 
     def close(self) -> None:
