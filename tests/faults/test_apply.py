@@ -80,6 +80,7 @@ def test_two_come_and_go(pipeline: Pipeline, seed: int) -> None:
     apply_rest(pipeline, updates)
 
 
+@pytest.mark.thorough
 def test_cassandra_killed_for_a_while(pipeline: Pipeline, seed: int) -> None:
     chance, updates = random.Random(seed), Updates(pipeline.settings)
     with watched(pipeline.settings), sending(updates, RATE), Applying("--metrics-port", "off") as process:
@@ -108,6 +109,7 @@ def test_cassandra_frozen_for_twenty_seconds(pipeline: Pipeline, seed: int) -> N
     apply_rest(pipeline, updates)
 
 
+@pytest.mark.thorough
 def test_a_stop_while_cassandra_is_away_says_what_is_not_written(pipeline: Pipeline) -> None:
     updates = Updates(pipeline.settings)
     with sending(updates, RATE), Applying("--metrics-port", "off") as process:
@@ -121,6 +123,7 @@ def test_a_stop_while_cassandra_is_away_says_what_is_not_written(pipeline: Pipel
     apply_rest(pipeline, updates)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("fault", [killed, frozen], ids=["killed", "frozen"])
 def test_kafka_away_for_a_while(pipeline: Pipeline, seed: int, fault: object) -> None:
     chance, updates = random.Random(seed), Updates(pipeline.settings)
