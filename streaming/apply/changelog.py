@@ -5,6 +5,7 @@
 
 import time
 from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
@@ -68,6 +69,7 @@ class Changelog:
         require_topic(settings, topic)
         self.topic = topic
         self._settings = settings
+        self._closing = False
         self._errors = ClientErrors(settings.kafka)
         self._member = member
         self._anew = anew
@@ -175,9 +177,15 @@ class Changelog:
         return all(max(0, each.offset) >= ends[each.partition] for each in found)
 
     def close(self) -> None:
-        """Commit what is applied and leave the group."""
+        """Commit what is applied and leave the group.
+
+        The group may just be sharing the partitions anew: what it gives to a process that leaves is not looked up. One
+        that cannot say that it leaves has left when its session ends.
+        """
         self._commit(wait=True)
-        self._consumer.close()
+        self._closing = True
+        with suppress(KafkaException):
+            self._consumer.close()
 
     def _read(self, messages: Iterable[Message]) -> list[Update]:
         topic, found = self.topic, []
@@ -226,7 +234,8 @@ class Changelog:
             if self._anew and partition.partition not in self._begun:
                 partition.offset = OFFSET_BEGINNING  # type: ignore[misc]  # its stubs are older than it
             self._begun.add(partition.partition)
-        if unknown := [each for each in partitions if each.offset < 0 and each.offset != OFFSET_BEGINNING]:
+        unknown = [each for each in partitions if each.offset < 0 and each.offset != OFFSET_BEGINNING]
+        if unknown and not self._closing:
             seconds = self._settings.kafka.timeout_seconds
             for found in retries.call(lambda: consumer.committed(unknown, timeout=seconds), on=KafkaException):
                 [place] = [each for each in unknown if each.partition == found.partition]

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import psutil
+import pytest
 
 from adstream import contracts
 from adstream.kafka import end_offsets
@@ -34,6 +35,7 @@ def send_click(settings: Settings) -> str:
     return ad
 
 
+@pytest.mark.timeout(1_500)
 def test_rows_come_at_once_and_every_offset_is_explained_live_and_after(pipeline: Pipeline) -> None:
     settings = pipeline.settings
     pipeline.produce("--count", "3000", "--over", "3m", *MIX)
