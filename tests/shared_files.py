@@ -18,9 +18,13 @@ LONG = 10.0  # seconds, after which a test has a line of its own
 # The longest files, longest first: one that begins last would run alone at the end.
 LONGEST = (
     "tests/compose/test_compose.py",
+    "tests/faults/test_real_time_services.py",
+    "tests/faults/test_real_time.py",
     "tests/e2e/test_environment.py",
     "tests/e2e/test_ad_metrics_flow.py",
     "tests/e2e/test_patterns_live.py",
+    "tests/e2e/test_apply.py",
+    "tests/e2e/test_real_time.py",
     "tests/e2e/test_transactions.py",
     "tests/e2e/test_dead_letters.py",
     "tests/e2e/test_stack.py",
