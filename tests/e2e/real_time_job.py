@@ -43,9 +43,17 @@ def kill_tree(pid: int) -> None:
 
 
 def applying_process(pid: int) -> psutil.Process:
-    """The driver's child that applies the rows."""
-    [found] = [each for each in psutil.Process(pid).children() if "apply" in each.cmdline()]
-    return found
+    """The driver's child that applies the rows; one that has just ended is soon started again."""
+    deadline = time.monotonic() + 60
+    while True:
+        for child in psutil.Process(pid).children():
+            try:
+                if "apply" in child.cmdline():
+                    return child
+            except psutil.Error:
+                continue  # it has ended meanwhile
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
 
 
 def await_total(settings: Settings, ad_id: str, seconds: float = 60) -> float:
