@@ -7,8 +7,9 @@ typing error into an empty topic with the wrong retention.
 import logging
 import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, TypeVar
@@ -117,6 +118,17 @@ class ClientErrors:
                 "check ADSTREAM_KAFKA_SECURITY_PROTOCOL, or look at the broker's log",
             )
         return self.explain(error)
+
+
+@contextmanager
+def taken_settings() -> Iterator[None]:
+    """Within, a client is made. Raises ConfigError where it does not take its settings."""
+    try:
+        yield
+    except KafkaException as error:
+        raise ConfigError(
+            f"the Kafka settings cannot be used: {kafka_error(error).str()}", "see .env.example"
+        ) from None
 
 
 def client_config(settings: KafkaSettings, errors: ClientErrors | None = None) -> dict[str, Any]:
@@ -432,12 +444,8 @@ class _Admin:
     def __init__(self, settings: KafkaSettings) -> None:
         self.timeout = settings.timeout_seconds
         self._errors = ClientErrors(settings)
-        try:
+        with taken_settings():
             self.client = AdminClient(client_config(settings, self._errors))
-        except KafkaException as error:
-            raise ConfigError(
-                f"the Kafka settings cannot be used: {kafka_error(error).str()}", "see .env.example"
-            ) from None
 
     def metadata(self) -> ClusterMetadata:
         """All topics. The client itself goes on connecting within the timeout, but a refusal ends the wait at once."""

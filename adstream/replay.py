@@ -14,8 +14,17 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from adstream.dead_letters import REPLAYED_FROM, Headers, Letter, Mark, Marks, Place, iso
 from adstream.diagnosis import Diagnoser
-from adstream.errors import ConfigError, DeliveryFailed, ReplayRefused
-from adstream.kafka import UNHEARD, ClientErrors, client_config, create_topics, fatal, kafka_error, require_topic
+from adstream.errors import DeliveryFailed, ReplayRefused
+from adstream.kafka import (
+    UNHEARD,
+    ClientErrors,
+    client_config,
+    create_topics,
+    fatal,
+    kafka_error,
+    require_topic,
+    taken_settings,
+)
 from adstream.provision import marks_spec
 from adstream.registry import RegistryClient
 from adstream.repair import repaired
@@ -180,12 +189,8 @@ class Sender:
             "message.timeout.ms": int(DELIVERY_TIMEOUTS * timeout * 1_000),
             "logger": UNHEARD,
         }
-        try:
+        with taken_settings():
             self._producer = Producer(config)
-        except KafkaException as error:
-            raise ConfigError(
-                f"the Kafka settings cannot be used: {kafka_error(error).str()}", "see .env.example"
-            ) from None
 
     def deliver(self, records: Sequence[Outbound]) -> list[Place | None]:
         """Send, and wait: where each record lies now, None for one that Kafka did not acknowledge."""

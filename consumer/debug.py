@@ -7,8 +7,7 @@ from collections.abc import Iterator
 
 from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from adstream.errors import ConfigError
-from adstream.kafka import ClientErrors, consumer_config, kafka_error, require_topic
+from adstream.kafka import ClientErrors, consumer_config, kafka_error, require_topic, taken_settings
 from adstream.settings import Settings
 
 BATCH = 500
@@ -36,12 +35,8 @@ class DebugConsumer:
             "group.id": group or f"adstream-consume-{secrets.token_hex(4)}",
             "auto.offset.reset": "earliest" if from_start else "latest",
         }
-        try:
+        with taken_settings():
             self._consumer = Consumer(config)
-        except KafkaException as error:
-            raise ConfigError(
-                f"the Kafka settings cannot be used: {kafka_error(error).str()}", "see .env.example"
-            ) from None
         if group is None:
             start = OFFSET_BEGINNING if from_start else OFFSET_END
             self._consumer.assign([TopicPartition(topic, partition, start) for partition in partitions])

@@ -13,8 +13,8 @@ from typing import TypedDict, Unpack
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from adstream.contracts import Contract
-from adstream.errors import AdstreamError, ConfigError, DeliveryFailed
-from adstream.kafka import UNHEARD, ClientErrors, client_config, fatal, kafka_error, require_topic
+from adstream.errors import AdstreamError, DeliveryFailed
+from adstream.kafka import UNHEARD, ClientErrors, client_config, fatal, kafka_error, require_topic, taken_settings
 from adstream.registry import RegistryClient
 from adstream.settings import Settings
 from producer.encoding import Encoder
@@ -84,12 +84,8 @@ class Publisher:
             "message.timeout.ms": DELIVERY_TIMEOUTS * timeout_ms,
             "logger": UNHEARD,
         }
-        try:
+        with taken_settings():
             self._producer = Producer(config)
-        except KafkaException as error:
-            raise ConfigError(
-                f"the Kafka settings cannot be used: {kafka_error(error).str()}", "see .env.example"
-            ) from None
 
     @property
     def done(self) -> str:

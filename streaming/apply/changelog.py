@@ -11,7 +11,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaExcepti
 
 from adstream import kafka, retries
 from adstream.errors import AdstreamError, ConfigError, Unproved
-from adstream.kafka import UNHEARD, ClientErrors, consumer_config, kafka_error, require_topic
+from adstream.kafka import UNHEARD, ClientErrors, consumer_config, kafka_error, require_topic, taken_settings
 from adstream.settings import Settings
 from adstream.updates_group import group_of
 from streaming.apply.topic_watch import TopicWatch
@@ -98,12 +98,8 @@ class Changelog:
         }
         if member is not None:
             config["group.instance.id"] = member
-        try:
+        with taken_settings():
             self._consumer = Consumer(config)
-        except KafkaException as error:
-            raise ConfigError(
-                f"the Kafka settings cannot be used: {kafka_error(error).str()}", "see .env.example"
-            ) from None
         self._consumer.subscribe([topic], on_assign=self._assign, on_revoke=self._revoke, on_lost=self._lose)
 
     def updates(self) -> list[Update]:
