@@ -12,7 +12,6 @@ from adstream.settings import Settings
 
 ADS_CONTRACT = "ads_data"
 UPDATES_CONTRACT = "ad_metrics.updates"
-_UPDATES_JOB = "ad-metrics"
 
 
 @dataclass(frozen=True)
@@ -33,10 +32,9 @@ def prepare(settings: Settings) -> Prepared:
     Registers every version in `schemas/`, oldest first, under the topic names of the settings. Raises
     SchemaIncompatible where the registry holds something that the next version could not read.
     """
-    topics = {topic_of(settings, name) for name in contracts.names()}
+    specs = [topic_spec(settings, topic) for topic in sorted(event_topics(settings))]
     changelog = updates_spec(settings, settings.topic.updates)
-    specs = [topic_spec(settings, topic) for topic in sorted(topics - {changelog.name})] + [changelog]
-    made = create_topics(settings, [*specs, _dead_letters(settings), marks_spec(settings)])
+    made = create_topics(settings, [*specs, changelog, _dead_letters(settings), marks_spec(settings)])
     named = contracts.names()
     return _prepared(settings, made, [each for name in named for each in _versions(name, topic_of(settings, name))])
 
@@ -59,9 +57,19 @@ def topic_of(settings: Settings, name: str) -> str:
     return renamed.get(name, name)
 
 
+def event_topics(settings: Settings) -> set[str]:
+    """The topics of all contracts but those of rows: what arrives in them is judged by when it does."""
+    return {topic_of(settings, name) for name in contracts.names()} - {settings.topic.updates}
+
+
 def updates_topic(settings: Settings, job: str) -> str:
     """The topic that a job's rows go to in real-time mode, before they reach its tables."""
-    return settings.topic.updates if job == _UPDATES_JOB else f"{job.replace('-', '_')}.updates"
+    return topic_of(settings, updates_contract(job))
+
+
+def updates_contract(job: str) -> str:
+    """The name of the contract of a job's rows."""
+    return f"{job.replace('-', '_')}.updates"
 
 
 def updates_spec(settings: Settings, topic: str) -> TopicSpec:

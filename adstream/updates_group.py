@@ -1,6 +1,7 @@
-"""The consumer group of the processes that apply an updates topic, as others see it."""
+"""The consumer group of the processes that apply an updates topic, as others see it: they ask, and do not join."""
 
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
@@ -17,6 +18,37 @@ _POLL_SECONDS = 0.25
 def group_of(topic: str) -> str:
     """The consumer group of the processes that apply this topic."""
     return f"adstream-apply-{topic}"
+
+
+class Applied:
+    """How far a topic is applied, asked again and again over one connection. Raises as `kafka.end_offsets`."""
+
+    def __init__(self, settings: Settings, topic: str) -> None:
+        self._settings, self._topic = settings, topic
+        self._admin = kafka.connected(settings.kafka)
+
+    def ends(self) -> dict[int, int]:
+        """Where the topic's partitions end now."""
+        return kafka.end_offsets(self._settings, self._topic, admin=self._admin)
+
+    def topic_id(self) -> str:
+        """The id of the topic that there is now."""
+        return kafka.topic_id(self._settings, self._topic, self._admin)
+
+    def upto(self) -> dict[int, int]:
+        """Partition -> the offset before which all rows are in the tables; without those that nobody has begun."""
+        places = [TopicPartition(self._topic, partition) for partition in self.ends()]
+        group = group_of(self._topic)
+        asked = self._admin.client.list_consumer_group_offsets(
+            [ConsumerGroupTopicPartitions(group, places)], request_timeout=self._admin.timeout
+        )
+        found: Any = self._admin.result(asked[group])
+        return {at.partition: at.offset for at in found.topic_partitions if at.offset >= 0}
+
+
+def behind(upto: Mapping[int, int], ends: Mapping[int, int]) -> int:
+    """How many offsets before `ends` are not applied."""
+    return sum(max(0, end - upto.get(partition, 0)) for partition, end in ends.items())
 
 
 def require_nobody(settings: Settings, topic: str) -> None:

@@ -12,9 +12,9 @@ from datetime import UTC, datetime
 from importlib.util import find_spec
 from typing import Literal
 
-from adstream import clocks, contracts, kafka
+from adstream import clocks, kafka
 from adstream.errors import AdstreamError, ServiceUnavailable, TopicNotFound
-from adstream.provision import topic_of
+from adstream.provision import event_topics
 from adstream.python_path import OWN_PARTS
 from adstream.settings import Settings
 from stack import machine_checks, parts, ports, real_time, state
@@ -197,8 +197,7 @@ def broker_time(settings: Settings) -> list[Finding]:
     named = "bootstrap_servers" in settings.kafka.model_fields_set
     if not (wanted or named or (kafka_here and kafka_here.running.process())):
         return []  # a machine on which nothing has run yet
-    # An updates topic holds rows: nobody asks when they arrived, and not every role may ask how it is configured.
-    wanted |= {topic_of(settings, name) for name in contracts.names()} - {settings.topic.updates}
+    wanted |= event_topics(settings)
     try:
         found = clocks.by_topic(settings, wanted)
     except ServiceUnavailable:

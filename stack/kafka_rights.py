@@ -18,9 +18,8 @@ from confluent_kafka.admin import (
     UserScramCredentialUpsertion,
 )
 
-from adstream import contracts
 from adstream.kafka import client_config
-from adstream.provision import marks_spec, topic_of
+from adstream.provision import event_topics, marks_spec
 from adstream.settings import Settings
 from stack.secured import Secured
 
@@ -57,7 +56,7 @@ def _users(secured: Secured) -> list[UserScramCredentialAlteration]:
 def _rights(settings: Settings) -> list[AclBinding]:
     """Reading and writing let a user see a topic, too. Whatever is not here, only the admin may do."""
     letters, updates = settings.topic.dead_letters, settings.topic.updates
-    events = sorted({topic_of(settings, name) for name in contracts.names()} - {updates})
+    events = sorted(event_topics(settings))
     beside = [letters, marks_spec(settings).name, updates]
     return [
         *(_on_topic("producer", topic, _WRITE) for topic in events),

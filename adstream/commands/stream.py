@@ -2,7 +2,6 @@
 
 import sys
 from contextlib import nullcontext
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -113,17 +112,19 @@ def stream(
     if mode is not None:
         chosen = chosen.in_mode(mode)
     inputs = Inputs(sample, topic, files, socket, files_per_batch, start)
+    interval = None if trigger is None else parse_duration(trigger)
     if real_time:
         from stack.real_time import entered, start_again
-        from streaming.real_time.suits import TRIGGER, require
+        from streaming.real_time.suits import TRIGGER, require, require_length
 
+        interval = TRIGGER if interval is None else interval
         require(chosen, once=once or sample, console=console, from_topic=files is None and socket is None)
+        require_length(interval)
         if not entered():
             start_again(settings, lambda line: say(line, err=True))
-        chosen = replace(chosen, trigger=TRIGGER)
     source = inputs.source(settings, chosen)
     options = Options(
-        trigger=chosen.trigger if trigger is None else parse_duration(trigger),
+        trigger=chosen.trigger if interval is None else interval,
         once=once or sample,
         real_time=real_time,
         checkpoint=checkpoint or str(inputs.checkpoint(settings, chosen, source)),

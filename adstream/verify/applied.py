@@ -2,14 +2,11 @@
 
 import time
 from collections.abc import Callable
-from contextlib import closing
 
-from adstream import kafka
 from adstream.errors import Unproved
-from adstream.group_offsets import GroupOffsets
 from adstream.provision import updates_topic
 from adstream.settings import Settings
-from adstream.updates_group import group_of
+from adstream.updates_group import Applied, behind
 
 PATIENCE_SECONDS = 60.0
 _POLL_SECONDS = 0.2
@@ -18,18 +15,14 @@ _POLL_SECONDS = 0.2
 def await_all(settings: Settings, job: str, polled: Callable[[], None]) -> None:
     """Wait until all rows that are in the job's updates topic now are in its tables. Raises Unproved."""
     topic = updates_topic(settings, job)
-    ends = kafka.end_offsets(settings, topic)
+    applied = Applied(settings, topic)
+    ends = applied.ends()
     until = time.monotonic() + PATIENCE_SECONDS
-    with closing(GroupOffsets(settings, group_of(topic), topic)) as applied:
-        while True:
-            at = applied()
-            waiting = sum(max(0, end - at.get(partition, 0)) for partition, end in ends.items())
-            if not waiting:
-                return
-            if time.monotonic() >= until:
-                raise Unproved(
-                    f"{waiting:,} rows wait in {topic}, and nobody applies them",
-                    f"run `adstream apply {job}`, or the job, and verify again",
-                )
-            polled()
-            time.sleep(_POLL_SECONDS)
+    while waiting := behind(applied.upto(), ends):
+        if time.monotonic() >= until:
+            raise Unproved(
+                f"{waiting:,} rows wait in {topic}, and nobody applies them",
+                f"run `adstream apply {job}`, or the job, and verify again",
+            )
+        polled()
+        time.sleep(_POLL_SECONDS)

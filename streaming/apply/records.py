@@ -13,7 +13,8 @@ from adstream import wire
 from adstream.errors import SchemaIncompatible
 from streaming.apply import columns
 from streaming.apply.columns import Cursors, Malformed, Read
-from streaming.apply.updates import NEWEST_EVENT, VERSION, Update, unreadable
+from streaming.apply.updates import Update, unreadable
+from streaming.patterns.versions import NEWEST, VERSION
 
 _MOST_DIGITS = 38
 _PLAIN: dict[str, Read] = {
@@ -42,8 +43,8 @@ class Records:
         schema = json.loads(text)
         fields = schema.get("fields", []) if isinstance(schema, dict) else []
         self.names = [field["name"] for field in fields]
-        if self.names[:2] != [VERSION, NEWEST_EVENT]:
-            raise _not_rows(schema_id, f"its first fields are not {VERSION} and {NEWEST_EVENT}")
+        if self.names[:2] != [VERSION, NEWEST]:
+            raise _not_rows(schema_id, f"its first fields are not {VERSION} and {NEWEST}")
         self._columns = [_column(schema_id, field["name"], field["type"]) for field in fields]
         self._schema: Any = fastavro.parse_schema(schema)
 

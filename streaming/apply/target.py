@@ -19,8 +19,9 @@ from adstream.errors import ConfigError
 from adstream.registry import RegistryClient
 from adstream.settings import Settings
 from streaming.apply.records import Records
-from streaming.apply.updates import NEWEST_EVENT, VERSION, Update
+from streaming.apply.updates import Update
 from streaming.job import Job
+from streaming.patterns.versions import NEWEST, VERSION
 from streaming.sinks.cassandra import RowWriter
 from streaming.sinks.tables import Layout, Tables, filled, layouts_of
 
@@ -80,7 +81,7 @@ class Target:
         batch, now = source.records.decode(updates), datetime.now(UTC)
         for layout in source.layouts:
             writer.add_columns(layout.table, filled(batch, layout, now))
-        times: npt.NDArray[np.int64] = batch.column(NEWEST_EVENT).cast("int64").to_numpy()
+        times: npt.NDArray[np.int64] = batch.column(NEWEST).cast("int64").to_numpy()
         return times
 
     def _open_writer(self) -> RowWriter:
@@ -90,7 +91,7 @@ class Target:
     def _open(self, header: bytes) -> _Source:
         _, schema_id = wire.HEADER.unpack(header)
         records = Records(schema_id, self._registry.by_id(schema_id))
-        columns = [name for name in records.names if name not in (VERSION, NEWEST_EVENT)]
+        columns = [name for name in records.names if name not in (VERSION, NEWEST)]
         found = layouts_of(self._settings.cassandra, self.tables.by_kind, columns)
         source = self._sources[header] = _Source(records, tuple(map(_versioned, found)))
         return source

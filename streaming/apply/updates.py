@@ -9,8 +9,6 @@ from typing import NamedTuple
 from adstream import wire
 from adstream.errors import BadInput
 
-VERSION = "version"
-NEWEST_EVENT = "newest_event"
 # Topic, partition, offset.
 Place = tuple[str, int, int]
 _LONGEST_LONG = 10

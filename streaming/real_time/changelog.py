@@ -28,6 +28,7 @@ from pyspark.sql.types import (
 
 from adstream import contracts, wire
 from adstream.contracts import Contract
+from adstream.provision import updates_contract
 from streaming.job import Job
 from streaming.patterns.versions import NEWEST, VERSION
 
@@ -66,7 +67,7 @@ class Versions:
 
 def contract_of(job: Job, topic: str, rows: StructType) -> Contract:
     """The contract of the job's updates topic: the committed one where there is one, else what its rows come to."""
-    subject, name = f"{topic}-value", f"{job.name.replace('-', '_')}.updates"
+    subject, name = f"{topic}-value", updates_contract(job.name)
     if name in contracts.names():
         committed = contracts.latest(name)
         return Contract(subject, committed.version, committed.text)

@@ -28,7 +28,7 @@ from streaming.patterns.versions import versioned
 from streaming.pipeline import Pipeline
 from streaming.progress import BatchReport
 from streaming.quarantine import Ranges
-from streaming.real_time.applier import Applier
+from streaming.real_time.applying_process import ApplyingProcess
 from streaming.real_time.changelog import Versions, contract_of, messages
 from streaming.real_time.settling import Settling
 from streaming.real_time.suits import slots
@@ -58,7 +58,7 @@ class RealTimeRunner(Runner):
             self._source = replace(self._source, bounded=False)
         self._updates = Updates(self._settings, self._job, self._checkpoint, self._listener.notice)
         self._told_applied = applied
-        self._applier: Applier | None = None
+        self._applying: ApplyingProcess | None = None
         self._settling: Settling | None = None
         # Schema ids that messages had and the registry did not know.
         self._refused: set[int] = set()
@@ -77,18 +77,19 @@ class RealTimeRunner(Runner):
 
     def _run(self) -> None:
         member = f"{socket.gethostname()}-{self._checkpoint.id}"
-        self._applier = Applier(self._job.name, member=member, told=self._told_applied, notice=self._listener.notice)
-        self._applier.start()
+        self._applying = ApplyingProcess(
+            self._job.name, member=member, told=self._told_applied, notice=self._listener.notice
+        )
+        self._applying.start()
         try:
             super()._run()
             self._drain()
         finally:
-            self._applier.stop()
-            self._updates.close()
+            self._applying.stop()
 
     def _watch(self) -> None:
-        if self._applier is not None:
-            self._applier.watch()
+        if self._applying is not None:
+            self._applying.watch()
 
     def _suited(self, planned: Pipeline) -> Pipeline:
         refused = frozenset(self._refused) if len(self._refused) < MOST_REFUSED else None

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+from adstream.durations import duration_text
 from adstream.errors import ConfigError
 from streaming.job import Job
 from streaming.sinks.tables import Tables
@@ -30,6 +31,16 @@ def refusal(job: Job) -> str:
     if not all(isinstance(sink, Tables) for sink in job.sinks):
         return "its sink combines rows, and this mode writes each by itself"
     return ""
+
+
+def require_length(batch: timedelta) -> None:
+    """Raises ConfigError for a batch that is shorter than Spark takes."""
+    if batch < SHORTEST_TRIGGER:
+        least = duration_text(SHORTEST_TRIGGER)
+        raise ConfigError(
+            f"--trigger {duration_text(batch)} is too short for real-time mode: it is the time between two commits",
+            f"give {least} or more; rows come at once, however long it is",
+        )
 
 
 def require(job: Job, *, once: bool, console: bool, from_topic: bool) -> None:

@@ -12,10 +12,9 @@ from contextlib import suppress
 
 from adstream import kafka
 from adstream.errors import AccessDenied, AdstreamError, ServiceUnavailable, TopicNotFound
-from adstream.group_offsets import GroupOffsets
 from adstream.provision import updates_spec, updates_topic
 from adstream.settings import Settings
-from adstream.updates_group import group_of
+from adstream.updates_group import Applied, behind
 from streaming.checkpoint import Checkpoint
 from streaming.job import Job
 from streaming.real_time import settling
@@ -34,8 +33,7 @@ class Updates:
     def __init__(self, settings: Settings, job: Job, checkpoint: Checkpoint, notice: Callable[[str], None]) -> None:
         self.topic = updates_topic(settings, job.name)
         self._settings, self._checkpoint, self._notice = settings, checkpoint, notice
-        self._group: GroupOffsets | None = None
-        self._admin = kafka.connected(settings.kafka)
+        self._applied = Applied(settings, self.topic)
         self._id = ""
         self._next = 0.0
         # Committed batches that are not known to be applied, and where the topic ended after each.
@@ -44,7 +42,7 @@ class Updates:
     def open(self) -> None:
         """Make the topic where it is missing, and go back where it is another one than before."""
         kafka.create_topics(self._settings, [updates_spec(self._settings, self.topic)])
-        self._id = kafka.topic_id(self._settings, self.topic)
+        self._id = self._applied.topic_id()
         known = self._checkpoint.notes(_TOPICS)
         if known and known[-1] != self._id:
             self._go_back()
@@ -54,7 +52,7 @@ class Updates:
     def committed(self, batch_id: int) -> None:
         """Spark has committed a batch, so all its rows are in the topic."""
         with suppress(AdstreamError):  # then it goes with the next batch
-            self._waiting.append((batch_id, kafka.end_offsets(self._settings, self.topic, admin=self._admin)))
+            self._waiting.append((batch_id, self._applied.ends()))
 
     def poll(self) -> None:
         """Note what was applied since, now and then. Raises UpdatesLost."""
@@ -63,7 +61,7 @@ class Updates:
             return
         self._next = now + _ASK_EVERY_SECONDS
         try:
-            if kafka.topic_id(self._settings, self.topic, self._admin) != self._id:
+            if self._applied.topic_id() != self._id:
                 raise UpdatesLost
             self._note_applied()
         except TopicNotFound:
@@ -73,27 +71,16 @@ class Updates:
 
     def all_applied(self) -> bool:
         """Whether everything that is in the topic now is in the tables. Raises as `kafka.end_offsets`."""
-        ends = kafka.end_offsets(self._settings, self.topic, admin=self._admin)
-        return _reached(self._applied(), ends)
-
-    def close(self) -> None:
-        if self._group is not None:
-            self._group.close()
-            self._group = None
+        return not behind(self._applied.upto(), self._applied.ends())
 
     def _note_applied(self) -> None:
         if not self._waiting:
             return
-        at, done = self._applied(), None
-        while self._waiting and _reached(at, self._waiting[0][1]):
+        upto, done = self._applied.upto(), None
+        while self._waiting and not behind(upto, self._waiting[0][1]):
             done, _ = self._waiting.popleft()
         if done is not None:
             self._checkpoint.mark(APPLIED, done)
-
-    def _applied(self) -> dict[int, int]:
-        if self._group is None:
-            self._group = GroupOffsets(self._settings, group_of(self.topic), self.topic)
-        return self._group()
 
     def _go_back(self) -> None:
         applied = self._checkpoint.marked(APPLIED)
@@ -107,7 +94,3 @@ class Updates:
         self._notice(
             f"topic {self.topic} was deleted: the rows of {again} batches that may have been in it only are made again"
         )
-
-
-def _reached(at: Mapping[int, int], ends: Mapping[int, int]) -> bool:
-    return all(at.get(partition, 0) >= end for partition, end in ends.items())

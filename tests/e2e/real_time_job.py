@@ -6,8 +6,6 @@ from contextlib import contextmanager
 
 import psutil
 
-from adstream.cassandra import connect
-from adstream.settings import Settings
 from tests.e2e.commands import started
 from tests.e2e.pipeline import Pipeline
 from tests.e2e.running_job import Job
@@ -54,14 +52,3 @@ def applying_process(pid: int) -> psutil.Process:
                 continue  # it has ended meanwhile
         assert time.monotonic() < deadline
         time.sleep(0.1)
-
-
-def await_total(settings: Settings, ad_id: str, seconds: float = 60) -> float:
-    """Wait until the ad has a total; returns the seconds that took."""
-    began = time.monotonic()
-    with connect(settings.cassandra, keyspace=settings.cassandra.keyspace) as session:
-        query = session.prepare("SELECT ad_id FROM ad_metrics WHERE ad_id = ?")
-        while not session.execute(query, (ad_id,)).one():
-            assert time.monotonic() < began + seconds, f"{ad_id} has no total"
-            time.sleep(0.01)
-    return time.monotonic() - began

@@ -1,38 +1,21 @@
 """ad-metrics in real-time mode: rows at once, and the same guarantees."""
 
 import json
-import secrets
 import urllib.request
-from dataclasses import replace
-from datetime import UTC, datetime
 
 import psutil
 import pytest
 
-from adstream import contracts
 from adstream.kafka import end_offsets
 from adstream.registry import RegistryClient
-from adstream.settings import Settings
-from producer.publisher import AvroPublisher
-from producer.records import Record
+from adstream.tour_click import Clicks
 from tests.e2e.commands import MIX, adstream, changed_contract, one_line
 from tests.e2e.pipeline import Pipeline
-from tests.e2e.real_time_job import await_total, real_time_job
+from tests.e2e.real_time_job import real_time_job
 from tests.e2e.row_watch import watched
 from tests.faults.test_services import send_unknown_schema_id
 
-
-def send_click(settings: Settings) -> str:
-    """One event of an ad of its own, now; returns the ad when Kafka has it."""
-    topic, ad = settings.topic.ads, f"click-{secrets.token_hex(4)}"
-    event = {
-        "ad_id": ad, "timestamp": round(datetime.now(UTC).timestamp() * 1_000), "clicks": 1, "views": 2, "cost": 0.5,
-        "event_id": ad,
-    }  # fmt: skip
-    publisher = AvroPublisher(settings, topic, replace(contracts.latest("ads_data"), subject=f"{topic}-value"))
-    publisher.send(Record(ad, event))
-    publisher.flush()
-    return ad
+PATIENCE_SECONDS = 60
 
 
 @pytest.mark.timeout(1_500)
@@ -42,14 +25,15 @@ def test_rows_come_at_once_and_every_offset_is_explained_live_and_after(pipeline
     with real_time_job(pipeline, "--metrics-port", "0") as job, watched(settings):
         said = job.await_line(r"^batch 0 ")
         # Most of them meet no pause between two batches. A micro-batch would wait for its trigger, of 3 s.
-        assert min(await_total(settings, send_click(settings)) for _ in range(10)) < 1
+        clicks = Clicks(settings, settings.topic.ads)
+        assert min(clicks.until_its_row(PATIENCE_SECONDS) for _ in range(10)) < 1
 
         newer = changed_contract(settings.topic.ads, {"name": "country", "type": ["null", "string"], "default": None})
         RegistryClient(settings.registry).register(newer)
         pipeline.produce("--count", "500", "--over", "1m", *MIX)
         said = job.await_line("new schema version", after=said)
         send_unknown_schema_id(pipeline)
-        await_total(settings, send_click(settings))
+        clicks.until_its_row(PATIENCE_SECONDS)
 
         said = job.await_line(r"^batch \d+ ", after=said)
         live = pipeline.verified()

@@ -38,10 +38,10 @@ def steady_events(pipeline: Pipeline, seed: int) -> Iterator[None]:
         running.join()
 
 
-def settled(pipeline: Pipeline, job: Job) -> None:
-    """The job takes all there is, and all of it is right."""
+def settled(pipeline: Pipeline, job: Job) -> dict[str, int]:
+    """The job takes all there is, and all of it is right; returns how many messages had which fate."""
     said = job.await_line(r"^batch \d+ .* lag 0")
     job.await_line(r"^batch \d+ .* lag 0", after=said)
     code, lines, errors = job.end()
     assert code == 0, lines + errors
-    ledger(pipeline, sum(end_offsets(pipeline.settings, pipeline.settings.topic.ads).values()))
+    return ledger(pipeline, sum(end_offsets(pipeline.settings, pipeline.settings.topic.ads).values()))

@@ -1,12 +1,9 @@
 """The Spark of real-time mode: made whole and once, by its hash, and imported before any other."""
 
-import fcntl
 import hashlib
 import os
 import subprocess
 import sys
-import threading
-import time
 import zipfile
 from pathlib import Path
 
@@ -17,6 +14,7 @@ from adstream.python_path import OWN_PARTS
 from adstream.settings import Settings, StackSettings
 from stack import doctor, ivy, parts, real_time
 from tests.installed import ROOT
+from tests.unit.second_process import waits_for_the_first
 
 JAR = b"jar"
 
@@ -93,19 +91,8 @@ def test_other_pins_are_another_folder(settings: StackSettings) -> None:
 
 
 def test_a_second_process_waits_for_the_first(settings: StackSettings) -> None:
-    home, said, found = real_time.home(settings), [], []
-    home.parent.mkdir()
-    with (home.parent / "real-time.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        second = threading.Thread(target=lambda: found.append(real_time.ensure(settings, said.append)))
-        second.start()
-        deadline = time.monotonic() + 10
-        while not said and time.monotonic() < deadline:
-            time.sleep(0.01)
-        home.mkdir()
-    second.join(10)
+    said = waits_for_the_first(real_time.home(settings), "real-time.lock", lambda say: real_time.ensure(settings, say))
     assert said == ["another process is making the environment of real-time mode; waiting for it"]
-    assert found == [home]
 
 
 def test_an_environment_without_pip_is_one_line(settings: StackSettings, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,10 +1,12 @@
 """Which jobs run in real-time mode, and what the others say."""
 
+from datetime import timedelta
+
 import pytest
 
 from adstream.errors import ConfigError
 from streaming.jobs import JOBS, find
-from streaming.real_time.suits import refusal, require, slots
+from streaming.real_time.suits import refusal, require, require_length, slots
 
 REAL_TIME = {"ad-metrics", "ad-clicks", "user-clicks", "unique-visitors", "hourly-sales", "logins", "order-values"}
 BY_MODE = {"transaction-totals", "transaction-windows", "mobile-actions", "rack-temperatures"}
@@ -47,6 +49,13 @@ def test_a_run_that_does_not_suit_it_is_refused_in_one_line(how: dict[str, bool]
         require(find("ad-metrics"), **{**usual, **how})
     with pytest.raises(ConfigError, match="top-products does not run in real-time mode: its sink combines rows"):
         require(find("top-products"), **usual)
+
+
+@pytest.mark.parametrize(("seconds", "said"), [(0, "0"), (1, "1s"), (4.9, "4900ms")])
+def test_a_batch_that_is_shorter_than_spark_takes_is_refused_in_one_line(seconds: float, said: str) -> None:
+    require_length(timedelta(seconds=5))
+    with pytest.raises(ConfigError, match=f"^--trigger {said} is too short for real-time mode: .*; give 5s or more"):
+        require_length(timedelta(seconds=seconds))
 
 
 def test_all_tasks_of_all_stages_have_a_slot_and_so_have_those_that_settle() -> None:

@@ -1,12 +1,9 @@
 """The JVM parts: nothing unverified is ever used."""
 
-import fcntl
 import hashlib
 import io
 import sys
 import tarfile
-import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -14,6 +11,7 @@ import pytest
 from adstream.errors import StackError
 from adstream.settings import StackSettings
 from stack import ivy, parts
+from tests.unit.second_process import waits_for_the_first
 
 
 def write_parts(folder: Path) -> dict[str, str]:
@@ -89,19 +87,8 @@ def test_a_second_process_waits_for_the_first(
 ) -> None:
     fetch_writes(monkeypatch, tmp_path, tampered=False)
     monkeypatch.setattr(ivy, "retrieve", None)  # to fetch a second time would fail
-    home, said, found = parts.home(settings), [], []
-    home.parent.mkdir()
-    with (home.parent / "parts.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        second = threading.Thread(target=lambda: found.append(parts.ensure(settings, said.append)))
-        second.start()
-        deadline = time.monotonic() + 10
-        while not said and time.monotonic() < deadline:
-            time.sleep(0.01)
-        home.mkdir()
-    second.join(10)
+    said = waits_for_the_first(parts.home(settings), "parts.lock", lambda say: parts.ensure(settings, say))
     assert said == ["another process is fetching the JVM parts; waiting for it"]
-    assert found == [home]
 
 
 def test_a_cache_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ _STOP_SECONDS = 30.0
 Figures = Mapping[str, Any]
 
 
-class Applier:
+class ApplyingProcess:
     """The child. `told` hears each of its reports, as parsed JSON, on a thread of its own.
 
     `member` is its name in the consumer group: one that is started again under the same name goes on at once, where the
@@ -57,7 +57,7 @@ class Applier:
             env=dict(os.environ),
             process_group=0,
         )
-        self._reader = threading.Thread(target=self._read, args=(self._process,), name="applier", daemon=True)
+        self._reader = threading.Thread(target=self._read, args=(self._process,), name="applying process", daemon=True)
         self._reader.start()
 
     def watch(self) -> None:

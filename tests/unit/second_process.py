@@ -1,0 +1,25 @@
+"""What a process says and finds that needs the same as another one is just making."""
+
+import fcntl
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+
+def waits_for_the_first(home: Path, lock: str, ensure: Callable[[Callable[[str], None]], Path]) -> list[str]:
+    """What the second one says while the first holds `lock` beside `home`; it must find what the first has made."""
+    said: list[str] = []
+    found: list[Path] = []
+    home.parent.mkdir()
+    with (home.parent / lock).open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        second = threading.Thread(target=lambda: found.append(ensure(said.append)))
+        second.start()
+        deadline = time.monotonic() + 10
+        while not said and time.monotonic() < deadline:
+            time.sleep(0.01)
+        home.mkdir()
+    second.join(10)
+    assert found == [home]
+    return said
