@@ -4,7 +4,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
+from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaException, TopicPartition
 
 from adstream import kafka
 from adstream.errors import CheckpointError
@@ -21,11 +21,18 @@ def group_of(topic: str) -> str:
 
 
 class Applied:
-    """How far a topic is applied, asked again and again over one connection. Raises as `kafka.end_offsets`."""
+    """How far a topic is applied, asked again and again over connections that stay until it is closed.
+
+    Raises as `kafka.end_offsets`.
+    """
 
     def __init__(self, settings: Settings, topic: str) -> None:
         self._settings, self._topic = settings, topic
+        self._errors = kafka.ClientErrors(settings.kafka)
         self._admin = kafka.connected(settings.kafka)
+        config = kafka.consumer_config(settings.kafka, self._errors) | {"group.id": group_of(topic)}
+        with kafka.taken_settings():
+            self._consumer = Consumer(config)
 
     def ends(self) -> dict[int, int]:
         """Where the topic's partitions end now."""
@@ -38,12 +45,14 @@ class Applied:
     def upto(self) -> dict[int, int]:
         """Partition -> the offset before which all rows are in the tables; without those that nobody has begun."""
         places = [TopicPartition(self._topic, partition) for partition in self.ends()]
-        group = group_of(self._topic)
-        asked = self._admin.client.list_consumer_group_offsets(
-            [ConsumerGroupTopicPartitions(group, places)], request_timeout=self._admin.timeout
-        )
-        found: Any = self._admin.result(asked[group])
-        return {at.partition: at.offset for at in found.topic_partitions if at.offset >= 0}
+        try:
+            found = self._consumer.committed(places, timeout=self._settings.kafka.timeout_seconds)
+        except KafkaException as error:
+            raise self._errors.explain(kafka.kafka_error(error)) from None
+        return {at.partition: at.offset for at in found if at.offset >= 0}
+
+    def close(self) -> None:
+        self._consumer.close()
 
 
 def behind(upto: Mapping[int, int], ends: Mapping[int, int]) -> int:

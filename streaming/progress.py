@@ -172,7 +172,7 @@ def _known_to_spark(progress: Mapping[str, Any]) -> dict[str, dict[str, int]]:
         for topic, offsets in ends.items():
             if isinstance(offsets, dict):
                 for partition, end in offsets.items():
-                    newest = latest.get(topic, {}).get(partition, end)
+                    newest = max(end, latest.get(topic, {}).get(partition, end))
                     found[partition] = {"end": end, "latest": newest, "lag": newest - end}
     return found
 
@@ -288,7 +288,7 @@ def _report(progress: Any, writer: Batches) -> BatchReport:  # noqa: ANN401 - pa
         duplicates=sum(_custom(operator, "numDroppedDuplicateRows") for operator in operators),
         late=0,
         dead=judged.get("dead") or 0,
-        lag=sum(_behind(source) for source in progress["sources"]),
+        lag=_lag(progress["sources"]),
         watermark=progress.get("eventTime", {}).get("watermark", ""),
         dropped_by_watermark=sum(operator["numRowsDroppedByWatermark"] for operator in operators),
         dead_by_reason=written.dead_by_reason if written else {},
@@ -302,8 +302,10 @@ def _custom(operator: Any, metric: str) -> int:  # noqa: ANN401
     return int(operator["customMetrics"].get(metric, 0))
 
 
-def _behind(source: Any) -> int:  # noqa: ANN401
-    return _total(source["latestOffset"]) - _total(source["endOffset"])
+def _lag(sources: Any) -> int | None:  # noqa: ANN401
+    """None where what is known of the topic's end is older than the batch (real-time mode, with Kafka away)."""
+    behind = [_total(source["latestOffset"]) - _total(source["endOffset"]) for source in sources]
+    return None if any(each < 0 for each in behind) else sum(behind)
 
 
 def _total(offsets: Any) -> int:  # noqa: ANN401

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from contextlib import closing
 
 from adstream.errors import Unproved
 from adstream.provision import updates_topic
@@ -15,14 +16,14 @@ _POLL_SECONDS = 0.2
 def await_all(settings: Settings, job: str, polled: Callable[[], None]) -> None:
     """Wait until all rows that are in the job's updates topic now are in its tables. Raises Unproved."""
     topic = updates_topic(settings, job)
-    applied = Applied(settings, topic)
-    ends = applied.ends()
     until = time.monotonic() + PATIENCE_SECONDS
-    while waiting := behind(applied.upto(), ends):
-        if time.monotonic() >= until:
-            raise Unproved(
-                f"{waiting:,} rows wait in {topic}, and nobody applies them",
-                f"run `adstream apply {job}`, or the job, and verify again",
-            )
-        polled()
-        time.sleep(_POLL_SECONDS)
+    with closing(Applied(settings, topic)) as applied:
+        ends = applied.ends()
+        while waiting := behind(applied.upto(), ends):
+            if time.monotonic() >= until:
+                raise Unproved(
+                    f"{waiting:,} rows wait in {topic}, and nobody applies them",
+                    f"run `adstream apply {job}`, or the job, and verify again",
+                )
+            polled()
+            time.sleep(_POLL_SECONDS)

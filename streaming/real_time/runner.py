@@ -86,6 +86,7 @@ class RealTimeRunner(Runner):
             self._drain()
         finally:
             self._applying.stop()
+            self._updates.close()
 
     def _watch(self) -> None:
         if self._applying is not None:

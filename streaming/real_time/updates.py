@@ -73,6 +73,9 @@ class Updates:
         """Whether everything that is in the topic now is in the tables. Raises as `kafka.end_offsets`."""
         return not behind(self._applied.upto(), self._applied.ends())
 
+    def close(self) -> None:
+        self._applied.close()
+
     def _note_applied(self) -> None:
         if not self._waiting:
             return

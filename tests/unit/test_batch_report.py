@@ -91,6 +91,16 @@ def test_of_a_folder_events_are_counted_and_not_files() -> None:
     assert (told["input_rate"], told["processed_rate"]) == (3.5, 14.0)
 
 
+def test_the_lag_is_unknown_where_kafka_was_last_asked_before_the_batch() -> None:
+    sources = [{"endOffset": {"ads": {"0": 600, "1": 400}}, "latestOffset": {"ads": {"0": 20, "1": 400}}}]
+    progress = PROGRESS | {"batchId": 0, "numInputRows": 980, "stateOperators": [], "sources": sources}
+    document = SimpleNamespace(json=lambda: json.dumps(progress))
+    query: Any = SimpleNamespace(_jsq=SimpleNamespace(recentProgress=lambda: [document]))
+    [report] = reports(query, after=-1, writer=batches({}))
+    assert " · lag unknown" in str(report)
+    assert partitions(report)["0"] == {"end": 600, "latest": 600, "lag": 0}
+
+
 def test_where_only_the_number_is_known_there_is_only_the_number() -> None:
     assert str(with_late(PLAIN, Late(3))).endswith(" · 3 late")
 
