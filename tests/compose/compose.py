@@ -123,8 +123,9 @@ class System:
         """A command of ours in a container of its own, that lives and dies with no other."""
         return run(*self.adstream_command(*arguments), env=self.environment)
 
-    def adstream_command(self, *arguments: str) -> list[str]:
-        return self.command("run", "--rm", "--no-deps", "-T", "streaming", *arguments)
+    def adstream_command(self, *arguments: str, **settings: str) -> list[str]:
+        given = [part for name, value in settings.items() for part in ("-e", f"{name}={value}")]
+        return self.command("run", "--rm", "--no-deps", "-T", *given, "streaming", *arguments)
 
     def execute(self, service: str, *command: str) -> subprocess.CompletedProcess[str]:
         """Run it in the service's container."""

@@ -13,6 +13,8 @@ from tests.compose.compose import ROOT, System, images, require_engine
 
 pytestmark = pytest.mark.timeout(2400)
 OURS = ("producer", "streaming")
+# A producer gives up after three of these; a broker that starts again beside other tests takes longer than thirty.
+PATIENT = {"ADSTREAM_KAFKA_TIMEOUT_SECONDS": "60"}
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +61,7 @@ def test_a_killed_container_comes_back_and_nothing_is_lost(
     produce = ("produce", "ads", "--rate", "200", "--count", "3000", "--start", "now", "--acknowledged", book)
     before = in_topic(system, monkeypatch)
     with subprocess.Popen(
-        system.adstream_command(*produce),
+        system.adstream_command(*produce, **PATIENT),
         cwd=ROOT,
         env=system.environment,
         stdin=subprocess.DEVNULL,
