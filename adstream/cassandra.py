@@ -5,6 +5,7 @@ of the row in the local data centre, and none waits longer than `timeout_seconds
 """
 
 import logging
+import socket
 import ssl
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -35,6 +36,9 @@ from adstream.settings import CassandraSettings
 # What Cassandra 4.0 and later speak. Fixed, as the driver would otherwise try newer versions first and log each.
 PROTOCOL_VERSION = 5
 RECONNECT_SECONDS = 1.0
+# The driver sends a request in pieces of 4 KiB. Without this option Linux holds the last piece back until the server
+# confirms the ones before it, which takes 40 ms (Nagle's algorithm and delayed acknowledgements).
+_SEND_AT_ONCE = [(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)]
 
 # What may be over in a moment; only repeatable statements are tried again.
 TRANSIENT = (
@@ -211,6 +215,7 @@ def _cluster(settings: CassandraSettings) -> Cluster:
         **credentials(settings),
         execution_profiles={EXEC_PROFILE_DEFAULT: profile},
         connection_class=LibevConnection,
+        sockopts=_SEND_AT_ONCE,
         protocol_version=PROTOCOL_VERSION,
         connect_timeout=settings.timeout_seconds,
         control_connection_timeout=settings.timeout_seconds,

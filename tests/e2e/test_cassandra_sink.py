@@ -1,6 +1,7 @@
 """The sink against a real Cassandra: what is acknowledged is there, and what fails is said."""
 
 import signal
+import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
@@ -44,6 +45,15 @@ def session(settings: CassandraSettings) -> Iterator[Session]:
 
 def total(number: int, average: Decimal | None = Decimal("0.000001")) -> tuple[object, ...]:
     return (f"ad-{number:05}", number, number + 1, Decimal(number).scaleb(-6), average, NOON)
+
+
+def test_no_part_of_a_request_waits_for_the_part_before(settings: CassandraSettings, session: Session) -> None:
+    # The driver sends a large batch in pieces, and Linux would hold the last one back for 40 ms.
+    assert write_rows(settings, TOTALS, (total(number) for number in range(100))) == 100
+    connections = [pool._connection for pool in session.get_pools()]
+    sockets = [each._socket for each in (*connections, session.cluster.control_connection._connection)]
+    assert len(sockets) > 1
+    assert [each.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) for each in sockets] == [1] * len(sockets)
 
 
 def test_rows_of_two_tables_are_read_back_exactly(settings: CassandraSettings, session: Session) -> None:
