@@ -13,8 +13,10 @@ RUN python3 -m venv /opt/venv \
  && /opt/venv/bin/pip install --require-hashes -r requirements.lock
 # Only what fetches the JVM parts, so that a change elsewhere does not fetch them again.
 COPY stack stack
-COPY adstream/__init__.py adstream/errors.py adstream/nearest.py adstream/own_stack.py adstream/proxies.py adstream/python_path.py adstream/settings.py adstream/
-RUN /opt/venv/bin/python -c "from adstream.settings import Settings; from stack import parts; parts.ensure(Settings().stack, print)" \
+COPY common/__init__.py common/errors.py common/own_stack.py common/settings.py common/
+COPY common/system/__init__.py common/system/proxies.py common/system/python_path.py common/system/
+COPY common/text/__init__.py common/text/nearest.py common/text/
+RUN /opt/venv/bin/python -c "from common.settings import Settings; from stack import parts; parts.ensure(Settings().stack, print)" \
  && cd /opt/parts/parts-* && rm -rf kafka registry registry-app cassandra
 COPY . .
 RUN /opt/venv/bin/pip install --no-deps . \

@@ -30,10 +30,10 @@ $(STAMP): requirements-dev.lock pyproject.toml
 	@touch $@
 
 warm: $(STAMP) ## make Spark's class archive: later starts take some seconds less
-	@$(BIN)/python -m streaming.class_archive
+	@$(BIN)/python -m streaming.spark.class_archive
 
 real-time: $(STAMP) ## fetch the Spark of real-time mode ahead of time, and make its class archive (500 MB)
-	@$(BIN)/python -m stack.real_time $(BIN)/python -m streaming.class_archive
+	@$(BIN)/python -m stack.real_time $(BIN)/python -m streaming.spark.class_archive
 
 demo: $(STAMP) ## from an empty machine to ad_metrics in cqlsh
 	@$(BIN)/adstream demo
@@ -129,8 +129,8 @@ lock: ## resolve the requirements anew (UPGRADE=--upgrade takes the newest that 
 parts-sums: $(STAMP) ## list the JVM parts that stack/ivy.xml comes to, with their sums
 	$(BIN)/python -m stack.parts_list
 
-state-store: $(STAMP) ## compile streaming/jvm, the state store of the jobs, with Spark's own compiler
-	$(BIN)/python -m streaming.state_store_jar
+state-store: $(STAMP) ## compile streaming/spark/jvm, the state store of the jobs, with Spark's own compiler
+	$(BIN)/python -m streaming.spark.state_store_jar
 
 sbom: $(STAMP) ## list everything that this is made of, for scanners: build/sbom.cdx.json
 	@mkdir -p build

@@ -10,8 +10,8 @@ from typing import Any
 from cassandra.cluster import Session
 from cassandra.query import SimpleStatement
 
-from adstream.cassandra import DRIVER_ERRORS, connect, explain
-from adstream.settings import CassandraSettings
+from common.cassandra.session import DRIVER_ERRORS, connect, explain
+from common.settings import CassandraSettings
 
 # Cassandra keeps no order among ads, so the top ones are found by reading: up to this many.
 MOST_ADS = 100_000
@@ -36,7 +36,7 @@ class Sums:
 def top_ads(settings: CassandraSettings, limit: int) -> tuple[list[Sums], bool]:
     """The ads with the highest cost, and whether all ads were seen: at most `MOST_ADS` are read.
 
-    Raises as `adstream.cassandra.open_session`, and ConfigError where the table is missing.
+    Raises as `common.cassandra.session.open_session`, and ConfigError where the table is missing.
     """
     with connect(settings, keyspace=settings.keyspace) as session:
         try:

@@ -29,10 +29,10 @@ from adstream.commands.tour import tour
 from adstream.commands.usage import Commands
 from adstream.commands.validate import validate
 from adstream.commands.verify import verify
-from adstream.errors import AdstreamError
-from adstream.python_path import leave_other_pysparks
-from adstream.settings import ENV_FILE_OPTION
-from adstream.shown import say
+from common.errors import AdstreamError
+from common.settings import ENV_FILE_OPTION
+from common.system.python_path import leave_other_pysparks
+from common.text.shown import say
 
 
 def _print_version(wanted: bool) -> None:

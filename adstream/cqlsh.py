@@ -15,10 +15,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from adstream.cassandra import server_message, unreached
-from adstream.errors import AccessDenied, AdstreamError, BadInput, ConfigError, ServiceUnavailable
-from adstream.settings import CassandraSettings
-from adstream.shown import shown
+from common.cassandra.session import server_message, unreached
+from common.errors import AccessDenied, AdstreamError, BadInput, ConfigError, ServiceUnavailable
+from common.settings import CassandraSettings
+from common.text.shown import shown
 
 # Whole seconds, and Z for UTC; microseconds and an offset make rows wider than most terminals.
 _LOOK = "[ui]\ntime_format = %Y-%m-%d %H:%M:%SZ\ntimezone = UTC\n"

@@ -18,11 +18,11 @@ from rich.text import Text
 
 from adstream import cqlsh
 from adstream.commands import verify
-from adstream.errors import AdstreamError
-from adstream.migrations import migrate
-from adstream.provision import prepare
-from adstream.settings import Settings
-from adstream.terminal import Terminal
+from common.cassandra.migrations import migrate
+from common.errors import AdstreamError
+from common.provision import prepare
+from common.settings import Settings
+from common.text.terminal import Terminal
 from producer.events import SOURCES
 from producer.plan import Wish, plan
 from producer.progress import RunProgress
@@ -30,11 +30,11 @@ from producer.publisher import AvroPublisher
 from producer.run import run
 from producer.traffic import Mix
 from stack import dashboard, local
-from stack.signals import ending_raises
+from stack.host.signals import ending_raises
 from stack.state import Entry
 from streaming.jobs import JOBS
 from streaming.launch import launch
-from streaming.runner import Listener, Options
+from streaming.query.runner import Listener, Options
 
 JOB = "ad-metrics"
 MIX = Mix(keys=20, late=0.01, out_of_order=0.05, duplicates=0.02, broken=0.005)

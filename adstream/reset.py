@@ -11,10 +11,11 @@ from pathlib import Path
 
 from cassandra.query import SimpleStatement
 
-from adstream import job_checkpoints, updates_group
-from adstream.cassandra import DRIVER_ERRORS, connect, explain
-from adstream.errors import CheckpointError
-from adstream.settings import Settings
+from common.bookkeeping import job_checkpoints
+from common.cassandra.session import DRIVER_ERRORS, connect, explain
+from common.errors import CheckpointError
+from common.kafka import updates_group
+from common.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ def plan(job: str, checkpoint: Path, tables: tuple[str, ...], now: datetime, *, 
 
 def reset(settings: Settings, decided: Plan, report: Callable[[str], None]) -> None:
     """Do it. Raises CheckpointError where the folder cannot be moved, or rows are being applied, and as
-    `adstream.cassandra.open_session`.
+    `common.cassandra.session.open_session`.
     """
     if decided.updates is not None:
         updates_group.require_nobody(settings, decided.updates)

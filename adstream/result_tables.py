@@ -6,9 +6,9 @@ from typing import Any
 
 from cassandra.query import SimpleStatement
 
-from adstream.cassandra import DRIVER_ERRORS, connect, explain
-from adstream.errors import ConfigError, MigrationError
-from adstream.settings import CassandraSettings
+from common.cassandra.session import DRIVER_ERRORS, connect, explain
+from common.errors import ConfigError, MigrationError
+from common.settings import CassandraSettings
 
 # Cassandra keeps no order among partitions, so the newest rows are found by reading: up to this many.
 MOST_ROWS = 10_000
@@ -28,7 +28,7 @@ class Rows:
 def read(settings: CassandraSettings, table: str, key: str | None, limit: int) -> Rows:
     """Rows of `table`, only those whose first key column is `key` where one is given.
 
-    Raises MigrationError where the table is missing, and as `adstream.cassandra.open_session`.
+    Raises MigrationError where the table is missing, and as `common.cassandra.session.open_session`.
     """
     with connect(settings, keyspace=settings.keyspace) as session:
         found = session.cluster.metadata.keyspaces[settings.keyspace].tables.get(table)

@@ -14,13 +14,13 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from adstream.settings import Settings
 from benchmarks import page
 from benchmarks.pipeline import command, fresh, own_pipeline, produce
 from benchmarks.scaling import cluster_of
-from streaming.progress import BatchReport
-from streaming.session import spark_session
+from common.settings import Settings
+from streaming.micro_batch.progress import BatchReport
 from streaming.sources import Topic
+from streaming.spark.session import spark_session
 
 EVENTS, WORKERS = 1_000, 2
 LOCAL, SHIPPED, HADOOP = "`local[2]`, no cluster", "two workers, as shipped", "two workers, Hadoop's own local files"

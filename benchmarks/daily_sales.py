@@ -14,12 +14,12 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from rich.console import Console
 
-from adstream.settings import Settings
 from benchmarks import page
 from benchmarks.pipeline import command
-from streaming import lakehouse
-from streaming.batch_jobs import BATCH_JOBS, BatchJob, run
-from streaming.session import spark_session
+from common.settings import Settings
+from streaming.iceberg import catalog
+from streaming.iceberg.daily_jobs import BATCH_JOBS, BatchJob, run
+from streaming.spark.session import spark_session
 
 DAYS, PRODUCTS = 30, 100
 FIRST_DAY = date(2025, 1, 1)
@@ -37,7 +37,7 @@ def fill(spark: SparkSession, settings: Settings, job: BatchJob, rows: int) -> N
         price.cast("decimal(10,2)").alias("unit_price"),
         (price.cast("decimal(10,2)") * quantity).cast("decimal(12,2)").alias("amount"),
     )
-    where = lakehouse.ensure_table(spark, settings.lakehouse, job.raw, job.schema, "transaction_date")
+    where = catalog.ensure_table(spark, settings.lakehouse, job.raw, job.schema, "transaction_date")
     sales.writeTo(where).overwritePartitions()
 
 
@@ -78,7 +78,7 @@ def main(
                 found = run(spark, settings.lakehouse, job, None)
             batch = time.perf_counter() - began
             console.print(f"{found.raw_rows:,} raw rows -> {found.summary_rows:,} summaries in {batch:.1f} s")
-            raw, summary = (spark.table(lakehouse.table_name(settings.lakehouse, t)) for t in (job.raw, job.result))
+            raw, summary = (spark.table(catalog.table_name(settings.lakehouse, t)) for t in (job.raw, job.result))
             results: dict[str, list[tuple[float, float]]] = {}
             for turn in range(rounds + 1):
                 for question, (long, short) in questions(raw, summary).items():

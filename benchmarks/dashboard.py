@@ -22,12 +22,12 @@ from streamlit.testing.v1 import AppTest
 
 from adstream import dashboard
 from adstream.dashboard.tails import active_keys
-from adstream.settings import Settings
 from benchmarks import page, plots
 from benchmarks.pipeline import command, own_pipeline, produce
 from benchmarks.sink import WINDOWS
+from common.settings import Settings
 from producer.traffic import Mix
-from streaming.sinks.cassandra import RowWriter, Table
+from streaming.sinks.cassandra_rows import RowWriter, Table
 
 TOTALS = Table(
     "ad_metrics", ("ad_id", "total_clicks", "total_views", "total_cost", "avg_cost_per_view", "last_updated")

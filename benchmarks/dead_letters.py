@@ -18,9 +18,9 @@ from rich.console import Console
 
 from benchmarks import page
 from benchmarks.pipeline import GOOD, command, own_pipeline, produce, timed
-from streaming import counting
-from streaming.counting import counts
-from streaming.session import spark_session
+from streaming.micro_batch import counting
+from streaming.micro_batch.counting import counts
+from streaming.spark.session import spark_session
 
 # Each takes several times as long as a run over good messages.
 FLOODS = 2
@@ -35,8 +35,8 @@ class Seconds:
     flood: list[float] = field(default_factory=list)
 
 
-def only_messages(*, late: bool) -> list[Column]:  # noqa: ARG001 - as streaming.counting.counts
-    """As streaming.counting.counts, and nobody counts what is late or dead."""
+def only_messages(*, late: bool) -> list[Column]:  # noqa: ARG001 - as streaming.micro_batch.counting.counts
+    """As streaming.micro_batch.counting.counts, and nobody counts what is late or dead."""
     return [F.count(F.lit(1)).alias("messages")]
 
 

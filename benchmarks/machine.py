@@ -9,8 +9,8 @@ from typing import Any
 
 import psutil
 
-from adstream.own_stack import SECURED
-from adstream.settings import data_dir
+from common.own_stack import SECURED
+from common.settings import data_dir
 from stack import state
 
 # By process id.

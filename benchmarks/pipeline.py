@@ -18,10 +18,10 @@ import typer
 from pyspark.sql import SparkSession
 
 from adstream import reset
-from adstream.errors import AdstreamError
-from adstream.migrations import migrate
-from adstream.provision import prepare, prepare_topic
-from adstream.settings import Settings
+from common.cassandra.migrations import migrate
+from common.errors import AdstreamError
+from common.provision import prepare, prepare_topic
+from common.settings import Settings
 from producer.events import SOURCES
 from producer.plan import Wish, plan
 from producer.publisher import AvroPublisher
@@ -29,8 +29,8 @@ from producer.run import run as send_all
 from producer.traffic import Mix
 from streaming.job import Job
 from streaming.jobs import find
-from streaming.progress import BatchReport
-from streaming.runner import Listener, Options, Runner, tables_of
+from streaming.micro_batch.progress import BatchReport
+from streaming.query.runner import Listener, Options, Runner, tables_of
 from streaming.sources import Topic
 
 JOB = "ad-metrics"

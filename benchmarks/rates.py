@@ -15,18 +15,18 @@ import typer
 from pyspark.sql import DataFrame, SparkSession
 from rich.console import Console
 
-from adstream import kafka
-from adstream.registry import RegistryClient
-from adstream.settings import Settings
-from adstream.writers import Writers
 from benchmarks import page, plots
 from benchmarks.pipeline import GOOD, JOB, command, own_pipeline, produce
+from common import kafka
+from common.registry import RegistryClient
+from common.registry.writers import Writers
+from common.settings import Settings
 from consumer.debug import DebugConsumer
 from consumer.decoding import Decoded, Decoder
 from streaming.jobs import find
-from streaming.pipeline import Pipeline
-from streaming.session import spark_session
+from streaming.micro_batch.pipeline import Pipeline
 from streaming.sources import topic_range
+from streaming.spark.session import spark_session
 
 MIX = replace(GOOD, late=0.01)
 READING = "Spark: reading the bytes"

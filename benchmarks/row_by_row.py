@@ -8,7 +8,7 @@ from collections import deque
 from cassandra.cluster import ResponseFuture, Session
 from cassandra.query import UNSET_VALUE, BatchStatement, BatchType, BoundStatement, PreparedStatement
 
-from adstream.cassandra import PROTOCOL_VERSION
+from common.cassandra.session import PROTOCOL_VERSION
 from streaming.sinks.cql_values import encoder
 
 IN_FLIGHT = 32

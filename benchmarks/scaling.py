@@ -11,12 +11,12 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from adstream.settings import Settings
 from benchmarks import page
 from benchmarks.pipeline import command, own_pipeline, produce, timed
+from common.settings import Settings
 from stack import local
 from stack.spark import cluster
-from streaming.session import spark_session
+from streaming.spark.session import spark_session
 
 WORKERS = (1, 2)
 

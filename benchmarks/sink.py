@@ -20,13 +20,13 @@ from cassandra.concurrent import execute_concurrent_with_args
 from cassandra.query import PreparedStatement
 from rich.console import Console
 
-from adstream.cassandra import connect
-from adstream.migrations import migrate
-from adstream.settings import CassandraSettings, Settings
 from benchmarks import page, plots, row_by_row
 from benchmarks.pipeline import command
+from common.cassandra.migrations import migrate
+from common.cassandra.session import connect
+from common.settings import CassandraSettings, Settings
 from stack import state
-from streaming.sinks.cassandra import BATCH_ROWS, RowWriter, Table
+from streaming.sinks.cassandra_rows import BATCH_ROWS, RowWriter, Table
 
 KEYSPACE = "adstream_benchmark"
 MIDNIGHT = datetime(2026, 1, 1, tzinfo=UTC)

@@ -31,11 +31,11 @@ from matplotlib.figure import Figure
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from adstream import kafka
-from adstream.settings import Settings
-from adstream.stopping import stop_requested
 from benchmarks import page, plots
 from benchmarks.pipeline import JOB, Process, command, own_pipeline, started
+from common import kafka
+from common.settings import Settings
+from common.system.stopping import stop_requested
 from stack import state
 from streaming.jobs import find
 

@@ -25,16 +25,16 @@ from pyspark.sql import SparkSession
 from rich.console import Console
 
 from adstream import reset
-from adstream.cassandra import connect
-from adstream.settings import Settings
 from benchmarks import page, plots
 from benchmarks.pipeline import JOB, Process, command, own_pipeline, produce, running, started
+from common.cassandra.session import connect
+from common.settings import Settings
 from stack import parts
-from streaming import class_archive
 from streaming.jobs import find
-from streaming.runner import tables_of
-from streaming.session import spark_session
+from streaming.query.runner import tables_of
 from streaming.sources import Topic
+from streaming.spark import class_archive
+from streaming.spark.session import spark_session
 
 WITH, WITHOUT, AGAIN = "with the class archive", "without it", "second start in the same JVM"
 PARTS = ("process", "session", "first batch")

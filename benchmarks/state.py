@@ -24,15 +24,15 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 from rich.console import Console
 
-from adstream import contracts
-from adstream.settings import Settings, SparkSettings
 from benchmarks import page, plots, state_growth
 from benchmarks.pipeline import JOB, command
 from benchmarks.state_growth import NOW, as_messages
-from streaming import state_store
+from common import contracts
+from common.settings import Settings, SparkSettings
 from streaming.jobs import find
-from streaming.pipeline import Pipeline
-from streaming.session import spark_session
+from streaming.micro_batch.pipeline import Pipeline
+from streaming.spark import state_store
+from streaming.spark.session import spark_session
 
 SIZES = (1_000, 10_000, 100_000, 1_000_000)
 ACTIVE, EVENTS, FIRST_BATCH = 1_000, 20_000, 500_000

@@ -24,15 +24,16 @@ from pyspark.sql import functions as F
 from pyspark.sql.avro.functions import to_avro
 from rich.console import Console
 
-from adstream import contracts, wire
-from adstream.settings import Settings
 from benchmarks import page, plots
 from benchmarks.pipeline import JOB
 from benchmarks.soak import growth, size
+from common import contracts
+from common.avro import wire
+from common.settings import Settings
 from streaming.jobs import find
-from streaming.pipeline import Pipeline
-from streaming.session import spark_session
-from streaming.state_store import INCREMENTAL, PROVIDER, ROCKSDB
+from streaming.micro_batch.pipeline import Pipeline
+from streaming.spark.session import spark_session
+from streaming.spark.state_store import INCREMENTAL, PROVIDER, ROCKSDB
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 MIB = 2**20

@@ -16,16 +16,16 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from adstream import kafka
-from adstream.errors import ConfigError
-from adstream.live import Working
-from adstream.provision import prepare_topic
-from adstream.settings import Settings
 from benchmarks import page
 from benchmarks.peers import standings
 from benchmarks.peers.contestants import CONTESTANTS, Contestant, Running
 from benchmarks.peers.drained import Drained, Load, PeerMissing
 from benchmarks.pipeline import GOOD, command, own_pipeline, produce
+from common import kafka
+from common.errors import ConfigError
+from common.provision import prepare_topic
+from common.settings import Settings
+from common.text.progress_line import Working
 from producer.traffic import Mix
 
 MIX = replace(GOOD, duplicates=0.02)

@@ -17,14 +17,14 @@ from matplotlib.figure import Figure
 from pyspark.sql import SparkSession
 from rich.console import Console
 
-from adstream.provision import prepare_topic
-from adstream.settings import Settings
 from benchmarks import page, plots
 from benchmarks.freshness.measured import PATIENCE_SECONDS, at_share
 from benchmarks.freshness.probes import Load, Seen, await_first, probing
 from benchmarks.pipeline import command, own_pipeline, running
-from streaming.session import spark_session
+from common.provision import prepare_topic
+from common.settings import Settings
 from streaming.sources import Topic
+from streaming.spark.session import spark_session
 
 HEAD = ("events/s", "trigger, ms", "p50, ms", "p95, ms", "p99, ms", "probes", "not seen", "events/s sent")
 RATES = (1_000, 5_000, 10_000, 20_000)

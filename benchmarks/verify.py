@@ -16,12 +16,12 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from adstream import kafka
-from adstream.settings import Settings
 from adstream.verify.ad_metrics import Verified
 from adstream.verify.ad_metrics import verify as run_verify
 from benchmarks import page
 from benchmarks.pipeline import command, own_pipeline, produce
+from common import kafka
+from common.settings import Settings
 from producer.traffic import Mix
 from streaming.patterns.ad_metrics import LATENESS, SLIDE, WINDOW
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from adstream.kafka import ClientErrors, consumer_config, kafka_error, require_topic, taken_settings
-from adstream.settings import Settings
+from common.kafka import ClientErrors, consumer_config, kafka_error, require_topic, taken_settings
+from common.settings import Settings
 
 BATCH = 500
 POLL_SECONDS = 0.2

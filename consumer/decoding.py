@@ -7,13 +7,13 @@ from typing import Any
 
 import fastavro
 
-from adstream import wire
-from adstream.avro_bytes import Malformed, Truncated
-from adstream.avro_plain import PlainReader
-from adstream.avro_types import SchemaProblem, from_text, parse, within
-from adstream.errors import AdstreamError
-from adstream.registry import RegistryClient
-from adstream.wire_formats import Headers, looks_like, other_registry
+from common.avro import wire
+from common.avro.binary import Malformed, Truncated
+from common.avro.plain import PlainReader
+from common.avro.schema_types import SchemaProblem, from_text, parse, within
+from common.avro.wire_formats import Headers, looks_like, other_registry
+from common.errors import AdstreamError
+from common.registry import RegistryClient
 
 FAILURE_SECONDS = 5.0
 # More than any amount has; a schema's own precision may be less than its writer kept to.

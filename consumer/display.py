@@ -7,7 +7,7 @@ from typing import Any
 
 from confluent_kafka import Message
 
-from adstream.shown import shown
+from common.text.shown import shown
 from consumer.decoding import Broken, Decoded
 
 SHOWN_BYTES = 64

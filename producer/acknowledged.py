@@ -11,7 +11,7 @@ from typing import TextIO
 
 from confluent_kafka import Message
 
-from adstream.errors import BadInput
+from common.errors import BadInput
 
 # What a killed producer may have been told of and not written down.
 _MOST_LINES = 1_000

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from random import Random
 from typing import Any
 
-from adstream import wire
+from common.avro import wire
 
 TEN_YEARS_MILLIS = 10 * 365 * 24 * 3_600_000
 

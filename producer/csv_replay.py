@@ -15,12 +15,12 @@ from typing import Any
 import pyarrow as pa
 from pyarrow import compute
 
-from adstream.csv_rows import BadRow, Form, Row, rows
-from adstream.errors import BadInput
-from adstream.event_rules import LARGEST_NUMBER, LONGEST_STRING_BYTES
-from adstream.moments import iso_utc, to_millis
-from adstream.numbers import decimal_number, whole_number
-from adstream.text_input import TextInput
+from common.errors import BadInput
+from common.event_rules import LARGEST_NUMBER, LONGEST_STRING_BYTES
+from common.text.csv_rows import BadRow, Form, Row, rows
+from common.text.moments import iso_utc, to_millis
+from common.text.numbers import decimal_number, whole_number
+from common.text.text_input import TextInput
 from producer.records import Record
 
 COLUMNS = ("ad_id", "timestamp", "clicks", "views", "cost")

@@ -6,10 +6,10 @@ from typing import Any
 
 import fastavro
 
-from adstream import wire
-from adstream.contracts import Contract
-from adstream.errors import SchemaIncompatible
-from adstream.registry import Registered
+from common.avro import wire
+from common.contracts import Contract
+from common.errors import SchemaIncompatible
+from common.registry import Registered
 
 
 class Encoder:

@@ -1,8 +1,8 @@
 """The catalogue of what can be produced: each source of events, and each job that has a sample of its own."""
 
-from adstream import project
-from adstream.errors import ConfigError
-from adstream.nearest import did_you_mean
+from common import project
+from common.errors import ConfigError
+from common.text.nearest import did_you_mean
 from producer import ads, broken, clickstream, fruit, logins, mobile, orders, racks, sales, sensors, transactions, trx
 from producer.samples import Sample
 from producer.source import Source

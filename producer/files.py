@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
 
-from adstream.errors import BadInput
+from common.errors import BadInput
 from producer.records import Record
 from producer.samples import Event
 

@@ -3,7 +3,7 @@
 import json
 from datetime import timedelta
 
-from adstream.contracts import Contract
+from common.contracts import Contract
 from producer.samples import Event
 from producer.timeline import EPOCH
 

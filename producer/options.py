@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from adstream.errors import ConfigError
+from common.errors import ConfigError
 from producer.events import SOURCES
 from producer.source import Source
 

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
-from adstream.durations import parse_duration
-from adstream.errors import ConfigError
+from common.errors import ConfigError
+from common.text.durations import parse_duration
 from producer.timeline import MILLISECOND, Timeline, parse_start, to_millis
 
 DEFAULT_RATE = 100.0

@@ -7,7 +7,7 @@ from types import TracebackType
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from adstream.terminal import Terminal
+from common.text.terminal import Terminal
 
 REDRAW_SECONDS = 0.25
 LINE_SECONDS = 10.0

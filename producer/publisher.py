@@ -12,11 +12,11 @@ from typing import TypedDict, Unpack
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
-from adstream.contracts import Contract
-from adstream.errors import AdstreamError, DeliveryFailed
-from adstream.kafka import UNHEARD, ClientErrors, client_config, fatal, kafka_error, require_topic, taken_settings
-from adstream.registry import RegistryClient
-from adstream.settings import Settings
+from common.contracts import Contract
+from common.errors import AdstreamError, DeliveryFailed
+from common.kafka import UNHEARD, ClientErrors, client_config, fatal, kafka_error, require_topic, taken_settings
+from common.registry import RegistryClient
+from common.settings import Settings
 from producer.encoding import Encoder
 from producer.json_encoding import JsonEncoder
 from producer.records import Record

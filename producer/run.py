@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
-from adstream.errors import AdstreamError, DeliveryFailed
+from common.errors import AdstreamError, DeliveryFailed
 from producer.pace import Pace
 from producer.records import Record
 

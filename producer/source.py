@@ -4,10 +4,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 
-from adstream import contracts
-from adstream.contracts import Contract
-from adstream.provision import topic_of
-from adstream.settings import Settings
+from common import contracts
+from common.contracts import Contract
+from common.provision import topic_of
+from common.settings import Settings
 from producer import broken
 from producer.records import Record
 from producer.samples import Sample

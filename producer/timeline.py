@@ -4,10 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from adstream.durations import parse_duration
-from adstream.errors import ConfigError
-from adstream.moments import iso_utc
-from adstream.moments import to_millis as to_millis
+from common.errors import ConfigError
+from common.text.durations import parse_duration
+from common.text.moments import iso_utc
+from common.text.moments import to_millis as to_millis
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MILLISECOND = timedelta(milliseconds=1)

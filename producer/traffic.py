@@ -10,7 +10,7 @@ from itertools import accumulate, count
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-from adstream.errors import ConfigError
+from common.errors import ConfigError
 from producer import broken
 from producer.records import Record
 from producer.timeline import Timeline

@@ -14,8 +14,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from adstream.python_path import OWN_PARTS
-from adstream.settings import Settings
+from common.settings import Settings
+from common.system.python_path import OWN_PARTS
 from stack import parts, real_time
 from stack.ivy import pyspark_folder
 

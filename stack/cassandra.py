@@ -4,10 +4,10 @@ import json
 from importlib.resources import files
 from pathlib import Path
 
-from adstream import cassandra
-from adstream.settings import CassandraSettings
-from stack import cassandra_rights
-from stack.secured import Secured, write_private
+from common.cassandra import session
+from common.settings import CassandraSettings
+from stack.security import cassandra_rights
+from stack.security.secured import Secured, write_private
 from stack.service import HOST, Place, Service
 
 _HERE = Path(str(files("stack")))
@@ -119,7 +119,7 @@ def ask(port: int, secured: Secured | None) -> str | None:
     cluster = Cluster(
         [HOST],
         port=port,
-        **cassandra.credentials(settings),
+        **session.credentials(settings),
         protocol_version=5,
         execution_profiles={EXEC_PROFILE_DEFAULT: profile},
         connect_timeout=TIMEOUT_SECONDS,

@@ -5,13 +5,14 @@ import time
 from pathlib import Path
 
 from adstream.dashboard import server
-from adstream.errors import StackError
-from adstream.settings import Settings
-from stack import processes, state
-from stack.exclusive import alone
-from stack.secured import Secured
+from common.errors import StackError
+from common.settings import Settings
+from stack import state
+from stack.host import processes
+from stack.host.exclusive import alone
+from stack.host.signals import ending_deferred
+from stack.security.secured import Secured
 from stack.service import Place, Service
-from stack.signals import ending_deferred
 from stack.starting import last_words
 from stack.state import Entry
 

@@ -13,11 +13,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import IO
 
-from adstream import proxies
-from adstream.errors import StackError
-from adstream.settings import StackSettings
-from stack.environment import java_environment
-from stack.java import find_java, network_options, proxy_login
+from common.errors import StackError
+from common.settings import StackSettings
+from common.system import proxies
+from stack.host.environment import java_environment
+from stack.host.java import find_java, network_options, proxy_login
 
 CONFIGURATIONS = ("spark", "lakehouse", "local-files", "kafka", "registry", "cassandra")
 ATTEMPTS = 4

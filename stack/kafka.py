@@ -6,13 +6,13 @@ from base64 import urlsafe_b64encode
 from importlib.resources import files
 from pathlib import Path
 
-from adstream.errors import StackError
-from adstream.kafka import client_config, jaas_value
-from adstream.settings import KafkaSettings
-from stack import certificates, kafka_rights
-from stack.environment import of_a_service
-from stack.last_words import telling_line
-from stack.secured import ADMIN, Secured, private_properties
+from common.errors import StackError
+from common.kafka import client_config, jaas_value
+from common.settings import KafkaSettings
+from stack.host.environment import of_a_service
+from stack.host.last_words import telling_line
+from stack.security import certificates, kafka_rights
+from stack.security.secured import ADMIN, Secured, private_properties
 from stack.service import HOST, Place, Service
 
 _HERE = Path(str(files("stack")))
@@ -62,7 +62,7 @@ def _secured(keys: Secured, broker: int, controller: int) -> dict[str, object]:
         "sasl.mechanism.inter.broker.protocol": "PLAIN",
         "sasl.enabled.mechanisms": "SCRAM-SHA-512,PLAIN",
         "listener.name.clients.plain.sasl.jaas.config": _login("plain.PlainLoginModule", plain),
-        # Its users are in the broker's metadata: stack/kafka_rights.py puts them there.
+        # Its users are in the broker's metadata: stack/security/kafka_rights.py puts them there.
         "listener.name.clients.scram-sha-512.sasl.jaas.config": _login("scram.ScramLoginModule", {}),
         "ssl.keystore.type": "PEM",
         "ssl.keystore.location": keys.server,

@@ -7,17 +7,19 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from adstream.settings import STACK_FILE, Settings
-from stack import parts, processes, secured, state
+from common.settings import STACK_FILE, Settings
+from stack import parts, state
 from stack.cassandra import CASSANDRA
 from stack.dashboard import DASHBOARD
-from stack.exclusive import alone
+from stack.host import processes
+from stack.host.exclusive import alone
+from stack.host.machine import require_room
+from stack.host.signals import ending_deferred
 from stack.kafka import KAFKA
-from stack.machine import require_room
 from stack.registry import REGISTRY
-from stack.secured import Secured
+from stack.security import secured
+from stack.security.secured import Secured
 from stack.service import Service
-from stack.signals import ending_deferred
 from stack.spark import MASTER, WORKER, cluster
 from stack.starting import Start
 from stack.state import Entry, State

@@ -15,12 +15,12 @@ from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
 
-from adstream.errors import StackError
-from adstream.python_path import OWN_PARTS
-from adstream.settings import Settings, StackSettings
+from common.errors import StackError
+from common.settings import Settings, StackSettings
+from common.system.python_path import OWN_PARTS
 from stack import ivy
-from stack.paths import require_usable
-from stack.signals import ending_raises
+from stack.host.paths import require_usable
+from stack.host.signals import ending_raises
 
 SUMS = Path(str(files("stack"))) / "parts.sha256"
 REGISTRY_HOME = "registry-app"  # the registry's archive, unpacked beside the configurations

@@ -11,9 +11,9 @@ import xml.etree.ElementTree as Xml
 from collections.abc import Sequence
 from pathlib import Path
 
-from adstream.settings import Settings
+from common.settings import Settings
 from stack import ivy, parts, real_time
-from stack.signals import ending_raises
+from stack.host.signals import ending_raises
 
 _CLASSIFIER = "m:classifier"
 _HEADER = """<?xml version="1.0" encoding="UTF-8"?>

@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from adstream.errors import StackError
-from stack.java import system_bundle
+from common.errors import StackError
+from stack.host.java import system_bundle
 
 INSTALL_SECONDS = 900.0
 TELL_EVERY_SECONDS = 5.0

@@ -19,14 +19,14 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import NoReturn
 
-from adstream.errors import AdstreamError, StackError
-from adstream.python_path import OWN_PARTS, leave_other_pysparks
-from adstream.settings import Settings, StackSettings
-from adstream.shown import say
+from common.errors import AdstreamError, StackError
+from common.settings import Settings, StackSettings
+from common.system.python_path import OWN_PARTS, leave_other_pysparks
+from common.text.shown import say
 from stack import ivy, parts, pip
+from stack.host.paths import require_usable
+from stack.host.signals import ending_raises
 from stack.parts import Report
-from stack.paths import require_usable
-from stack.signals import ending_raises
 
 CONFIGURATIONS = ("spark",)
 _HERE = Path(__file__).parent

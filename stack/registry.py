@@ -13,7 +13,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from stack.parts import REGISTRY_HOME
-from stack.secured import ADMIN, Secured, private_properties
+from stack.security.secured import ADMIN, Secured, private_properties
 from stack.service import HOST, Place, Service
 
 _HERE = Path(str(files("stack")))

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stack.executable import first_suitable, temporary
+from stack.host.executable import first_suitable, temporary
 
 if TYPE_CHECKING:
-    from adstream.settings import Settings
-    from stack.secured import Secured
+    from common.settings import Settings
+    from stack.security.secured import Secured
 
 HOST = "127.0.0.1"
 Ports = Mapping[str, int]

@@ -1,6 +1,6 @@
 """A standalone Spark cluster on this machine: a master and workers, each a process of its own, from pip's PySpark.
 
-The workers start with an empty environment: what a job needs there must come with the job (streaming/shipping.py), as
+The workers start with an empty environment: what a job needs there must come with the job (streaming/spark/shipping.py), as
 on machines that have nothing but Spark and Python.
 """
 
@@ -8,10 +8,10 @@ import http.client
 import json
 import os
 
-from stack.executable import first_suitable
+from stack.host.executable import first_suitable
+from stack.host.java import Java, spark_home
 from stack.ivy import pyspark_folder
-from stack.java import Java, spark_home
-from stack.secured import Secured
+from stack.security.secured import Secured
 from stack.service import HOST, Place, Service
 
 TIMEOUT_SECONDS = 2.0

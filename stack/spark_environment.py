@@ -3,8 +3,8 @@
 import os
 from collections.abc import Iterable
 
-from adstream.errors import ConfigError
-from stack.environment import java_environment
+from common.errors import ConfigError
+from stack.host.environment import java_environment
 
 # What they configure is on a cluster's machines, or in another installation's files. A local job has its settings.
 _OF_ANOTHER = ("SPARK_", "PYSPARK_", "HADOOP_", "YARN_", "HIVE_")

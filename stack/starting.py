@@ -4,15 +4,16 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from adstream.errors import StackError
-from adstream.settings import Settings
-from stack import ports, processes, state
-from stack.environment import java_options_set, of_a_service
-from stack.java import find_java
-from stack.last_words import last_words as last_words
-from stack.secured import Secured
+from common.errors import StackError
+from common.settings import Settings
+from stack import state
+from stack.host import ports, processes
+from stack.host.environment import java_options_set, of_a_service
+from stack.host.java import find_java
+from stack.host.last_words import last_words as last_words
+from stack.host.signals import ending_deferred
+from stack.security.secured import Secured
 from stack.service import Place, Service
-from stack.signals import ending_deferred
 from stack.state import Entry, State
 
 START_SECONDS = 180.0

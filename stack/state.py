@@ -4,9 +4,9 @@ import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from adstream.errors import StackError
-from adstream.settings import STACK_FILE
-from stack.processes import Running
+from common.errors import StackError
+from common.settings import STACK_FILE
+from stack.host.processes import Running
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""A run of Spark for its class archive (streaming.class_archive): what ad-metrics does, without any service.
+"""A run of Spark for its class archive (streaming.spark.class_archive): what ad-metrics does, without any service.
 
 `python -m streaming.class_training OPTIONS` starts a driver with those Java options, and lets it end by itself: Java
 writes an archive on its normal way out only.
@@ -24,15 +24,16 @@ from pyspark import SparkContext
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import StructType
 
-from adstream import contracts, wire
-from adstream.settings import Settings
+from common import contracts
+from common.avro import wire
+from common.settings import Settings
 from stack import parts
-from streaming.decode import decode
+from streaming.events.decode import decode
 from streaming.jobs import find
-from streaming.runner import Listener, Options, Runner
-from streaming.session import open_session
+from streaming.query.runner import Listener, Options, Runner
 from streaming.sinks.sink import Write
 from streaming.sources import Folder
+from streaming.spark.session import open_session
 
 _WRITING_SECONDS = 120.0
 _BATCHES = 2

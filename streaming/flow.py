@@ -9,16 +9,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 
-from adstream import contracts
-from adstream.durations import duration_text
-from adstream.event_rules import AHEAD, reasons
-from adstream.late_events import TABLE as LATE_EVENTS
-from adstream.primary_keys import PrimaryKey, primary_keys
-from adstream.provision import topic_of
-from adstream.settings import Settings
-from streaming.batch_jobs import BatchJob
+from common import contracts
+from common.cassandra.primary_keys import PrimaryKey, primary_keys
+from common.event_rules import AHEAD, reasons
+from common.lateness.late_events import TABLE as LATE_EVENTS
+from common.provision import topic_of
+from common.settings import Settings
+from common.text.durations import duration_text
+from streaming.iceberg.catalog import table_name
+from streaming.iceberg.daily_jobs import BatchJob
 from streaming.job import Job
-from streaming.lakehouse import table_name
 from streaming.real_time.suits import refusal
 from streaming.sinks.alerts import CONTRACT as ALERTS
 from streaming.sinks.alerts import Alerts

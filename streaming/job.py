@@ -13,8 +13,8 @@ from typing import Any, Literal
 
 from pyspark.sql import DataFrame
 
-from adstream.errors import ConfigError
-from adstream.nearest import did_you_mean
+from common.errors import ConfigError
+from common.text.nearest import did_you_mean
 from streaming.patterns.keyed_state import KeyRules
 from streaming.sinks.sink import Sink
 
@@ -75,7 +75,7 @@ class Job:
 
     @property
     def lateness(self) -> timedelta | None:
-        """How late an event may arrive and count, where the job decides that for each event (streaming.judge)."""
+        """How late an event may arrive and count, where the job decides that for each event (streaming.events.judge)."""
         found = self.parameters.get("lateness")
         return found if isinstance(found, timedelta) else None
 

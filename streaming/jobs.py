@@ -3,10 +3,10 @@
 from importlib import resources
 from pathlib import Path
 
-from adstream import project
-from adstream.errors import ConfigError
-from adstream.nearest import did_you_mean
-from streaming.batch_jobs import BATCH_JOBS
+from common import project
+from common.errors import ConfigError
+from common.text.nearest import did_you_mean
+from streaming.iceberg.daily_jobs import BATCH_JOBS
 from streaming.job import Job, Lookup
 from streaming.patterns.ad_clicks import ad_clicks
 from streaming.patterns.ad_metrics import SLACK, ad_metrics

@@ -10,20 +10,20 @@ from pathlib import Path
 
 from pyspark.sql import SparkSession
 
-from adstream import kafka
-from adstream.provision import topic_of
-from adstream.settings import Settings
+from common import kafka
+from common.provision import topic_of
+from common.settings import Settings
 from stack import spark_environment
-from streaming import prerequisites
-from streaming.endpoint import served
 from streaming.job import Job
-from streaming.monitor import Monitor
+from streaming.monitoring.endpoint import served
+from streaming.monitoring.monitor import Monitor
+from streaming.query import prerequisites
+from streaming.query.runner import Listener, Options, Runner
 from streaming.real_time.runner import RealTimeRunner
 from streaming.real_time.suits import slots
-from streaming.runner import Listener, Options, Runner
-from streaming.session import spark_session
 from streaming.sinks.iceberg import IcebergTable
 from streaming.sinks.memory import Memory
+from streaming.spark.session import spark_session
 
 
 def launch(

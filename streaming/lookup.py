@@ -7,10 +7,10 @@ from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
 
-from adstream.csv_rows import BadRow, Row, rows
-from adstream.errors import BadInput
-from adstream.numbers import decimal_number, whole_number
-from adstream.text_input import TextInput
+from common.errors import BadInput
+from common.text.csv_rows import BadRow, Row, rows
+from common.text.numbers import decimal_number, whole_number
+from common.text.text_input import TextInput
 
 # A lookup is broadcast to every task.
 MOST_ROWS = 1_000_000

@@ -16,11 +16,11 @@ from urllib.parse import unquote
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from adstream import kafka
-from adstream.errors import BadInput, CheckpointError
-from adstream.moments import to_millis
-from adstream.settings import READ_UNCOMMITTED, IsolationLevel, KafkaSettings, Settings
-from streaming.checkpoint import Checkpoint
+from common import kafka
+from common.errors import BadInput, CheckpointError
+from common.settings import READ_UNCOMMITTED, IsolationLevel, KafkaSettings, Settings
+from common.text.moments import to_millis
+from streaming.recovery.checkpoint import Checkpoint
 
 # With these three Spark's consumer fetches in large pieces: to read four million ad events and sum them up in windows
 # took two cores a third less time than with the client's defaults.

@@ -11,10 +11,10 @@ import hypothesis
 import pytest
 from pyspark.sql import SparkSession
 
-from adstream.provision import prepare
-from adstream.settings import Settings
+from common.provision import prepare
+from common.settings import Settings
 from stack import local, real_time
-from streaming.session import open_session
+from streaming.spark.session import open_session
 from tests.e2e.pipeline import Pipeline, make_ad_tables
 from tests.installed import Installed, install
 

@@ -6,10 +6,10 @@ from typing import Annotated, Literal
 import typer
 
 from adstream.commands import completion
-from adstream.errors import ConfigError
-from adstream.settings import Settings
-from adstream.stopping import stop_requested
-from adstream.terminal import Terminal
+from common.errors import ConfigError
+from common.settings import Settings
+from common.system.stopping import stop_requested
+from common.text.terminal import Terminal
 
 
 def apply(

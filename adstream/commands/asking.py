@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from adstream.errors import ConfigError
+from common.errors import ConfigError
 
 
 def require_somebody(remedy: str) -> None:

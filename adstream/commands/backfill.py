@@ -9,16 +9,16 @@ import typer
 
 from adstream.commands import completion
 from adstream.commands.asking import ask, require_somebody
-from adstream.errors import ConfigError, Mismatch
-from adstream.live import Working
-from adstream.moments import parse_moment
-from adstream.nearest import did_you_mean
-from adstream.settings import Settings
-from adstream.terminal import Terminal, parts
+from common.errors import ConfigError, Mismatch
+from common.settings import Settings
+from common.text.moments import parse_moment
+from common.text.nearest import did_you_mean
+from common.text.progress_line import Working
+from common.text.terminal import Terminal, parts
 
 if TYPE_CHECKING:
+    from adstream.backfill.windows import Found
     from adstream.verify.tables import Comparison
-    from streaming.backfill import Found
 
 _SHOWN = 10
 _LOOK_FIRST = "add --yes, or leave --correct out to look first"
@@ -58,10 +58,10 @@ def backfill(
         raise ConfigError(f"--from {start} is not before --to {end}", "give a time before it")
     if correct and not yes:
         require_somebody(_LOOK_FIRST)
-    from streaming.backfill import Listener, Recount, Request
+    from adstream.backfill.windows import Listener, Recount, Request
     from streaming.jobs import find
     from streaming.launch import absolute
-    from streaming.session import spark_session
+    from streaming.spark.session import spark_session
 
     settings = Settings()
     where = absolute(checkpoint or str(settings.checkpoints / job))
@@ -91,10 +91,10 @@ def archive(
 
     Example: `adstream archive ads_data archives/ads_data`
     """
-    from adstream.kafka import require_topic
-    from streaming.archive import Archive
+    from common.kafka import require_topic
+    from streaming.history.archive import Archive
     from streaming.launch import absolute
-    from streaming.session import spark_session
+    from streaming.spark.session import spark_session
 
     settings = Settings()
     require_topic(settings, topic)

@@ -6,11 +6,11 @@ from typing import Annotated
 import typer
 
 from adstream.commands import completion
-from adstream.errors import ConfigError
-from adstream.live import Working
-from adstream.moments import iso_date
-from adstream.settings import Settings
-from adstream.terminal import Terminal
+from common.errors import ConfigError
+from common.settings import Settings
+from common.text.moments import iso_date
+from common.text.progress_line import Working
+from common.text.terminal import Terminal
 
 
 def batch(
@@ -26,8 +26,8 @@ def batch(
 
     Example: `adstream batch daily-sales --date 2025-01-15`
     """
-    from streaming.batch_jobs import find, run
-    from streaming.session import spark_session
+    from streaming.iceberg.daily_jobs import find, run
+    from streaming.spark.session import spark_session
 
     settings = Settings()
     chosen, wanted = find(job), parse_date(day)

@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from itertools import chain
 from pathlib import Path
 
-from adstream.errors import AdstreamError
+from common.errors import AdstreamError
 
 VERIFIED = ("ad-metrics",)
 VALIDATED = ("sensor-averages", "sensor-moving-averages", "daily-sales")
@@ -23,7 +23,7 @@ def streams(incomplete: str) -> list[str]:
 
 def batches(incomplete: str) -> list[str]:
     """The jobs that run as a batch."""
-    return _begun(incomplete, _catalogue("streaming.batch_jobs", "BatchJob"))
+    return _begun(incomplete, _catalogue("streaming.iceberg.daily_jobs", "BatchJob"))
 
 
 def jobs(incomplete: str) -> list[str]:
@@ -48,7 +48,7 @@ def validated(incomplete: str) -> list[str]:
 
 def contracts(incomplete: str) -> list[str]:
     """The contracts in schemas/."""
-    from adstream import contracts
+    from common import contracts
 
     try:
         return _begun(incomplete, contracts.names())
@@ -58,7 +58,7 @@ def contracts(incomplete: str) -> list[str]:
 
 def topics(incomplete: str) -> list[str]:
     """The topics of the contracts, and that of the dead letters, as the settings name them."""
-    from adstream.settings import Settings
+    from common.settings import Settings
 
     try:
         topic = Settings().topic
@@ -74,7 +74,7 @@ def _begun(incomplete: str, names: Iterable[str]) -> list[str]:
 
 def _catalogue(module: str, kind: str) -> list[str]:
     """The names in a catalogue, and in the module of a project of one's own: the first argument of each `kind(...)`."""
-    from adstream import project
+    from common import project
 
     files = [Path(spec.origin)] if (spec := find_spec(module)) and spec.origin else []
     try:

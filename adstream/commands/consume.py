@@ -9,10 +9,10 @@ from typing import Annotated
 import typer
 
 from adstream.commands import completion
-from adstream.errors import ConfigError
-from adstream.settings import READ_COMMITTED, Settings
-from adstream.shown import say
-from adstream.stopping import stop_requested
+from common.errors import ConfigError
+from common.settings import READ_COMMITTED, Settings
+from common.system.stopping import stop_requested
+from common.text.shown import say
 
 
 class OffsetReset(StrEnum):
@@ -24,7 +24,7 @@ class OffsetReset(StrEnum):
 
 def _say_what_waits(settings: Settings, topic: str) -> None:
     """The end of the topic is not its end while a transaction is open."""
-    from adstream.topic_ends import TopicEnds, held_back
+    from common.kafka.topic_ends import TopicEnds, held_back
 
     if settings.kafka.isolation_level == READ_COMMITTED and (count := held_back(TopicEnds(settings, topic)())):
         say(f"{count:,} messages of {topic} are held back by open transactions", err=True)
@@ -51,7 +51,7 @@ def consume(
 
     Example: `adstream consume ads_data --to-end --json | jq .value.cost`
     """
-    from adstream.registry import RegistryClient
+    from common.registry import RegistryClient
     from consumer import display
     from consumer.debug import DebugConsumer
     from consumer.decoding import Decoder

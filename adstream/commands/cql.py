@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from adstream.settings import Settings
-from adstream.shown import say
+from common.settings import Settings
+from common.text.shown import say
 
 
 def cql(

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from adstream.shown import say
+from common.text.shown import say
 
 
 def dashboard(
@@ -19,7 +19,7 @@ def dashboard(
     Example: `adstream dashboard --port 9000`
     """
     from adstream.dashboard import server
-    from adstream.settings import Settings
+    from common.settings import Settings
 
     _ = Settings().cassandra, Settings().kafka  # what cannot be used is told here, and not on a page
     server.serve(server.choose_port(port), say)

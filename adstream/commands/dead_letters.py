@@ -11,15 +11,15 @@ import typer
 from adstream.commands import completion
 from adstream.commands.asking import ask
 from adstream.commands.usage import Commands
-from adstream.errors import ConfigError, ReplayRefused
-from adstream.live import Working
-from adstream.moments import parse_moment
-from adstream.nearest import did_you_mean
-from adstream.settings import Settings
-from adstream.shown import say
+from common.errors import ConfigError, ReplayRefused
+from common.settings import Settings
+from common.text.moments import parse_moment
+from common.text.nearest import did_you_mean
+from common.text.progress_line import Working
+from common.text.shown import say
 
 if TYPE_CHECKING:
-    from adstream.dead_letters import Letter, Mark, Wanted
+    from adstream.dead_letters.letters import Letter, Mark, Wanted
 
 app = typer.Typer(
     cls=Commands,
@@ -55,8 +55,8 @@ def list_(
 
     Example: `adstream dead-letters list --json | jq -r 'select(.replayed == null).place'`
     """
-    from adstream.commands.dead_letter_pages import listing
-    from adstream.dead_letters import Marks, read
+    from adstream.dead_letters.dead_letter_pages import listing
+    from adstream.dead_letters.letters import Marks, read
 
     settings = Settings()
     wanted = _wanted(topic, reason, start, end)
@@ -84,9 +84,9 @@ def explain(
 
     Example: `adstream dead-letters explain ads_data/1/4711`
     """
-    from adstream.commands.dead_letter_pages import page
-    from adstream.dead_letters import Marks, Wanted, missing, parse_place, read
-    from adstream.replay import Checker
+    from adstream.dead_letters.dead_letter_pages import page
+    from adstream.dead_letters.letters import Marks, Wanted, missing, parse_place, read
+    from adstream.dead_letters.replay import Checker
 
     settings = Settings()
     wanted = parse_place(place, settings.topic.ads)
@@ -123,10 +123,10 @@ def replay(
 
     Example: `adstream dead-letters replay --reason unknown_schema_id --dry-run`
     """
-    from adstream.commands.dead_letter_pages import plan_lines
-    from adstream.dead_letters import Marks
-    from adstream.repair import parse_changes
-    from adstream.replay import Checker, plan, send
+    from adstream.dead_letters.dead_letter_pages import plan_lines
+    from adstream.dead_letters.letters import Marks
+    from adstream.dead_letters.repair import parse_changes
+    from adstream.dead_letters.replay import Checker, plan, send
 
     settings = Settings()
     if [bool(places), reason is not None, everything].count(True) != 1:
@@ -161,7 +161,7 @@ def _reading() -> Working:
 
 
 def _wanted(topic: str | None, reason: str | None, start: str | None, end: str | None) -> "Wanted":
-    from adstream.dead_letters import Wanted
+    from adstream.dead_letters.letters import Wanted
 
     now = datetime.now(UTC)
     return Wanted(
@@ -173,7 +173,7 @@ def _wanted(topic: str | None, reason: str | None, start: str | None, end: str |
 
 
 def _named(settings: Settings, places: list[str]) -> "list[Letter]":
-    from adstream.dead_letters import Wanted, missing, parse_place, read
+    from adstream.dead_letters.letters import Wanted, missing, parse_place, read
 
     wanted = dict.fromkeys(parse_place(place, settings.topic.ads) for place in places)
     found = read(settings, Wanted(places=frozenset(wanted)), whole=True)
@@ -184,7 +184,7 @@ def _named(settings: Settings, places: list[str]) -> "list[Letter]":
 
 
 def _found(settings: Settings, wanted: "Wanted") -> "list[Letter]":
-    from adstream.dead_letters import read
+    from adstream.dead_letters.letters import read
 
     found = sorted(read(settings, wanted, whole=True).values(), key=lambda each: each.place)
     if not found and wanted.reason is not None:
@@ -193,7 +193,7 @@ def _found(settings: Settings, wanted: "Wanted") -> "list[Letter]":
 
 
 def _refuse_unknown_reason(settings: Settings, reason: str) -> None:
-    from adstream.dead_letters import Wanted, read
+    from adstream.dead_letters.letters import Wanted, read
 
     known = Counter(letter.reason for letter in read(settings, Wanted(), whole=False).values())
     if reason not in known:

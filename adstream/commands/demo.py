@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from adstream.terminal import Terminal
+from common.text.terminal import Terminal
 
 
 def demo(

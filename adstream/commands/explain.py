@@ -7,11 +7,11 @@ import typer
 
 from adstream.commands import completion
 from adstream.commands.flow_pages import as_mermaid, as_text, in_ascii
-from adstream.errors import ConfigError
-from adstream.nearest import did_you_mean
-from adstream.settings import Settings
-from adstream.shown import say
-from adstream.terminal import Terminal
+from common.errors import ConfigError
+from common.settings import Settings
+from common.text.nearest import did_you_mean
+from common.text.shown import say
+from common.text.terminal import Terminal
 
 if TYPE_CHECKING:
     from streaming.flow import Flow
@@ -52,7 +52,7 @@ def explain(
 
 def _flow(name: str, settings: Settings) -> "Flow":
     from streaming import flow
-    from streaming.batch_jobs import BATCH_JOBS
+    from streaming.iceberg.daily_jobs import BATCH_JOBS
     from streaming.jobs import JOBS
 
     if name in JOBS:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
-from adstream.shown import shown
-from adstream.terminal import parts, plain
+from common.text.shown import shown
+from common.text.terminal import parts, plain
 
 if TYPE_CHECKING:
     from streaming.flow import Flow, Place, Step

@@ -6,9 +6,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from adstream.errors import ConfigError, TopicNotFound
-from adstream.moments import iso_utc
-from adstream.settings import Settings
+from common.errors import ConfigError, TopicNotFound
+from common.settings import Settings
+from common.text.moments import iso_utc
 
 if TYPE_CHECKING:
     from streaming.job import Job
@@ -28,7 +28,7 @@ class Inputs:
 
     def source(self, settings: Settings, job: "Job") -> "Source":
         """Raises ConfigError for two inputs at once or one that cannot be used, TopicNotFound without a sample."""
-        from adstream.provision import topic_of
+        from common.provision import topic_of
         from streaming.sources import Folder, Socket, Topic
 
         given = [name for name in ("sample", "topic", "files", "socket") if getattr(self, name)]
@@ -47,7 +47,7 @@ class Inputs:
 
     def checkpoint(self, settings: Settings, job: "Job", source: "Source") -> Path:
         """One folder for each job and input, so that none goes on with another's offsets."""
-        from adstream.provision import topic_of
+        from common.provision import topic_of
 
         if source.name == topic_of(settings, job.contract):
             return settings.checkpoints / job.name
@@ -58,7 +58,7 @@ class Inputs:
 
 def newest_sample(settings: Settings, job: str) -> str:
     """The newest topic that `adstream produce JOB --sample` made; their names sort by time. Raises TopicNotFound."""
-    from adstream.kafka import topic_names
+    from common.kafka import topic_names
 
     found = [name for name in topic_names(settings) if name.startswith(f"{job}-sample-")]
     if not found:

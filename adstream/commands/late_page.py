@@ -5,10 +5,10 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from adstream import late_events
-from adstream.delays import LONGEST_WAIT, SHARES, Delays, percentile, text, within_reach
-from adstream.settings import Settings
-from adstream.terminal import plain, print_whole
+from common.lateness import late_events
+from common.lateness.delays import LONGEST_WAIT, SHARES, Delays, percentile, text, within_reach
+from common.settings import Settings
+from common.text.terminal import plain, print_whole
 
 
 def show(settings: Settings, job: str, option: str, limit: int, out: Console) -> None:

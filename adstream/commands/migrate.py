@@ -1,8 +1,8 @@
 """`adstream migrate`: the keyspace and its tables, made or brought up to date."""
 
-from adstream.live import Working
-from adstream.settings import Settings
-from adstream.terminal import Terminal, parts
+from common.settings import Settings
+from common.text.progress_line import Working
+from common.text.terminal import Terminal, parts
 
 
 def migrate() -> None:
@@ -10,7 +10,7 @@ def migrate() -> None:
 
     Example: `adstream migrate`
     """
-    from adstream import migrations
+    from common.cassandra import migrations
 
     settings = Settings()
     console = Terminal(soft_wrap=True)

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from adstream.commands import completion, raw_sales
-from adstream.errors import AdstreamError
-from adstream.settings import Settings
-from adstream.shown import say
-from adstream.stopping import stop_requested
+from common.errors import AdstreamError
+from common.settings import Settings
+from common.system.stopping import stop_requested
+from common.text.shown import say
 
 if TYPE_CHECKING:
     from confluent_kafka import Message
@@ -226,7 +226,7 @@ def _outlet(
 
     if "files" in given:
         return JsonFiles(given["files"], sample_of or source.name, JsonEncoder(source.contract(source.name)))
-    from adstream.provision import prepare, prepare_topic, sample_topic
+    from common.provision import prepare, prepare_topic, sample_topic
     from producer.publisher import QUEUE_MESSAGES, AvroPublisher, JsonPublisher
     from producer.run import counted
 
@@ -267,7 +267,7 @@ def _made_up(source: "Source", given: dict[str, Any]) -> tuple["Iterator[Record]
 
 
 def _from_csv(path: Path, given: dict[str, Any]) -> "Iterator[Record]":
-    from adstream.csv_rows import BadRow, Form
+    from common.text.csv_rows import BadRow, Form
     from producer.csv_replay import CsvReplay
 
     def skip(row: BadRow) -> None:

@@ -5,11 +5,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from adstream.commands.batch import parse_date
-from adstream.errors import ConfigError
-from adstream.live import Working
-from adstream.settings import Settings
-from adstream.shown import say
-from adstream.terminal import Terminal
+from common.errors import ConfigError
+from common.settings import Settings
+from common.text.progress_line import Working
+from common.text.shown import say
+from common.text.terminal import Terminal
 
 JOB = "daily-sales"
 DEFAULT_SALES = 1_000
@@ -19,8 +19,8 @@ _OPTIONS = ("sample", "date", "count", "seed")
 def load_raw_sales(settings: Settings, given: dict[str, Any]) -> None:
     """Store a day's raw sales, replacing those of the same day; `given` are the options that were set."""
     from producer.daily_sales import sales_of, sample_sales
-    from streaming.batch_jobs import BATCH_JOBS, load
-    from streaming.session import spark_session
+    from streaming.iceberg.daily_jobs import BATCH_JOBS, load
+    from streaming.spark.session import spark_session
 
     for name in given:
         if name not in _OPTIONS:

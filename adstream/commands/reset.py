@@ -8,9 +8,9 @@ import typer
 
 from adstream.commands import completion
 from adstream.commands.asking import ask
-from adstream.errors import ConfigError
-from adstream.settings import Settings
-from adstream.shown import say
+from common.errors import ConfigError
+from common.settings import Settings
+from common.text.shown import say
 
 
 def reset(
@@ -32,11 +32,11 @@ def reset(
     Example: `adstream reset ad-metrics`
     """
     from adstream import reset as resetting
-    from adstream.kafka import topic_names
-    from adstream.provision import updates_topic
-    from streaming.checkpoint import held
+    from common.kafka import topic_names
+    from common.provision import updates_topic
     from streaming.jobs import find
-    from streaming.runner import tables_of
+    from streaming.query.runner import tables_of
+    from streaming.recovery.checkpoint import held
 
     settings = Settings()
     chosen = find(job)

@@ -8,12 +8,12 @@ import typer
 
 from adstream.commands import completion
 from adstream.commands.usage import Commands
-from adstream.errors import BadInput, ConfigError, SchemaIncompatible
-from adstream.settings import Settings
-from adstream.shown import say
+from common.errors import BadInput, ConfigError, SchemaIncompatible
+from common.settings import Settings
+from common.text.shown import say
 
 if TYPE_CHECKING:
-    from adstream.registry import Registered
+    from common.registry import Registered
 
 _REMEDY = "give added fields a default, and keep the names and types of the others"
 
@@ -43,7 +43,7 @@ def register(
 
     Example: `adstream schema register ads_data --file my-draft.avsc`
     """
-    from adstream.provision import prepare
+    from common.provision import prepare
 
     if name is not None or file is not None:
         _register_draft(name, file)
@@ -78,10 +78,10 @@ def check(
 
     Example, for CI: `adstream schema check --offline`
     """
-    from adstream import contracts
-    from adstream.contracts import Contract
-    from adstream.provision import topic_of
-    from adstream.registry import RegistryClient
+    from common import contracts
+    from common.contracts import Contract
+    from common.provision import topic_of
+    from common.registry import RegistryClient
 
     if name is None and (file is not None or not offline):
         raise ConfigError("which contract is not clear", "name it, like ads_data; or check all with --offline")
@@ -100,9 +100,9 @@ def check(
 
 
 def _register_draft(name: str | None, file: Path | None) -> None:
-    from adstream.contracts import Contract
-    from adstream.provision import topic_of
-    from adstream.registry import RegistryClient
+    from common.contracts import Contract
+    from common.provision import topic_of
+    from common.registry import RegistryClient
 
     if name is None or file is None:
         raise ConfigError("a draft is registered by name and file", "give both, like ads_data --file my-draft.avsc")
@@ -125,8 +125,8 @@ def _tell(schemas: "Iterable[Registered]", warnings: Iterable[str]) -> None:
 
 def _warn(name: str, draft: str) -> None:
     """BACKWARD asks whether the draft reads what older versions wrote, and not whether jobs can read the draft's."""
-    from adstream import contracts
-    from adstream.writer_schemas import Refusal, resolution
+    from common import contracts
+    from common.avro.writer_schemas import Refusal, resolution
 
     contract = contracts.latest(name)
     found = resolution(draft, contract)
@@ -138,9 +138,9 @@ def _warn(name: str, draft: str) -> None:
 
 
 def _check_offline(names: list[str], draft: str | None) -> None:
-    from adstream import contracts
-    from adstream.contracts import Contract
-    from adstream.schema_history import problems
+    from common import contracts
+    from common.contracts import Contract
+    from common.registry.schema_history import problems
 
     failed = []
     for name in names:

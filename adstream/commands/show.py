@@ -7,12 +7,12 @@ import typer
 from rich.table import Table
 
 from adstream.commands import completion
-from adstream.commands.documents import AsJson, print_document, tables_document
-from adstream.errors import ConfigError
-from adstream.live import Working
-from adstream.nearest import did_you_mean
-from adstream.settings import Settings
-from adstream.terminal import Terminal, plain, print_whole
+from adstream.documents import AsJson, print_document, tables_document
+from common.errors import ConfigError
+from common.settings import Settings
+from common.text.nearest import did_you_mean
+from common.text.progress_line import Working
+from common.text.terminal import Terminal, plain, print_whole
 
 if TYPE_CHECKING:
     from adstream.ad_metrics_tables import Sums
@@ -51,7 +51,7 @@ def show(
     if job in _ADS:
         _show_ads(asked)
         return
-    from streaming.batch_jobs import BATCH_JOBS
+    from streaming.iceberg.daily_jobs import BATCH_JOBS
     from streaming.jobs import JOBS
     from streaming.sinks.iceberg import IcebergTable
 
@@ -88,7 +88,7 @@ class _Asked:
 def _show_late(asked: _Asked, name: str) -> None:
     from adstream.commands import late_page
     from streaming.jobs import find
-    from streaming.runner import tables_of
+    from streaming.query.runner import tables_of
 
     job = find(name)
     if asked.key is not None:
@@ -119,9 +119,9 @@ def _show_table(asked: _Asked, name: str) -> None:
 
 
 def _show_lakehouse(asked: _Asked, name: str) -> None:
-    from streaming.lakehouse import newest_rows
-    from streaming.session import spark_session
+    from streaming.iceberg.catalog import newest_rows
     from streaming.sinks.console import table
+    from streaming.spark.session import spark_session
 
     settings, out = asked.settings, asked.out
     reading = Working("starting Spark, which reads Iceberg")

@@ -6,12 +6,12 @@ from typing import Annotated
 import typer
 
 from adstream.commands import completion
-from adstream.commands.documents import print_row
 from adstream.commands.inputs import Inputs
-from adstream.errors import BadInput
-from adstream.settings import Settings
-from adstream.stopping import stop_requested
-from adstream.terminal import Terminal, print_whole
+from adstream.documents import print_row
+from common.errors import BadInput
+from common.settings import Settings
+from common.system.stopping import stop_requested
+from common.text.terminal import Terminal, print_whole
 
 _MOST_ROWS = 1_000
 
@@ -41,10 +41,10 @@ def sql(
     """
     from pyspark.errors import PySparkException
 
+    from streaming.iceberg.catalog import first_line, in_utc
     from streaming.jobs import find
-    from streaming.lakehouse import first_line, in_utc
     from streaming.launch import computed
-    from streaming.runner import Listener, Options
+    from streaming.query.runner import Listener, Options
     from streaming.sinks.console import table
 
     settings = Settings()

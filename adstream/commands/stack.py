@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from adstream.commands.documents import AsJson, print_document
-from adstream.live import Working
-from adstream.shown import say
+from adstream.documents import AsJson, print_document
+from common.text.progress_line import Working
+from common.text.shown import say
 
 if TYPE_CHECKING:
     from rich.text import Text
 
-    from adstream.settings import Settings
-    from stack.doctor import Finding
+    from common.settings import Settings
+    from stack.checks.doctor import Finding
     from stack.local import Status
 
 DataDir = Annotated[
@@ -44,7 +44,7 @@ def secure(data_dir: DataDir = None) -> None:
 
     Example: `adstream secure`
     """
-    from stack import secured
+    from stack.security import secured
 
     settings = _settings(data_dir, secured=True)
     for path in secured.make(settings.data_dir):
@@ -70,10 +70,10 @@ def up(
 
     Example, with TLS, passwords and rights: `adstream up --secured`
     """
-    from adstream.terminal import Terminal
+    from common.text.terminal import Terminal
     from stack import local
     from stack.ivy import FETCHING
-    from stack.secured import make
+    from stack.security.secured import make
 
     settings = _settings(data_dir, secured=secured)
     if secured:
@@ -144,8 +144,8 @@ def doctor(data_dir: DataDir = None, secured: IsSecured = False, as_json: AsJson
 
     Example: `adstream doctor --json | jq -r '.[] | select(.verdict != "OK").detail'`
     """
-    from adstream.terminal import Terminal
-    from stack.doctor import examine
+    from common.text.terminal import Terminal
+    from stack.checks.doctor import examine
 
     console = Terminal()
     found = []
@@ -160,9 +160,9 @@ def doctor(data_dir: DataDir = None, secured: IsSecured = False, as_json: AsJson
 
 
 def _settings(data_dir: Path | None, *, secured: bool) -> "Settings":
-    from adstream.own_stack import SECURED
-    from adstream.settings import ENV_FILE_OPTION, Settings
-    from stack.secured import ADMIN, Secured, is_secured
+    from common.own_stack import SECURED
+    from common.settings import ENV_FILE_OPTION, Settings
+    from stack.security.secured import ADMIN, Secured, is_secured
 
     settings = Settings()
     if data_dir is not None:
@@ -194,7 +194,7 @@ def _as_dict(one: "Status") -> dict[str, object]:
 def _show(found: "list[Status]") -> None:
     from rich.table import Table
 
-    from adstream.terminal import Terminal, plain, print_whole
+    from common.text.terminal import Terminal, plain, print_whole
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in ("service", "address", "pid", "health", "memory", "log"):
@@ -218,7 +218,7 @@ _COLOURS = {"OK": "green", "WARN": "yellow", "FAIL": "red"}
 
 
 def _finding_line(finding: "Finding") -> "Text":
-    from adstream.terminal import parts
+    from common.text.terminal import parts
 
     remedy = f"; {finding.remedy}" if finding.remedy else ""
     verdict = (f"{finding.verdict:<4}", _COLOURS[finding.verdict])

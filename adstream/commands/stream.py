@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from adstream.commands import completion
-from adstream.commands.documents import AsJson, print_document
 from adstream.commands.inputs import Inputs
-from adstream.durations import parse_duration
-from adstream.settings import Settings
-from adstream.shown import say
-from adstream.stopping import stop_requested
-from adstream.terminal import Terminal
+from adstream.documents import AsJson, print_document
+from common.settings import Settings
+from common.system.stopping import stop_requested
+from common.text.durations import parse_duration
+from common.text.shown import say
+from common.text.terminal import Terminal
 
 if TYPE_CHECKING:
     from streaming.job import Job
@@ -90,9 +90,9 @@ def stream(
     Example: `adstream stream ad-metrics --real-time`
     """
     from streaming.jobs import find
-    from streaming.json_lines import json_lines
     from streaming.launch import launch
-    from streaming.runner import Listener, Options
+    from streaming.monitoring.json_lines import json_lines
+    from streaming.query.runner import Listener, Options
     from streaming.sinks.console import Console as ConsoleSink
 
     settings = Settings()
@@ -149,7 +149,7 @@ def jobs(as_json: AsJson = False) -> None:
 
     Example: `adstream jobs --json | jq -r '.[] | select(.contract == "clickstream").job'`
     """
-    from streaming.batch_jobs import BATCH_JOBS
+    from streaming.iceberg.daily_jobs import BATCH_JOBS
     from streaming.jobs import JOBS
     from streaming.real_time.suits import refusal
 
@@ -166,8 +166,8 @@ def jobs(as_json: AsJson = False) -> None:
 
 
 def _stream_facts(job: "Job") -> dict[str, Any]:
+    from streaming.query.runner import tables_of
     from streaming.real_time.suits import refusal
-    from streaming.runner import tables_of
 
     parameters = {name: value for name, value in job.described().items() if name not in ("job", "mode")}
     return {

@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from adstream.errors import ConfigError
-from adstream.terminal import Terminal
+from common.errors import ConfigError
+from common.text.terminal import Terminal
 
 
 def tour(
@@ -18,7 +18,7 @@ def tour(
 
     Example: `adstream tour`
     """
-    from adstream.tour import Tour
+    from adstream.tour.steps import Tour
 
     if not no_wait and not sys.stdin.isatty():
         raise ConfigError("nobody is there to press Enter", "give --no-wait")

@@ -7,8 +7,8 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from adstream.errors import WrongUsage
-from adstream.nearest import did_you_mean
+from common.errors import WrongUsage
+from common.text.nearest import did_you_mean
 
 _USAGE = 2
 

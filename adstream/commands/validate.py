@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from adstream.commands import completion
-from adstream.commands.documents import AsJson, print_document
-from adstream.errors import Mismatch
-from adstream.live import Working
-from adstream.settings import Settings
-from adstream.terminal import Terminal, parts
+from adstream.documents import AsJson, print_document
+from common.errors import Mismatch
+from common.settings import Settings
+from common.text.progress_line import Working
+from common.text.terminal import Terminal, parts
 
 if TYPE_CHECKING:
-    from streaming.validation import Check
+    from streaming.iceberg.validation import Check
 
 
 def validate(
@@ -34,8 +34,8 @@ def validate(
 
     Example: `adstream validate daily-sales --json | jq '.[] | select(.holds | not)'`
     """
-    from streaming.session import spark_session
-    from streaming.validation import find
+    from streaming.iceberg.validation import find
+    from streaming.spark.session import spark_session
 
     settings, chosen = Settings(), find(job)
     out = Terminal(stderr=as_json)

@@ -9,12 +9,12 @@ from rich.console import Console
 from rich.table import Table
 
 from adstream.commands import completion
-from adstream.commands.documents import AsJson, print_document
-from adstream.errors import ConfigError, Mismatch
-from adstream.live import Working
-from adstream.nearest import did_you_mean
-from adstream.settings import Settings
-from adstream.terminal import Terminal, parts, plain
+from adstream.documents import AsJson, print_document
+from common.errors import ConfigError, Mismatch
+from common.settings import Settings
+from common.text.nearest import did_you_mean
+from common.text.progress_line import Working
+from common.text.terminal import Terminal, parts, plain
 
 # The ledger is not folded, also where no terminal says how wide it is.
 _WIDTH = 120

@@ -9,7 +9,7 @@ import streamlit as st
 
 from adstream.dashboard import elements, resources, statements
 from adstream.dashboard.store import Row
-from adstream.shown import shown
+from common.text.shown import shown
 
 TOP = 10
 # How far back an ad's chart goes; a day asked for is shown whole.

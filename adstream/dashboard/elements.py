@@ -16,8 +16,8 @@ from adstream.dashboard.markdown import literal as literal
 from adstream.dashboard.markdown import with_commands as with_commands
 from adstream.dashboard.statements import Statement
 from adstream.dashboard.store import Row
-from adstream.errors import AdstreamError
-from adstream.shown import shown
+from common.errors import AdstreamError
+from common.text.shown import shown
 
 REFRESH_SECONDS = 2
 # Rows of a day are found by the day: without one asked for, back to so many days ago.

@@ -8,8 +8,8 @@ from typing import Any
 
 import httpx2 as httpx
 
-from adstream.errors import BadInput, ServiceUnavailable
-from adstream.running import RunningJob
+from common.errors import BadInput, ServiceUnavailable
+from common.system.running import RunningJob
 
 TIMEOUT_SECONDS = 2.0
 _MILLION = 1024 * 1024

@@ -7,7 +7,7 @@ text and leaves code alone, so a word with one of them is shown as code.
 
 import re
 
-from adstream.shown import shown
+from common.text.shown import shown
 
 _SIGN = re.compile(r"([!-/:-@\[-`{-~])")
 _AFTER_PARSING = re.compile(

@@ -5,12 +5,12 @@ from datetime import UTC, datetime
 
 import streamlit as st
 
-from adstream.commands.dead_letter_pages import advice, reading
 from adstream.dashboard import elements, health, resources
-from adstream.dead_letters import Letter
-from adstream.running import running_jobs
-from adstream.settings import Settings
-from adstream.shown import shown
+from adstream.dead_letters.dead_letter_pages import advice, reading
+from adstream.dead_letters.letters import Letter
+from common.settings import Settings
+from common.system.running import running_jobs
+from common.text.shown import shown
 from consumer.display import printable, text_or_hex
 
 _RUN = "adstream stream ad-metrics"

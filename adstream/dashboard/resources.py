@@ -10,10 +10,10 @@ import streamlit as st
 
 from adstream.dashboard.store import Store
 from adstream.dashboard.tails import active_keys, newest_letters
-from adstream.dead_letters import Letter
-from adstream.errors import AdstreamError
-from adstream.replay import Checker
-from adstream.settings import Settings
+from adstream.dead_letters.letters import Letter
+from adstream.dead_letters.replay import Checker
+from common.errors import AdstreamError
+from common.settings import Settings
 
 T = TypeVar("T")
 KEPT_SECONDS = 5.0

@@ -9,8 +9,8 @@ import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
-from adstream.errors import ConfigError
-from stack import ports
+from common.errors import ConfigError
+from stack.host import ports
 from stack.service import HOST
 
 PORT = 8501

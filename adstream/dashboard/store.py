@@ -9,10 +9,10 @@ from cassandra.cluster import Session
 from cassandra.concurrent import execute_concurrent_with_args
 from cassandra.query import PreparedStatement
 
-from adstream.cassandra import DRIVER_ERRORS, TRANSIENT, explain, open_session
 from adstream.dashboard.statements import Statement
-from adstream.errors import AdstreamError
-from adstream.settings import CassandraSettings, Settings
+from common.cassandra.session import DRIVER_ERRORS, TRANSIENT, explain, open_session
+from common.errors import AdstreamError
+from common.settings import CassandraSettings, Settings
 
 Row = dict[str, Any]
 # Of one read: what a page asks for at once.

@@ -8,10 +8,10 @@ from time import monotonic
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from adstream.dead_letters import Letter, letter_of
-from adstream.errors import ServiceUnavailable
-from adstream.kafka import ClientErrors, begin_offsets, consumer_config, end_offsets, kafka_error
-from adstream.settings import Settings
+from adstream.dead_letters.letters import Letter, letter_of
+from common.errors import ServiceUnavailable
+from common.kafka import ClientErrors, begin_offsets, consumer_config, end_offsets, kafka_error
+from common.settings import Settings
 
 # The events in which active keys are looked for, and how many keys are taken.
 EVENTS = 2_000

@@ -11,8 +11,8 @@ from pathlib import Path
 import pyarrow as pa
 from pyarrow import csv
 
-from adstream.errors import BadInput
 from adstream.verify.oracle import Oracle
+from common.errors import BadInput
 
 _SHOWN = 10
 _LONGEST_LINE = 1_024

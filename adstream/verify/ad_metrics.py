@@ -7,22 +7,23 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from adstream import clocks, kafka
-from adstream.avro_types import from_text
-from adstream.backfills import recorded
-from adstream.errors import CheckpointError, ServiceUnavailable, Unproved
-from adstream.settings import READ_UNCOMMITTED, IsolationLevel, Settings
 from adstream.verify import acknowledged as book
 from adstream.verify import applied, backfilled, baseline, ledger
 from adstream.verify.acknowledged import Acknowledged
 from adstream.verify.baseline import Baseline
-from adstream.verify.checkpoint import Batch, JobCheckpoint, Offsets
 from adstream.verify.judge import AHEAD
 from adstream.verify.ledger import Ledger
+from adstream.verify.offsets import Batch, JobCheckpoint, Offsets
 from adstream.verify.oracle import BEYOND, Oracle
 from adstream.verify.tables import Comparison, compare, read_tables
 from adstream.verify.topic import Piece, Reading, read
-from adstream.writers import Writers
+from common import kafka
+from common.avro.schema_types import from_text
+from common.bookkeeping.backfills import recorded
+from common.errors import CheckpointError, ServiceUnavailable, Unproved
+from common.kafka import clocks
+from common.registry.writers import Writers
+from common.settings import READ_UNCOMMITTED, IsolationLevel, Settings
 
 # While a job runs, what it commits meanwhile is read again and again until it is little, and no more often than this.
 _ROUNDS = 10

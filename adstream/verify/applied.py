@@ -4,10 +4,10 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 
-from adstream.errors import Unproved
-from adstream.provision import updates_topic
-from adstream.settings import Settings
-from adstream.updates_group import Applied, behind
+from common.errors import Unproved
+from common.kafka.updates_group import Applied, behind
+from common.provision import updates_topic
+from common.settings import Settings
 
 PATIENCE_SECONDS = 60.0
 _POLL_SECONDS = 0.2

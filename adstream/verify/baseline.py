@@ -20,9 +20,9 @@ from typing import Any
 
 import duckdb
 
-from adstream.errors import BadInput
-from adstream.verify.checkpoint import JobCheckpoint, Offsets
+from adstream.verify.offsets import JobCheckpoint, Offsets
 from adstream.verify.oracle import TOTALS, WINDOWS, Oracle
+from common.errors import BadInput
 
 KEPT = 3
 CLOCKS = timedelta(days=1)

@@ -1,7 +1,7 @@
 """The oracle's judgement of one message, in plain Python.
 
 Written from the rules, not from the job's code: each rule stands here a second time. What a message says is Avro's
-schema resolution (adstream.avro_resolution), which knows nothing of Spark or of the JVM.
+schema resolution (common.avro.resolution), which knows nothing of Spark or of the JVM.
 """
 
 import io
@@ -13,10 +13,11 @@ from typing import Any, NamedTuple
 
 from fastavro import parse_schema, schemaless_reader, schemaless_writer
 
-from adstream import contracts, wire
-from adstream.avro_bytes import LONGEST
-from adstream.avro_resolution import Resolution, Unreadable, Unresolvable, resolve
-from adstream.avro_types import Type, parse, within, without_annotations
+from common import contracts
+from common.avro import wire
+from common.avro.binary import LONGEST
+from common.avro.resolution import Resolution, Unreadable, Unresolvable, resolve
+from common.avro.schema_types import Type, parse, within, without_annotations
 
 CONTRACT = "ads_data"
 AHEAD = timedelta(minutes=1)

@@ -15,11 +15,11 @@ from typing import Any
 
 import pyarrow as pa
 
-from adstream import kafka
-from adstream.dead_letters import everything, letter_of
-from adstream.errors import TopicNotFound
-from adstream.settings import Settings
+from adstream.dead_letters.letters import everything, letter_of
 from adstream.verify.oracle import FATES, NOT_A_MESSAGE, Oracle
+from common import kafka
+from common.errors import TopicNotFound
+from common.settings import Settings
 
 JOB = "ad-metrics"
 _CHUNK = 50_000

@@ -23,11 +23,11 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from adstream.backfills import Backfill
-from adstream.reasons import CRASHES_THE_JOB, UNKNOWN_SCHEMA_ID
 from adstream.verify import backfilled
 from adstream.verify.judge import Judged
 from adstream.verify.topic import GAPS, GAPS_FOLDER, table
+from common.bookkeeping.backfills import Backfill
+from common.reasons import CRASHES_THE_JOB, UNKNOWN_SCHEMA_ID
 
 BEYOND = 511
 FATES = ("counted", "duplicate", "late", "dead")

@@ -21,9 +21,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from adstream.cassandra import DRIVER_ERRORS, connect, explain
-from adstream.settings import Settings
 from adstream.verify.oracle import NO_WINDOW, TOTALS, WINDOWS, Oracle, money
+from common.cassandra.session import DRIVER_ERRORS, connect, explain
+from common.settings import Settings
 
 _PAGE = 5_000
 _CHUNK = 50_000

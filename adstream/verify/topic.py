@@ -27,13 +27,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 
-from adstream import kafka
-from adstream.avro_types import from_text
-from adstream.errors import ServiceUnavailable
-from adstream.registry import AVRO
-from adstream.settings import Settings
 from adstream.verify.judge import Judge
-from adstream.writers import Writers
+from common import kafka
+from common.avro.schema_types import from_text
+from common.errors import ServiceUnavailable
+from common.registry import AVRO
+from common.registry.writers import Writers
+from common.settings import Settings
 
 SCHEMA = pa.schema(
     [

@@ -8,10 +8,10 @@ from cassandra.cluster import Session
 from cassandra.concurrent import execute_concurrent_with_args
 from cassandra.query import SimpleStatement
 
-from adstream.cassandra import DRIVER_ERRORS, explain
-from adstream.settings import CassandraSettings
 from adstream.verify.oracle import Sums
 from adstream.verify.tables import Comparison
+from common.cassandra.session import DRIVER_ERRORS, explain
+from common.settings import CassandraSettings
 
 TABLE = "ad_metrics_by_window"
 _CONCURRENT = 50

@@ -9,14 +9,14 @@ from pathlib import Path
 from matplotlib.figure import Figure
 from rich.console import Console
 
-from adstream.errors import ConfigError
-from adstream.live import Working
-from adstream.settings import Settings
 from benchmarks import page, plots
 from benchmarks.freshness.contestants import BEFORE, FLINK, NOW, REAL_TIME, Contestant, contestants
 from benchmarks.freshness.measured import PERCENTILES, Measured, conditions, measure
 from benchmarks.freshness.usage import APPLYING, CASSANDRA, JOB, KAFKA, SENDER
 from benchmarks.peers.drained import PeerMissing
+from common.errors import ConfigError
+from common.settings import Settings
+from common.text.progress_line import Working
 
 HEAD = (
     *("what", "events/s", "p50, ms", "p95, ms", "p99, ms", "longest, ms", "longest pause of a minute, ms"),

@@ -16,14 +16,14 @@ from pathlib import Path
 import psutil
 from confluent_kafka.admin import AdminClient
 
-from adstream import kafka
-from adstream.errors import ConfigError
-from adstream.kafka import create_topics
-from adstream.provision import ADS_CONTRACT, UPDATES_CONTRACT, prepare_topic, updates_spec
-from adstream.settings import Settings
 from benchmarks.freshness.usage import APPLYING, CASSANDRA, JOB, KAFKA, Groups, family, split
 from benchmarks.peers import flink_updates
 from benchmarks.pipeline import JOB as NAME
+from common import kafka
+from common.errors import ConfigError
+from common.kafka import create_topics
+from common.provision import ADS_CONTRACT, UPDATES_CONTRACT, prepare_topic, updates_spec
+from common.settings import Settings
 from stack import state
 
 UPDATES = "ADSTREAM_TOPIC_UPDATES"

@@ -11,14 +11,14 @@ from itertools import pairwise
 import psutil
 
 from adstream import reset
-from adstream.settings import Settings
 from benchmarks.freshness.contestants import Contestant, Place, Started, place_for, services
 from benchmarks.freshness.probes import Load, Probing, await_first, now_ms, probing
 from benchmarks.freshness.usage import READER, SENDER, Usage, family
 from benchmarks.machine import machine
 from benchmarks.pipeline import JOB
+from common.settings import Settings
 from streaming.jobs import find
-from streaming.runner import tables_of
+from streaming.query.runner import tables_of
 
 PATIENCE_SECONDS = 30.0
 CATCH_UP_SECONDS = 120.0

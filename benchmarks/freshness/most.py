@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from matplotlib.figure import Figure
 from rich.console import Console
 
-from adstream.settings import Settings
 from benchmarks import page, plots
 from benchmarks.freshness.contestants import Started, place_for, real_time
 from benchmarks.freshness.measured import Probe, at_share, conditions, empty_tables, unseen
 from benchmarks.freshness.probes import Load, await_first, now_ms, probing
+from common.settings import Settings
 
 HEAD = ("events/s", "events/s sent", "p50, ms", "p99, ms", "p99 of the last 10 s, ms", "not seen yet", "holds")
 RATES = (2_500, 5_000, 7_500, 10_000, 12_500, 15_000, 17_500, 20_000, 25_000, 30_000)

@@ -13,11 +13,11 @@ from typing import Any
 
 from rich.console import Console
 
-from adstream.settings import Settings
 from benchmarks import page
 from benchmarks.freshness.contestants import Place, place_for, real_time
 from benchmarks.freshness.measured import Probe, at_share, conditions, empty_tables
 from benchmarks.freshness.probes import Load, await_first, now_ms, probing
+from common.settings import Settings
 
 HEAD = (
     *("batches of", "setting", "pause, s: median (range)", "p50, ms", "p99, ms", "batches"),

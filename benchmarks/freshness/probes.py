@@ -17,8 +17,8 @@ from multiprocessing.connection import Connection
 
 from cassandra.cluster import Session
 
-from adstream.cassandra import connect
-from adstream.settings import Settings
+from common.cassandra.session import connect
+from common.settings import Settings
 from producer.events import SOURCES
 from producer.pace import Pace
 from producer.publisher import AvroPublisher

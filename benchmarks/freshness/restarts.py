@@ -6,11 +6,11 @@ from dataclasses import asdict, dataclass
 
 from rich.console import Console
 
-from adstream.settings import Settings
 from benchmarks import page
 from benchmarks.freshness.contestants import kill, lasting, place_for, real_time
 from benchmarks.freshness.measured import Probe, conditions, empty_tables
 from benchmarks.freshness.probes import Load, Probing, await_first, now_ms, probing
+from common.settings import Settings
 
 HEAD = (
     *("minutes of the batch", "events/s", "events counted again", "first row, s", "a new event's row, s"),

@@ -8,15 +8,15 @@ from functools import cached_property
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
-from adstream.settings import Settings
 from benchmarks.peers import flink_check, quix, tutorial
 from benchmarks.peers.drained import NO, Drained, Load, PeerMissing, Work
 from benchmarks.peers.flink import HEAP, ROCKSDB, USUAL_ROCKSDB, Flink, Way, flink
 from benchmarks.pipeline import JOB, timed
-from streaming.checkpoint import first_cause
+from common.settings import Settings
 from streaming.jobs import find
-from streaming.progress import BatchReport
-from streaming.session import STATE_STORES, spark_session
+from streaming.micro_batch.progress import BatchReport
+from streaming.recovery.checkpoint import first_cause
+from streaming.spark.session import STATE_STORES, spark_session
 
 SHIPPED, OFF = "ad-metrics, as it is", "ad-metrics, dedupe off"
 FLINK_HEAP, FLINK_ROCKSDB = "Flink SQL, state on the heap", "Flink SQL, state in RocksDB"

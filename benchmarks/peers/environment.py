@@ -5,9 +5,9 @@ import sys
 import venv
 from pathlib import Path
 
-from adstream.errors import StackError
-from adstream.settings import Settings
 from benchmarks.peers.drained import PeerMissing
+from common.errors import StackError
+from common.settings import Settings
 from stack import parts, pip
 
 HERE = Path(__file__).parent

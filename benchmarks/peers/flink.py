@@ -14,11 +14,12 @@ from typing import Any
 from py4j.java_gateway import GatewayParameters, JavaGateway, launch_gateway
 from py4j.protocol import Py4JError
 
-from adstream.settings import Settings
 from benchmarks.peers import environment, flink_sql
 from benchmarks.peers.drained import Drained, Load, PeerMissing
-from stack import ivy, java
-from streaming.checkpoint import first_cause
+from common.settings import Settings
+from stack import ivy
+from stack.host import java
+from streaming.recovery.checkpoint import first_cause
 
 # What its own start script opens on Java 17.
 OPENED = ("lang", "net", "io", "nio", "lang.reflect", "text", "time", "util", "util.concurrent")

@@ -5,11 +5,11 @@ from collections import defaultdict
 from contextlib import closing
 from datetime import UTC, datetime
 
-from adstream.registry import RegistryClient
-from adstream.settings import Settings
 from benchmarks.peers import flink_sql
 from benchmarks.peers.drained import PeerMissing
 from benchmarks.peers.flink import Flink, Way
+from common.registry import RegistryClient
+from common.settings import Settings
 from consumer.debug import DebugConsumer
 from consumer.decoding import Decoded, Decoder
 

@@ -12,11 +12,12 @@ from contextlib import contextmanager, suppress
 
 from py4j.protocol import Py4JError
 
-from adstream import contracts, leases
-from adstream.provision import UPDATES_CONTRACT
-from adstream.settings import Settings
 from benchmarks.peers.flink import ROCKSDB, Way, flink
 from benchmarks.pipeline import JOB
+from common import contracts
+from common.bookkeeping import leases
+from common.provision import UPDATES_CONTRACT
+from common.settings import Settings
 
 LINGER_MILLIS = 5
 # What an event adds to a row's version.

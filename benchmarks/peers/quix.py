@@ -9,10 +9,10 @@ import threading
 import time
 from pathlib import Path
 
-from adstream import contracts
-from adstream.settings import Settings
 from benchmarks.peers import environment
 from benchmarks.peers.drained import Drained, Load, PeerMissing
+from common import contracts
+from common.settings import Settings
 
 PROCESSES = 2
 IDLE_SECONDS = 4

@@ -23,10 +23,11 @@ from pyspark.sql import functions as F
 from pyspark.sql.avro.functions import from_avro
 from pyspark.sql.streaming.query import StreamingQuery
 
-from adstream import contracts, kafka, wire
-from adstream.cassandra import connect
-from adstream.settings import Settings
 from benchmarks.peers.drained import Drained
+from common import contracts, kafka
+from common.avro import wire
+from common.cassandra.session import connect
+from common.settings import Settings
 
 CONTRACT = contracts.latest("ads_data")
 EVENT = "ad_id string, timestamp timestamp, clicks int, views int, cost double, event_id string"

@@ -9,8 +9,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from adstream.cassandra import TRANSIENT
-from adstream.errors import AdstreamError, ServiceUnavailable, SinkError
+from common.cassandra.session import TRANSIENT
+from common.errors import AdstreamError, ServiceUnavailable, SinkError
 from streaming.apply.changelog import Changelog
 from streaming.apply.freshness import Freshness
 from streaming.apply.newest import Newest

@@ -9,11 +9,11 @@ from contextlib import suppress
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from adstream import kafka, retries
-from adstream.errors import AdstreamError, ConfigError, Unproved
-from adstream.kafka import UNHEARD, ClientErrors, consumer_config, kafka_error, require_topic, taken_settings
-from adstream.settings import Settings
-from adstream.updates_group import group_of
+from common import kafka, retries
+from common.errors import AdstreamError, ConfigError, Unproved
+from common.kafka import UNHEARD, ClientErrors, consumer_config, kafka_error, require_topic, taken_settings
+from common.kafka.updates_group import group_of
+from common.settings import Settings
 from streaming.apply.topic_watch import TopicWatch
 from streaming.apply.updates import Place, Update, read_update
 

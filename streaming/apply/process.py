@@ -8,18 +8,18 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TextIO
 
-from adstream.cassandra import require_tables
-from adstream.errors import AdstreamError
-from adstream.provision import updates_topic
-from adstream.settings import Settings
+from common.cassandra.session import require_tables
+from common.errors import AdstreamError
+from common.provision import updates_topic
+from common.settings import Settings
 from streaming.apply.applier import Applier
 from streaming.apply.changelog import Changelog
 from streaming.apply.report import ApplyMonitor, Report, last_line
 from streaming.apply.target import Target
 from streaming.apply.updates import Place
-from streaming.endpoint import answering
 from streaming.job import Job
-from streaming.sinks.cassandra import close_session
+from streaming.monitoring.endpoint import answering
+from streaming.sinks.cassandra_rows import close_session
 
 
 @dataclass(frozen=True)

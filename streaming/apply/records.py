@@ -9,8 +9,8 @@ import fastavro
 import numpy as np
 import pyarrow as pa
 
-from adstream import wire
-from adstream.errors import SchemaIncompatible
+from common.avro import wire
+from common.errors import SchemaIncompatible
 from streaming.apply import columns
 from streaming.apply.columns import Cursors, Malformed, Read
 from streaming.apply.updates import Update, unreadable

@@ -7,17 +7,17 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, TextIO
 
-from adstream.errors import AdstreamError
+from common.errors import AdstreamError
 from streaming.apply.applier import Applier
 from streaming.apply.freshness import Freshness
-from streaming.apply.metrics import Metrics
-from streaming.progress import iso
+from streaming.micro_batch.progress import iso
+from streaming.monitoring.apply_metrics import Metrics
 
 PROGRAM_SECONDS, PEOPLE_SECONDS = 1.0, 5.0
 
 
 class ApplyMonitor:
-    """What the HTTP endpoint answers from (streaming.endpoint). The loop's thread fills it, others only read."""
+    """What the HTTP endpoint answers from (streaming.monitoring.endpoint). The loop's thread fills it, others only read."""
 
     def __init__(self, job: str, applier: Applier) -> None:
         self.job = job

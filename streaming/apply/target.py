@@ -14,15 +14,15 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from adstream import wire
-from adstream.errors import ConfigError
-from adstream.registry import RegistryClient
-from adstream.settings import Settings
+from common.avro import wire
+from common.errors import ConfigError
+from common.registry import RegistryClient
+from common.settings import Settings
 from streaming.apply.records import Records
 from streaming.apply.updates import Update
 from streaming.job import Job
 from streaming.patterns.versions import NEWEST, VERSION
-from streaming.sinks.cassandra import RowWriter
+from streaming.sinks.cassandra_rows import RowWriter
 from streaming.sinks.tables import Layout, Tables, filled, layouts_of
 
 # A writer knows which node has which rows, and is made anew so often. One that has failed is not used again.

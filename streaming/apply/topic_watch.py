@@ -9,9 +9,9 @@ from typing import Any
 
 from confluent_kafka import KafkaException, TopicCollection
 
-from adstream import kafka
-from adstream.errors import ServiceUnavailable, TopicNotFound, Unproved
-from adstream.settings import Settings
+from common import kafka
+from common.errors import ServiceUnavailable, TopicNotFound, Unproved
+from common.settings import Settings
 
 LOOK_SECONDS = 5.0
 LONGEST_SILENCE_SECONDS = 300.0

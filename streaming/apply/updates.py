@@ -6,8 +6,8 @@ field, so that a reader can compare two messages without decoding either.
 
 from typing import NamedTuple
 
-from adstream import wire
-from adstream.errors import BadInput
+from common.avro import wire
+from common.errors import BadInput
 
 # Topic, partition, offset.
 Place = tuple[str, int, int]

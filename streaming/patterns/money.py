@@ -1,7 +1,7 @@
 """Exact money: amounts become whole millionths once, when they are read, and are summed as integers.
 
 Floating-point sums depend on the order of arrival; sums of integers do not. An amount is bounded when it is judged
-(streaming.judge), so that nine million of the largest, for one key, still fit into 64 bits.
+(streaming.events.judge), so that nine million of the largest, for one key, still fit into 64 bits.
 """
 
 from pyspark.sql import Column

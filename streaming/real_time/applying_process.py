@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from adstream.errors import JobFailed
+from common.errors import JobFailed
 
 # It ends by itself after minutes without a service. If it ends so often in a row without applying anything, it stays.
 ATTEMPTS = 5

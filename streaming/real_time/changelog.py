@@ -26,9 +26,10 @@ from pyspark.sql.types import (
     TimestampType,
 )
 
-from adstream import contracts, wire
-from adstream.contracts import Contract
-from adstream.provision import updates_contract
+from common import contracts
+from common.avro import wire
+from common.contracts import Contract
+from common.provision import updates_contract
 from streaming.job import Job
 from streaming.patterns.versions import NEWEST, VERSION
 

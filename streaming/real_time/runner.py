@@ -18,26 +18,27 @@ from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame
 from pyspark.sql.streaming.query import StreamingQuery
 
-from adstream import kafka, leases
-from adstream.errors import AdstreamError, ConfigError, JobFailed, ServiceUnavailable
-from adstream.registry import RegistryClient
-from adstream.writers import MOST_ASKED
-from streaming.batch import Batches, NewWriterSchema, PlanAgain
-from streaming.checkpoint import first_cause
+from common import kafka
+from common.bookkeeping import leases
+from common.errors import AdstreamError, ConfigError, JobFailed, ServiceUnavailable
+from common.registry import RegistryClient
+from common.registry.writers import MOST_ASKED
+from streaming.events.unknown_ids import other_ids
+from streaming.events.unplanned import MOST_REFUSED
+from streaming.micro_batch.pipeline import Pipeline
+from streaming.micro_batch.progress import BatchReport
+from streaming.micro_batch.writer import Batches, NewWriterSchema, PlanAgain
 from streaming.patterns.versions import versioned
-from streaming.pipeline import Pipeline
-from streaming.progress import BatchReport
-from streaming.quarantine import Ranges
+from streaming.query.runner import Runner
 from streaming.real_time.applying_process import ApplyingProcess
 from streaming.real_time.changelog import Versions, contract_of, messages
 from streaming.real_time.settling import Settling
 from streaming.real_time.suits import slots
-from streaming.real_time.unplanned import MOST_REFUSED
 from streaming.real_time.updates import Updates, UpdatesLost
-from streaming.runner import Runner
+from streaming.recovery.checkpoint import first_cause
+from streaming.recovery.quarantine import Ranges
 from streaming.sinks.dead_letters import producer_options
 from streaming.sources import Topic, topic_range
-from streaming.unknown_ids import other_ids
 
 _LEASE, _STARTS = "lease", "starts"
 # Longer, and a row waits; shorter, and more requests carry fewer rows.

@@ -1,6 +1,6 @@
 """What is left to do once Spark has committed a real-time batch: its dead letters, and its late events.
 
-A micro-batch does both before it is committed (streaming.batch). In real-time mode nothing stands between a batch's
+A micro-batch does both before it is committed (streaming.micro_batch.writer). In real-time mode nothing stands between a batch's
 last row and its commit, so the checkpoint notes the last batch that was settled, and a driver that starts first settles
 what an earlier one has left. A dead letter comes as late as its batch ends; none is missing.
 """
@@ -12,14 +12,14 @@ from typing import Any
 
 from pyspark.sql import DataFrame
 
-from adstream.errors import AdstreamError
-from streaming.batch import Written
-from streaming.checkpoint import Checkpoint
+from common.errors import AdstreamError
+from streaming.events.judge import only_dead_letters
 from streaming.job import Job
-from streaming.judge import only_dead_letters
-from streaming.late import Late, by_windows, pairs_again
-from streaming.late_batches import LateBatches
-from streaming.observed import observed_in
+from streaming.lateness.counts import Late, by_windows, pairs_again
+from streaming.micro_batch.late_batches import LateBatches
+from streaming.micro_batch.running_counts import observed_in
+from streaming.micro_batch.writer import Written
+from streaming.recovery.checkpoint import Checkpoint
 from streaming.sinks.sink import Stamp
 
 NOTE = "settled"

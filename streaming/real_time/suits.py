@@ -2,8 +2,8 @@
 
 from datetime import timedelta
 
-from adstream.durations import duration_text
-from adstream.errors import ConfigError
+from common.errors import ConfigError
+from common.text.durations import duration_text
 from streaming.job import Job
 from streaming.sinks.tables import Tables
 

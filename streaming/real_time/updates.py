@@ -10,14 +10,14 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 
-from adstream import kafka
-from adstream.errors import AccessDenied, AdstreamError, ServiceUnavailable, TopicNotFound
-from adstream.provision import updates_spec, updates_topic
-from adstream.settings import Settings
-from adstream.updates_group import Applied, behind
-from streaming.checkpoint import Checkpoint
+from common import kafka
+from common.errors import AccessDenied, AdstreamError, ServiceUnavailable, TopicNotFound
+from common.kafka.updates_group import Applied, behind
+from common.provision import updates_spec, updates_topic
+from common.settings import Settings
 from streaming.job import Job
 from streaming.real_time import settling
+from streaming.recovery.checkpoint import Checkpoint
 
 APPLIED, _TOPICS = "applied", "updates"
 _ASK_EVERY_SECONDS = 2.0

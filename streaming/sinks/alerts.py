@@ -11,10 +11,11 @@ from pyspark.sql import functions as F
 from pyspark.sql.avro.functions import to_avro
 from pyspark.sql.types import StructType
 
-from adstream import kafka, wire
-from adstream.provision import topic_of
-from adstream.registry import RegistryClient
-from adstream.settings import Settings
+from common import kafka
+from common.avro import wire
+from common.provision import topic_of
+from common.registry import RegistryClient
+from common.settings import Settings
 from streaming.sinks.dead_letters import producer_options
 from streaming.sinks.sink import Stamp, Write
 

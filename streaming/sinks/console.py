@@ -10,9 +10,9 @@ from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql.types import StructType
 from rich.table import Table
 
-from adstream.errors import ConfigError
-from adstream.settings import Settings
-from adstream.terminal import Terminal, plain, print_whole
+from common.errors import ConfigError
+from common.settings import Settings
+from common.text.terminal import Terminal, plain, print_whole
 from streaming.sinks.sink import Write
 
 ROWS_SHOWN = 20

@@ -6,15 +6,16 @@ Value, key and headers are the original's, byte for byte; what is known of it is
 
 Contract: `publish` returns when Kafka has acknowledged every message, or raises, and then the batch is not committed.
 A replayed batch publishes again: topic, partition and offset say which are the same.
-The other side of this, which reads them, is adstream.dead_letters.
+The other side of this, which reads them, is adstream.dead_letters.letters.
 """
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from adstream import kafka, wire
-from adstream.dead_letters import JOB, OFFSET, PARTITION, REASON, SCHEMA_ID, TIMESTAMP, TOPIC
-from adstream.settings import KafkaSettings
+from adstream.dead_letters.letters import JOB, OFFSET, PARTITION, REASON, SCHEMA_ID, TIMESTAMP, TOPIC
+from common import kafka
+from common.avro import wire
+from common.settings import KafkaSettings
 
 
 def publish(dead: DataFrame, settings: KafkaSettings, topic: str, job: str) -> None:

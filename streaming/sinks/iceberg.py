@@ -11,8 +11,8 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructType, TimestampType
 
-from adstream.settings import Settings
-from streaming import lakehouse
+from common.settings import Settings
+from streaming.iceberg import catalog
 from streaming.sinks.sink import Stamp, Write
 
 _UPDATES = "adstream_updates"
@@ -32,7 +32,7 @@ class IcebergTable:
     def open(self, spark: SparkSession, settings: Settings, schema: StructType) -> Write:
         """Make the table where it is missing. Raises ConfigError where the catalog cannot be used."""
         stored = StructType([*schema.fields]).add("processing_time", TimestampType())
-        where = lakehouse.ensure_table(spark, settings.lakehouse, self.name, stored, self.partitioned_by)
+        where = catalog.ensure_table(spark, settings.lakehouse, self.name, stored, self.partitioned_by)
         on = " AND ".join(f"stored.{column} = changed.{column}" for column in self.key)
         merge = (
             f"MERGE INTO {where} AS stored USING {_UPDATES} AS changed ON {on}"
@@ -48,7 +48,7 @@ class IcebergTable:
                     stamped.sparkSession.sql(merge)
                 return count
             except PySparkException as error:
-                raise lakehouse.unwritten(where, error) from error
+                raise catalog.unwritten(where, error) from error
             finally:
                 stamped.unpersist()
 

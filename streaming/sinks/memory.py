@@ -5,8 +5,8 @@ from typing import Any
 from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql.types import StructType
 
-from adstream.errors import SinkError
-from adstream.settings import Settings
+from common.errors import SinkError
+from common.settings import Settings
 from streaming.sinks.sink import Stamp, Write
 
 MOST_ROWS = 1_000_000

@@ -13,11 +13,11 @@ from cassandra.query import BatchStatement, BatchType, SimpleStatement
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import StructType
 
-from adstream.cassandra import DRIVER_ERRORS, connect, explain
-from adstream.errors import SinkError
-from adstream.settings import Settings
+from common.cassandra.session import DRIVER_ERRORS, connect, explain
+from common.errors import SinkError
+from common.settings import Settings
 from streaming.patterns.top_products import ranked
-from streaming.sinks.cassandra import write_at
+from streaming.sinks.cassandra_rows import write_at
 from streaming.sinks.sink import Stamp, Write
 from streaming.sinks.tables import Tables
 

@@ -8,12 +8,12 @@ from typing import Protocol
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import StructType
 
-from adstream.settings import Settings
+from common.settings import Settings
 
 
 @dataclass(frozen=True)
 class Stamp:
-    """When a batch is written: its time in UTC, and the timestamp of its writes (microseconds; adstream.leases)."""
+    """When a batch is written: its time in UTC, and the timestamp of its writes (microseconds; common.bookkeeping.leases)."""
 
     time: datetime
     micros: int

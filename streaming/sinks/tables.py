@@ -19,12 +19,12 @@ import pyarrow.compute as pc
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import StructType
 
-from adstream.cassandra import connect, table_metadata
-from adstream.errors import MigrationError, SinkError
-from adstream.settings import CassandraSettings, Settings
-from streaming.python_workers import settle
-from streaming.sinks.cassandra import RowWriter, Table
+from common.cassandra.session import connect, table_metadata
+from common.errors import MigrationError, SinkError
+from common.settings import CassandraSettings, Settings
+from streaming.sinks.cassandra_rows import RowWriter, Table
 from streaming.sinks.sink import Stamp, Write
+from streaming.spark.python_workers import settle
 
 BATCH_TIMES = ("last_updated", "processing_time")
 _DAY = "day"

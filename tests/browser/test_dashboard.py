@@ -14,17 +14,17 @@ import httpx2 as httpx
 import pytest
 from cassandra.cluster import Session
 
-from adstream.cassandra import connect
-from adstream.cql_files import committed
 from adstream.dashboard.statements import STATEMENTS
 from adstream.dashboard.store import Store
-from adstream.dead_letters import letter_of
-from adstream.hexdump import hexdump
-from adstream.kafka import end_offsets
-from adstream.migrations import migrate
-from adstream.provision import prepare
-from adstream.running import running_jobs
-from adstream.settings import Settings
+from adstream.dead_letters.letters import letter_of
+from common.cassandra.cql_files import committed
+from common.cassandra.migrations import migrate
+from common.cassandra.session import connect
+from common.kafka import end_offsets
+from common.provision import prepare
+from common.settings import Settings
+from common.system.running import running_jobs
+from common.text.hexdump import hexdump
 from producer.events import SOURCES
 from producer.publisher import AvroPublisher
 from producer.records import Record

@@ -13,10 +13,10 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from adstream.errors import AdstreamError, StackError
-from adstream.settings import Settings
+from common.errors import AdstreamError, StackError
+from common.settings import Settings
 from stack import parts
-from stack.java import system_bundle
+from stack.host.java import system_bundle
 
 ROOT = Path(__file__).parents[2]
 SERVICES = ("kafka", "registry", "cassandra")

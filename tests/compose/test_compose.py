@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from adstream.kafka import end_offsets
-from adstream.settings import Settings
+from common.kafka import end_offsets
+from common.settings import Settings
 from tests.compose.compose import ROOT, System, images, require_engine
 
 pytestmark = pytest.mark.timeout(2400)

@@ -16,11 +16,11 @@ from pathlib import Path
 from confluent_kafka import Consumer, Message, TopicPartition
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
-from adstream import contracts
-from adstream.errors import ServiceUnavailable
-from adstream.kafka import create_topics, end_offsets, topic_spec
-from adstream.registry import RegistryClient
-from adstream.settings import Settings
+from common import contracts
+from common.errors import ServiceUnavailable
+from common.kafka import create_topics, end_offsets, topic_spec
+from common.registry import RegistryClient
+from common.settings import Settings
 from tests.e2e.loaded_program import LoadedProgram
 
 SECONDS = 300

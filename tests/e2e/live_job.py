@@ -12,10 +12,12 @@ from typing import Any
 import fastavro
 from pyspark.sql import SparkSession
 
-from adstream import contracts, job_checkpoints, wire
-from adstream.cassandra import connect
-from adstream.provision import prepare_topic
-from adstream.settings import Settings
+from common import contracts
+from common.avro import wire
+from common.bookkeeping import job_checkpoints
+from common.cassandra.session import connect
+from common.provision import prepare_topic
+from common.settings import Settings
 from producer.events import find as find_source
 from producer.publisher import AvroPublisher
 from producer.records import Record
@@ -23,8 +25,8 @@ from producer.run import run as send_all
 from producer.timeline import to_millis
 from streaming.job import Job
 from streaming.jobs import find
-from streaming.progress import BatchReport
-from streaming.runner import Listener, Options, Runner
+from streaming.micro_batch.progress import BatchReport
+from streaming.query.runner import Listener, Options, Runner
 from streaming.sources import Source, Topic
 from tests.e2e.commands import everything_on
 

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import httpx2 as httpx
 
-from adstream.settings import RegistrySettings, Settings
-from stack import parts, ports, processes
-from stack.java import find_java
+from common.settings import RegistrySettings, Settings
+from stack import parts
+from stack.host import ports, processes
+from stack.host.java import find_java
 from stack.registry import PATH, REGISTRY, prepare
 from stack.service import HOST, Place, properties
 

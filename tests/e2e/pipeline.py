@@ -7,13 +7,13 @@ from pathlib import Path
 from confluent_kafka import Message
 from pyspark.sql import SparkSession
 
-from adstream.cql_files import committed
-from adstream.migrations import migrate
-from adstream.settings import Settings
 from adstream.verify.ad_metrics import Verified, verify
+from common.cassandra.cql_files import committed
+from common.cassandra.migrations import migrate
+from common.settings import Settings
 from streaming.job import Job
 from streaming.jobs import find
-from streaming.runner import Listener, Options, Runner
+from streaming.query.runner import Listener, Options, Runner
 from tests.e2e.commands import adstream, everything_on
 
 JOB = find("ad-metrics")

@@ -8,9 +8,9 @@ from decimal import Decimal
 
 from cassandra.cluster import Session
 
-from adstream.cassandra import DRIVER_ERRORS, connect
-from adstream.errors import AdstreamError
-from adstream.settings import Settings
+from common.cassandra.session import DRIVER_ERRORS, connect
+from common.errors import AdstreamError
+from common.settings import Settings
 from tests.e2e.updates import stored_by
 
 _PAUSE_SECONDS = 0.05

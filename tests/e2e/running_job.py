@@ -12,8 +12,8 @@ from datetime import timedelta
 
 from pyspark.sql import SparkSession
 
-from adstream.settings import Settings
-from streaming.runner import Listener, Options, Runner
+from common.settings import Settings
+from streaming.query.runner import Listener, Options, Runner
 from tests.e2e.commands import started
 from tests.e2e.pipeline import JOB, Pipeline
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import psutil
 
-from adstream.settings import Settings
+from common.settings import Settings
 from stack import local, state
 from stack.spark import WORKER, cluster
 

@@ -15,12 +15,12 @@ from confluent_kafka import Producer
 from prometheus_client.parser import text_string_to_metric_families
 from pyspark.sql import SparkSession
 
-from adstream import contracts
-from adstream.cassandra import connect
-from adstream.errors import CheckpointError, MigrationError
-from adstream.registry import RegistryClient
-from adstream.running import running_jobs
-from adstream.shown import shown
+from common import contracts
+from common.cassandra.session import connect
+from common.errors import CheckpointError, MigrationError
+from common.registry import RegistryClient
+from common.system.running import running_jobs
+from common.text.shown import shown
 from producer.broken import KINDS
 from producer.encoding import Encoder
 from streaming.jobs import find

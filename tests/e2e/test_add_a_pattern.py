@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from adstream.settings import Settings
+from common.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "add-a-pattern.md").read_text(encoding="utf-8")

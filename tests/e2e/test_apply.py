@@ -9,11 +9,11 @@ import pytest
 from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from adstream.cassandra import connect
-from adstream.kafka import client_config, create_topics, end_offsets
-from adstream.provision import updates_spec
-from adstream.settings import Settings
-from adstream.updates_group import group_of
+from common.cassandra.session import connect
+from common.kafka import client_config, create_topics, end_offsets
+from common.kafka.updates_group import group_of
+from common.provision import updates_spec
+from common.settings import Settings
 from streaming.apply.freshness import counts_of, quantile
 from tests.e2e.applying import Applying, apply_rest, sending
 from tests.e2e.commands import adstream, delete_before, one_line

@@ -12,17 +12,17 @@ from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 from pyspark.sql import SparkSession
 
-from adstream import contracts
-from adstream.cassandra import connect
-from adstream.errors import BadInput, CheckpointError
-from adstream.kafka import begin_offsets, end_offsets
-from adstream.registry import RegistryClient
+from adstream.backfill.windows import Found, Listener, Recount, Request
+from common import contracts
+from common.cassandra.session import connect
+from common.errors import BadInput, CheckpointError
+from common.kafka import begin_offsets, end_offsets
+from common.registry import RegistryClient
 from producer.encoding import Encoder
-from streaming.archive import Archive
-from streaming.backfill import Found, Listener, Recount, Request
+from streaming.history.archive import Archive
 from streaming.jobs import find
-from streaming.runner import Listener as RunListener
-from streaming.runner import Options, Runner
+from streaming.query.runner import Listener as RunListener
+from streaming.query.runner import Options, Runner
 from tests.e2e.commands import SECONDS, adstream, delete_before, one_line
 from tests.e2e.pipeline import Pipeline
 from tests.e2e.running_job import running_job
@@ -220,7 +220,7 @@ def test_late_events_and_replayed_dead_letters_are_counted_while_the_job_runs(pa
 
 def _await_idle(past: Past) -> None:
     """Until what the topic holds is committed: a batch's line comes before its commit can be read."""
-    from streaming.checkpoint import Checkpoint
+    from streaming.recovery.checkpoint import Checkpoint
 
     kept = Checkpoint(past.spark, str(past.pipeline.checkpoint))
     topic = past.pipeline.settings.topic.ads

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from pyspark.sql import SparkSession
 
-from adstream.registry import RegistryClient
 from adstream.verify.judge import Judge
+from common.registry import RegistryClient
 from streaming.patterns.ad_metrics import LATENESS
 from tests.e2e.pipeline import Pipeline
 from tests.property.payloads import Maker, Payload, Pool

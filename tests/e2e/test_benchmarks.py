@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
-from adstream.settings import Settings
 from benchmarks import page, rates, triggers
+from common.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 

@@ -13,12 +13,12 @@ import pytest
 from cassandra.cluster import Session
 from cassandra.util import Date
 
-from adstream import leases
-from adstream.cassandra import connect
-from adstream.errors import SinkError
-from adstream.settings import CassandraSettings, Settings
+from common.bookkeeping import leases
+from common.cassandra.session import connect
+from common.errors import SinkError
+from common.settings import CassandraSettings, Settings
 from stack import local
-from streaming.sinks.cassandra import RowWriter, Table, write_rows
+from streaming.sinks.cassandra_rows import RowWriter, Table, write_rows
 from tests.e2e.pipeline import make_ad_tables
 from tests.faults.services import process
 

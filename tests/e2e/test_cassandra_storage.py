@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 from cassandra.cluster import Session
 
-from adstream.cassandra import connect
-from adstream.settings import Settings
-from stack import cassandra, local, parts, secured, state
+from common.cassandra.session import connect
+from common.settings import Settings
+from stack import cassandra, local, parts, state
+from stack.security import secured
 from stack.service import Place
 from stack.starting import Start
 

@@ -7,9 +7,9 @@ from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 from pyspark.sql import SparkSession
 
-from adstream import contracts, kafka
-from adstream.registry import RegistryClient
-from adstream.settings import Settings
+from common import contracts, kafka
+from common.registry import RegistryClient
+from common.settings import Settings
 from producer.encoding import Encoder
 from producer.timeline import to_millis
 from tests.e2e.commands import SECONDS, adstream

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from adstream.settings import Settings
-from streaming import local_files, state_store
+from common.settings import Settings
+from streaming.spark import local_files, state_store
 from tests.e2e.commands import MIX, adstream, free_port, one_line
 from tests.e2e.pipeline import Pipeline
 from tests.e2e.spark_cluster import WORKERS, spark_cluster

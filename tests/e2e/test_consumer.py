@@ -11,7 +11,7 @@ import pytest
 from confluent_kafka import ConsumerGroupTopicPartitions, Producer
 from confluent_kafka.admin import AdminClient
 
-from adstream.settings import Settings
+from common.settings import Settings
 from tests.e2e.commands import adstream, everything_on, free_port, new_topic, one_line, started
 
 TROUBLE = ("--broken", "0.4", "--late", "0.1", "--duplicates", "0.1")

@@ -11,10 +11,11 @@ from typing import ClassVar
 
 import pytest
 
-from adstream.kafka import spark_options
-from adstream.settings import KafkaSettings, Settings
-from stack import parts, processes
-from stack.java import find_java
+from common.kafka import spark_options
+from common.settings import KafkaSettings, Settings
+from stack import parts
+from stack.host import processes
+from stack.host.java import find_java
 from stack.service import HOST, properties
 from tests.e2e.commands import adstream, free_port, new_topic, one_line
 

@@ -9,11 +9,11 @@ import pytest
 from confluent_kafka import Producer
 from pyspark.sql import SparkSession
 
-from adstream import contracts
-from adstream.dead_letters import letter_of
-from adstream.kafka import end_offsets
-from adstream.registry import RegistryClient
-from adstream.settings import Settings
+from adstream.dead_letters.letters import letter_of
+from common import contracts
+from common.kafka import end_offsets
+from common.registry import RegistryClient
+from common.settings import Settings
 from producer.encoding import Encoder
 from tests.e2e.commands import adstream, everything_on, limit_messages, one_line
 from tests.e2e.pipeline import Pipeline

@@ -16,8 +16,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from adstream.own_stack import STACK_FILE
-from adstream.settings import Settings
+from common.own_stack import STACK_FILE
+from common.settings import Settings
 from stack import parts
 from tests.e2e.commands import SECONDS, adstream, free_port, one_line
 from tests.installed import ROOT, install

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from adstream.settings import Settings
+from common.settings import Settings
 from tests.e2e.commands import adstream, one_line, started
 
 LINE = b'{"id": "phone1", "action": "open", "ts": "2018-03-02T10:01:00Z"}\n'

@@ -9,9 +9,10 @@ from math import ceil
 import fastavro
 from pyspark.sql import SparkSession
 
-from adstream import contracts, wire
-from adstream.cassandra import connect
-from adstream.delays import rounded_up, text
+from common import contracts
+from common.avro import wire
+from common.cassandra.session import connect
+from common.lateness.delays import rounded_up, text
 from tests.e2e.commands import adstream
 from tests.e2e.pipeline import Pipeline
 

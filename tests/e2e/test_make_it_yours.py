@@ -12,9 +12,9 @@ from pathlib import Path
 import fastavro
 import pytest
 
-from adstream import wire
-from adstream.cassandra import connect
-from adstream.settings import Settings
+from common.avro import wire
+from common.cassandra.session import connect
+from common.settings import Settings
 from tests.e2e.commands import everything_on
 from tests.installed import ROOT, Installed
 

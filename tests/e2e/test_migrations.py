@@ -10,11 +10,11 @@ from itertools import count
 import pytest
 from cassandra.cluster import Session
 
-from adstream.cassandra import connect
-from adstream.cql_files import Migration, committed
-from adstream.errors import ConfigError, MigrationError
-from adstream.migrations import Applied, migrate
-from adstream.settings import Settings
+from common.cassandra.cql_files import Migration, committed
+from common.cassandra.migrations import Applied, migrate
+from common.cassandra.session import connect
+from common.errors import ConfigError, MigrationError
+from common.settings import Settings
 
 _numbers = count(1)
 

@@ -16,10 +16,11 @@ import pytest
 from confluent_kafka import Producer
 from pyspark.sql import SparkSession
 
-from adstream import contracts, wire
-from adstream.reasons import INCOMPATIBLE_SCHEMA, OTHER_WIRE_FORMAT, UNKNOWN_SCHEMA_ID, WRONG_MAGIC_BYTE
+from common import contracts
+from common.avro import wire
+from common.reasons import INCOMPATIBLE_SCHEMA, OTHER_WIRE_FORMAT, UNKNOWN_SCHEMA_ID, WRONG_MAGIC_BYTE
 from producer.timeline import to_millis
-from streaming.unknown_ids import other_ids
+from streaming.events.unknown_ids import other_ids
 from tests.e2e.commands import adstream
 from tests.e2e.lone_registry import ask, put
 from tests.e2e.pipeline import Pipeline

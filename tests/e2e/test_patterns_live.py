@@ -16,10 +16,10 @@ import pyarrow as pa
 import pytest
 from pyspark.sql import SparkSession
 
-from adstream.kafka import create_topics, topic_spec
-from adstream.migrations import migrate
-from adstream.provision import prepare
-from adstream.settings import Settings
+from common.cassandra.migrations import migrate
+from common.kafka import create_topics, topic_spec
+from common.provision import prepare
+from common.settings import Settings
 from streaming.sources import Folder
 from tests.e2e.live_job import Event, LiveJob, decoded
 

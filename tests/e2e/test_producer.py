@@ -15,12 +15,12 @@ import psutil
 import pytest
 from typer.testing import CliRunner
 
-from adstream import wire
 from adstream.cli import app
-from adstream.kafka import create_topics, end_offsets, topic_spec
-from adstream.provision import prepare
-from adstream.registry import RegistryClient
-from adstream.settings import Settings
+from common.avro import wire
+from common.kafka import create_topics, end_offsets, topic_spec
+from common.provision import prepare
+from common.registry import RegistryClient
+from common.settings import Settings
 from producer.encoding import Encoder
 from producer.events import SAMPLES, SOURCES, find
 from producer.timeline import Timeline

@@ -6,9 +6,9 @@ import urllib.request
 import psutil
 import pytest
 
-from adstream.kafka import end_offsets
-from adstream.registry import RegistryClient
-from adstream.tour_click import Clicks
+from adstream.tour.one_click import Clicks
+from common.kafka import end_offsets
+from common.registry import RegistryClient
 from tests.e2e.commands import MIX, adstream, changed_contract, one_line
 from tests.e2e.pipeline import Pipeline
 from tests.e2e.real_time_job import real_time_job

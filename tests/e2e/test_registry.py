@@ -12,12 +12,12 @@ import fastavro
 import pytest
 from pydantic import SecretStr
 
-from adstream import contracts
-from adstream.contracts import Contract
-from adstream.errors import SchemaIncompatible, SchemaNotFound
-from adstream.registry import Registered, RegistryClient
-from adstream.settings import RegistrySettings
-from adstream.writers import MOST_ASKED, MOST_OTHERS, REMEMBERED, Writers
+from common import contracts
+from common.contracts import Contract
+from common.errors import SchemaIncompatible, SchemaNotFound
+from common.registry import Registered, RegistryClient
+from common.registry.writers import MOST_ASKED, MOST_OTHERS, REMEMBERED, Writers
+from common.settings import RegistrySettings
 from tests.e2e.commands import adstream, one_line
 from tests.e2e.lone_registry import ask, lone_registry, put
 

@@ -10,10 +10,10 @@ from datetime import UTC, datetime
 import pytest
 from confluent_kafka import Producer
 
-from adstream import contracts
-from adstream.contracts import Contract
-from adstream.kafka import create_topics, topic_spec
-from adstream.registry import RegistryClient
+from common import contracts
+from common.contracts import Contract
+from common.kafka import create_topics, topic_spec
+from common.registry import RegistryClient
 from producer.encoding import Encoder
 from producer.timeline import to_millis
 from tests.e2e.commands import changed_contract

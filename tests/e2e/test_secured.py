@@ -13,9 +13,9 @@ import psutil
 import pytest
 from dotenv import dotenv_values
 
-from adstream.settings import STACK_FILE
-from stack import certificates
-from stack.secured import ROLES
+from common.settings import STACK_FILE
+from stack.security import certificates
+from stack.security.secured import ROLES
 from tests.e2e.commands import MIX, adstream, one_line, started
 from tests.e2e.running_job import Job
 

@@ -13,8 +13,8 @@ from contextlib import contextmanager
 import psutil
 import pytest
 
-from adstream.settings import Settings
-from adstream.tour import STEPS
+from adstream.tour.steps import STEPS
+from common.settings import Settings
 from tests.e2e.commands import adstream, one_line
 
 

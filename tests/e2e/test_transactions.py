@@ -11,16 +11,16 @@ from typing import Any
 import pytest
 from pyspark.sql import SparkSession
 
-from adstream.cassandra import connect
+from adstream.backfill.windows import Found, Listener, Recount, Request
 from adstream.dashboard.tails import newest
-from adstream.errors import BadInput
-from adstream.kafka import end_offsets
-from adstream.running import running_jobs
-from adstream.settings import READ_COMMITTED, READ_UNCOMMITTED, Settings
 from adstream.verify.ad_metrics import Verified, Wish, verify
-from stack.doctor_transactions import open_transactions
-from streaming.archive import Archive, Archived
-from streaming.backfill import Found, Listener, Recount, Request
+from common.cassandra.session import connect
+from common.errors import BadInput
+from common.kafka import end_offsets
+from common.settings import READ_COMMITTED, READ_UNCOMMITTED, Settings
+from common.system.running import running_jobs
+from stack.checks.doctor_transactions import open_transactions
+from streaming.history.archive import Archive, Archived
 from streaming.jobs import find
 from tests.e2e.commands import SECONDS, adstream
 from tests.e2e.pipeline import Pipeline

@@ -13,14 +13,14 @@ import pytest
 from pyspark.sql import SparkSession
 from rich.console import Console
 
-from adstream.cassandra import connect
 from adstream.commands.verify import report
-from adstream.errors import CheckpointError, Mismatch, Unproved
-from adstream.kafka import end_offsets
-from adstream.settings import Settings
 from adstream.verify import topic
 from adstream.verify.ad_metrics import Wish
-from adstream.verify.checkpoint import JobCheckpoint
+from adstream.verify.offsets import JobCheckpoint
+from common.cassandra.session import connect
+from common.errors import CheckpointError, Mismatch, Unproved
+from common.kafka import end_offsets
+from common.settings import Settings
 from tests.e2e.commands import MIX, adstream, delete_before, one_line, started
 from tests.e2e.pipeline import Pipeline
 

@@ -11,10 +11,10 @@ from typing import Any
 from confluent_kafka import Message, Producer
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
-from adstream import contracts
-from adstream.kafka import end_offsets
-from adstream.registry import RegistryClient
-from adstream.settings import READ_COMMITTED, READ_UNCOMMITTED, Settings
+from common import contracts
+from common.kafka import end_offsets
+from common.registry import RegistryClient
+from common.settings import READ_COMMITTED, READ_UNCOMMITTED, Settings
 from producer.encoding import Encoder
 from tests.e2e.commands import SECONDS
 

@@ -11,12 +11,12 @@ from typing import Any
 from cassandra.cluster import Session
 from confluent_kafka import Producer
 
-from adstream import contracts
-from adstream.cassandra import connect
-from adstream.kafka import client_config
-from adstream.leases import now_micros
-from adstream.registry import RegistryClient
-from adstream.settings import Settings
+from common import contracts
+from common.bookkeeping.leases import now_micros
+from common.cassandra.session import connect
+from common.kafka import client_config
+from common.registry import RegistryClient
+from common.settings import Settings
 from producer.encoding import Encoder
 
 CONTRACT = "ad_metrics.updates"

@@ -16,7 +16,7 @@ import psutil
 from pyspark.sql import DataFrame
 
 from adstream.cli import main
-from streaming.batch import BatchWriter
+from streaming.micro_batch.writer import BatchWriter
 
 
 def kill_all() -> None:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import psutil
 
-from adstream.settings import Settings
+from common.settings import Settings
 from stack import local, state
 
 

@@ -5,7 +5,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from adstream.kafka import end_offsets
+from common.kafka import end_offsets
 from tests.e2e.commands import MIX, started
 from tests.e2e.pipeline import Pipeline
 from tests.e2e.running_job import Job

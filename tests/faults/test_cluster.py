@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from adstream.settings import Settings
+from common.settings import Settings
 from tests.e2e.commands import MIX
 from tests.e2e.pipeline import Pipeline
 from tests.e2e.running_job import SECONDS, running_job

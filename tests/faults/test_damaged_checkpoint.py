@@ -10,9 +10,9 @@ import pytest
 from cassandra.cluster import Session
 from pyspark.sql import SparkSession
 
-from adstream.cassandra import connect
-from adstream.errors import CheckpointError
-from adstream.settings import Settings
+from common.cassandra.session import connect
+from common.errors import CheckpointError
+from common.settings import Settings
 from tests.e2e.commands import MIX
 from tests.e2e.pipeline import Pipeline
 from tests.faults.faulty import ledger

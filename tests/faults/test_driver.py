@@ -11,8 +11,8 @@ import psutil
 import pytest
 from pyspark.sql import SparkSession
 
-from adstream.errors import CheckpointError
-from streaming.checkpoint import held
+from common.errors import CheckpointError
+from streaming.recovery.checkpoint import held
 from tests.e2e.commands import MIX, adstream, one_line
 from tests.e2e.pipeline import Pipeline
 from tests.faults.faulty import ledger, run_faulty, started_faulty

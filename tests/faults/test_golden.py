@@ -14,10 +14,11 @@ from confluent_kafka import Message, Producer
 from confluent_kafka.admin import AdminClient
 from pyspark.sql import SparkSession
 
-from adstream import contracts, wire
-from adstream.kafka import topic_id
-from adstream.provision import prepare
-from adstream.settings import Settings
+from common import contracts
+from common.avro import wire
+from common.kafka import topic_id
+from common.provision import prepare
+from common.settings import Settings
 from tests.e2e.pipeline import Pipeline, make_ad_tables
 from tests.faults.golden.kept import TOPIC, totals
 

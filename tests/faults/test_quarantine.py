@@ -11,15 +11,15 @@ from confluent_kafka import Producer
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from adstream import contracts
-from adstream.dead_letters import letter_of
-from adstream.registry import RegistryClient
-from adstream.settings import Settings
+from adstream.dead_letters.letters import letter_of
+from common import contracts
+from common.registry import RegistryClient
+from common.settings import Settings
 from producer.encoding import Encoder
 from producer.timeline import to_millis
 from streaming.jobs import find
 from streaming.patterns.ad_metrics import ad_metrics
-from streaming.runner import Listener, Options, Runner
+from streaming.query.runner import Listener, Options, Runner
 from tests.e2e.pipeline import Pipeline
 from tests.faults.faulty import ledger
 

@@ -10,11 +10,11 @@ from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient
 from pyspark.sql import SparkSession
 
-from adstream.errors import CheckpointError, TopicNotFound
-from adstream.kafka import end_offsets
-from adstream.provision import prepare_topic
-from adstream.registry import RegistryClient
 from adstream.verify.ad_metrics import Wish, verify
+from common.errors import CheckpointError, TopicNotFound
+from common.kafka import end_offsets
+from common.provision import prepare_topic
+from common.registry import RegistryClient
 from tests.e2e.commands import MIX, adstream, changed_contract, delete_before, one_line, started
 from tests.e2e.pipeline import Pipeline
 from tests.e2e.running_job import SECONDS, running_job

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from adstream import wire
+from common.avro import wire
 
 _FILE = Path(__file__).parent / "messages.json"
 _MADE = json.loads(_FILE.read_text(encoding="utf-8"))

@@ -13,8 +13,8 @@ from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql.pandas.types import to_arrow_schema
 from pyspark.sql.types import StructType
 
-from adstream.settings import SparkSettings
-from streaming.state_store import PROVIDER, suited
+from common.settings import SparkSettings
+from streaming.spark.state_store import PROVIDER, suited
 
 Pattern = Callable[[DataFrame], DataFrame]
 Event = tuple[Any, ...]

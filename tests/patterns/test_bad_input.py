@@ -20,17 +20,18 @@ from hypothesis import HealthCheck, Phase, given, settings
 from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 
-from adstream import contracts, wire
 from adstream.verify.judge import Judge, Judged
 from adstream.verify.oracle import Expected, Sums, expect
+from common import contracts
+from common.avro import wire
 from streaming import jobs
-from streaming.counting import counted
-from streaming.decode import decode
-from streaming.judge import judge
+from streaming.events.decode import decode
+from streaming.events.judge import judge
+from streaming.micro_batch.counting import counted
+from streaming.micro_batch.pipeline import Pipeline
 from streaming.patterns.ad_metrics import LATENESS, SLIDE, WINDOW
 from streaming.patterns.money import micros
 from streaming.patterns.sensors import sensor_averages
-from streaming.pipeline import Pipeline
 from streaming.sinks.cql_values import encoder
 from tests.patterns.pattern_runs import as_stream, by_key
 from tests.property.payloads import LARGE, LENGTHS, SPOILERS, Maker, Payload, Pool, pools, varint

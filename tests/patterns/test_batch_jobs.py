@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
-from adstream.errors import BadInput, MigrationError, Mismatch
-from adstream.settings import LakehouseSettings
+from common.errors import BadInput, MigrationError, Mismatch
+from common.settings import LakehouseSettings
 from producer.daily_sales import sample_sales
-from streaming import lakehouse
-from streaming.batch_jobs import BATCH_JOBS, Sale, load, run
-from streaming.validation import find as find_validation
+from streaming.iceberg import catalog
+from streaming.iceberg.daily_jobs import BATCH_JOBS, Sale, load, run
+from streaming.iceberg.validation import find as find_validation
 
 JOB = BATCH_JOBS["daily-sales"]
 pytestmark = pytest.mark.locked_spark("no Iceberg runtime works on the Spark of real-time mode")
@@ -34,14 +34,14 @@ def settings(request: pytest.FixtureRequest, spark: SparkSession, tmp_path: Path
     found = LakehouseSettings().model_copy(update={"catalog": f"test_{secrets.token_hex(4)}", "type": request.param})
     if request.param == "jdbc":
         found = found.model_copy(update={"uri": f"jdbc:sqlite:{tmp_path / 'catalog.db'}"})
-    for name, value in lakehouse.spark_options(found, str(tmp_path / "warehouse")).items():
+    for name, value in catalog.spark_options(found, str(tmp_path / "warehouse")).items():
         if name != "spark.sql.extensions":
             spark.conf.set(name, value)
     return found
 
 
 def stored(spark: SparkSession, settings: LakehouseSettings) -> dict[tuple[date, int], tuple[int, Decimal]]:
-    rows = spark.table(lakehouse.table_name(settings, JOB.result)).collect()
+    rows = spark.table(catalog.table_name(settings, JOB.result)).collect()
     return {(r["transaction_date"], r["product_id"]): (r["transaction_count"], r["total_revenue"]) for r in rows}
 
 

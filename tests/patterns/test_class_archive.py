@@ -4,15 +4,15 @@ import subprocess
 import sys
 from pathlib import Path
 
-from adstream.settings import Settings
-from stack.java import find_java
-from streaming.class_archive import java_option, make
+from common.settings import Settings
+from stack.host.java import find_java
+from streaming.spark.class_archive import java_option, make
 
 ARCHIVED = "shared objects file (top)"
 SPARK_SQL = "org.apache.spark.sql."
 DRIVER = """
 import sys
-from streaming.session import Settings, spark_session
+from streaming.spark.session import Settings, spark_session
 settings = Settings()
 settings.spark = settings.spark.model_copy(update={"ui": False})
 with spark_session(settings, "test", java_options=sys.argv[1]) as spark:

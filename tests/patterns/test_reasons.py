@@ -1,6 +1,6 @@
 """Ten thousand drawn messages through the job's plan: its reasons are those of plain Python, and so are its counts.
 
-`diagnose` (adstream.diagnosis) gives each message's reason, and the oracle its fate. Both decode and judge without
+`diagnose` (adstream.dead_letters.diagnosis) gives each message's reason, and the oracle its fate. Both decode and judge without
 Spark. Every reason that an ad event can have is among the messages, or the test fails.
 """
 
@@ -14,18 +14,19 @@ from pathlib import Path
 
 from pyspark.sql import SparkSession
 
-from adstream import reasons, wire
-from adstream.contracts import Contract
-from adstream.delays import rounded_up
-from adstream.diagnosis import Diagnoser
-from adstream.errors import SchemaNotFound
-from adstream.event_rules import reasons as broken_rules
-from adstream.registry import Registered
+from adstream.dead_letters.diagnosis import Diagnoser
 from adstream.verify.judge import Judge, Judged
+from common import reasons
+from common.avro import wire
+from common.contracts import Contract
+from common.errors import SchemaNotFound
+from common.event_rules import reasons as broken_rules
+from common.lateness.delays import rounded_up
+from common.registry import Registered
 from streaming import jobs
-from streaming.observed import counts_of
+from streaming.micro_batch.pipeline import Pipeline
+from streaming.micro_batch.running_counts import counts_of
 from streaming.patterns.ad_metrics import LATENESS, SLIDE
-from streaming.pipeline import Pipeline
 from tests.patterns.test_bad_input import (
     NOW,
     VERSIONS,

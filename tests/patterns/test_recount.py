@@ -6,10 +6,10 @@ from datetime import UTC, datetime, timedelta
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import types as T
 
-from adstream.backfills import Backfill, spans
 from adstream.verify.judge import Judged
 from adstream.verify.oracle import Sums, expect
-from streaming import recount
+from common.bookkeeping.backfills import Backfill, spans
+from streaming.history import recount
 from streaming.jobs import find
 from streaming.patterns.ad_metrics import SLIDE, WINDOW
 from tests.patterns.ad_events import NOW, SCHEMA

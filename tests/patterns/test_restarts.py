@@ -12,10 +12,10 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import StructType
 
-from adstream.errors import BadInput, CheckpointError
-from adstream.settings import Settings
+from common.errors import BadInput, CheckpointError
+from common.settings import Settings
 from streaming.jobs import find
-from streaming.runner import Listener, Options, Runner
+from streaming.query.runner import Listener, Options, Runner
 from streaming.sinks.sink import Stamp, Write
 from streaming.sources import Folder
 

@@ -15,14 +15,14 @@ import pytest
 from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 
-from adstream import contracts
-from adstream.settings import Settings, SparkSettings
-from streaming import state_store, state_store_jar
+from common import contracts
+from common.settings import Settings, SparkSettings
 from streaming.jobs import JOBS
 from streaming.lookup import lookup_table
+from streaming.micro_batch.pipeline import Pipeline
 from streaming.patterns.ad_metrics import ad_metrics
-from streaming.pipeline import Pipeline
-from streaming.state_store import INCREMENTAL, JAR, MADE_FOR, MEMORY, PROVIDER, ROCKSDB, suited
+from streaming.spark import state_store, state_store_jar
+from streaming.spark.state_store import INCREMENTAL, JAR, MADE_FOR, MEMORY, PROVIDER, ROCKSDB, suited
 from tests.patterns.ad_events import NOW, SCHEMA, Event
 from tests.patterns.pattern_runs import write_batch
 

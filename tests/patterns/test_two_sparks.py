@@ -11,10 +11,10 @@ import pyspark
 import pytest
 from pyspark.sql import SparkSession
 
-from adstream.settings import SparkSettings
+from common.settings import SparkSettings
 from stack import parts, real_time
-from streaming import state_store
 from streaming.jobs import JOBS
+from streaming.spark import state_store
 from tests.patterns.test_state_store import rows_of
 
 ROOT = Path(__file__).parents[2]

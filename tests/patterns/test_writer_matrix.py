@@ -10,10 +10,10 @@ from pathlib import Path
 
 from pyspark.sql import SparkSession
 
-from adstream.contracts import Contract
 from adstream.verify.judge import Judge
+from common.contracts import Contract
 from streaming import jobs
-from streaming.pipeline import Pipeline
+from streaming.micro_batch.pipeline import Pipeline
 from tests.patterns.test_bad_input import fate_of, fates, messages, same
 from tests.property.payloads import Payload
 from tests.property.writer_schemas import MESSAGES, SCHEMAS, V2, writer_schemas

@@ -7,7 +7,7 @@ import unicodedata
 from functools import cache
 from random import Random
 
-from adstream.shown import shown
+from common.text.shown import shown
 
 # What the libraries of our views would read as more than text.
 MARKUP = (

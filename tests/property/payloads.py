@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from hypothesis import strategies as st
 
-from adstream import wire
+from common.avro import wire
 
 MINUTE = 60_000
 LONG = 2**63

@@ -9,14 +9,15 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adstream import contracts, wire
-from adstream.avro_resolution import Unreadable, Unresolvable, resolve
-from adstream.commands.dead_letter_pages import reading
-from adstream.dead_letters import Letter, Place
-from adstream.diagnosis import Diagnoser
-from adstream.registry import Registered
-from adstream.topic_readers import TopicReader
+from adstream.dead_letters.dead_letter_pages import reading
+from adstream.dead_letters.diagnosis import Diagnoser
+from adstream.dead_letters.letters import Letter, Place
+from adstream.dead_letters.topic_readers import TopicReader
 from adstream.verify.judge import Judge
+from common import contracts
+from common.avro import wire
+from common.avro.resolution import Unreadable, Unresolvable, resolve
+from common.registry import Registered
 from consumer.decoding import Broken, Decoded, Decoder
 from tests.property.writer_schemas import NOW, writer_schemas
 from tests.unit.streaming.wire_messages import NOW as MOMENT

@@ -23,40 +23,42 @@ from rich.console import Console
 from streamlit.testing.v1 import AppTest
 from typer.testing import CliRunner
 
-from adstream import ad_metrics_tables, cli, contracts, cqlsh, result_tables
+from adstream import ad_metrics_tables, cli, cqlsh, result_tables
 from adstream.ad_metrics_tables import Sums
 from adstream.cli import app
-from adstream.commands.dead_letter_pages import listing, page, plan_lines
 from adstream.commands.flow_pages import as_mermaid, as_text
 from adstream.dashboard import elements
 from adstream.dashboard.markdown import literal, with_commands
-from adstream.dead_letters import Letter, Mark, Marks, Place, iso
-from adstream.diagnosis import Diagnoser
-from adstream.errors import ConfigError, ServiceUnavailable
-from adstream.registry import Registered
-from adstream.replay import Plan
+from adstream.dead_letters.dead_letter_pages import listing, page, plan_lines
+from adstream.dead_letters.diagnosis import Diagnoser
+from adstream.dead_letters.letters import Letter, Mark, Marks, Place, iso
+from adstream.dead_letters.replay import Plan
+from adstream.dead_letters.topic_readers import TopicReader
 from adstream.result_tables import Rows
-from adstream.shown import shown, shown_lines
-from adstream.terminal import Terminal, parts
-from adstream.topic_readers import TopicReader
 from adstream.verify import ad_metrics as verifying
 from adstream.verify.ad_metrics import Verified
 from adstream.verify.ledger import Ledger, Line
 from adstream.verify.oracle import FATES
 from adstream.verify.tables import Comparison
+from common import contracts
+from common.errors import ConfigError, ServiceUnavailable
+from common.registry import Registered
+from common.text.shown import shown, shown_lines
+from common.text.terminal import Terminal, parts
 from consumer.decoding import Broken, Decoded
 from consumer.display import as_json
 from consumer.display import as_text as consumed
-from stack import doctor, local
-from stack.doctor import Finding
+from stack import local
+from stack.checks import doctor
+from stack.checks.doctor import Finding
 from stack.local import Status
 from streaming import flow as drawing
 from streaming import launch
-from streaming.json_lines import json_lines
-from streaming.metrics import Metrics
-from streaming.monitor import Monitor
-from streaming.progress import BatchReport
-from streaming.runner import _FINAL
+from streaming.micro_batch.progress import BatchReport
+from streaming.monitoring.json_lines import json_lines
+from streaming.monitoring.metrics import Metrics
+from streaming.monitoring.monitor import Monitor
+from streaming.query.runner import _FINAL
 from streaming.sinks import console as console_sink
 from tests.property.hostile import MARKUP, SIGNS, harmless, hostile, shows
 
@@ -396,7 +398,7 @@ def test_markdown_of_the_dashboard_reads_as_the_text_does(seed: int) -> None:
 def pages(values: list[str]) -> None:
     """A page of the dashboard with each value in each place that takes one; it runs in Streamlit."""
     from adstream.dashboard import elements
-    from adstream.errors import ServiceUnavailable
+    from common.errors import ServiceUnavailable
 
     rows = [{"ad_id": value, "cost": float(at)} for at, value in enumerate(values)]
     elements.table(rows, key="ads")

@@ -15,12 +15,12 @@ import avro.io
 import avro.schema
 import pytest
 
-from adstream import wire
-from adstream.avro_resolution import Unreadable, Unresolvable, resolve
-from adstream.avro_types import parse, within, without_annotations
-from adstream.diagnosis import Diagnoser
-from adstream.registry import Registered
+from adstream.dead_letters.diagnosis import Diagnoser
 from adstream.verify.judge import Judge
+from common.avro import wire
+from common.avro.resolution import Unreadable, Unresolvable, resolve
+from common.avro.schema_types import parse, within, without_annotations
+from common.registry import Registered
 from consumer.decoding import Broken, Decoded, Decoder
 from tests.property.writer_schemas import MESSAGES, SCHEMAS, V2, WriterSchema, writer_schemas
 

@@ -16,8 +16,9 @@ from typing import Any
 import avro.schema
 from avro.compatibility import ReaderWriterCompatibilityChecker, SchemaCompatibilityType
 
-from adstream import contracts, wire
-from adstream.avro_types import Type, parse
+from common import contracts
+from common.avro import wire
+from common.avro.schema_types import Type, parse
 
 SCHEMAS, MESSAGES = 200, 50
 FIRST_ID = 1_000

@@ -6,9 +6,10 @@ from itertools import islice
 
 import pytest
 
-from adstream import contracts, wire
-from adstream.errors import ConfigError
-from adstream.registry import Registered
+from common import contracts
+from common.avro import wire
+from common.errors import ConfigError
+from common.registry import Registered
 from producer import broken
 from producer.encoding import Encoder
 from producer.events import find

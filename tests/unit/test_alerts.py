@@ -10,8 +10,8 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from streaming.apply.freshness import Freshness
-from streaming.apply.metrics import Metrics
-from streaming.monitor import Monitor
+from streaming.monitoring.apply_metrics import Metrics
+from streaming.monitoring.monitor import Monitor
 from tests.unit.test_endpoint import BATCH
 
 ROOT = Path(__file__).parents[2]

@@ -7,11 +7,11 @@ from typing import Any
 import fastavro
 import pytest
 
-from adstream import contracts, reasons
-from adstream.avro_bytes import LONGEST
-from adstream.avro_resolution import Reading, Unreadable, Unresolvable, resolve
-from adstream.avro_types import MOST_LEVELS, MOST_TYPES, without_annotations
-from adstream.avro_values import MOST_TEXTS
+from common import contracts, reasons
+from common.avro.binary import LONGEST
+from common.avro.resolution import Reading, Unreadable, Unresolvable, resolve
+from common.avro.schema_types import MOST_LEVELS, MOST_TYPES, without_annotations
+from common.avro.values import MOST_TEXTS
 
 V2 = contracts.latest("ads_data").schema
 EVENT = {"ad_id": "ad-1", "timestamp": 1_772_366_400_123, "clicks": 3, "views": 70, "cost": 0.25, "event_id": "e-1"}

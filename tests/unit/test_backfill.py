@@ -5,14 +5,14 @@ from typing import Any
 
 import pytest
 
-from adstream.backfills import Backfill, spans
-from adstream.errors import BadInput, ConfigError
+from adstream.backfill.windows import Request, closed
 from adstream.verify.judge import Judged
 from adstream.verify.oracle import expect
-from streaming.backfill import Request, closed
+from common.bookkeeping.backfills import Backfill, spans
+from common.errors import BadInput, ConfigError
+from streaming.history.available import Kept, lost, needed, require_all
+from streaming.history.recount import needed_times
 from streaming.jobs import find
-from streaming.kept import Kept, lost, needed, require_all
-from streaming.recount import needed_times
 
 JOB = find("ad-metrics")
 NOON = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from adstream.topic_ends import Ends
-from streaming.batch import Written
-from streaming.late import Late
-from streaming.monitor import Monitor
-from streaming.progress import BatchReport, figures, partitions, replayed, reports, with_ends, with_late
+from common.kafka.topic_ends import Ends
+from streaming.lateness.counts import Late
+from streaming.micro_batch.progress import BatchReport, figures, partitions, replayed, reports, with_ends, with_late
+from streaming.micro_batch.writer import Written
+from streaming.monitoring.monitor import Monitor
 from streaming.sinks.sink import Stamp
 from tests.unit.test_endpoint import PROGRESS
 

@@ -6,10 +6,10 @@ from typing import Any, cast
 import pytest
 from pyspark.sql import DataFrame
 
-from adstream.errors import SinkError
-from streaming.batch import BatchWriter
-from streaming.late import Late
-from streaming.observed import Observed
+from common.errors import SinkError
+from streaming.lateness.counts import Late
+from streaming.micro_batch.running_counts import Observed
+from streaming.micro_batch.writer import BatchWriter
 from streaming.sinks.sink import Stamp
 
 ROWS = cast("DataFrame", None)

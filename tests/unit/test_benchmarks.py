@@ -9,7 +9,6 @@ from pathlib import Path
 import psutil
 import pytest
 
-from adstream.errors import ConfigError
 from benchmarks import machine, page, plots, soak, throughput
 from benchmarks.__main__ import ORDER
 from benchmarks.freshness.measured import at_share
@@ -17,6 +16,7 @@ from benchmarks.peers import flink_check, standings
 from benchmarks.peers.contestants import FLINK_HEAP, FLINK_OFF, FLINK_ROCKSDB, FLINK_USUAL, OFF, QUIX, SHIPPED
 from benchmarks.peers.drained import Drained
 from benchmarks.peers.quix import together
+from common.errors import ConfigError
 
 ROOT = Path(__file__).parents[2]
 

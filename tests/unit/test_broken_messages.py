@@ -7,10 +7,11 @@ from random import Random
 
 import pytest
 
-from adstream import contracts, wire
-from adstream.errors import SchemaNotFound, ServiceUnavailable
-from adstream.registry import Registered, RegistryClient
-from adstream.settings import RegistrySettings
+from common import contracts
+from common.avro import wire
+from common.errors import SchemaNotFound, ServiceUnavailable
+from common.registry import Registered, RegistryClient
+from common.settings import RegistrySettings
 from consumer.decoding import Broken, Decoded, Decoder
 from producer import broken
 from producer.encoding import Encoder

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from adstream.settings import StackSettings
-from stack.java import Java
-from streaming import class_archive
-from streaming.class_archive import home, java_option, make
+from common.settings import StackSettings
+from stack.host.java import Java
+from streaming.spark import class_archive
+from streaming.spark.class_archive import home, java_option, make
 
 
 def file(path: Path, content: str) -> Path:

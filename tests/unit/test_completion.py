@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from adstream import contracts
+from common import contracts
 from producer.events import SOURCES
-from streaming.batch_jobs import BATCH_JOBS
+from streaming.iceberg.daily_jobs import BATCH_JOBS
 from streaming.jobs import JOBS
 
 HEAVY = ("pyspark", "confluent_kafka", "cassandra", "httpx2", "pandas", "pyarrow")

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from adstream.demo import MIX
-from adstream.settings import Settings, option_names
+from common.settings import Settings, option_names
 from stack import cassandra, kafka, registry
 from stack.service import Place
 

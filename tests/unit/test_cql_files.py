@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from adstream.cql_files import Migration, committed, is_repeatable, split
-from adstream.errors import MigrationError
+from common.cassandra.cql_files import Migration, committed, is_repeatable, split
+from common.errors import MigrationError
 
 CREATE = "CREATE TABLE IF NOT EXISTS t (a int PRIMARY KEY)"
 

@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adstream.csv_rows import BadRow, Form
-from adstream.errors import BadInput
+from common.errors import BadInput
+from common.text.csv_rows import BadRow, Form
 from producer.csv_replay import COLUMNS, CsvReplay
 from producer.timeline import EPOCH
 from tests import forms

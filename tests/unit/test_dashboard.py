@@ -17,8 +17,8 @@ from adstream.dashboard.health import parsed
 from adstream.dashboard.resources import Kept
 from adstream.dashboard.sales import half_hours
 from adstream.dashboard.statements import STATEMENTS, Statement
-from adstream.errors import ConfigError, ServiceUnavailable
-from adstream.primary_keys import primary_keys
+from common.cassandra.primary_keys import primary_keys
+from common.errors import ConfigError, ServiceUnavailable
 
 FOLDER = Path(server.__file__).parent
 SELECT = re.compile(r"SELECT \* FROM (\w+) WHERE (.+) LIMIT \?")

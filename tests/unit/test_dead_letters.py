@@ -11,18 +11,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adstream import contracts, wire
-from adstream.commands.dead_letter_pages import listing, page, plan_lines
-from adstream.dead_letters import Letter, Mark, Marks, Place, Wanted, iso, letter_of, parse_place
-from adstream.diagnosis import Diagnoser
-from adstream.errors import ConfigError, ReplayRefused
-from adstream.hexdump import hexdump
-from adstream.moments import parse_moment
-from adstream.registry import Registered
-from adstream.repair import parse_changes, repaired
-from adstream.replay import Plan, plan
-from adstream.settings import Settings
-from adstream.topic_readers import TopicReader, reader_of
+from adstream.dead_letters.dead_letter_pages import listing, page, plan_lines
+from adstream.dead_letters.diagnosis import Diagnoser
+from adstream.dead_letters.letters import Letter, Mark, Marks, Place, Wanted, iso, letter_of, parse_place
+from adstream.dead_letters.repair import parse_changes, repaired
+from adstream.dead_letters.replay import Plan, plan
+from adstream.dead_letters.topic_readers import TopicReader, reader_of
+from common import contracts
+from common.avro import wire
+from common.errors import ConfigError, ReplayRefused
+from common.registry import Registered
+from common.settings import Settings
+from common.text.hexdump import hexdump
+from common.text.moments import parse_moment
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 MILLIS = int(NOW.timestamp() * 1_000)

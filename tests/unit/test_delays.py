@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adstream.delays import SHARES, merged, percentile, rounded_up, text
-from adstream.durations import parse_duration
+from common.lateness.delays import SHARES, merged, percentile, rounded_up, text
+from common.text.durations import parse_duration
 
 PRINT = settings(print_blob=True)
 SECONDS = st.integers(0, 400_000_000) | st.integers(0, 20_000)

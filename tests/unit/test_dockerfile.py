@@ -8,7 +8,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 PROGRAM = """
 import sys
-from adstream.settings import Settings
+from common.settings import Settings
 from stack import parts
 Settings()
 print(*sorted(name for name in sys.modules if name.startswith("adstream.")))

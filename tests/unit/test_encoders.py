@@ -8,11 +8,12 @@ import avro.io
 import avro.schema
 import pytest
 
-from adstream import contracts, wire
-from adstream.diagnosis import Diagnoser
-from adstream.registry import Registered
-from adstream.repair import repaired
+from adstream.dead_letters.diagnosis import Diagnoser
+from adstream.dead_letters.repair import repaired
 from adstream.verify.judge import Judge
+from common import contracts
+from common.avro import wire
+from common.registry import Registered
 from consumer.decoding import Decoded, Decoder
 from tests.unit.encoded_elsewhere import EVENT, MORE, PAYLOADS, SCHEMA
 from tests.unit.test_other_schemas import Registry

@@ -18,12 +18,12 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from pyspark.sql.streaming.query import StreamingQuery
 
-from adstream.errors import ConfigError
-from adstream.running import running_jobs
-from adstream.settings import MetricsSettings, Settings
-from streaming.endpoint import served
-from streaming.monitor import BATCHES_KEPT, Monitor
-from streaming.progress import BatchReport
+from common.errors import ConfigError
+from common.settings import MetricsSettings, Settings
+from common.system.running import running_jobs
+from streaming.micro_batch.progress import BatchReport
+from streaming.monitoring.endpoint import served
+from streaming.monitoring.monitor import BATCHES_KEPT, Monitor
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 # As Spark 4.1.1 reports a batch of a Kafka source, with the parts that nobody reads left out.

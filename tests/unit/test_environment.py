@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from adstream.errors import ConfigError, StackError
-from stack import java
-from stack.environment import JAVA_OPTIONS, java_environment, named_options, of_a_service
-from stack.java import find_java
-from stack.last_words import last_words
-from stack.paths import require_usable
+from common.errors import ConfigError, StackError
+from stack.host import java
+from stack.host.environment import JAVA_OPTIONS, java_environment, named_options, of_a_service
+from stack.host.java import find_java
+from stack.host.last_words import last_words
+from stack.host.paths import require_usable
 from stack.spark_environment import left_out, settle, worth_telling
 from tests.e2e.commands import adstream, one_line
 from tests.installed import ROOT
@@ -119,7 +119,7 @@ def test_another_pyspark_on_pythonpath_is_not_imported(kind: str, tmp_path: Path
     mine.mkdir()
     (mine / "helper.py").write_text("")
     code = (
-        "from adstream.python_path import leave_other_pysparks as leave; import os; print(leave());"
+        "from common.system.python_path import leave_other_pysparks as leave; import os; print(leave());"
         "import pyspark, py4j, helper; print(pyspark.__file__); print(os.environ['PYTHONPATH'])"
     )
     paths = os.pathsep.join(map(str, (other, mine, ROOT)))
@@ -157,8 +157,8 @@ def test_a_cache_of_other_letters_is_used(letters: str, tmp_path: Path) -> None:
 NO_EXEC = """
 import sys
 from pathlib import Path
-from adstream.errors import StackError
-from stack.executable import allows_programs, first_suitable
+from common.errors import StackError
+from stack.host.executable import allows_programs, first_suitable
 
 without, other = map(Path, sys.argv[1:])
 assert allows_programs(other / "not" / "there")

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from typer.main import get_command
 
-from adstream import errors
 from adstream.cli import app
-from adstream.errors import AdstreamError
-from adstream.settings import ENV_FILE_OPTION, option_names
+from common import errors
+from common.errors import AdstreamError
+from common.settings import ENV_FILE_OPTION, option_names
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("adstream", "consumer", "producer", "stack", "streaming")
@@ -22,7 +22,10 @@ KINDS = {name for name, kind in vars(errors).items() if isinstance(kind, type) a
 # Of an f-string, what stands in for a part that is known only when it happens.
 UNKNOWN = "…"
 # Files whose errors another one takes up, and says what to do.
-TAKEN_UP = {"adstream/migrations.py": "_apply", "consumer/decoding.py": "adstream consume prints it beside the bytes"}
+TAKEN_UP = {
+    "common/cassandra/migrations.py": "_apply",
+    "consumer/decoding.py": "adstream consume prints it beside the bytes",
+}
 
 
 @dataclass(frozen=True)

@@ -11,19 +11,19 @@ import pytest
 from typer.testing import CliRunner
 
 from adstream.cli import app
-from adstream.cql_files import committed
-from adstream.durations import duration_text, parse_duration
-from adstream.errors import ConfigError
-from adstream.primary_keys import PrimaryKey, primary_keys
-from adstream.provision import topic_of
-from adstream.settings import Settings
-from streaming.batch_jobs import BATCH_JOBS
+from common.cassandra.cql_files import committed
+from common.cassandra.primary_keys import PrimaryKey, primary_keys
+from common.errors import ConfigError
+from common.provision import topic_of
+from common.settings import Settings
+from common.text.durations import duration_text, parse_duration
 from streaming.flow import Flow, of_job
+from streaming.iceberg.daily_jobs import BATCH_JOBS
 from streaming.job import Job
 from streaming.jobs import JOBS, find
 from streaming.patterns.ad_metrics import LATENESS, SLACK
 from streaming.patterns.keyed_state import KeyRules
-from streaming.runner import tables_of
+from streaming.query.runner import tables_of
 from streaming.sinks.iceberg import IcebergTable
 
 LABEL = r'(?:\["[^"]+"\]|\[\("[^"]+"\)\])'

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adstream.durations import parse_duration
-from adstream.errors import ConfigError
-from adstream.moments import iso_date, iso_utc, parse_moment, to_millis
-from adstream.numbers import decimal_number, whole_number
+from common.errors import ConfigError
+from common.text.durations import parse_duration
+from common.text.moments import iso_date, iso_utc, parse_moment, to_millis
+from common.text.numbers import decimal_number, whole_number
 from producer.timeline import parse_start
 from tests import forms
 

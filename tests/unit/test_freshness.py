@@ -9,13 +9,13 @@ from pathlib import Path
 import psutil
 import pytest
 
-from adstream.errors import ConfigError
 from benchmarks.freshness import compared, contestants, pauses, restarts
 from benchmarks.freshness.measured import Measured
 from benchmarks.freshness.most import Step
 from benchmarks.freshness.probes import Seen
 from benchmarks.freshness.usage import APPLYING, JOB, Usage, family, split
 from benchmarks.peers import flink_updates
+from common.errors import ConfigError
 
 
 def measured(name: str, *latencies: int, rate: int = 1_000, **more: object) -> Measured:

@@ -6,10 +6,10 @@ from datetime import timedelta
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from adstream.settings import Settings
-from adstream.topic_ends import Ends, held_back
-from streaming.held_back import TOO_LONG_SECONDS, Held, HeldBack
-from streaming.monitor import Monitor
+from common.kafka.topic_ends import Ends, held_back
+from common.settings import Settings
+from streaming.monitoring.held_back import TOO_LONG_SECONDS, Held, HeldBack
+from streaming.monitoring.monitor import Monitor
 from tests.unit.test_endpoint import BATCH
 
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from adstream import contracts
-from adstream.diagnosis import Diagnoser
-from adstream.errors import SchemaNotFound
-from adstream.registry import Registered
+from adstream.dead_letters.diagnosis import Diagnoser
 from adstream.verify.judge import Judge
+from common import contracts
+from common.errors import SchemaNotFound
+from common.registry import Registered
 from consumer.decoding import Decoded, Decoder
 from tests.interop.messages import ARRIVAL, TOOLS, Message, messages, schemas
 

@@ -5,16 +5,16 @@ from pathlib import Path
 
 import pytest
 
-from adstream import kafka
-from adstream.errors import ConfigError
-from adstream.isolation import made_at_level
-from adstream.settings import READ_COMMITTED, READ_UNCOMMITTED, Settings
+from common import kafka
+from common.errors import ConfigError
+from common.kafka.isolation import made_at_level
+from common.settings import READ_COMMITTED, READ_UNCOMMITTED, Settings
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = "adstream", "consumer", "producer", "stack", "streaming"
 FILES = [file for name in PACKAGES for file in (ROOT / name).rglob("*.py")]
 READERS = {
-    "adstream/dashboard/tails.py", "adstream/topic_ends.py", "adstream/updates_group.py", "adstream/verify/topic.py",
+    "adstream/dashboard/tails.py", "common/kafka/topic_ends.py", "common/kafka/updates_group.py", "adstream/verify/topic.py",
     "consumer/debug.py", "streaming/apply/changelog.py",
 }  # fmt: skip
 
@@ -34,7 +34,7 @@ def test_no_consumer_is_made_but_from_the_common_configuration() -> None:
 def test_spark_reads_topics_in_one_file_and_no_other_text_names_a_level() -> None:
     texts = {file.relative_to(ROOT).as_posix(): file.read_text(encoding="utf-8") for file in FILES}
     assert {name for name, text in texts.items() if "isolation.level" in text} == {
-        "adstream/kafka.py", "streaming/sources.py"
+        "common/kafka/__init__.py", "streaming/sources.py"
     }  # fmt: skip
     verbs = 'spark.readStream.format("kafka")', 'spark.read.format("kafka")'
     reading = {name for name, text in texts.items() if any(verb in text for verb in verbs)}

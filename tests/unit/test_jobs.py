@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from adstream import contracts
 from adstream.commands.stream import stream
-from adstream.cql_files import committed
-from adstream.errors import ConfigError
+from common import contracts
+from common.cassandra.cql_files import committed
+from common.errors import ConfigError
 from streaming import patterns
-from streaming.batch_jobs import BATCH_JOBS
+from streaming.iceberg.daily_jobs import BATCH_JOBS
 from streaming.jobs import JOBS, find
 from streaming.sinks.tables import Tables
 

@@ -8,8 +8,8 @@ from typing import Any, cast
 import pytest
 from pyspark.sql.streaming.query import StreamingQuery
 
-from adstream.errors import SinkError
-from streaming.json_lines import json_lines
+from common.errors import SinkError
+from streaming.monitoring.json_lines import json_lines
 from tests.unit.test_endpoint import BATCH, PROGRESS
 
 QUERY = cast("StreamingQuery", SimpleNamespace(id=PROGRESS["id"], runId=PROGRESS["runId"]))

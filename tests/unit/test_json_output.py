@@ -14,12 +14,11 @@ from pyspark.sql import Row, functions
 from pyspark.sql.types import DoubleType, StructType, TimestampType
 from typer.testing import CliRunner, Result
 
-from adstream import ad_metrics_tables, dead_letters, late_events, result_tables
+from adstream import ad_metrics_tables, result_tables
 from adstream.ad_metrics_tables import Sums
 from adstream.cli import app
-from adstream.dead_letters import Letter, Marks, Place
-from adstream.errors import ConfigError, Mismatch
-from adstream.late_events import LateEvents
+from adstream.dead_letters import letters as dead_letters
+from adstream.dead_letters.letters import Letter, Marks, Place
 from adstream.result_tables import Rows
 from adstream.verify import ad_metrics as verify
 from adstream.verify.acknowledged import Acknowledged
@@ -28,13 +27,19 @@ from adstream.verify.baseline import Baseline
 from adstream.verify.ledger import Ledger, Line
 from adstream.verify.oracle import FATES
 from adstream.verify.tables import Comparison
-from stack import doctor, local
-from stack.doctor import Finding
+from common.errors import ConfigError, Mismatch
+from common.lateness import late_events
+from common.lateness.late_events import LateEvents
+from stack import local
+from stack.checks import doctor
+from stack.checks.doctor import Finding
 from stack.local import Status
-from streaming import lakehouse, launch, session, validation
-from streaming.batch_jobs import BATCH_JOBS
+from streaming import launch
+from streaming.iceberg import catalog, validation
+from streaming.iceberg.daily_jobs import BATCH_JOBS
+from streaming.iceberg.validation import Check
 from streaming.jobs import JOBS
-from streaming.validation import Check
+from streaming.spark import session
 
 TEN = datetime(2026, 3, 1, 10, 0)  # noqa: DTZ001 - as Cassandra's driver gives times: UTC, without saying so
 
@@ -132,7 +137,7 @@ class SparkTable:
 
 def test_show_of_the_lakehouse_is_in_utc_wherever_the_machine_stands(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(session, "spark_session", lambda *_what, **_how: nullcontext())
-    monkeypatch.setattr(lakehouse, "existing_table", lambda *_what: SparkTable())
+    monkeypatch.setattr(catalog, "existing_table", lambda *_what: SparkTable())
     monkeypatch.setattr(functions, "desc", lambda name: name)
     monkeypatch.setenv("TZ", "Asia/Tokyo")
     time.tzset()

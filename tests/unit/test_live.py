@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PROGRAM = """
 from rich.console import Console
-from adstream.live import Working
+from common.text.progress_line import Working
 with Working("reading") as working:
     print("printed")
     Console().print("printed by rich")

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from streaming import local_files
-from streaming.local_files import suit
+from streaming.spark import local_files
+from streaming.spark.local_files import suit
 
 CLUSTER = "spark://host:7077"
 PLACES = ["/shared/checkpoint", "file:///shared/warehouse", ""]

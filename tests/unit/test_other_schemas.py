@@ -7,14 +7,15 @@ from typing import Any
 
 import pytest
 
-from adstream import contracts, reasons, wire
-from adstream.commands.dead_letter_pages import advice, page
-from adstream.dead_letters import Letter, Place
-from adstream.diagnosis import Diagnoser, Diagnosis
-from adstream.errors import ConfigError, ReplayRefused, SchemaNotFound
-from adstream.registry import Registered
-from adstream.repair import repaired
-from adstream.topic_readers import TopicReader
+from adstream.dead_letters.dead_letter_pages import advice, page
+from adstream.dead_letters.diagnosis import Diagnoser, Diagnosis
+from adstream.dead_letters.letters import Letter, Place
+from adstream.dead_letters.repair import repaired
+from adstream.dead_letters.topic_readers import TopicReader
+from common import contracts, reasons
+from common.avro import wire
+from common.errors import ConfigError, ReplayRefused, SchemaNotFound
+from common.registry import Registered
 from consumer.decoding import Broken, Decoded, Decoder
 from consumer.display import as_json
 from tests.unit.streaming.wire_messages import NOW

@@ -7,12 +7,12 @@ import psutil
 import pytest
 
 from adstream import cqlsh
-from adstream.cassandra import connect
-from adstream.errors import ServiceUnavailable, StackError
-from adstream.kafka import client_config, cluster_id, spark_options
-from adstream.own_stack import STACK_FILE
-from adstream.registry import RegistryClient
-from adstream.settings import Settings
+from common.cassandra.session import connect
+from common.errors import ServiceUnavailable, StackError
+from common.kafka import client_config, cluster_id, spark_options
+from common.own_stack import STACK_FILE
+from common.registry import RegistryClient
+from common.settings import Settings
 from stack import local, state
 from stack.state import Entry, State
 from tests.e2e.commands import adstream, free_port, one_line

@@ -2,8 +2,8 @@
 
 import pytest
 
-from adstream.errors import BadInput
-from streaming.passages import Passage, joined
+from common.errors import BadInput
+from streaming.history.passages import Passage, joined
 
 
 def test_passages_that_follow_on_each_other_are_one() -> None:

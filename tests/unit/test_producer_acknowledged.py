@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from adstream.errors import BadInput, ConfigError
+from common.errors import BadInput, ConfigError
 from producer.acknowledged import Acknowledged
 from producer.events import find
 from producer.options import check

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from adstream import contracts
 from adstream.cli import app
-from adstream.errors import BadInput, ConfigError
+from common import contracts
+from common.errors import BadInput, ConfigError
 from producer.events import SAMPLES, find
 from producer.files import JsonFiles
 from producer.json_encoding import JsonEncoder

@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from adstream import contracts
-from adstream.errors import ConfigError, SchemaIncompatible
-from adstream.registry import Registered
+from common import contracts
+from common.errors import ConfigError, SchemaIncompatible
+from common.registry import Registered
 from producer.encoding import Encoder
 from producer.events import find
 from producer.plan import Wish, plan

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from adstream import contracts, project
-from adstream.cql_files import of_project
-from adstream.errors import ConfigError
-from adstream.primary_keys import primary_keys
-from streaming import shipping
+from common import contracts, project
+from common.cassandra.cql_files import of_project
+from common.cassandra.primary_keys import primary_keys
+from common.errors import ConfigError
 from streaming.jobs import JOBS
+from streaming.spark import shipping
 
 AVSC = '{"type":"record","name":"N","fields":[{"name":"t","type":{"type":"long","logicalType":"timestamp-millis"}}]}'
 CODE = """

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from adstream.errors import AdstreamError, ConfigError, ServiceUnavailable, StackError
-from adstream.proxies import Proxy, is_loopback, proxy_for
-from adstream.registry import RegistryClient
-from adstream.settings import RegistrySettings, StackSettings
+from common.errors import AdstreamError, ConfigError, ServiceUnavailable, StackError
+from common.registry import RegistryClient
+from common.settings import RegistrySettings, StackSettings
+from common.system.proxies import Proxy, is_loopback, proxy_for
 from stack import ivy
-from stack.java import network_options, proxy_login
+from stack.host.java import network_options, proxy_login
 from tests.e2e.commands import adstream, free_port, one_line
 
 BROKEN = ["ftp://canary", "://", "http://", "http://u:canary@h:c", "http://[canary", "x y", " ", "http://h:99999"]

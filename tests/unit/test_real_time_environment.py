@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from adstream.errors import StackError
-from adstream.python_path import OWN_PARTS
-from adstream.settings import Settings, StackSettings
-from stack import doctor, ivy, parts, real_time
+from common.errors import StackError
+from common.settings import Settings, StackSettings
+from common.system.python_path import OWN_PARTS
+from stack import ivy, parts, real_time
+from stack.checks import doctor
 from tests.installed import ROOT
 from tests.unit.second_process import waits_for_the_first
 
@@ -119,7 +120,7 @@ def test_doctor_says_whether_it_is_there_and_whole(settings: StackSettings) -> N
 def run_in(home: Path, code: str, **variables: str) -> list[str]:
     """Lines that Python prints after `enter` with this home, in a process of its own."""
     entering = (
-        "from pathlib import Path; from stack import real_time; from adstream.settings import Settings\n"
+        "from pathlib import Path; from stack import real_time; from common.settings import Settings\n"
         f"real_time.home = lambda _settings: Path({str(home)!r})\n"
         "enter = lambda: real_time.enter(Settings(), print)\n"
     )
@@ -137,8 +138,8 @@ def run_in(home: Path, code: str, **variables: str) -> list[str]:
 
 IMPORTED = "import pyspark; print(pyspark.__version__)"
 CHILD = (
-    "import subprocess, sys; from adstream.python_path import leave_other_pysparks as leave;"
-    f"print(subprocess.run([sys.executable, '-c', 'from adstream.python_path import *; print(leave_other_pysparks()); "
+    "import subprocess, sys; from common.system.python_path import leave_other_pysparks as leave;"
+    f"print(subprocess.run([sys.executable, '-c', 'from common.system.python_path import *; print(leave_other_pysparks()); "
     f'from stack import parts, real_time; print(parts.jars("spark")[0].name, real_time.entered()); {IMPORTED}\'],'
     " capture_output=True, text=True, check=True).stdout, end='')"
 )

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from adstream.errors import ConfigError
+from common.errors import ConfigError
 from streaming.jobs import JOBS, find
 from streaming.real_time.suits import refusal, require, require_length, slots
 

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from adstream.errors import JobFailed, SinkError
-from streaming.batch import NewWriterSchema
-from streaming.runner import ATTEMPTS, Listener, Runner, _Replayed
+from common.errors import JobFailed, SinkError
+from streaming.micro_batch.writer import NewWriterSchema
+from streaming.query.runner import ATTEMPTS, Listener, Runner, _Replayed
 
 FAILED = (0, SinkError("Cassandra is away", "start it"))
 FAILURES = [FAILED] * (ATTEMPTS - 1)

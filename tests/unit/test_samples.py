@@ -9,7 +9,7 @@ from statistics import mean
 import fastavro
 import pytest
 
-from adstream import contracts
+from common import contracts
 from producer.daily_sales import SaleRow, sales_of, sample_sales
 from producer.events import SAMPLES, SOURCES, find, job_of
 from producer.samples import Event

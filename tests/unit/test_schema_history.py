@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from adstream import contracts
 from adstream.cli import app
-from adstream.contracts import Contract
-from adstream.errors import ConfigError, SchemaIncompatible
-from adstream.schema_history import incompatibilities, problems
+from common import contracts
+from common.contracts import Contract
+from common.errors import ConfigError, SchemaIncompatible
+from common.registry.schema_history import incompatibilities, problems
 
 MILLIS = {"type": "long", "logicalType": "timestamp-millis"}
 ID = {"name": "id", "type": "string"}

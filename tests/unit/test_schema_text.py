@@ -8,7 +8,7 @@ import fastavro
 import pytest
 from fastavro.utils import generate_one
 
-from adstream.schema_text import same_schema, self_contained
+from common.registry.schema_text import same_schema, self_contained
 
 RECORD: dict[str, Any] = {
     "type": "record", "name": "R", "namespace": "n", "doc": "d", "connect.name": "r",

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from adstream.cassandra import credentials
-from adstream.errors import ConfigError
-from adstream.settings import Settings, option_names
+from common.cassandra.session import credentials
+from common.errors import ConfigError
+from common.settings import Settings, option_names
 
 EXAMPLE = Path(__file__).parents[2] / ".env.example"
 

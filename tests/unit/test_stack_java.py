@@ -10,8 +10,8 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, pkcs12
 
-from adstream.errors import StackError
-from stack.java import TRUST_STORE_PASSWORD, find_java, network_options, system_bundle, trust_store
+from common.errors import StackError
+from stack.host.java import TRUST_STORE_PASSWORD, find_java, network_options, system_bundle, trust_store
 
 
 def java_of(version: str, home: Path) -> Path:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from adstream.errors import StackError
-from adstream.settings import StackSettings
+from common.errors import StackError
+from common.settings import StackSettings
 from stack import ivy, parts
 from tests.unit.second_process import waits_for_the_first
 

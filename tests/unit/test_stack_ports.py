@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from adstream.errors import StackError
-from adstream.settings import StackSettings
-from stack import ports
+from common.errors import StackError
+from common.settings import StackSettings
+from stack.host import ports
 
 
 @pytest.fixture

@@ -10,9 +10,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from stack import processes
-from stack.processes import Running
-from stack.signals import ending_deferred, ending_raises
+from stack.host import processes
+from stack.host.processes import Running
+from stack.host.signals import ending_deferred, ending_raises
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
-from adstream.errors import StackError
-from stack import certificates, secured
+from common.errors import StackError
+from stack.security import certificates, secured
 
 
 def test_what_is_missing_is_made_and_what_is_there_is_kept(tmp_path: Path) -> None:

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from adstream.errors import StackError
-from adstream.settings import STACK_FILE, Settings
+from common.errors import StackError
+from common.settings import STACK_FILE, Settings
 from stack import state
-from stack.machine import gigabytes, require_room
+from stack.host.machine import gigabytes, require_room
 from stack.service import properties
 from stack.starting import last_words
 from stack.state import Entry, State
@@ -67,9 +67,9 @@ def test_a_path_of_any_letters_survives_a_java_properties_file() -> None:
 def test_too_little_memory_or_disk_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     require = lambda: require_room(tmp_path / "data", tmp_path / "cache")  # noqa: E731
     require()
-    monkeypatch.setattr("stack.machine.DISK_NEEDED", 2**60)
+    monkeypatch.setattr("stack.host.machine.DISK_NEEDED", 2**60)
     with pytest.raises(StackError, match=rf"of disk are free at {tmp_path}/data, and .* are needed; free some"):
         require()
-    monkeypatch.setattr("stack.machine.MEMORY_NEEDED", 2**60)
+    monkeypatch.setattr("stack.host.machine.MEMORY_NEEDED", 2**60)
     with pytest.raises(StackError, match=rf"of memory are available, and {gigabytes(2**60)} are needed"):
         require()

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from adstream import text_input
-from adstream.errors import BadInput
-from adstream.text_input import LONGEST_LINE, TextInput
+from common.errors import BadInput
+from common.text import text_input
+from common.text.text_input import LONGEST_LINE, TextInput
 
 TEXT = "one\r\ntwo \u00e4\n\nfour"
 LINES = ["one\r\n", "two \u00e4\n", "\n", "four"]

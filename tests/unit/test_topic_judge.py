@@ -6,9 +6,9 @@ from typing import Any
 import fastavro
 import pytest
 
-from adstream import wire
-from adstream.avro_types import from_text
 from adstream.verify.judge import Judge, Judged
+from common.avro import wire
+from common.avro.schema_types import from_text
 from tests.unit.streaming.wire_messages import ID_V2, NOW, V2, encoded
 from tests.unit.test_avro_resolution import AS_IT_IS, CANNOT, DECIMAL, EVENT, MICROS, TAGS, UUID, changed, written
 

@@ -8,7 +8,7 @@ from itertools import islice, pairwise
 import fastavro
 import pytest
 
-from adstream import contracts
+from common import contracts
 from producer import broken, clickstream, fruit
 from producer.events import SOURCES, find
 from producer.json_encoding import JsonEncoder

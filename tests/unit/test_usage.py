@@ -6,8 +6,8 @@ import pytest
 from typer.testing import CliRunner
 
 from adstream.cli import app, main
-from adstream.errors import WrongUsage
-from streaming.batch_jobs import BATCH_JOBS
+from common.errors import WrongUsage
+from streaming.iceberg.daily_jobs import BATCH_JOBS
 from streaming.jobs import JOBS
 
 USAGE, REFUSED = 2, 1

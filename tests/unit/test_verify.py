@@ -14,13 +14,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from adstream.errors import BadInput, CheckpointError
 from adstream.verify import acknowledged, baseline, ledger
-from adstream.verify.checkpoint import JobCheckpoint
 from adstream.verify.judge import Judged
+from adstream.verify.offsets import JobCheckpoint
 from adstream.verify.oracle import BEYOND, NO_WINDOW, TOTALS, WINDOWS, Oracle
 from adstream.verify.tables import _FOUND, Comparison, _found, compare
 from adstream.verify.topic import GAPS, GAPS_FOLDER, Piece, table
+from common.errors import BadInput, CheckpointError
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 MILLIS = int(NOW.timestamp() * 1_000)

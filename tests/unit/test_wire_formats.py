@@ -6,8 +6,8 @@ import uuid
 
 import pytest
 
-from adstream import wire
-from adstream.wire_formats import looks_like, other_registry
+from common.avro import wire
+from common.avro.wire_formats import looks_like, other_registry
 
 GUID = uuid.UUID("3f2c9a3e-6d1b-4c58-9a51-0f5f3f1f2a10")
 ZEROS = uuid.UUID("00000000-0000-4000-8000-000000000001")

@@ -1,7 +1,7 @@
 """What the golden checkpoints and their test agree on."""
 
-from adstream.cassandra import connect
-from adstream.settings import Settings
+from common.cassandra.session import connect
+from common.settings import Settings
 
 TOPIC = "golden-ads"
 

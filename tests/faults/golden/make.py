@@ -12,8 +12,8 @@ import tempfile
 from importlib.metadata import version
 from pathlib import Path
 
-from adstream.provision import prepare
-from adstream.settings import Settings
+from common.provision import prepare
+from common.settings import Settings
 from tests.e2e.pipeline import Pipeline, make_ad_tables
 from tests.faults.golden.kept import TOPIC, totals
 

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from adstream.cli import app
-from adstream.errors import ConfigError
+from common.errors import ConfigError
 from streaming.apply.freshness import BOUNDS, Freshness, counts_of, quantile
-from streaming.apply.metrics import Metrics
+from streaming.monitoring.apply_metrics import Metrics
 
 SECONDS = st.lists(st.floats(-1, 1_000), max_size=50)
 

@@ -13,8 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adstream import contracts, wire
-from adstream.errors import BadInput, SchemaIncompatible
+from common import contracts
+from common.avro import wire
+from common.errors import BadInput, SchemaIncompatible
 from streaming.apply.records import Records
 from streaming.apply.updates import Update, read_update
 

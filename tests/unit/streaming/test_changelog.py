@@ -13,15 +13,16 @@ from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from adstream import contracts, wire
-from adstream.reasons import UNKNOWN_SCHEMA_ID
-from streaming.checkpoint import Checkpoint
+from common import contracts
+from common.avro import wire
+from common.reasons import UNKNOWN_SCHEMA_ID
+from streaming.events.unplanned import refuse_unplanned
 from streaming.jobs import JOBS, find
+from streaming.micro_batch.pipeline import Pipeline
 from streaming.patterns.versions import NEWEST
-from streaming.pipeline import Pipeline
 from streaming.real_time.changelog import STARTS, Versions, contract_of, messages
 from streaming.real_time.suits import refusal
-from streaming.real_time.unplanned import refuse_unplanned
+from streaming.recovery.checkpoint import Checkpoint
 
 AT = datetime(2026, 3, 1, 12, 0, 5, tzinfo=UTC)
 LEASE = 1_772_366_400_000_000

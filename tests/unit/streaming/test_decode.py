@@ -8,8 +8,9 @@ from datetime import UTC, datetime
 import pytest
 from pyspark.sql import SparkSession
 
-from adstream import contracts, wire
-from streaming.decode import decode
+from common import contracts
+from common.avro import wire
+from streaming.events.decode import decode
 from tests.unit.streaming.wire_messages import ID_V1, V1, V2, WRITERS, encoded, kafka_rows
 
 GOOD_V1, GOOD_V2 = encoded(V1), encoded(V2, event_id="e-1")

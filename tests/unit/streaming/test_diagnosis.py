@@ -6,14 +6,14 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from adstream import contracts
-from adstream.diagnosis import Diagnoser, Diagnosis, header_id
-from adstream.errors import SchemaNotFound
-from adstream.reasons import SCHEMA_ID_IN_HEADER, VALUE_SCHEMA_ID_HEADER
-from adstream.registry import Registered
+from adstream.dead_letters.diagnosis import Diagnoser, Diagnosis, header_id
+from common import contracts
+from common.errors import SchemaNotFound
+from common.reasons import SCHEMA_ID_IN_HEADER, VALUE_SCHEMA_ID_HEADER
+from common.registry import Registered
 from producer import broken
-from streaming.decode import decode
-from streaming.judge import judge
+from streaming.events.decode import decode
+from streaming.events.judge import judge
 from tests.unit.streaming.test_decode import BROKEN
 from tests.unit.streaming.test_judge import RULES
 from tests.unit.streaming.wire_messages import ID_V1, ID_V2, NOW, V1, V2, WRITERS, encoded, framed, kafka_rows

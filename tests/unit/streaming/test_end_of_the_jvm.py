@@ -8,9 +8,9 @@ PROGRAM = """
 import logging, os, signal, sys
 from pathlib import Path
 from pyspark import SparkContext
-from adstream.errors import AdstreamError
-from adstream.settings import Settings
-from streaming.session import spark_session
+from common.errors import AdstreamError
+from common.settings import Settings
+from streaming.spark.session import spark_session
 
 logging.getLogger().addHandler(logging.NullHandler())  # as the command line does
 settings = Settings()

@@ -6,7 +6,7 @@ import pytest
 from pyspark.errors import StreamingQueryException
 from pyspark.sql import DataFrame, SparkSession
 
-from adstream.errors import BadInput
+from common.errors import BadInput
 from streaming.sources import Folder
 
 MEANS_SOMETHING = ["a*", "a?", "[a]", "{a}", "{a,b}", "a\\b"]

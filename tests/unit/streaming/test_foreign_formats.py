@@ -5,10 +5,11 @@ import random
 import pytest
 from pyspark.sql import SparkSession
 
-from adstream import contracts, wire
-from adstream.reasons import OTHER_WIRE_FORMAT, SCHEMA_ID_IN_HEADER, VALUE_SCHEMA_ID_HEADER
-from adstream.wire_formats import other_registry
-from streaming.decode import decode
+from common import contracts
+from common.avro import wire
+from common.avro.wire_formats import other_registry
+from common.reasons import OTHER_WIRE_FORMAT, SCHEMA_ID_IN_HEADER, VALUE_SCHEMA_ID_HEADER
+from streaming.events.decode import decode
 from tests.unit.test_wire_formats import BY_BYTES, BY_HEADER, EVENT, LOOKS
 
 Headers = list[tuple[str, bytes | None]]

@@ -9,10 +9,10 @@ import pytest
 from pyspark.sql import Row, SparkSession
 from pyspark.sql import functions as F
 
-from adstream import wire
-from adstream.avro_values import MOST_TEXTS
-from adstream.contracts import Contract
-from streaming.decode import decode, sorted_out
+from common.avro import wire
+from common.avro.values import MOST_TEXTS
+from common.contracts import Contract
+from streaming.events.decode import decode, sorted_out
 from tests.unit.streaming.wire_messages import ID_V2, NOW, V2, encoded, kafka_rows
 
 Schema = Any

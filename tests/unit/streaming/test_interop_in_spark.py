@@ -8,9 +8,9 @@ import pytest
 from pyspark.sql import Row, SparkSession
 from pyspark.sql import functions as F
 
-from adstream.contracts import Contract
-from streaming.decode import decode
-from streaming.judge import judge
+from common.contracts import Contract
+from streaming.events.decode import decode
+from streaming.events.judge import judge
 from tests.interop.messages import ARRIVAL, Message, messages, schemas
 from tests.unit.streaming.wire_messages import V2, kafka_rows
 

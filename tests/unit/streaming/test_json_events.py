@@ -5,10 +5,10 @@ from pathlib import Path
 
 from pyspark.sql import SparkSession
 
-from adstream import contracts
-from streaming.counting import counted
-from streaming.decode import decode
-from streaming.judge import judge
+from common import contracts
+from streaming.events.decode import decode
+from streaming.events.judge import judge
+from streaming.micro_batch.counting import counted
 from streaming.sources import Folder
 from tests.unit.streaming.wire_messages import NOW, framed, kafka_rows
 

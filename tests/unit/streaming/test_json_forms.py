@@ -8,12 +8,12 @@ import pytest
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
-from adstream import contracts
-from adstream.contracts import Contract
-from adstream.diagnosis import Diagnoser
-from adstream.json_text import JsonProblem, from_json
-from streaming.decode import decode
-from streaming.judge import judge
+from adstream.dead_letters.diagnosis import Diagnoser
+from adstream.dead_letters.json_text import JsonProblem, from_json
+from common import contracts
+from common.contracts import Contract
+from streaming.events.decode import decode
+from streaming.events.judge import judge
 from tests import forms
 from tests.unit.streaming.wire_messages import NOW, kafka_rows
 

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 
-from adstream import contracts
-from streaming.counting import counted
-from streaming.decode import decode
-from streaming.judge import judge, only_dead_letters
+from common import contracts
+from streaming.events.decode import decode
+from streaming.events.judge import judge, only_dead_letters
+from streaming.micro_batch.counting import counted
 from tests.unit.streaming.wire_messages import NOW, V2, WRITERS, encoded, framed, kafka_rows
 
 MILLISECOND = timedelta(milliseconds=1)

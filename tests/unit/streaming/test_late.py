@@ -9,13 +9,23 @@ import pytest
 from pyspark.sql import DataFrame, Observation, SparkSession
 from pyspark.sql import functions as F
 
-import streaming.late
-from adstream.delays import SHARES, percentile, rounded_up
-from streaming.decode import decode
+import streaming.lateness.counts
+from common.lateness.delays import SHARES, percentile, rounded_up
+from streaming.events.decode import decode
+from streaming.events.judge import LATE, judge
 from streaming.job import Job
 from streaming.jobs import JOBS
-from streaming.judge import LATE, judge
-from streaming.late import Late, Pairs, by_windows, count_late, exact, observed_pairs, pair, pairs_again, pairs_of
+from streaming.lateness.counts import (
+    Late,
+    Pairs,
+    by_windows,
+    count_late,
+    exact,
+    observed_pairs,
+    pair,
+    pairs_again,
+    pairs_of,
+)
 from tests.unit.streaming.wire_messages import NOW, V2, WRITERS, encoded, kafka_rows
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -110,10 +120,10 @@ def test_where_the_job_decides_late_events_are_counted_on_the_way(spark: SparkSe
 def test_more_kinds_of_late_events_than_can_be_tracked_are_counted_from_the_batch_itself(
     spark: SparkSession, delays: list[timedelta], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(streaming.late, "MOST_DIFFERENT", 50)
+    monkeypatch.setattr(streaming.lateness.counts, "MOST_DIFFERENT", 50)
     events, pairs = observed(judged(spark, delays))
     assert not exact(pairs, events)
-    assert not exact({}, streaming.late.MOST_TRACKED + 1)
+    assert not exact({}, streaming.lateness.counts.MOST_TRACKED + 1)
     assert by_windows(pairs_again(judged(spark, delays), AD_METRICS), AD_METRICS).windows == oracle(delays)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
-from adstream.errors import BadInput
+from common.errors import BadInput
 from streaming import lookup
 from streaming.lookup import lookup_table
 

@@ -7,14 +7,14 @@ from datetime import UTC, datetime
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 
-from adstream import wire
-from adstream.reasons import EMPTY, UNKNOWN_SCHEMA_ID
-from adstream.writers import MOST_ASKED
-from streaming.batch import BatchWriter, NewWriterSchema
-from streaming.counting import counted
-from streaming.late import Late
-from streaming.observed import Observed, counts_of
-from streaming.unknown_ids import other_ids
+from common.avro import wire
+from common.reasons import EMPTY, UNKNOWN_SCHEMA_ID
+from common.registry.writers import MOST_ASKED
+from streaming.events.unknown_ids import other_ids
+from streaming.lateness.counts import Late
+from streaming.micro_batch.counting import counted
+from streaming.micro_batch.running_counts import Observed, counts_of
+from streaming.micro_batch.writer import BatchWriter, NewWriterSchema
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 

@@ -2,7 +2,7 @@ import random
 
 import pytest
 
-from streaming.quarantine import MOST, Ranges, culprits
+from streaming.recovery.quarantine import MOST, Ranges, culprits
 
 
 def places(ranges: Ranges) -> set[tuple[int, int]]:

@@ -9,7 +9,8 @@ import fastavro
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import types as T
 
-from adstream import contracts, wire
+from common import contracts
+from common.avro import wire
 
 V1, V2 = contracts.history("ads_data")[:2]
 # Ids as a registry might give them: not the version numbers, and one of them with all four bytes in use.

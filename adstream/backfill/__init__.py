@@ -1,0 +1,1 @@
+"""Windows computed again from stored messages, and corrected in their table."""

@@ -1,0 +1,345 @@
+"""Windows computed again from what Kafka or an archive keeps: compared with the table, or corrected in it.
+
+Only *closed* windows are looked at: those whose end the watermark of the newest committed batch has passed. The next
+batch, and every later one, drops whatever would go into them (Spark compares with the watermark of the batch before),
+so the stream has said its last about them, and what it has committed is all that belongs in them.
+
+Why a correction is safe while the stream runs. It writes with a new lease (common.bookkeeping.leases), which is larger than the
+timestamp of every write of the running stream, those to come included: what the stream wrote to these windows loses.
+Nor does it write to them again: not in a batch that runs now, not when it crashes and replays that batch under a lease
+newer than the correction's, as both have the committed batch before them and its watermark. A driver that was replaced
+long ago and wakes up has a smaller lease. Only a stream that begins anew with another checkpoint writes these windows
+again, and then its rows are meant to win. The values are absolute, so a correction that breaks off is simply run again.
+
+Totals are left alone. The running stream holds them in its state and writes them with every batch: whatever is written
+there would be undone, or counted twice. What late events would add to them is reported.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pyarrow as pa
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from adstream.dead_letters.letters import Place, Wanted, read
+from adstream.verify.oracle import Sums
+from adstream.verify.tables import Comparison
+from adstream.verify.window_rows import WindowKey, WindowRows, compare_rows
+from common import kafka
+from common.bookkeeping import leases
+from common.bookkeeping.backfills import Backfill, Span, record, recorded, spans
+from common.cassandra.session import connect
+from common.contracts import Contract
+from common.errors import BadInput, CheckpointError, ConfigError, TopicNotFound
+from common.event_rules import AHEAD
+from common.kafka.isolation import made_at_level
+from common.reasons import CRASHES_THE_JOB, UNKNOWN_SCHEMA_ID
+from common.registry.writers import MOST_ASKED, Writers
+from common.settings import Settings
+from streaming.events.unknown_ids import other_ids
+from streaming.history import recount
+from streaming.history.archive import Archive
+from streaming.history.available import InKafka, Messages, lost, needed, require_all
+from streaming.job import Job
+from streaming.micro_batch.pipeline import Pipeline
+from streaming.patterns.ad_metrics import SLACK
+from streaming.recovery.checkpoint import Checkpoint
+from streaming.sinks.sink import Stamp, into_all
+
+# Windows are compared in pieces of this length, so that the driver holds the rows of one piece only.
+PIECE = timedelta(hours=1)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked for: windows that begin in [start, end); with `late` their late events count."""
+
+    start: datetime
+    end: datetime
+    late: bool = False
+    archive: str | None = None
+
+
+@dataclass(frozen=True)
+class LateSums:
+    """What an ad's late events add to windows and not to totals; `cost` in the account's currency."""
+
+    events: int
+    clicks: int
+    views: int
+    cost: Decimal
+
+    def __add__(self, other: "LateSums") -> "LateSums":
+        return LateSums(
+            self.events + other.events,
+            self.clicks + other.clicks,
+            self.views + other.views,
+            self.cost + other.cost,
+        )
+
+
+@dataclass
+class Found:
+    """How the closed windows that begin in [start, end) compare with what they must hold.
+
+    `open` further windows were asked for and are not closed. `late` is by ad, and `delay` how late the latest was;
+    `differing` are the pieces with a row that differs.
+    """
+
+    start: datetime
+    end: datetime
+    open: int
+    messages: int
+    events: int = 0
+    comparison: Comparison = field(default_factory=Comparison)
+    differing: list[Span] = field(default_factory=list)
+    late: dict[str, LateSums] = field(default_factory=dict)
+    delay: timedelta = timedelta(0)
+
+
+@dataclass(frozen=True)
+class Listener:
+    """Whom a backfill tells: `notice` what it does, `progress` how many pieces of how many are done."""
+
+    notice: Callable[[str], None]
+    progress: Callable[[int, int], None] = lambda _done, _all: None
+
+
+@dataclass(frozen=True)
+class _Committed:
+    """What the job has committed: offsets by partition, and the watermark under which no event goes any more."""
+
+    made_with: Mapping[str, Any]
+    id: str
+    first: Mapping[int, int]
+    upto: Mapping[int, int]
+    watermark: datetime
+
+    @classmethod
+    def by(cls, checkpoint: Checkpoint, job: Job) -> "_Committed":
+        """Raises CheckpointError where the checkpoint is not this job's over a topic."""
+        made_with = checkpoint.made_with()
+        if made_with.get("job") != job.name or "topic_id" not in made_with:
+            raise CheckpointError(
+                f"{checkpoint.path} is not a checkpoint of {job.name} over a topic", "give the job's --checkpoint"
+            )
+        batch, topic = checkpoint.last_committed(), made_with["topic"]
+        upto = {partition: end for partition, (_, end) in checkpoint.batch_offsets(topic, batch).items()}
+        # Events of the batch after it are late by this one's watermark.
+        watermark = _EPOCH + timedelta(milliseconds=checkpoint.late_before(batch + 1))
+        return cls(made_with, checkpoint.id, checkpoint.first_offsets(topic), upto, watermark)
+
+
+class Recount:
+    """One backfill. `compare` first; `correct` then writes what differed.
+
+    Raises ConfigError, BadInput or CheckpointError, from the start on, where the windows cannot be computed again.
+    """
+
+    def __init__(
+        self,
+        spark: SparkSession,
+        settings: Settings,
+        job: Job,
+        checkpoint: str,
+        request: Request,
+        *,
+        now: datetime,
+        listener: Listener,
+    ) -> None:
+        self._spark = spark
+        self._listener = listener
+        self._late = request.late
+        kept_by = Checkpoint(spark, checkpoint)
+        self._committed = committed = _Committed.by(kept_by, job)
+        # As the job reads: what it has never seen does not belong in its windows.
+        self._settings = settings.reading(made_at_level(committed.made_with))
+        self._job = job.as_described(committed.made_with)
+        start, end, still_open = closed(
+            self._job, request, committed.watermark, oldest=now - settings.window_ttl, now=now
+        )
+        done = recorded(settings.cassandra, job.name, committed.id)
+        if request.late:
+            done.append(Backfill(0, start, end, True, committed.upto, 0, 0, 0, now))
+        self._spans = spans(start, end, done, longest=_piece(self._job))
+        self._events = self._usable(kept_by, request, start, end)
+        self.found = Found(start, end, still_open, self._messages)
+
+    def compare(self) -> Found:
+        """Compare every row, both ways, and sum up late events where they count."""
+        found = self.found
+        with connect(self._settings.cassandra, keyspace=self._settings.cassandra.keyspace) as session:
+            rows = WindowRows(self._settings.cassandra, session)
+            for done, span in enumerate(self._spans):
+                self._listener.progress(done, len(self._spans))
+                before = found.comparison.different
+                must = _sums(self._computed(span))
+                compare_rows(found.comparison, must, rows.read(span.start, span.end, must))
+                if found.comparison.different > before:
+                    found.differing.append(span)
+        whole = Span(found.start, found.end, self._committed.upto if self._late else {})
+        found.events = recount.counting(self._events, self._job, whole).count()
+        if self._late:
+            self._add_late(whole)
+        return found
+
+    def correct(self, clock: Callable[[], datetime]) -> tuple[int, Comparison]:
+        """Upsert the rows that differ, and compare them again; returns how many, and what still differs.
+
+        What was corrected is recorded, after the rows: until then a ledger that knows nothing of it is right.
+        """
+        found, cassandra = self.found, self._settings.cassandra
+        stamp = Stamp(clock(), leases.take(cassandra, self._job.name))
+        written, again = 0, Comparison()
+        with connect(cassandra, keyspace=cassandra.keyspace) as session:
+            rows = WindowRows(cassandra, session)
+            for done, span in enumerate(found.differing):
+                self._listener.progress(done, len(found.differing))
+                table = self._computed(span)
+                must = _sums(table)
+                written += self._write(table, must, rows.read(span.start, span.end, must), stamp)
+                compare_rows(again, must, rows.read(span.start, span.end, must))
+        late_events = sum(each.events for each in found.late.values())
+        if written or late_events:
+            done_now = Backfill(
+                lease=stamp.micros,
+                start=found.start,
+                end=found.end,
+                late=self._late,
+                upto=self._committed.upto,
+                events=found.events,
+                late_events=late_events,
+                rows=written,
+                finished=clock(),
+            )
+            record(cassandra, self._job.name, self._committed.id, done_now)
+        return written, again
+
+    def _write(
+        self, table: pa.Table, must: Mapping[WindowKey, Sums], has: Mapping[WindowKey, Sums], stamp: Stamp
+    ) -> int:
+        wrong = [place for place, (key, sums) in enumerate(must.items()) if has.get(key) != sums]
+        if not wrong:
+            return 0
+        rows = self._spark.createDataFrame(table.take(wrong), self._schema)
+        write = into_all([sink.open(self._spark, self._settings, rows.schema) for sink in self._job.sinks])
+        return write(rows, stamp)
+
+    def _computed(self, span: Span) -> pa.Table:
+        rows = recount.windows(self._events, self._job, span)
+        self._schema = rows.schema
+        return rows.toArrow()
+
+    def _usable(self, checkpoint: Checkpoint, request: Request, start: datetime, end: datetime) -> DataFrame:
+        committed, job = self._committed, self._job
+        topic = committed.made_with["topic"]
+        place = self._place(request.archive, topic)
+        state = (job.lateness or timedelta(0)) + SLACK
+        since, until = recount.needed_times(job, start, end, ahead=AHEAD, state=state)
+        kept = place.kept(since, until)
+        whole = any(span.late_upto for span in self._spans)
+        ranges = needed(kept, committed.first, committed.upto, whole=whole)
+        require_all(place, kept, ranges, lost(kept, committed.first, committed.upto), since)
+        self._messages = sum(stop - first for first, stop in ranges.values())
+        self._listener.notice(f"reading {self._messages:,} offsets of {place.name}")
+        messages = place.read(ranges)
+        dead = _dead_when_read(self._settings, topic, job.name, checkpoint.made_at())
+        for partition in {each.partition for each in dead}:
+            offsets = [each.offset for each in dead if each.partition == partition]
+            messages = messages.where((F.col("partition") != partition) | ~F.col("offset").isin(offsets))
+        pipeline = Pipeline(job, self._writers(topic, messages), json=job.json)
+        return recount.usable(pipeline.judged(messages), job).persist()
+
+    def _writers(self, topic: str, messages: DataFrame) -> dict[int, Contract]:
+        """The schemas that the messages are written with. Their ids are read first, without decoding anything."""
+        writers = Writers.of(self._settings.registry, topic)
+        writers.registered(other_ids(messages, writers.known(), MOST_ASKED), ())
+        return writers.contracts()
+
+    def _place(self, archive: str | None, topic: str) -> Messages:
+        made_with = self._committed.made_with
+        if archive is not None:
+            folder = Archive(self._spark, archive)
+            folder.require(topic, made_with["topic_id"], self._settings.kafka.isolation_level)
+            return folder
+        if kafka.topic_id(self._settings, topic) != made_with["topic_id"]:
+            raise BadInput(
+                f"topic {topic} was deleted and made again since the checkpoint was made",
+                "read an archive of the first one: --archive FOLDER",
+            )
+        return InKafka(self._spark, self._settings, topic)
+
+    def _add_late(self, whole: Span) -> None:
+        found = self.found
+        for row in recount.late_by_ad(self._events, self._job, whole).collect():
+            cost = Decimal(row["micros"]).scaleb(-6)
+            found.late[row["ad_id"]] = LateSums(row["events"], row["clicks"], row["views"], cost)
+            found.delay = max(found.delay, timedelta(milliseconds=row["delay"]))
+
+
+def closed(
+    job: Job, request: Request, watermark: datetime, *, oldest: datetime, now: datetime
+) -> tuple[datetime, datetime, int]:
+    """The closed windows of the request: those that begin in [start, end), in whole slides; and how many are not.
+
+    Windows from before `oldest` are left out, as the table's TTL may have removed them. Raises ConfigError where no
+    window is left.
+    """
+    length, slide = job.parameters["window"], job.parameters["slide"]
+    assert isinstance(length, timedelta) and isinstance(slide, timedelta)  # noqa: S101, PT018 - what --window takes
+    start = _up(max(request.start, oldest), slide)
+    asked = min(_up(request.end, slide), _up(now + AHEAD, slide))
+    if start >= asked:
+        raise ConfigError(
+            f"no window begins between {request.start.isoformat()} and {request.end.isoformat()} that the table keeps",
+            f"windows begin every {slide}, and are kept from {oldest:%Y-%m-%dT%H:%M:%SZ} on",
+        )
+    end = min(asked, _up(watermark - length + timedelta(milliseconds=1), slide))
+    if start >= end:
+        raise ConfigError(
+            f"none of these windows is closed yet: the job's watermark is at {watermark:%Y-%m-%dT%H:%M:%SZ}",
+            "ask for windows that end before that; `adstream verify` compares open ones",
+        )
+    return start, end, (asked - end) // slide
+
+
+def _dead_when_read(settings: Settings, topic: str, job: str, made: datetime) -> set[Place]:
+    """Messages that the job could not use when it read them, although they look good today.
+
+    Their schema was registered later, or the job crashed on them. Letters from before the checkpoint was `made` are an
+    earlier run's.
+    """
+    try:
+        return {
+            place
+            for reason in (UNKNOWN_SCHEMA_ID, CRASHES_THE_JOB)
+            for place in read(settings, Wanted(topic=topic, reason=reason, job=job, since=made), whole=False)
+        }
+    except TopicNotFound:
+        return set()
+
+
+def _piece(job: Job) -> timedelta:
+    """About an hour, in whole slides."""
+    slide = job.parameters["slide"]
+    assert isinstance(slide, timedelta)  # noqa: S101 - what --slide takes
+    return max(slide, PIECE - PIECE % slide)
+
+
+def _up(moment: datetime, slide: timedelta) -> datetime:
+    """The first start of a window at or after the moment; starts are counted from 1970."""
+    return moment + (_EPOCH - moment) % slide
+
+
+def _sums(table: pa.Table) -> dict[WindowKey, Sums]:
+    return {
+        (row["ad_id"], row["window_start"].astimezone(UTC)): Sums(
+            row["total_clicks"], row["total_views"], row["total_cost"], row["avg_cost_per_view"]
+        )
+        for row in table.to_pylist()
+    }

@@ -1,0 +1,1 @@
+"""Dead letters: read, explained, repaired and sent back."""

@@ -1,0 +1,1 @@
+"""The tour: the life of a pipeline, step by step."""

@@ -1,0 +1,48 @@
+"""Which of the schemas that messages are written with can be read by a contract, and why the others cannot.
+
+One schema that cannot be read costs its own messages, and no others: they are dead letters, and the rest counts.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+
+from common.avro.resolution import Resolution, Unresolvable, resolve
+from common.contracts import Contract
+from common.reasons import INCOMPATIBLE_SCHEMA
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why no message of a schema counts: the reason of its dead letters, and half a sentence."""
+
+    reason: str
+    problem: str
+
+
+def resolutions(writers: Mapping[int, Contract], reader: Contract) -> dict[int, Resolution | Refusal]:
+    """How the contract reads each schema, by id, or why it reads no message of the schema."""
+    return {schema_id: resolution(writer.text, reader) for schema_id, writer in writers.items()}
+
+
+@lru_cache(maxsize=1024)
+def resolution(writer: str, reader: Contract) -> Resolution | Refusal:
+    """How the contract reads messages of the writer's schema, given as text; or why it reads none.
+
+    Remembered: a batch with dead letters is read again with the same schemas.
+    """
+    try:
+        return resolve(json.loads(writer), reader.schema)
+    except Unresolvable as why:
+        return Refusal(why.reason, why.problem)
+    except (ValueError, RecursionError):
+        return Refusal(INCOMPATIBLE_SCHEMA, "the writer's schema is no JSON")
+
+
+def unreadable_line(schema_id: int, writer: Contract, why: Refusal) -> str:
+    """What a user is told of a schema whose messages do not count."""
+    return (
+        f"{writer.subject} version {writer.version} (schema id {schema_id}) cannot be read by the contract: "
+        f"{why.problem}; its messages become dead letters ({why.reason}), all others count"
+    )

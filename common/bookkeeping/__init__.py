@@ -1,0 +1,1 @@
+"""What writers keep about themselves in Cassandra: leases, checkpoints that count, corrections."""

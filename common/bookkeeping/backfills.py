@@ -1,0 +1,109 @@
+"""What backfills have corrected: remembered, so that no later one takes it back and the ledger can net it.
+
+A row of `backfills` is written after the corrected windows. A backfill that dies in between leaves none: it is run
+again and writes the same windows. Rows go by lease (common.bookkeeping.leases), so writing one twice is writing it once.
+
+They belong to one checkpoint, by the id that Spark gave it: a job that begins anew writes its windows anew, without
+late events, and what was corrected before says nothing about them.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from typing import Any
+
+from cassandra.query import SimpleStatement
+
+from common import retries
+from common.cassandra.session import DRIVER_ERRORS, TRANSIENT, connect, explain
+from common.settings import CassandraSettings
+
+_COLUMNS = "lease, window_from, window_to, late, upto, events, late_events, rows_written, finished"
+
+
+@dataclass(frozen=True)
+class Backfill:
+    """One correction of the windows that begin in [start, end), from the messages below `upto` (by partition).
+
+    `events` and `late_events` are in these windows since then; with `late`, every late event below `upto`.
+    """
+
+    lease: int
+    start: datetime
+    end: datetime
+    late: bool
+    upto: Mapping[int, int]
+    events: int
+    late_events: int
+    rows: int
+    finished: datetime
+
+
+@dataclass(frozen=True)
+class Span:
+    """Windows that begin in [start, end), and the offsets below which their late events count, by partition."""
+
+    start: datetime
+    end: datetime
+    late_upto: Mapping[int, int]
+
+
+def recorded(settings: CassandraSettings, job: str, checkpoint: str) -> list[Backfill]:
+    """The corrections under this checkpoint id; none where the keyspace is from before there were any."""
+    with connect(settings, keyspace=settings.keyspace) as session:
+        if "backfills" not in session.cluster.metadata.keyspaces[settings.keyspace].tables:
+            return []
+        query = f"SELECT {_COLUMNS} FROM backfills WHERE job = %s AND checkpoint = %s"  # noqa: S608
+        try:
+            return [_backfill(row) for row in session.execute(query, (job, checkpoint))]
+        except DRIVER_ERRORS as error:
+            raise explain(error, settings) from error
+
+
+def record(settings: CassandraSettings, job: str, checkpoint: str, done: Backfill) -> None:
+    """Remember a correction whose rows Cassandra has acknowledged."""
+    insert = f"INSERT INTO backfills (job, checkpoint, {_COLUMNS}) VALUES ({', '.join(['%s'] * 11)})"  # noqa: S608
+    values = (done.lease, done.start, done.end, done.late, dict(done.upto), done.events, done.late_events)
+    with connect(settings, keyspace=settings.keyspace) as session:
+        statement = SimpleStatement(insert, is_idempotent=True)
+        every = (job, checkpoint, *values, done.rows, done.finished)
+        try:
+            retries.call(lambda: session.execute(statement, every), on=TRANSIENT)
+        except DRIVER_ERRORS as error:
+            raise explain(error, settings) from error
+
+
+def spans(start: datetime, end: datetime, done: Iterable[Backfill], *, longest: timedelta) -> list[Span]:
+    """[start, end) in pieces of at most `longest`, in each of which the same late events count in all windows."""
+    counting = [each for each in done if each.late]
+    cuts = {start, end} | {cut for each in counting for cut in (each.start, each.end) if start < cut < end}
+    cuts |= {start + nth * longest for nth in range(1, -((start - end) // longest))}
+    ordered = sorted(cuts)
+    return [
+        Span(since, until, merged(each.upto for each in counting if each.start <= since < each.end))
+        for since, until in pairwise(ordered)
+    ]
+
+
+def merged(offsets: Iterable[Mapping[int, int]]) -> dict[int, int]:
+    """The largest offset of each partition."""
+    found: dict[int, int] = {}
+    for each in offsets:
+        for partition, offset in each.items():
+            found[partition] = max(offset, found.get(partition, 0))
+    return found
+
+
+def _backfill(row: Any) -> Backfill:  # noqa: ANN401 - the driver has no types
+    return Backfill(
+        row.lease,
+        row.window_from.replace(tzinfo=UTC),
+        row.window_to.replace(tzinfo=UTC),
+        row.late,
+        dict(row.upto or {}),
+        row.events,
+        row.late_events,
+        row.rows_written,
+        row.finished.replace(tzinfo=UTC),
+    )

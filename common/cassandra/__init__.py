@@ -1,0 +1,1 @@
+"""Cassandra from the settings: sessions, and the migrations in `cql/`."""

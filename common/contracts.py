@@ -1,0 +1,80 @@
+"""The Avro contracts: one file per subject and version, `<subject>.v<version>.avsc`.
+
+They are kept in `schemas/`, and in the folder of that name of a project of one's own (common.project).
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib import resources
+from importlib.resources.abc import Traversable
+from typing import Any
+
+from common import project
+from common.errors import ConfigError, SchemaNotFound
+
+_FILE_NAME = re.compile(r"(?P<subject>.+)\.v(?P<version>\d+)\.avsc")
+
+
+@dataclass(frozen=True)
+class Contract:
+    """One committed version of one subject; `text` is the schema as canonical JSON."""
+
+    subject: str
+    version: int
+    text: str
+
+    @property
+    def schema(self) -> dict[str, Any]:
+        parsed: dict[str, Any] = json.loads(self.text)
+        return parsed
+
+    @property
+    def time_field(self) -> str:
+        """The field that holds the event time: the first one of logical type timestamp-millis."""
+        for field in self.schema["fields"]:
+            if isinstance(field["type"], dict) and field["type"].get("logicalType") == "timestamp-millis":
+                return str(field["name"])
+        raise SchemaNotFound(f"{self.subject} has no event time", "give it a field of logical type timestamp-millis")
+
+
+def names() -> list[str]:
+    """The name of every contract: its subject without `-value`, which is its topic's default name."""
+    return sorted({subject.removesuffix("-value") for subject, _version, _file in _files()})
+
+
+def history(name: str) -> list[Contract]:
+    """All committed versions of `<name>-value`, oldest first. Raises SchemaNotFound where there are none."""
+    subject = f"{name}-value"
+    found = []
+    for named, version, file in _files():
+        if named == subject:
+            text = json.dumps(json.loads(file.read_text(encoding="utf-8")), separators=(",", ":"))
+            found.append(Contract(subject, version, text))
+    if not found:
+        raise SchemaNotFound(f"schemas/ holds no contract for {subject}", f"add schemas/{subject}.v1.avsc")
+    return sorted(found, key=lambda contract: contract.version)
+
+
+def latest(name: str) -> Contract:
+    """The newest committed version of `<name>-value`: the reader schema of every job over it."""
+    return history(name)[-1]
+
+
+def _files() -> Iterator[tuple[str, int, Traversable]]:
+    """Subject, version and file of every contract. Raises ConfigError for a subject of both adstream and project."""
+    ours = list(_in_folder(resources.files("schemas")))
+    own = project.folder("schemas")
+    theirs = [] if own is None else list(_in_folder(own))
+    for subject, _version, file in theirs:
+        if subject in {each for each, *_ in ours}:
+            raise ConfigError(f"{own}/{file.name} is for a subject of adstream's own", "give it another name")
+    yield from (*ours, *theirs)
+
+
+def _in_folder(folder: Traversable) -> Iterator[tuple[str, int, Traversable]]:
+    for entry in folder.iterdir():
+        match = _FILE_NAME.fullmatch(entry.name)
+        if match:
+            yield match["subject"], int(match["version"]), entry

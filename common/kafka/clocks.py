@@ -1,0 +1,27 @@
+"""Whose clock says when a message arrived, and so what is late: the broker's, or the producers' own."""
+
+from collections.abc import Iterable
+
+from common import kafka
+from common.settings import Settings
+
+REMEDY = "set message.timestamp.type=LogAppendTime on it (docs/late-events.md)"
+
+
+def producers_clock(topic: str) -> str:
+    """What a topic with CreateTime means, as one line."""
+    return f"{topic} has CreateTime: what is late or ahead goes by the producers' clocks, not by the broker's; {REMEDY}"
+
+
+def told(settings: Settings, topic: str) -> list[str]:
+    """The line that a job or a check over `topic` has to say about clocks; none where the broker's decides."""
+    stamped = kafka.stamped_by_producers(settings, [topic])[topic]
+    if stamped is None:
+        return [f"whose clock stamps {topic} is not known: Kafka does not tell this user its configuration"]
+    return [producers_clock(topic)] if stamped else []
+
+
+def by_topic(settings: Settings, topics: Iterable[str]) -> dict[str, bool | None]:
+    """As kafka.stamped_by_producers, for those of the topics that there are."""
+    there = kafka.topic_names(settings)
+    return kafka.stamped_by_producers(settings, sorted({*topics} & {*there}))

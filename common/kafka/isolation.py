@@ -1,0 +1,16 @@
+"""The isolation level that a checkpoint or an archive was made with: it keeps the level for as long as it lasts."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from common.settings import READ_UNCOMMITTED, IsolationLevel
+
+ISOLATION = "isolation_level"
+# What earlier releases read, without writing it down.
+BEFORE_ISOLATION: dict[str, Any] = {ISOLATION: READ_UNCOMMITTED}
+
+
+def made_at_level(made_with: Mapping[str, Any]) -> IsolationLevel:
+    """The level among the options that were written when a checkpoint or an archive was made."""
+    level: IsolationLevel = made_with.get(ISOLATION, READ_UNCOMMITTED)
+    return level

@@ -1,0 +1,96 @@
+"""The consumer group of the processes that apply an updates topic, as others see it: they ask, and do not join."""
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaException, TopicPartition
+
+from common import kafka
+from common.errors import CheckpointError
+from common.settings import Settings
+
+# The session of a member (streaming.apply.changelog), and what a busy broker adds to it.
+_PATIENCE_SECONDS = 15.0
+_POLL_SECONDS = 0.25
+
+
+def group_of(topic: str) -> str:
+    """The consumer group of the processes that apply this topic."""
+    return f"adstream-apply-{topic}"
+
+
+class Applied:
+    """How far a topic is applied, asked again and again over connections that stay until it is closed.
+
+    Raises as `kafka.end_offsets`.
+    """
+
+    def __init__(self, settings: Settings, topic: str) -> None:
+        self._settings, self._topic = settings, topic
+        self._errors = kafka.ClientErrors(settings.kafka)
+        self._admin = kafka.connected(settings.kafka)
+        config = kafka.consumer_config(settings.kafka, self._errors) | {"group.id": group_of(topic)}
+        with kafka.taken_settings():
+            self._consumer = Consumer(config)
+
+    def ends(self) -> dict[int, int]:
+        """Where the topic's partitions end now."""
+        return kafka.end_offsets(self._settings, self._topic, admin=self._admin)
+
+    def topic_id(self) -> str:
+        """The id of the topic that there is now."""
+        return kafka.topic_id(self._settings, self._topic, self._admin)
+
+    def upto(self) -> dict[int, int]:
+        """Partition -> the offset before which all rows are in the tables; without those that nobody has begun."""
+        places = [TopicPartition(self._topic, partition) for partition in self.ends()]
+        try:
+            found = self._consumer.committed(places, timeout=self._settings.kafka.timeout_seconds)
+        except KafkaException as error:
+            raise self._errors.explain(kafka.kafka_error(error)) from None
+        return {at.partition: at.offset for at in found if at.offset >= 0}
+
+    def close(self) -> None:
+        self._consumer.close()
+
+
+def behind(upto: Mapping[int, int], ends: Mapping[int, int]) -> int:
+    """How many offsets before `ends` are not applied."""
+    return sum(max(0, end - upto.get(partition, 0)) for partition, end in ends.items())
+
+
+def require_nobody(settings: Settings, topic: str) -> None:
+    """Raises CheckpointError while processes apply the topic.
+
+    Waits for a session: one that was killed, and one with a name of its own, are in the group for so long.
+    """
+    admin = kafka.connected(settings.kafka)
+    group, end = group_of(topic), time.monotonic() + _PATIENCE_SECONDS
+    while True:
+        asked: Any = admin.client.describe_consumer_groups([group], request_timeout=admin.timeout)[group]
+        members = admin.result(asked).members
+        if not members:
+            return
+        if time.monotonic() >= end:
+            raise CheckpointError(f"{len(members)} `adstream apply` work on {topic}", "stop them first")
+        time.sleep(_POLL_SECONDS)
+
+
+def skip_all(settings: Settings, topic: str) -> int:
+    """Let the group go on behind all that is in the topic now; returns how many offsets that are from the first one.
+
+    Raises TopicNotFound where there is no such topic, CheckpointError while processes apply it.
+    """
+    require_nobody(settings, topic)
+    ends, begins = kafka.end_offsets(settings, topic), kafka.begin_offsets(settings, topic)
+    places = [TopicPartition(topic, partition, end) for partition, end in ends.items()]
+    admin = kafka.connected(settings.kafka)
+    asked = admin.client.alter_consumer_group_offsets(
+        [ConsumerGroupTopicPartitions(group_of(topic), places)], request_timeout=admin.timeout
+    )
+    try:
+        asked[group_of(topic)].result(timeout=admin.timeout + 1)
+    except KafkaException as error:
+        raise admin.explain(kafka.kafka_error(error)) from None
+    return sum(end - begins.get(partition, 0) for partition, end in ends.items())

@@ -1,0 +1,65 @@
+"""How long late events would have had to be waited for: rounded delays, counted, and their percentiles.
+
+A delay is in whole seconds and rounded up, so that a wait of the rounded delay keeps the event for certain. Up to two
+minutes it is exact to a second; from there on it is at most a tenth longer than it had to be.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+
+# Delays up to so many seconds are multiples of so many; the last one is for all that are longer.
+STEPS = ((120, 1), (1_200, 10), (7_200, 60), (72_000, 600), (864_000, 3_600))
+LAST_STEP = 86_400
+
+# Rounded delay in seconds -> how many events needed it.
+Delays = Mapping[int, int]
+
+# No longer lateness is worth advising. An event that is so late has a wrong clock or a wrong unit of time, or is from
+# before 1970, which no job counts. To wait for it would keep a month of state.
+LONGEST_WAIT = 30 * 86_400
+
+# Per mille of the late events -> how it is written.
+SHARES = {900: "90 %", 990: "99 %", 999: "99.9 %"}
+
+
+def rounded_up(seconds: int) -> int:
+    """The delay, rounded up to the next multiple of its step. In Spark: streaming.lateness.counts."""
+    step = next((step for limit, step in STEPS if seconds <= limit), LAST_STEP)
+    return -(-seconds // step) * step
+
+
+def merged(counts: Iterable[Delays]) -> Counter[int]:
+    """The counts of all, added up."""
+    total: Counter[int] = Counter()
+    for each in counts:
+        total.update(each)
+    return total
+
+
+def within_reach(delays: Delays) -> tuple[Delays, int]:
+    """The delays that could be waited for, and how many events are beyond them: advice is about the former alone."""
+    near = {delay: events for delay, events in delays.items() if delay <= LONGEST_WAIT}
+    return near, sum(delays.values()) - sum(near.values())
+
+
+def percentile(delays: Delays, per_mille: int) -> int:
+    """The shortest delay that would have kept so many per mille of the events, by nearest rank.
+
+    That is the delay of the event at the place ceil(n * per_mille / 1000) when all n are put in order. Raises
+    ValueError where there are none.
+    """
+    rank = -(-sum(delays.values()) * per_mille // 1_000)
+    passed = 0
+    for delay, events in sorted(delays.items()):
+        passed += events
+        if passed >= rank > 0:
+            return delay
+    raise ValueError("no late events")
+
+
+def text(seconds: int) -> str:
+    """The delay as an option takes it: `90s`, `14m`, `2h`, `3d`; exact."""
+    for unit, length in (("d", 86_400), ("h", 3_600), ("m", 60)):
+        if seconds >= length and seconds % length == 0:
+            return f"{seconds // length}{unit}"
+    return f"{seconds}s"

@@ -1,0 +1,65 @@
+"""A project of one's own: a Python package that ADSTREAM_PROJECT names, in this folder or installed.
+
+Its `JOBS` (streaming.job.Job) stand beside those of the catalogue, its `SOURCES` (producer.source.Source) beside the
+others that can be produced, and its folders `schemas/` and `cql/` hold its contracts and migrations. It may lack any
+of them. Without the setting there is no such package, and nothing is imported.
+"""
+
+import importlib
+import os
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+from common.errors import ConfigError
+from common.settings import project
+
+
+class _Named(Protocol):
+    @property
+    def name(self) -> str: ...
+
+
+_N = TypeVar("_N", bound=_Named)
+
+
+def joined(ours: dict[str, _N], attribute: str) -> dict[str, _N]:
+    """`ours`, and by name what the project lists as `attribute`. Raises ConfigError for a name that is taken."""
+    name = project()
+    if not name:
+        return ours
+    root()
+    theirs = getattr(importlib.import_module(name), attribute, [])
+    for each in theirs:
+        if each.name in ours:
+            raise ConfigError(f"{each.name} in {name}.{attribute} is adstream's own name", "choose another one")
+    return {**ours, **{each.name: each for each in theirs}}
+
+
+def folder(name: str) -> Path | None:
+    """The project's folder `name`, where there is one."""
+    found = root()
+    return found / name if found is not None and (found / name).is_dir() else None
+
+
+def root() -> Path | None:
+    """The project's package as a folder, found without running it. Raises ConfigError where there is none.
+
+    A program that is installed does not look for packages in the folder where it runs. For the project it does, last of
+    all, and so do the Python processes that Spark starts.
+    """
+    name = project()
+    if not name:
+        return None
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.append(here)
+        os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [os.environ.get("PYTHONPATH"), here]))
+    spec = find_spec(name) if name.isidentifier() else None
+    if spec is None or not spec.submodule_search_locations:
+        raise ConfigError(
+            f"ADSTREAM_PROJECT names {name}, and there is no such package",
+            f"run this in the folder that holds {name}/__init__.py, or install it",
+        )
+    return Path(next(iter(spec.submodule_search_locations)))

@@ -1,0 +1,70 @@
+"""Which streaming jobs run on this machine, and where each answers: `<data dir>/running/JOB.json`.
+
+A job writes its file when it begins to serve, and removes it at its end. One that was killed leaves it behind: a file
+counts only while the process that it names is there. Of two runs of one job, the file is the younger one's.
+"""
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from common.settings import Settings
+
+_TOLERANCE_SECONDS = 0.05  # of a process's start; the operating system counts in ticks of 10 ms
+
+
+@dataclass(frozen=True)
+class RunningJob:
+    """`url` answers GET /progress, /metrics, /health and /ready; it ends without a slash."""
+
+    job: str
+    pid: int
+    url: str
+
+
+def running_jobs(settings: Settings) -> list[RunningJob]:
+    """The jobs that run now, by name."""
+    found = (_read(file) for file in sorted(_folder(settings).glob("*.json")))
+    return [job for job in found if job is not None]
+
+
+@contextmanager
+def announced(settings: Settings, job: str, url: str) -> Iterator[None]:
+    """Within, `running_jobs` lists the job as one of this process."""
+    folder = _folder(settings)
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / f"{job}.json"
+    pid = os.getpid()
+    entry = {"job": job, "pid": pid, "url": url, "process_started": psutil.Process(pid).create_time()}
+    draft = file.with_suffix(f".{pid}")
+    draft.write_text(json.dumps(entry) + "\n", encoding="utf-8")
+    draft.replace(file)  # so that no reader meets half a file
+    try:
+        yield
+    finally:
+        with suppress(OSError, ValueError, KeyError):
+            if json.loads(file.read_text(encoding="utf-8"))["pid"] == pid:
+                file.unlink()
+
+
+def _folder(settings: Settings) -> Path:
+    return settings.data_dir / "running"
+
+
+def _read(file: Path) -> RunningJob | None:
+    try:
+        entry = json.loads(file.read_text(encoding="utf-8"))
+        # A process id is used again; together with the time of the start it is not.
+        process = psutil.Process(entry["pid"])
+        if abs(process.create_time() - entry["process_started"]) > _TOLERANCE_SECONDS:
+            return None
+        if process.status() == psutil.STATUS_ZOMBIE:  # killed, and nobody has asked how it ended
+            return None
+        return RunningJob(entry["job"], entry["pid"], entry["url"])
+    except (OSError, ValueError, KeyError, TypeError, psutil.Error):
+        return None

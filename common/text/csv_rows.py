@@ -1,0 +1,105 @@
+"""The rows of a CSV by the names in its header: one reading for all that read such files.
+
+A name may stand in any place and in any case. A cell is text; spaces and tabs around it are not part of it. Line breaks
+in quotes are, and a row has the number of the line on which it begins.
+"""
+
+import csv
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from common.errors import BadInput
+from common.text.text_input import TextInput
+
+_BLANKS = " \t"
+_LONGEST = 60
+_LIKELY = {";": "';'", "\t": "tab", "|": "'|'"}
+
+
+@dataclass(frozen=True)
+class Form:
+    """How a file is written: what is between two cells, and whether columns without a meaning are passed over."""
+
+    delimiter: str = ","
+    ignore_extra: bool = False
+
+
+@dataclass(frozen=True)
+class BadRow:
+    """A row that cannot be used: its first line in the file (the header is line 1) and what is wrong with it."""
+
+    line: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class Row:
+    """The cells of the wanted columns, by name."""
+
+    line: int
+    cells: dict[str, str]
+
+
+def rows(text: TextInput, columns: Sequence[str], form: Form | None = None) -> Iterator[Row | BadRow]:
+    """`form` is what options say; None where there are none, and the file has commas and these columns alone.
+
+    Raises BadInput where the header lacks a column, and where a quote is opened that nothing closes.
+    """
+    given = form or Form()
+    reader = csv.reader(text.lines(), delimiter=given.delimiter, strict=True)
+    try:
+        header = next(reader, [])
+    except csv.Error as error:
+        raise _no_header(text, columns, str(error)) from None
+    names = [name.strip(_BLANKS).lower() for name in header]
+    if problem := _header_problem(names, columns, ignore_extra=given.ignore_extra):
+        raise _no_header(text, columns, *_hint(header, problem, form))
+    places = {name: names.index(name.lower()) for name in columns}
+    while True:
+        line = reader.line_num + 1
+        try:
+            cells = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            if reader.line_num > line or "unexpected end" in str(error):
+                # Skipping it would pass over all the lines that it swallowed.
+                problem = f"{text.path} line {line}: a quote is opened, and nothing closes it as it must"
+                raise BadInput(problem, "close it, or write a quote in quotes twice") from None
+            yield BadRow(line, str(error))
+            continue
+        if not cells:
+            continue  # a blank line, as editors leave at the end
+        if len(cells) != len(names):
+            lines = f", in lines {line} to {reader.line_num}" if reader.line_num > line else ""
+            yield BadRow(line, f"{len(cells)} columns instead of {len(names)}{lines}")
+        else:
+            yield Row(line, {name: cells[place].strip(_BLANKS) for name, place in places.items()})
+
+
+def _header_problem(names: list[str], columns: Sequence[str], *, ignore_extra: bool) -> str:
+    wanted = [name.lower() for name in columns]
+    for name in wanted:
+        if names.count(name) != 1:
+            return f"{name} is {'there twice' if name in names else 'missing'}"
+    extra = [name for name in names if name not in wanted]
+    return "" if ignore_extra or not extra else f"{extra[0][:_LONGEST]!r} is no column of it"
+
+
+def _hint(header: list[str], problem: str, form: Form | None) -> tuple[str, str]:
+    """The problem, and what helps, where the header shows it."""
+    if header and header[0].lower().startswith("sep="):
+        return "it is Excel's line about its separator", "delete that line; the header is the next one"
+    other = next((each for each in _LIKELY if len(header) == 1 and each in header[0]), None)
+    if other is not None and (form is None or other != form.delimiter):
+        named = _LIKELY[other]
+        return f"it has {named} between its columns", f"give --delimiter {named}" if form else "save it with commas"
+    if any("\0" in name for name in header):
+        return "it has NUL characters, as UTF-16 without a byte order mark", "save it as UTF-8"
+    if form and "is no column" in problem:
+        return problem, "leave it out, or give --extra-columns ignore"
+    return problem, "add or correct it"
+
+
+def _no_header(text: TextInput, columns: Sequence[str], problem: str, remedy: str = "add or correct it") -> BadInput:
+    return BadInput(f"{text.path} line 1 is not the header {','.join(columns)}: {problem}", remedy)

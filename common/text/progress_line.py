@@ -1,0 +1,50 @@
+"""What moves while a command works: a line on standard error, where that is a terminal, and nothing elsewhere.
+
+So standard output stays the command's own, for pipes and files, and a log has no half-drawn bars.
+"""
+
+import sys
+from types import TracebackType
+
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
+
+from common.text.shown import shown
+from common.text.terminal import Terminal
+
+
+class Working:
+    """The line, while the block runs: what is done, how much of it, and for how long. Call it to tell more."""
+
+    def __init__(self, what: str) -> None:
+        err = Terminal(stderr=True)
+        self._line = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description}", markup=False),
+            BarColumn(bar_width=30),
+            TaskProgressColumn(),
+            TimeElapsedColumn(),
+            console=err,
+            transient=True,
+            disable=not err.is_terminal,
+            # What is printed meanwhile goes above the line; but never to the terminal what was meant for a pipe.
+            redirect_stdout=sys.stdout.isatty(),
+        )
+        self._task = self._line.add_task(shown(what), total=None)
+
+    def __call__(self, what: str, done: int = 0, total: int = 0) -> None:
+        """`total` is 0 where nobody knows it."""
+        self._line.update(self._task, description=shown(what), completed=done, total=total or None)
+
+    def __enter__(self) -> "Working":
+        self._line.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._line.stop()
+
+    @property
+    def shown(self) -> bool:
+        """Whether anybody can see it."""
+        return not self._line.disable

@@ -1,0 +1,24 @@
+"""One `up` or `down` at a time in a data folder."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from common.errors import StackError
+from common.system.file_lock import Held, locked
+
+
+@contextmanager
+def alone(data: Path) -> Iterator[None]:
+    """Within, no other `up` or `down` is at work in the folder. Raises StackError."""
+    with ExitStack() as lock:
+        try:
+            lock.enter_context(locked(data / "stack.lock"))
+        except OSError as refused:
+            raise StackError(
+                f"{data} cannot be written: {refused.strerror}", "choose another folder by --data-dir"
+            ) from None
+        except Held:
+            problem = f"another `up` or `down` is at work in {data}"
+            raise StackError(problem, "wait until it is done, or choose another folder by --data-dir") from None
+        yield

@@ -1,0 +1,31 @@
+"""Folders in which programs may be executed: Java unpacks the native libraries that it needs into one."""
+
+import os
+import tempfile
+from pathlib import Path
+
+from common.errors import StackError
+
+
+def first_suitable(*folders: Path) -> Path:
+    """The first of these folders in which programs may be executed, made where it is missing. Raises StackError."""
+    for folder in folders:
+        if allows_programs(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            return folder
+    named = " nor ".join(str(folder) for folder in folders)
+    raise StackError(
+        f"Java needs a folder for native libraries, and programs may be executed neither in {named}",
+        "set TMPDIR or ADSTREAM_DATA_DIR to a folder on a file system that is mounted without noexec",
+    )
+
+
+def temporary() -> Path:
+    """Where this user's temporary files go: TMPDIR, else the system's folder for them."""
+    return Path(tempfile.gettempdir())
+
+
+def allows_programs(folder: Path) -> bool:
+    """Whether the file system of the folder, or of the nearest one above that exists, lets programs be executed."""
+    there = next(each for each in (folder.absolute(), *folder.absolute().parents) if each.exists())
+    return not os.statvfs(there).f_flag & os.ST_NOEXEC

@@ -1,0 +1,21 @@
+"""Folders that Java programs cannot use: letters in their paths mean something else to Java or Spark."""
+
+from pathlib import Path
+
+from common.errors import StackError
+
+# Java divides a class path at colons, Spark its list of jars at commas; it takes the others for patterns.
+_DIVIDING = ":,*?[]{}\\"
+_OF_AN_AGENT = "="  # begins the options of an agent
+
+
+def require_usable(cache: Path, pyspark: Path) -> None:
+    """Raises StackError for a folder of jars whose path Java or Spark would take for something else."""
+    _require(cache, _DIVIDING + _OF_AN_AGENT, "set ADSTREAM_STACK_CACHE_DIR to another folder")
+    _require(pyspark, ":", "move the project, and run `make setup` there")
+
+
+def _require(folder: Path, refused: str, remedy: str) -> None:
+    found = [letter for letter in refused if letter in str(folder)]
+    if found:
+        raise StackError(f"Java programs cannot use the folder {folder}: there is a {found[0]} in its path", remedy)

@@ -1,0 +1,87 @@
+"""Which port a service listens on: what was asked for, what it had last time, or one that is free."""
+
+import random
+import socket
+from collections.abc import Collection, Mapping
+
+import psutil
+
+from common.errors import StackError
+from common.settings import StackSettings
+from stack.service import HOST
+
+# Below the range from which Linux takes ports for outgoing connections: between choosing a port and the service's
+# binding it lie seconds, in which any connection of this machine could take one out of that range.
+_FIRST, _LAST = 20_000, 32_000
+_TRIES = 200
+
+
+def choose(name: str, asked: int | None, last: Mapping[str, int], taken: Collection[int]) -> int:
+    """`asked`: a number is meant as such, 0 means any free port, None means as last time, else any free port.
+
+    With 0, too, the port of last time is used again if it is free.
+    """
+    if asked:
+        return asked
+    before = last.get(name)
+    if before is not None and before not in taken and is_free(before):
+        return before
+    for _try in range(_TRIES):
+        port = random.randint(_FIRST, _LAST)  # noqa: S311 - not a secret
+        if port not in taken and is_free(port):
+            return port
+    raise StackError(f"no free port between {_FIRST} and {_LAST} was found", "close what listens there")
+
+
+def asked_for(name: str, settings: StackSettings, last: Mapping[str, int]) -> int | None:
+    """The public port that the settings name for a service; None when they leave it to what it was last time."""
+    field = f"{name}_port"
+    if field not in settings.model_fields_set and name in last:
+        return None
+    return getattr(settings, field, None)
+
+
+def is_free(port: int) -> bool:
+    """Whether a service could listen on it now; connections that are only fading away do not matter."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            return False
+    return True
+
+
+def is_open(port: int) -> bool:
+    """Whether something accepts connections on it."""
+    try:
+        with socket.create_connection((HOST, port), timeout=1.0):
+            return True
+    except OSError:
+        return False
+
+
+def require_free(title: str, name: str, port: int) -> None:
+    """Raises StackError that names the port, who has it where that can be told, and the option for another."""
+    if is_free(port):
+        return
+    holder = who_listens(port)
+    held = f"is taken by {holder}" if holder else "is taken"
+    remedy = f"stop that, or choose another port by --{name}-port, or any free ones by --free-ports"
+    raise StackError(f"port {port} for {title} {held}", remedy)
+
+
+def who_listens(port: int) -> str | None:
+    """`java (process 4711)`, or None when the system does not tell: another user's processes are not shown to all."""
+    try:
+        connections = psutil.net_connections(kind="tcp")
+    except psutil.Error:
+        return None
+    for connection in connections:
+        listens = connection.status == psutil.CONN_LISTEN and connection.laddr and connection.laddr.port == port
+        if listens and connection.pid:
+            try:
+                return f"{psutil.Process(connection.pid).name()} (process {connection.pid})"
+            except psutil.Error:
+                return f"process {connection.pid}"
+    return None

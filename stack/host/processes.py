@@ -1,0 +1,92 @@
+"""Processes that outlive the command that starts them, and are found again by process id and time of creation."""
+
+import subprocess
+import time
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from common.own_stack import CREATE_TIME_TOLERANCE
+
+STOP_SECONDS = 30.0
+
+# Python reaps a child, and warns about one that it forgot, through its Popen object: kept for as long as it runs.
+_children: dict[int, "subprocess.Popen[bytes]"] = {}
+
+
+@dataclass(frozen=True)
+class Running:
+    """A process by id and time of creation (seconds since 1970): ids are used again, the pair is not."""
+
+    pid: int
+    create_time: float
+
+    def process(self) -> psutil.Process | None:
+        """The process itself, or None when it has ended or the id belongs to another one by now."""
+        try:
+            process = psutil.Process(self.pid)
+            if abs(process.create_time() - self.create_time) >= CREATE_TIME_TOLERANCE:
+                return None
+            child = _children.get(self.pid)
+            if child is None:
+                return process if process.status() != psutil.STATUS_ZOMBIE else None
+        except psutil.Error:
+            return None
+        # Not by its state: a JVM whose first thread has ended looks like a zombie while the others still run.
+        if child.poll() is None:
+            return process
+        del _children[self.pid]
+        return None
+
+
+def start(command: list[str], *, log: Path, folder: Path, environment: Mapping[str, str] | None = None) -> Running:
+    """Start in a session of its own, so that the Ctrl-C of this terminal does not reach it, output into `log`.
+
+    The log of the start before is kept as `<log>.1`. Without an `environment` it has that of this process.
+    """
+    log.parent.mkdir(parents=True, exist_ok=True)
+    if log.exists():
+        log.replace(log.with_name(f"{log.name}.1"))
+    with log.open("wb") as output:
+        child = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            cwd=folder,
+            env=environment,
+            start_new_session=True,
+        )
+    _children[child.pid] = child
+    return Running(child.pid, psutil.Process(child.pid).create_time())
+
+
+def stop(processes: Iterable[Running], grace_seconds: float = STOP_SECONDS) -> list[Running]:
+    """SIGTERM to all, a bounded wait, SIGKILL to the rest. Returns those that had to be killed.
+
+    A process id that belongs to another process by now is left alone.
+    """
+    asked = list(processes)
+    for running in asked:
+        if process := running.process():
+            with suppress(psutil.Error):
+                process.terminate()
+    deadline = time.monotonic() + grace_seconds
+    while _alive(asked) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    killed = _alive(asked)
+    for running in killed:
+        if process := running.process():
+            with suppress(psutil.Error):
+                process.kill()
+    deadline = time.monotonic() + grace_seconds
+    while _alive(killed) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return killed
+
+
+def _alive(processes: Iterable[Running]) -> list[Running]:
+    return [running for running in processes if running.process() is not None]

@@ -1,0 +1,1 @@
+"""A secured stack: certificates, passwords, and what each role may do."""

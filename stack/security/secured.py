@@ -1,0 +1,188 @@
+"""The folder of a secured stack: its certificates, and a file of settings for each role that uses it.
+
+The files are the only place where the passwords are kept in the clear; what the services need of them is written for
+them anew with each start. A data folder is that of a secured stack when it has the file of an admin.
+"""
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from dotenv import dotenv_values
+
+from common.errors import StackError
+from common.settings import CassandraSettings, KafkaSettings, RegistrySettings
+from stack.security import certificates
+from stack.service import HOST, properties
+
+ADMIN = "admin"
+_KAFKA, _REGISTRY, _CASSANDRA = "ADSTREAM_KAFKA_SASL_", "ADSTREAM_REGISTRY_", "ADSTREAM_CASSANDRA_"
+
+# What each role is known to, and what its file begins with. What it may do there is in stack/security/kafka_rights.py,
+# stack/registry.py and stack/security/cassandra_rights.py.
+ROLES: dict[str, tuple[str, tuple[str, ...]]] = {
+    ADMIN: ("makes topics, schemas, tables and users", (_KAFKA, _REGISTRY, _CASSANDRA)),
+    "producer": ("sends events", (_KAFKA, _REGISTRY)),
+    "job": ("reads events, writes tables and dead letters", (_KAFKA, _REGISTRY, _CASSANDRA)),
+    "consumer": ("looks at topics", (_KAFKA, _REGISTRY)),
+    "reader": ("looks at tables", (_CASSANDRA,)),
+}
+_PROTOCOL = {"ADSTREAM_KAFKA_SECURITY_PROTOCOL": "SASL_SSL", "ADSTREAM_KAFKA_SASL_MECHANISM": "SCRAM-SHA-512"}
+_CA_FILE = {
+    _KAFKA: "ADSTREAM_KAFKA_SSL_CA_FILE",
+    _REGISTRY: "ADSTREAM_REGISTRY_SSL_CA_FILE",
+    _CASSANDRA: "ADSTREAM_CASSANDRA_SSL_CA_FILE",
+}
+_PASSWORD_BYTES = 24
+_OWNER_ONLY = 0o600
+
+
+@dataclass(frozen=True)
+class Secured:
+    """The keys of a secured stack, as its services and its own health checks need them."""
+
+    folder: Path
+
+    @property
+    def authority(self) -> Path:
+        return self.folder / "ca.pem"
+
+    @property
+    def server(self) -> Path:
+        """The services' private key and certificate."""
+        return self.folder / "server.pem"
+
+    def env_file(self, role: str) -> Path:
+        return self.folder / f"{role}.env"
+
+    def kafka(self, port: int, **changes: str) -> KafkaSettings:
+        """The admin's settings for the broker, whatever the environment says."""
+        own = self._options("ADSTREAM_KAFKA_")
+        return KafkaSettings(**{**own, "bootstrap_servers": f"{HOST}:{port}", **changes})
+
+    def registry(self, url: str) -> RegistrySettings:
+        return RegistrySettings(**{**self._options("ADSTREAM_REGISTRY_"), "url": url})
+
+    def cassandra(self, port: int, **changes: str) -> CassandraSettings:
+        own = self._options("ADSTREAM_CASSANDRA_")
+        return CassandraSettings(**{**own, "hosts": (HOST,), "port": port, **changes})
+
+    def kafka_users(self) -> dict[str, str]:
+        """Passwords by user name, of the roles that the service knows."""
+        return self._users(_KAFKA)
+
+    def registry_users(self) -> dict[str, str]:
+        return self._users(_REGISTRY)
+
+    def cassandra_users(self) -> dict[str, str]:
+        return self._users(_CASSANDRA)
+
+    def _users(self, prefix: str) -> dict[str, str]:
+        known = [each for role, each in self._values.items() if prefix in ROLES[role][1]]
+        return {each[f"{prefix}USERNAME"]: each[f"{prefix}PASSWORD"] for each in known}
+
+    def _options(self, prefix: str) -> dict[str, Any]:
+        admin = self._values[ADMIN]
+        return {name[len(prefix) :].lower(): value for name, value in admin.items() if name.startswith(prefix)}
+
+    @cached_property
+    def _values(self) -> dict[str, dict[str, str]]:
+        found: dict[str, dict[str, str]] = {}
+        for role, (_does, services) in ROLES.items():
+            path = self.env_file(role)
+            with _readable(self.folder):
+                values = {name: value or "" for name, value in dotenv_values(path).items()}
+            for name in (f"{prefix}{part}" for prefix in services for part in ("USERNAME", "PASSWORD")):
+                if not values.get(name):
+                    remedy = "delete the file, and `adstream secure` makes another with new passwords"
+                    raise StackError(f"{path} has no {name}", remedy)
+            found[role] = values
+        return found
+
+
+def is_secured(data: Path) -> bool:
+    """Whether this data folder is that of a secured stack, be its keys complete or not."""
+    return Secured(data).env_file(ADMIN).exists()
+
+
+def find(data: Path) -> Secured | None:
+    """The keys of the stack in this data folder, or None where it is a plain one. Raises StackError."""
+    if not is_secured(data):
+        return None
+    secured = Secured(data)
+    with _readable(data):
+        for path in (secured.authority, secured.server):
+            path.read_bytes()
+    _ = secured.kafka_users()
+    return secured
+
+
+def make(data: Path) -> list[Path]:
+    """Make what is missing of certificates and roles' files in this data folder, and return it. Raises StackError."""
+    secured = Secured(data)
+    made: list[Path] = []
+    with _readable(data):
+        data.mkdir(parents=True, exist_ok=True)
+        data.chmod(0o700)
+        (data / ".gitignore").write_text("*\n", encoding="ascii")
+        for role, (does, services) in ROLES.items():
+            path = secured.env_file(role)
+            if not path.exists():
+                write_private(path, _settings_of(role, does, services, secured))
+                made.append(path)
+        if not (secured.authority.exists() and secured.server.exists()):
+            pair = certificates.make()
+            write_private(secured.server, pair.server)
+            write_private(secured.authority, pair.authority)
+            made += [secured.authority, secured.server]
+    return made
+
+
+def private_properties(path: Path, fixed: str, own: dict[str, object]) -> None:
+    """Write a service's configuration, which holds passwords."""
+    write_private(path, (fixed + properties(own)).encode("ascii"))
+
+
+def write_private(path: Path, content: bytes) -> None:
+    """For the owner's eyes only, from the first byte on; by renaming, so that no reader ever meets half a file."""
+    draft = path.with_name(f"{path.name}.tmp")
+    draft.unlink(missing_ok=True)
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _OWNER_ONLY), "wb") as file:
+        file.write(content)
+    draft.replace(path)
+
+
+def _settings_of(role: str, does: str, services: tuple[str, ...], secured: Secured) -> bytes:
+    lines = [
+        f"# The {role} of this secured stack: {does}. Holds passwords; made by `adstream secure`.",
+        f"# Use it by `adstream --env-file {secured.env_file(role)} ...`, or set ADSTREAM_ENV_FILE.",
+        f"ADSTREAM_DATA_DIR={_quoted(str(secured.folder))}",
+    ]
+    for prefix in services:
+        own = {
+            **(_PROTOCOL if prefix == _KAFKA else {}),
+            f"{prefix}USERNAME": role,
+            f"{prefix}PASSWORD": secrets.token_urlsafe(_PASSWORD_BYTES),
+            _CA_FILE[prefix]: _quoted(str(secured.authority)),
+        }
+        lines += [f"{name}={value}" for name, value in own.items()]
+    return "".join(f"{line}\n" for line in lines).encode()
+
+
+def _quoted(value: str) -> str:
+    return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+@contextmanager
+def _readable(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        said = error.strerror if isinstance(error, OSError) else error
+        problem = f"the keys of the secured stack in {folder} cannot be used: {said}"
+        raise StackError(problem, "`adstream secure` makes what is missing; correct the rest") from None

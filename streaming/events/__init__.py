@@ -1,0 +1,1 @@
+"""From bytes to events that count: decode, judge, and name what is wrong."""

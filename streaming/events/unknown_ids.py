@@ -1,0 +1,22 @@
+"""The schema ids of messages, read from their headers without decoding anything."""
+
+from collections.abc import Collection
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from common.avro import wire
+
+
+def schema_id(value: Column) -> Column:
+    """The number in the header of a value (bigint), which has one only if it begins with the magic byte."""
+    return F.conv(F.hex(F.substring(value, 2, wire.HEADER_BYTES - 1)), 16, 10).cast("bigint")
+
+
+def other_ids(messages: DataFrame, known: Collection[int], most: int) -> list[int]:
+    """The ids of messages that are not `known`, the most frequent first, then the smallest, and at most so many."""
+    value = F.col("value")
+    framed = (F.length(value) >= wire.HEADER_BYTES) & (F.substring(value, 1, 1) == F.lit(bytes([wire.MAGIC_BYTE])))
+    ids = messages.where(framed).select(schema_id(value).alias("id")).where(~F.col("id").isin(list(known)))
+    found = ids.groupBy("id").count().orderBy(F.desc("count"), "id").limit(most)
+    return [int(row["id"]) for row in found.collect()]

@@ -1,0 +1,31 @@
+"""Messages of schemas that the plan does not know end a real-time query, before its batch can be committed.
+
+A micro-batch with such messages is left uncommitted once its rows were computed (streaming.micro_batch.writer). A real-time batch
+has no such moment. So the first message of an id that is neither in the plan nor known to be nobody's ends the query.
+The messages that wait tell which ids there are. The registry is asked for them, and the query starts again with one
+more schema, or with one more id whose messages are dead letters.
+"""
+
+from collections.abc import Collection
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from common.reasons import UNKNOWN_SCHEMA_ID
+from streaming.events.unknown_ids import schema_id
+
+# A producer of another kind may write any number. With so many, the rest are dead letters without being asked for.
+MOST_REFUSED = 200
+_SAYS = "adstream does not plan for schema id "
+
+
+def refuse_unplanned(judged: DataFrame, refused: Collection[int]) -> DataFrame:
+    """Judged messages of which one of an unknown id raises, unless the id is one of the `refused`.
+
+    The error is for the log: what reaches the driver is often that of another task, which waits for the one that fails.
+    """
+    outcome, found = F.col("outcome"), schema_id(F.col("value"))
+    asked_for = found.isin(sorted(refused)) if refused else F.lit(False)
+    new = (outcome == UNKNOWN_SCHEMA_ID) & ~asked_for
+    told = F.concat(F.lit(_SAYS), found.cast("string"), F.lit("."))
+    return judged.withColumn("outcome", F.when(new, F.raise_error(told).cast("string")).otherwise(outcome))

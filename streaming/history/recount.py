@@ -1,0 +1,123 @@
+"""A job's windows over again, from messages that are read as a batch: what the stream must have counted in them.
+
+The pattern is the job's own. Two things the stream does with its state a batch must do by itself: of a repeated event
+id the first occurrence counts, which may lie before the windows; and late events, which the stream leaves out, count
+where that is asked for.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+
+from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import functions as F
+
+from common import contracts
+from common.bookkeeping.backfills import Span
+from streaming.events.judge import LATE
+from streaming.job import Job
+from streaming.patterns.ad_metrics import WINDOW_ROW
+from streaming.patterns.money import micros
+from streaming.patterns.repeated import identified
+
+_ORDER = ("arrived", "partition", "offset")
+
+
+def usable(judged: DataFrame, job: Job) -> DataFrame:
+    """Judged messages -> the events that count or are late, each id once (`dedupe`), in the order of arrival.
+
+    Out: the contract's fields, `position`, `identity`, and of the message `late`, `partition`, `offset`, `arrived`. An
+    id that came in time has no late event any more; of one that only came late all are kept, as it depends on how far
+    late events count which of them is the first (`counting`).
+    """
+    event = F.struct(
+        F.col("event"),
+        F.concat_ws(":", "topic", "partition", "offset").alias("position"),
+        F.col("outcome").isNotNull().alias("late"),
+        F.col("partition"),
+        F.col("offset"),
+        F.col("timestamp").alias("arrived"),
+    )
+    # Not by `where`, which Spark would push below the decode (streaming.events.judge.only_dead_letters).
+    taken = F.when(F.col("outcome").isNull() | (F.col("outcome") == LATE), F.array(event))
+    flat = judged.select(F.inline(taken)).select("event.*", "position", "late", *("partition", "offset", "arrived"))
+    events = identified(flat)
+    if not job.parameters["dedupe"]:
+        return events
+    same = Window.partitionBy("identity")
+    numbered = events.withColumn("nth", F.row_number().over(same.orderBy("late", *_ORDER)))
+    numbered = numbered.withColumn("only_late", F.bool_and("late").over(same))
+    return numbered.where((F.col("nth") == 1) | F.col("only_late")).drop("nth", "only_late")
+
+
+def counting(events: DataFrame, job: Job, span: Span) -> DataFrame:
+    """Those of the usable events that count in windows of the span: on time, or late below its offsets."""
+    length, slide = _lengths(job)
+    time = F.col(_time_field(job))
+    # The newest window of an event begins less than one slide before it, the oldest one window before that.
+    inside = (time >= F.lit(span.start)) & (time < F.lit(span.end + length - slide))
+    taken = events.where(inside & (~F.col("late") | _below(span.late_upto)))
+    if not span.late_upto or not job.parameters["dedupe"]:
+        return taken
+    first = Window.partitionBy("identity").orderBy("late", *_ORDER)
+    return taken.withColumn("nth", F.row_number().over(first)).where("nth = 1").drop("nth")
+
+
+def windows(events: DataFrame, job: Job, span: Span) -> DataFrame:
+    """The rows of the job's windows that begin in the span, as its sinks take them; `events` are the usable ones."""
+    fields = [field["name"] for field in contracts.latest(job.contract).schema["fields"]]
+    once = counting(events, job, span).select(*fields, "position")
+    start = F.col("window_start")
+    # What repeats is gone already.
+    rows = job.with_parameters(dedupe=False).compute(once)
+    return rows.where((F.col("kind") == WINDOW_ROW) & (start >= F.lit(span.start)) & (start < F.lit(span.end)))
+
+
+def late_by_ad(events: DataFrame, job: Job, span: Span) -> DataFrame:
+    """What late events put into the windows of the span: `ad_id`, `events`, `clicks`, `views`, `micros`, `delay`.
+
+    Each event once, although it lies in several windows; `micros` are millionths of the account's currency, `delay` the
+    longest time from an event to its arrival, in milliseconds.
+    """
+    delay = F.unix_millis("arrived") - F.unix_millis(_time_field(job))
+    return (
+        counting(events, job, span)
+        .where("late")
+        .groupBy("ad_id")
+        .agg(
+            F.count("*").alias("events"),
+            F.sum("clicks").alias("clicks"),
+            F.sum("views").alias("views"),
+            F.sum(micros(F.col("cost"))).alias("micros"),
+            F.max(delay).alias("delay"),
+        )
+    )
+
+
+def needed_times(
+    job: Job, start: datetime, end: datetime, *, ahead: timedelta, state: timedelta
+) -> tuple[datetime, datetime]:
+    """The broker times [since, until) of all messages on time that matter to windows that begin in [start, end).
+
+    An event may be `ahead` of its arrival, and late by the job's lateness. An id is remembered for one watermark
+    delay (`state`) after the event that had it first, which again may have been ahead: twice that is more than enough.
+    """
+    length, _ = _lengths(job)
+    lateness = job.lateness or timedelta(0)
+    return start - 2 * (ahead + state), end + length + lateness
+
+
+def _below(offsets: Mapping[int, int]) -> Column:
+    below = F.lit(False)
+    for partition, upto in offsets.items():
+        below |= (F.col("partition") == partition) & (F.col("offset") < upto)
+    return below
+
+
+def _lengths(job: Job) -> tuple[timedelta, timedelta]:
+    length, slide = job.parameters["window"], job.parameters["slide"]
+    assert isinstance(length, timedelta) and isinstance(slide, timedelta)  # noqa: S101, PT018 - what --window takes
+    return length, slide
+
+
+def _time_field(job: Job) -> str:
+    return contracts.latest(job.contract).time_field

@@ -1,0 +1,1 @@
+"""The lakehouse: the Iceberg catalog, the daily jobs, and the checks of result tables."""

@@ -1,0 +1,116 @@
+"""The Iceberg catalog of the settings: Spark's configuration for it, and the tables in its namespace."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+from pyspark.errors import PySparkException
+from pyspark.sql import DataFrame, Row, SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql.types import StructType
+
+from common.errors import ConfigError, SinkError
+from common.settings import LakehouseSettings
+
+_EXTENSIONS = "org.apache.iceberg.spark.extensions.IcebergSparkSessionExtensions"
+
+
+def spark_options(settings: LakehouseSettings, warehouse: str) -> dict[str, str]:
+    """What a session needs to know the catalog; `warehouse` is used where the settings name none. May hold secrets."""
+    catalog = f"spark.sql.catalog.{settings.catalog}"
+    options = {
+        "spark.sql.extensions": _EXTENSIONS,
+        catalog: "org.apache.iceberg.spark.SparkCatalog",
+        f"{catalog}.type": settings.type,
+        # A query runs in a session of its own: what it commits would stay unseen here until the cached table expires.
+        f"{catalog}.cache-enabled": "false",
+        f"{catalog}.warehouse": settings.warehouse or warehouse,
+    }
+    if settings.type == "jdbc":
+        # The older layout of its tables knows no views, and asking for a table that is not there then fails.
+        options[f"{catalog}.jdbc.schema-version"] = "V1"
+    if settings.uri:
+        options[f"{catalog}.uri"] = settings.uri
+    if settings.username:
+        options[f"{catalog}.jdbc.user"] = settings.username
+        options[f"{catalog}.jdbc.password"] = settings.password.get_secret_value()
+    for name, value in settings.properties.items():
+        options[f"{catalog}.{name}"] = value
+    return options
+
+
+def table_name(settings: LakehouseSettings, name: str) -> str:
+    """The full name of a table, for SQL."""
+    return f"{settings.catalog}.{settings.namespace}.{name}"
+
+
+def ensure_table(
+    spark: SparkSession, settings: LakehouseSettings, name: str, schema: StructType, partitioned_by: str
+) -> str:
+    """Make the namespace and the table where they are missing; return the table's full name.
+
+    Raises ConfigError where the catalog cannot be used.
+    """
+    where = table_name(settings, name)
+    columns = ", ".join(f"{field.name} {field.dataType.simpleString()}" for field in schema)
+    with _explained(settings):
+        spark.sql(f"CREATE NAMESPACE IF NOT EXISTS {settings.catalog}.{settings.namespace}")
+        spark.sql(f"CREATE TABLE IF NOT EXISTS {where} ({columns}) USING iceberg PARTITIONED BY ({partitioned_by})")
+    return where
+
+
+def existing_table(spark: SparkSession, settings: LakehouseSettings, name: str) -> DataFrame | None:
+    """The table, or None where it is missing. Raises ConfigError where the catalog cannot be used."""
+    where = table_name(settings, name)
+    with _explained(settings):
+        return spark.table(where) if spark.catalog.tableExists(where) else None
+
+
+@contextmanager
+def _explained(settings: LakehouseSettings) -> Iterator[None]:
+    try:
+        yield
+    except PySparkException as error:
+        raise ConfigError(
+            f"the Iceberg catalog {settings.catalog} cannot be used: {first_line(error)}",
+            "check the ADSTREAM_LAKEHOUSE settings",
+        ) from error
+
+
+def unwritten(where: str, error: PySparkException) -> SinkError:
+    """What is said about a table that could not be written."""
+    return SinkError(
+        f"{where} was not written: {first_line(error)}",
+        "check the ADSTREAM_LAKEHOUSE settings and the warehouse's disk",
+    )
+
+
+def newest_rows(
+    spark: SparkSession, settings: LakehouseSettings, name: str, limit: int
+) -> tuple[list[str], list[dict[str, Any]]]:
+    """Column names and rows of a table, newest first by its first time column; nothing where it is missing.
+
+    Times are UTC, and say so: Spark gives them to Python in this machine's zone, and without one.
+    """
+    table = existing_table(spark, settings, name)
+    if table is None:
+        return [], []
+    times = [field.name for field in table.schema if field.dataType.typeName() in ("timestamp", "date")]
+    rows = table.orderBy(F.desc(times[0]), *table.columns).limit(limit).collect()
+    return table.columns, in_utc(rows)
+
+
+def in_utc(rows: Iterable[Row]) -> list[dict[str, Any]]:
+    """Collected rows by column, with times that say that they are UTC."""
+    return [{column: _in_utc(value) for column, value in row.asDict().items()} for row in rows]
+
+
+def _in_utc(value: object) -> object:
+    return value.astimezone(UTC) if isinstance(value, datetime) else value
+
+
+def first_line(error: Exception) -> str:
+    """What went wrong, without the Java behind it."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return (lines or [type(error).__name__])[0][:300]

@@ -1,0 +1,167 @@
+"""Late events: how many, for which windows, and how long would have had to be waited for each.
+
+Where the job decides lateness for each event (streaming.events.judge), they are counted on the way, as one more aggregate of
+the observed metric: no message is read twice. An event lies in several sliding windows; it is late for each of them,
+and counts in each.
+
+Elsewhere Spark drops them by its watermark, and its metric tells only that something was dropped: where a pattern
+aggregates, it counts groups of rows and not rows. There the batch is read again, and each event compared with the
+watermark that Spark compared it with; only when the metric is not zero. It is a report, and changes nothing.
+
+Patterns without windows are counted by the minute of the event's time; an event from before 1970 in the first window.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from common import contracts
+from common.lateness.delays import LAST_STEP, STEPS, Delays, merged
+from streaming.events.judge import LATE
+from streaming.job import Job
+from streaming.patterns.event_time import interval
+
+# Up to so many late messages of a batch the sketch below cannot have overflowed, and up to so many different pairs of
+# window and delay the batch's metrics stay small. Beyond either, the batch is read again.
+MOST_TRACKED = 100_000
+MOST_DIFFERENT = 5_000
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MINUTE = timedelta(minutes=1)
+_SECOND_MICROS = 1_000_000
+
+# (Start of the newest window, in microseconds since 1970; rounded delay in seconds) -> events.
+Pairs = Mapping[tuple[int, int], int]
+
+
+@dataclass(frozen=True)
+class Late:
+    """Late events of a batch, each counted once, and window -> delay -> events that were late for that window.
+
+    `once` counts each event in the newest of its windows only. Without `windows` no more than the number is known.
+    """
+
+    events: int = 0
+    windows: Mapping[datetime, Delays] = field(default_factory=dict)
+    once: Mapping[datetime, int] = field(default_factory=dict)
+
+    @property
+    def by_window(self) -> dict[datetime, int]:
+        return {start: sum(delays.values()) for start, delays in self.windows.items()}
+
+    @property
+    def delays(self) -> Delays:
+        return merged(self.windows.values())
+
+
+def pair(job: Job) -> Column:
+    """Of a judged message that is late: the start of its newest window and its rounded delay, as text; else null."""
+    time = F.greatest(F.unix_micros(F.col("event")[contracts.latest(job.contract).time_field]), F.lit(0))
+    start = time - time % F.lit(_slot(job) // timedelta(microseconds=1))
+    delay = _rounded_up(F.unix_micros("timestamp") - time)
+    return F.when(F.col("outcome") == LATE, F.concat_ws(" ", start.cast("string"), delay.cast("string")))
+
+
+def observed_pairs(pairs: Column) -> Column:
+    """An aggregate for `observe`: how often each `pair` occurs; as `pairs_of` and `exact` take it.
+
+    It is Spark's sketch of the most frequent items, which is a count per value in bounded memory: as long as it has not
+    met more values than it may track, it has thrown none away, and is exact.
+    """
+    return F.call_function("approx_top_k", pairs, F.lit(MOST_DIFFERENT), F.lit(MOST_TRACKED))
+
+
+def pairs_of(items: Iterable[Mapping[str, Any]]) -> Pairs:
+    """From the observed value as parsed JSON, in which the messages that are not late are one item that is null."""
+    found = [(item["item"].split(), item["count"]) for item in items if item.get("item") is not None]
+    return {(int(start), int(delay)): count for (start, delay), count in found}
+
+
+def exact(pairs: Pairs, events: int) -> bool:
+    """Whether the observed counts are those of all late messages of the batch."""
+    return events <= MOST_TRACKED and len(pairs) < MOST_DIFFERENT - 1
+
+
+def pairs_again(judged: DataFrame, job: Job) -> Pairs:
+    """The same from a batch's judged messages, whatever their number."""
+    # Spark merges no expression through an observation: the decode is not repeated for each part of the pair.
+    whole = judged.observe("again", F.count(F.lit(1)).alias("messages"))
+    rows = whole.groupBy(pair(job).alias("item")).count().collect()
+    return pairs_of([row.asDict() for row in rows])
+
+
+def by_windows(pairs: Pairs, job: Job) -> Late:
+    """The late events in each window that they would have been in."""
+    window, slide = job.parameters.get("window"), job.parameters.get("slide")
+    older = window // slide if isinstance(window, timedelta) and isinstance(slide, timedelta) else 1
+    windows: dict[datetime, Counter[int]] = defaultdict(Counter)
+    once: Counter[datetime] = Counter()
+    for (start, delay), events in pairs.items():
+        newest = _time(start)
+        once[newest] += events
+        for nth in range(older):
+            windows[newest - nth * _slot(job)][delay] += events
+    return Late(once.total(), windows, once)
+
+
+def count_late(events: DataFrame, job: Job, watermark_millis: int) -> Late:
+    """What Spark dropped. `events` as the pattern takes them; the watermark is the one of the batch before
+    (Checkpoint.late_before). The delay is the watermark's own and what it lacked: Spark drops what *equals* it, too.
+    """
+    time = F.col(contracts.latest(job.contract).time_field)
+    window, slide, gap = (job.parameters.get(name) for name in ("window", "slide", "gap"))
+    lengths = [interval(each) for each in (window, slide) if isinstance(each, timedelta)]
+    by = F.window(time, *lengths) if lengths else F.window(time, interval(_MINUTE))
+    windowed = events.where(job.concerns).select("position", time.alias("time"), by.alias("window"))
+    if isinstance(gap, timedelta) and not job.arbitrary_state:
+        passed = F.col("time") + F.expr(f"INTERVAL '{interval(gap)}'")
+    elif lengths and not job.arbitrary_state and not job.parameters.get("dedupe"):
+        passed = F.col("window")["end"]
+    else:
+        # Where events are deduplicated first, or kept in state by hand, Spark drops by their own time.
+        passed = F.col("time")
+    waited = job.parameters.get("watermark")
+    allowed = waited // timedelta(microseconds=1) if isinstance(waited, timedelta) else 0
+    lacked = F.lit(allowed + watermark_millis * 1_000 + 1) - F.unix_micros("passed")
+    dropped = windowed.withColumn("passed", passed).where(F.unix_micros("passed") <= watermark_millis * 1_000)
+    starts = F.unix_micros(F.col("window")["start"]).alias("start")
+    each = dropped.select("position", starts, F.struct(starts, _rounded_up(lacked).alias("delay")).alias("window"))
+    by_event = each.groupBy("position").agg(F.max("start").alias("newest"), F.collect_list("window").alias("windows"))
+    counts = (
+        by_event.select("newest", F.inline("windows"))
+        .groupBy("start", "delay")
+        .agg(F.count(F.lit(1)).alias("events"), F.count_if(F.col("start") == F.col("newest")).alias("once"))
+    )
+    windows: dict[datetime, Counter[int]] = defaultdict(Counter)
+    once: Counter[datetime] = Counter()
+    for row in counts.collect():
+        windows[_time(row["start"])][row["delay"]] += row["events"]
+        once[_time(row["start"])] += row["once"]
+    return Late(once.total(), windows, once)
+
+
+def _slot(job: Job) -> timedelta:
+    """The time between two starts of windows."""
+    for name in ("slide", "window"):
+        found = job.parameters.get(name)
+        if isinstance(found, timedelta):
+            return found
+    return _MINUTE
+
+
+def _rounded_up(micros: Column) -> Column:
+    """As common.lateness.delays.rounded_up, of microseconds."""
+    seconds = F.ceil(micros / F.lit(_SECOND_MICROS)).cast("bigint")
+    width = F.lit(LAST_STEP)
+    for limit, step in reversed(STEPS):
+        width = F.when(seconds <= limit, F.lit(step)).otherwise(width)
+    return (F.ceil(seconds / width) * width).cast("bigint")
+
+
+def _time(micros: int) -> datetime:
+    return _EPOCH + timedelta(microseconds=micros)

@@ -1,0 +1,1 @@
+"""One micro-batch: its plan, what it counts, what it writes before its commit, and its report."""

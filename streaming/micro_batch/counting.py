@@ -1,0 +1,70 @@
+"""Counts a batch's judged messages on their way to the pattern, and lets through those that count.
+
+Spark counts by `observe`, which is no part of the code that it generates: Spark copies each row to pass one. So a row
+goes through with few columns, and whatever only few rows have is computed before, as one more column that is null for
+all others.
+"""
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from common.reasons import UNKNOWN_SCHEMA_ID
+from common.registry.writers import MOST_ASKED
+from streaming.events.judge import LATE, is_dead
+from streaming.events.unknown_ids import schema_id
+from streaming.lateness.counts import observed_pairs
+
+MOST_REASONS = 256
+_IDS_TRACKED = 1_000
+# What goes through the observation besides the event's fields, under names that no field of a contract has.
+_OUTCOME, _UNKNOWN_ID, _LATE_PAIR = "_outcome", "_unknown_id", "_late_pair"
+_PLACE = ("topic", "partition", "offset")
+
+
+def counted(judged: DataFrame, *, late_pair: Column | None = None) -> DataFrame:
+    """The events that count, flat: the contract's fields and `position` (topic:partition:offset, unique).
+
+    Counts all messages as the observed metric `judged` (see `counts`). `late_pair` is the window and delay of a late
+    message (streaming.lateness.counts).
+    """
+    notes = {_OUTCOME: F.col("outcome"), _UNKNOWN_ID: _unknown_id()}
+    if late_pair is not None:
+        notes[_LATE_PAIR] = late_pair
+    passing = judged.select(
+        "event.*",
+        *(F.col(name).alias(f"_{name}") for name in _PLACE),
+        *(column.alias(name) for name, column in notes.items()),
+    )
+    hidden = [*notes, *(f"_{name}" for name in _PLACE)]
+    position = F.concat_ws(":", *(f"_{name}" for name in _PLACE))
+    # Spark pushes no condition below an observation, so it does not decode again for each part of the condition.
+    seen = passing.observe("judged", *counts(late=late_pair is not None))
+    return seen.where(F.col(_OUTCOME).isNull()).withColumn("position", position).drop(*hidden)
+
+
+def counts(*, late: bool) -> list[Column]:
+    """Aggregates: all `messages`, `late`, `dead` and, by reason, `dead_by_reason`; `unknown`, of a schema id that the
+    plan does not know, and `unknown_ids`, the most frequent of these; with `late` also `late_by_window`.
+    """
+    outcome = F.col(_OUTCOME)
+    dead = is_dead(outcome)
+    found = [
+        F.count(F.lit(1)).alias("messages"),
+        F.count_if(outcome == LATE).alias("late"),
+        F.count_if(dead).alias("dead"),
+        F.count_if(outcome == UNKNOWN_SCHEMA_ID).alias("unknown"),
+        # A sketch that is exact as long as there are not more different values, and there are a few reasons.
+        F.call_function("approx_top_k", F.when(dead, outcome), F.lit(MOST_REASONS), F.lit(MOST_REASONS)).alias(
+            "dead_by_reason"
+        ),
+        # One more, as all other messages are an item of their own: null.
+        F.call_function("approx_top_k", F.col(_UNKNOWN_ID), F.lit(MOST_ASKED + 1), F.lit(_IDS_TRACKED)).alias(
+            "unknown_ids"
+        ),
+    ]
+    return [*found, observed_pairs(F.col(_LATE_PAIR)).alias("late_by_window")] if late else found
+
+
+def _unknown_id() -> Column:
+    """The schema id of a message whose id the plan does not know, and null for all others."""
+    return F.when(F.col("outcome") == UNKNOWN_SCHEMA_ID, schema_id(F.col("value")))

@@ -1,0 +1,64 @@
+"""What of each batch was late: counted by window, and written to the table `late_events` by jobs that have tables."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+from pyspark.sql import DataFrame
+
+from common.errors import AdstreamError
+from common.settings import CassandraSettings
+from streaming.job import Job
+from streaming.lateness import late_events
+from streaming.lateness.counts import Late, by_windows, count_late, exact, pairs_again
+from streaming.micro_batch.counting import counted
+from streaming.micro_batch.progress import BatchReport, with_late
+from streaming.micro_batch.running_counts import Observed
+from streaming.micro_batch.writer import Written
+from streaming.recovery.checkpoint import Checkpoint
+from streaming.sinks.sink import Stamp
+
+
+@dataclass(frozen=True)
+class LateBatches:
+    """Of one job. `judged_again` reads a batch's messages once more, if that is possible; `table` is where to write."""
+
+    job: Job
+    checkpoint: Checkpoint
+    judged_again: Callable[[int], DataFrame | None]
+    table: CassandraSettings | None
+    notice: Callable[[str], None]
+
+    def running(self, batch_id: int, seen: Observed, stamp: Stamp) -> Late:
+        """The running batch's, where the job decides lateness; in their table afterwards, or SinkError is raised."""
+        if self.job.lateness is None or not seen.late:
+            return Late(seen.late)
+        pairs = seen.late_pairs
+        if not exact(pairs, seen.late):
+            messages = self.judged_again(batch_id)
+            if messages is None:
+                return Late(seen.late)
+            pairs = pairs_again(messages, self.job)
+        late = by_windows(pairs, self.job)
+        self.write(batch_id, late, stamp)
+        return late
+
+    def committed(self, report: BatchReport, written: Mapping[int, Written]) -> BatchReport:
+        """The report with what Spark's watermark dropped, in events; they are written down, too."""
+        report = replace(report, late_option=self.job.late_option)
+        dropped = report.dropped_by_watermark
+        if not dropped or self.job.lateness is not None:
+            return replace(report, alarm=dropped > 0)
+        messages = self.judged_again(report.batch_id)
+        if messages is None:
+            return with_late(report, Late(dropped))
+        late = count_late(counted(messages), self.job, self.checkpoint.late_before(report.batch_id))
+        try:
+            self.write(report.batch_id, late, written[report.batch_id].stamp)
+        except AdstreamError as error:
+            self.notice(f"the late events of batch {report.batch_id} are missing from the table: {error}")
+        return with_late(report, late)
+
+    def write(self, batch_id: int, late: Late, stamp: Stamp) -> None:
+        """Upsert what the batch adds to each window, if the job has tables. Raises SinkError."""
+        if self.table is not None:
+            late_events.write(self.table, late, self.job.name, self.checkpoint.id, batch_id, stamp)

@@ -1,0 +1,314 @@
+"""What a committed batch did, from Spark's own progress: also the only place to learn the lag from.
+
+Spark keeps its offsets in the checkpoint and commits none to Kafka, so the lag of a consumer group says nothing here.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from pyspark.sql.streaming.query import StreamingQuery
+
+from common.kafka.topic_ends import Ends, held_back
+from common.lateness.delays import LONGEST_WAIT, SHARES, Delays, percentile, text, within_reach
+from streaming.lateness.counts import Late
+from streaming.micro_batch.writer import Batches
+
+_WINDOWS_SHOWN = 3
+
+
+@dataclass(frozen=True)
+class State:
+    """What a stateful operator keeps: rows (None where they are not counted), memory, and files of RocksDB."""
+
+    rows: int | None
+    memory: int
+    disk: int
+
+
+@dataclass(frozen=True)
+class BatchReport:
+    """One committed batch: its messages as `events`, wall-clock seconds, lag in messages; None where they are unknown.
+
+    `lag` goes to the high watermark: `held_back` of it are in or behind open transactions. `ends` is where each
+    partition ended after the commit, where Kafka could be asked.
+
+    `late` counts each event once, `late_by_window` (UTC) in each of its windows, and `late_delays` by how long would
+    have had to be waited for it; `late_option` is the job's option for that.
+
+    `dropped_by_watermark` is Spark's count, of groups where the pattern aggregates; `alarm` says that it should be 0.
+
+    `sink_seconds` is the part in which the rows were computed and written; `progress` is Spark's own, as parsed JSON.
+    """
+
+    batch_id: int
+    events: int
+    seconds: float | None
+    rows: int
+    duplicates: int
+    late: int
+    dead: int
+    lag: int | None
+    watermark: str
+    dropped_by_watermark: int
+    alarm: bool = False
+    late_by_window: Mapping[datetime, int] = field(default_factory=dict)
+    late_delays: Delays = field(default_factory=dict)
+    late_option: str = "watermark"
+    dead_by_reason: Mapping[str, int] = field(default_factory=dict)
+    sink_seconds: float = 0.0
+    progress: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    ends: Mapping[int, Ends] = field(default_factory=dict, repr=False)
+
+    @property
+    def held_back(self) -> int:
+        return held_back(self.ends)
+
+    def __str__(self) -> str:
+        parts = [
+            f"batch {self.batch_id}",
+            f"{self.events:,} events{self._pace()}",
+            f"{self.rows:,} rows written",
+            self._lag(),
+        ]
+        if self.duplicates:
+            parts.append(f"{self.duplicates:,} duplicates")
+        if self.late:
+            details = "; ".join(each for each in (self._windows(), self._would_have_kept()) if each)
+            parts.append(f"{self.late:,} late{details and f' ({details})'}")
+        if self.dead:
+            parts.append(f"{self.dead:,} dead-lettered")
+        if self.alarm:
+            parts.append(f"ALARM: Spark's watermark dropped {self.dropped_by_watermark:,} groups that should count")
+        return " · ".join(parts)
+
+    def _pace(self) -> str:
+        if self.seconds is None:
+            return ", done again"
+        rate = f"{self.events / self.seconds:,.0f}/s" if self.seconds else "-"
+        return f" in {self.seconds:.1f} s ({rate})"
+
+    def _lag(self) -> str:
+        if self.lag is None:
+            return "lag unknown"
+        held = f" ({self.held_back:,} of it held back by open transactions)" if self.held_back else ""
+        return f"lag {self.lag:,}{held}"
+
+    def _windows(self) -> str:
+        if not self.late_by_window:
+            return ""
+        counts = sorted(self.late_by_window.items())
+        shown = ", ".join(f"{start:%Y-%m-%d %H:%M:%S}: {count:,}" for start, count in counts[:_WINDOWS_SHOWN])
+        more = f", and {len(counts) - _WINDOWS_SHOWN} more" if len(counts) > _WINDOWS_SHOWN else ""
+        return f"window {shown}{more}"
+
+    def _would_have_kept(self) -> str:
+        """The delays, those that are the same named once: by the larger share."""
+        if not self.late_delays:
+            return ""
+        near, beyond = within_reach(self.late_delays)
+        if not near:
+            return f"by more than {text(LONGEST_WAIT)}, a wrong clock or unit: no {self.late_option} is a remedy"
+        shares = {percentile(near, per_mille): SHARES[per_mille] for per_mille in (990, 999)}
+        (shortest, share), *longer = shares.items()
+        more = "".join(f", {text(delay)} {larger}" for delay, larger in longer)
+        others = f", leaving aside {beyond:,} by more than {text(LONGEST_WAIT)}" if beyond else ""
+        return f"a {self.late_option} of {text(shortest)} would have kept {share}{more}{others}"
+
+
+def reports(query: StreamingQuery, *, after: int, writer: Batches) -> Iterator[BatchReport]:
+    """Reports of the batches committed since batch `after`, oldest first."""
+    for progress in _since(query, after):
+        # An idle trigger reports progress too, under the id of the batch that will come.
+        if progress["batchId"] > after and "addBatch" in progress["durationMs"]:
+            yield _report(progress, writer)
+
+
+def _since(query: StreamingQuery, after: int) -> list[Any]:
+    """Spark's progress documents from the first one after batch `after` on, of those that it still keeps.
+
+    Read from the newest backwards: each costs a call into the JVM, and PySpark's `recentProgress` asks for all hundred,
+    which a job without data would do five times a second.
+    As JSON, because PySpark's own objects hold the offsets as the text of a Python dict.
+    """
+    kept: Any = query._jsq.recentProgress()
+    found: list[Any] = []
+    for place in reversed(range(len(kept))):
+        progress = json.loads(kept[place].json())
+        # An idle trigger reports the id of the batch to come: all before it is known, if that is the next one.
+        if progress["batchId"] <= after + ("addBatch" not in progress["durationMs"]):
+            break
+        found.insert(0, progress)
+    return found
+
+
+def with_ends(report: BatchReport, ends: Mapping[int, Ends]) -> BatchReport:
+    """The report with what open transactions hold back: Spark asks for the end of committed messages only."""
+    lag = None if report.lag is None else report.lag + held_back(ends)
+    return replace(report, lag=lag, ends=ends)
+
+
+def partitions(report: BatchReport) -> dict[str, dict[str, int]]:
+    """Partition -> the offset after the batch (`end`), the newest that is known (`latest`), and what is between.
+
+    Where Kafka was asked after the commit also how much of that is `held_back`.
+    """
+    found = _known_to_spark(report.progress)
+    for number, ends in report.ends.items():
+        if at := found.get(str(number)):
+            held = ends.held_back
+            at |= {"latest": at["latest"] + held, "lag": at["lag"] + held, "held_back": held}
+    return found
+
+
+def _known_to_spark(progress: Mapping[str, Any]) -> dict[str, dict[str, int]]:
+    found: dict[str, dict[str, int]] = {}
+    for source in progress.get("sources", ()):
+        ends, latest = source.get("endOffset"), source.get("latestOffset")
+        if not isinstance(ends, dict) or not isinstance(latest, dict):
+            continue  # files and sockets do not tell how far behind they are
+        for topic, offsets in ends.items():
+            if isinstance(offsets, dict):
+                for partition, end in offsets.items():
+                    newest = max(end, latest.get(topic, {}).get(partition, end))
+                    found[partition] = {"end": end, "latest": newest, "lag": newest - end}
+    return found
+
+
+def watermark_of(report: BatchReport) -> datetime | None:
+    """None before the first event, and where the job has none: then Spark says 1970."""
+    if not report.watermark:
+        return None
+    watermark = datetime.fromisoformat(report.watermark)
+    return watermark if watermark.timestamp() > 0 else None
+
+
+def newest_event(report: BatchReport) -> datetime | None:
+    """The newest event time of the batch; None where the job has no watermark, or the batch no events."""
+    newest = report.progress.get("eventTime", {}).get("max")
+    return datetime.fromisoformat(newest) if newest else None
+
+
+def state(progress: Mapping[str, Any]) -> dict[str, State]:
+    """By operator; a second one of the same name gets a number."""
+    found: dict[str, State] = {}
+    for operator in progress.get("stateOperators", ()):
+        name = operator["operatorName"]
+        same = sum(each.split(" ")[0] == name for each in found)
+        key = f"{name} {same + 1}" if same else name
+        disk = operator["customMetrics"].get("rocksdbSstFileSize")
+        # RocksDB says 0 unless it is told to count (streaming.spark.session).
+        rows = operator["numRowsTotal"] or (0 if disk is None else None)
+        found[key] = State(rows, operator["memoryUsedBytes"], disk or 0)
+    return found
+
+
+def iso(moment: datetime) -> str:
+    """ISO 8601 in UTC, with milliseconds."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def figures(report: BatchReport, now: datetime) -> dict[str, Any]:
+    """The report as JSON has it, in `/progress` and in the log; `now` is when the batch was committed."""
+    progress = report.progress
+    watermark = watermark_of(report)
+    input_rate, processed_rate = rates(report)
+    operators = state(progress).values()
+    rows = [kept.rows for kept in operators]
+    return {
+        "batch_id": report.batch_id,
+        "at": iso(now),
+        "events": report.events,
+        "seconds": report.seconds,
+        "rows": report.rows,
+        "duplicates": report.duplicates,
+        "late": report.late,
+        "dead": report.dead,
+        "dead_by_reason": dict(report.dead_by_reason),
+        "lag": report.lag,
+        "watermark": None if watermark is None else iso(watermark),
+        "phases_ms": progress.get("durationMs", {}),
+        "sink_seconds": round(report.sink_seconds, 3),
+        "state_rows": None if None in rows else sum(each or 0 for each in rows),
+        "state_bytes": sum(kept.memory for kept in operators),
+        "state_disk_bytes": sum(kept.disk for kept in operators),
+        "input_rate": input_rate,
+        "processed_rate": processed_rate,
+    }
+
+
+def rates(report: BatchReport) -> tuple[float, float]:
+    """How fast events came in, and how fast they were taken, in events a second. Spark's are of rows of the source."""
+    progress = report.progress
+    rows = progress.get("numInputRows") or 0
+    each = report.events / rows if rows else 1.0
+    return each * progress.get("inputRowsPerSecond", 0.0), each * progress.get("processedRowsPerSecond", 0.0)
+
+
+def replayed(batch_id: int, writer: Batches) -> BatchReport:
+    """The report of a committed batch that Spark gave none of: how long it took, and what is behind it, is unknown."""
+    written = writer.written[batch_id]
+    late = written.late
+    return with_late(
+        BatchReport(
+            batch_id,
+            written.messages,
+            None,
+            written.rows,
+            0,
+            0,
+            written.dead,
+            None,
+            watermark="",
+            dropped_by_watermark=0,
+            dead_by_reason=written.dead_by_reason,
+            sink_seconds=written.seconds,
+        ),
+        late,
+    )
+
+
+def with_late(report: BatchReport, late: Late) -> BatchReport:
+    """The report with these late events in addition."""
+    return replace(report, late=report.late + late.events, late_by_window=late.by_window, late_delays=late.delays)
+
+
+def _report(progress: Any, writer: Batches) -> BatchReport:  # noqa: ANN401 - parsed JSON
+    operators = progress["stateOperators"]
+    written = writer.of(progress)
+    judged = progress.get("observedMetrics", {}).get("judged") or {}
+    report = BatchReport(
+        batch_id=progress["batchId"],
+        # Spark counts rows of the source: of a folder these are files.
+        events=written.messages if written else progress["numInputRows"],
+        seconds=progress["durationMs"].get("triggerExecution", 0) / 1_000,
+        rows=written.rows if written else 0,
+        duplicates=sum(_custom(operator, "numDroppedDuplicateRows") for operator in operators),
+        late=0,
+        dead=judged.get("dead") or 0,
+        lag=_lag(progress["sources"]),
+        watermark=progress.get("eventTime", {}).get("watermark", ""),
+        dropped_by_watermark=sum(operator["numRowsDroppedByWatermark"] for operator in operators),
+        dead_by_reason=written.dead_by_reason if written else {},
+        sink_seconds=written.seconds if written else 0.0,
+        progress=progress,
+    )
+    return with_late(report, written.late) if written else report
+
+
+def _custom(operator: Any, metric: str) -> int:  # noqa: ANN401
+    return int(operator["customMetrics"].get(metric, 0))
+
+
+def _lag(sources: Any) -> int | None:  # noqa: ANN401
+    """None where what is known of the topic's end is older than the batch (real-time mode, with Kafka away)."""
+    behind = [_total(source["latestOffset"]) - _total(source["endOffset"]) for source in sources]
+    return None if any(each < 0 for each in behind) else sum(behind)
+
+
+def _total(offsets: Any) -> int:  # noqa: ANN401
+    """Offsets of a Kafka source, summed; other sources do not tell how far behind they are."""
+    by_topic = offsets if isinstance(offsets, dict) else {}
+    return sum(offset for topic in by_topic.values() if isinstance(topic, dict) for offset in topic.values())

@@ -1,0 +1,83 @@
+"""What the running batch has counted on its way, before it is committed.
+
+Spark's progress tells observed metrics only after the commit, and dead letters must be published before it. The
+execution of the batch that is under way holds the same numbers as soon as its rows have been computed once.
+"""
+
+import json
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pyspark.sql.streaming.query import StreamingQuery
+
+from common.registry.writers import MOST_ASKED
+from streaming.lateness.counts import Pairs, pairs_of
+
+_START_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Observed:
+    """Messages of the batch: late ones, dead ones, and the dead ones with a schema id unknown to the plan.
+
+    `messages` are all of them: events, where a file of a folder is a row of its own to Spark, and no marks of
+    transactions, which have offsets as messages have.
+    `unknown_ids`: the ids of the last, the most frequent first, and at most common.registry.writers.MOST_ASKED. With
+    as many, any of the equally frequent may be missing.
+    `late_pairs`: the late ones by window and delay, where the job decides lateness (streaming.lateness.counts).
+    `dead_by_reason`: the dead ones, reason -> messages.
+    """
+
+    late: int = 0
+    dead: int = 0
+    unknown: int = 0
+    unknown_ids: tuple[int, ...] = ()
+    late_pairs: Pairs = field(default_factory=dict)
+    dead_by_reason: Mapping[str, int] = field(default_factory=dict)
+    messages: int = 0
+
+
+class RunningBatch:
+    """The batch that a query works on; `started` tells which query, which is only known once it runs."""
+
+    def __init__(self) -> None:
+        self._query: StreamingQuery | None = None
+        self._known = threading.Event()
+
+    def started(self, query: StreamingQuery) -> None:
+        self._query = query
+        self._known.set()
+
+    def __call__(self) -> Observed:
+        """The counts so far. To be called from foreachBatch, after the rows were computed."""
+        self._known.wait(_START_SECONDS)
+        if self._query is None:
+            raise AssertionError("foreachBatch ran without a query")
+        # PySpark has no door of its own to a running batch's metrics.
+        return counts_of(self._query._jsq.streamingQuery().lastExecution())
+
+
+def counts_of(execution: Any) -> Observed:  # noqa: ANN401 - a QueryExecution of Spark
+    """What a plan of streaming.micro_batch.pipeline has counted, once its rows were computed."""
+    metrics = execution.observedMetrics()
+    return observed_in(_metric(metrics, "judged"), _metric(metrics, "late"))
+
+
+def observed_in(judged: Mapping[str, Any], late: Mapping[str, Any]) -> Observed:
+    """The same from the two metrics as parsed JSON, as they are in a committed batch's progress, too."""
+    return Observed(
+        judged.get("late", 0) + (late.get("late") or 0),
+        judged.get("dead", 0),
+        judged.get("unknown", 0),
+        tuple(each["item"] for each in judged.get("unknown_ids", []) if each.get("item") is not None)[:MOST_ASKED],
+        pairs_of(judged.get("late_by_window", [])),
+        {each["item"]: each["count"] for each in judged.get("dead_by_reason", []) if each.get("item")},
+        judged.get("messages", 0),
+    )
+
+
+def _metric(metrics: Any, name: str) -> dict[str, Any]:  # noqa: ANN401 - a Scala map of rows
+    found = metrics.get(name)
+    return json.loads(found.get().json()) if found.isDefined() else {}

@@ -1,0 +1,1 @@
+"""What a running job tells: its endpoint, its metrics, its log lines."""

@@ -1,0 +1,186 @@
+"""What a running job is doing: fed by the runner (as its Listener), asked by the HTTP endpoint (streaming.monitoring.endpoint).
+
+Nobody asks Spark while a request waits: the thread that follows the query tells what it sees. So a driver that hangs
+is noticed by its silence.
+"""
+
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from pyspark.sql.streaming.query import StreamingQuery
+
+from streaming.micro_batch.progress import BatchReport, figures, iso, newest_event, partitions
+from streaming.monitoring.held_back import Held
+from streaming.monitoring.metrics import Metrics
+from streaming.query.runner import Listener
+
+BATCHES_KEPT = 200
+# No trigger has ended for so long: the driver hangs, or a batch is far too slow.
+_LEAST_SILENCE = timedelta(minutes=2)
+_TRIGGERS_OF_SILENCE = 10
+_ASK_EVERY = timedelta(seconds=1)
+# What a line of the applying process says besides its figures.
+_OF_A_LINE = ("at", "level", "job", "message")
+# Ten minutes, a point a second.
+_POINTS_KEPT = 600
+
+
+class Monitor:
+    """One run of one job over `source`, which starts now; `trigger` is the time between two batches."""
+
+    def __init__(
+        self, job: str, source: str, trigger: timedelta, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    ) -> None:
+        self.job = job
+        self.trigger = trigger
+        self.started = now()
+        self.now = now
+        self._source = source
+        self._lock = threading.Lock()
+        self._alive = self._asked = self.started
+        self._ready = False
+        self._failure = ""
+        self._restarts = 0
+        self._batches: deque[dict[str, Any]] = deque(maxlen=BATCHES_KEPT)
+        self._partitions: dict[str, dict[str, int]] = {}
+        self._applied: dict[str, Any] = {}
+        self._newest: datetime | None = None
+        self._freshness: deque[tuple[str, float]] = deque(maxlen=_POINTS_KEPT)
+        self.metrics = Metrics(
+            job,
+            trigger.total_seconds(),
+            up=lambda: not self.unhealthy(),
+            ready=lambda: not (self.unhealthy() or self.unready()),
+            now=now,
+        )
+
+    def listening(self, then: Listener) -> Listener:
+        """A listener that tells `then` what it always told, and this monitor as well."""
+
+        def batch(report: BatchReport) -> None:
+            self.batch(report)
+            then.batch(report)
+
+        def polled(query: StreamingQuery) -> None:
+            self.polled(query)
+            then.polled(query)
+
+        def failed(reason: str) -> None:
+            self.failed(reason)
+            then.failed(reason)
+
+        def held_back(at: Mapping[int, Held]) -> None:
+            self.held_back(at)
+            then.held_back(at)
+
+        def applied(figures: Mapping[str, Any]) -> None:
+            self.applied(figures)
+            then.applied(figures)
+
+        return replace(then, batch=batch, polled=polled, failed=failed, held_back=held_back, applied=applied)
+
+    def batch(self, report: BatchReport) -> None:
+        """A batch was committed."""
+        told = figures(report, self.now())
+        self.metrics.batch(report)
+        with self._lock:
+            self._alive = self.now()
+            self._ready, self._failure = True, ""
+            self._batches.append(told)
+            self._partitions = partitions(report) or self._partitions
+            if not self._applied:  # in real-time mode rows come to the tables before their batch ends
+                self._in_the_tables(newest_event(report))
+
+    def held_back(self, at: Mapping[int, Held]) -> None:
+        """What open transactions hold back, also while there is nothing to make a batch of."""
+        with self._lock:
+            for number, held in at.items():
+                if (known := self._partitions.get(str(number))) is not None:
+                    more = held.messages - known.get("held_back", 0)
+                    known["held_back"] = held.messages
+                    known["latest"] += more
+                    known["lag"] += more
+            self.metrics.partitions(self._partitions)
+        self.metrics.held_back(at)
+
+    def applied(self, figures: Mapping[str, Any]) -> None:
+        """The applying process of real-time mode has told its figures (streaming.apply.report)."""
+        with self._lock:
+            first = not self._applied
+            self._applied = {name: value for name, value in figures.items() if name not in _OF_A_LINE}
+            if newest := figures.get("newest_event"):
+                self._in_the_tables(datetime.fromisoformat(newest))
+        if first:
+            self.metrics.with_applied(lambda: self._applied)
+
+    def polled(self, query: StreamingQuery) -> None:
+        """The query runs; its status is asked for now and then, because an idle trigger makes no report."""
+        now = self.now()
+        if now - self._asked < _ASK_EVERY:
+            return
+        self._asked = now
+        with self._lock:
+            if self._newest is not None:
+                self._freshness.append((iso(now), round((now - self._newest).total_seconds(), 3)))
+        self.seen(query.status)
+
+    def _in_the_tables(self, newest: datetime | None) -> None:
+        if newest is not None:
+            self._newest = max(newest, self._newest or newest)
+
+    def seen(self, status: Mapping[str, Any]) -> None:
+        """A query's status, as Spark tells it: between two triggers it waits, for data or for the next one."""
+        if status["isTriggerActive"] or not status["message"].startswith("Waiting"):
+            return
+        with self._lock:
+            self._alive = self.now()
+            if not status["isDataAvailable"]:
+                self._ready, self._failure = True, ""
+
+    def failed(self, reason: str) -> None:
+        """An attempt has failed; another one follows, or the job ends."""
+        self.metrics.restarted()
+        with self._lock:
+            self._alive = self.now()
+            self._ready, self._failure = False, reason
+            self._restarts += 1
+
+    def unhealthy(self) -> str:
+        """Why the job should be started again, in a line; empty while it is alive."""
+        silence = self.now() - self._alive
+        bound = max(_LEAST_SILENCE, _TRIGGERS_OF_SILENCE * self.trigger)
+        if silence <= bound:
+            return ""
+        return f"no trigger has ended for {silence.total_seconds():.0f} s; the bound is {bound.total_seconds():.0f} s"
+
+    def unready(self) -> str:
+        """Why the tables may not be up to date, in a line; empty where they are."""
+        with self._lock:
+            if self._failure:
+                return f"the last attempt failed: {self._failure}"
+            if self._applied.get("waiting_for"):
+                return f"rows wait to be applied: {self._applied['waiting_for']}"
+            return "" if self._ready or self._applied.get("rows_written") else "no batch is committed yet"
+
+    def progress(self) -> dict[str, Any]:
+        """What `/progress` answers (docs/metrics.md)."""
+        reason = self.unhealthy() or self.unready()
+        with self._lock:
+            return {
+                "job": self.job,
+                "source": self._source,
+                "started": iso(self.started),
+                "restarts": self._restarts,
+                "ready": not reason,
+                "reason": reason,
+                "trigger_seconds": self.trigger.total_seconds(),
+                "partitions": self._partitions,
+                "newest_event": None if self._newest is None else iso(self._newest),
+                "freshness": [{"at": at, "seconds": seconds} for at, seconds in self._freshness],
+                **({"applied": self._applied} if self._applied else {}),
+                "batches": list(self._batches),
+            }

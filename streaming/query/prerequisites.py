@@ -1,0 +1,27 @@
+"""What a job needs to be there, asked before Spark is started: the user hears of a missing table in a second."""
+
+from common.cassandra.session import require_tables
+from common.kafka import require_topic
+from common.lateness.late_events import TABLE as LATE_EVENTS
+from common.provision import topic_of
+from common.registry.writers import Writers
+from common.settings import Settings
+from streaming.job import Job
+from streaming.query.runner import Options, tables_of
+from streaming.sources import Topic
+
+
+def require(settings: Settings, job: Job, options: Options) -> None:
+    """Ask each service that the job will use.
+
+    Raises TopicNotFound, SchemaNotFound or MigrationError for what is missing, ServiceUnavailable for a service that
+    does not answer, AccessDenied for one that refuses.
+    """
+    source = options.source or Topic(settings, topic_of(settings, job.contract))
+    source.identity()
+    if not source.json_only:
+        Writers.of(settings.registry, source.name).known()
+        if options.sinks is None:
+            require_topic(settings, settings.topic.dead_letters)
+    if tables := tables_of(job.sinks if options.sinks is None else options.sinks):
+        require_tables(settings.cassandra, (*tables, LATE_EVENTS))

@@ -1,0 +1,507 @@
+"""Runs one job: builds the plan, keeps it going through passing faults, and stops it between two batches.
+
+A failed batch is tried again from its checkpoint, after a growing pause, a bounded number of times in a row; a batch
+that commits resets the count. A schema that the plan does not know yet and the registry does is not a failure: the plan
+is made again with it and goes on from the same checkpoint.
+"""
+
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from py4j.protocol import Py4JJavaError  # type: ignore[import-untyped]
+from pyspark.errors import PySparkException, StreamingQueryException
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql.streaming.query import StreamingQuery
+
+from common import kafka
+from common.bookkeeping import job_checkpoints, leases
+from common.cassandra.session import require_tables
+from common.contracts import Contract
+from common.errors import (
+    AccessDenied,
+    AdstreamError,
+    BadInput,
+    CheckpointError,
+    ConfigError,
+    JobFailed,
+    MigrationError,
+    SchemaNotFound,
+    ServiceUnavailable,
+    TopicNotFound,
+)
+from common.kafka import clocks
+from common.kafka.isolation import BEFORE_ISOLATION, ISOLATION
+from common.lateness.late_events import TABLE as LATE_EVENTS
+from common.provision import topic_of
+from common.registry.writers import MOST_ASKED, Writers
+from common.settings import IsolationLevel, Settings
+from streaming.events.unknown_ids import other_ids
+from streaming.job import Job
+from streaming.lookup import lookup_table
+from streaming.micro_batch.late_batches import LateBatches
+from streaming.micro_batch.pipeline import Pipeline
+from streaming.micro_batch.progress import BatchReport, replayed, reports, with_ends
+from streaming.micro_batch.running_counts import RunningBatch
+from streaming.micro_batch.writer import Batches, BatchWriter, NewWriterSchema, PlanAgain, StopRequested
+from streaming.monitoring.held_back import Held, HeldBack
+from streaming.recovery.checkpoint import REAL_TIME, Checkpoint, damage, first_cause, held
+from streaming.recovery.quarantine import CRASHES, Ranges, culprits
+from streaming.sinks import dead_letters
+from streaming.sinks.cassandra_rows import close_session
+from streaming.sinks.ranking import TopProducts
+from streaming.sinks.sink import Sink, into_all
+from streaming.sinks.tables import Tables
+from streaming.sources import Source, Topic, topic_range
+from streaming.spark import state_store
+
+# A batch that fails this often in a row stops the job: 1 + 2 + 4 + 8 seconds of pauses.
+ATTEMPTS = 5
+_FIRST_PAUSE = timedelta(seconds=1)
+_POLL_SECONDS = 0.2
+_BAD_LINES_SHOWN = 3
+_UNREADABLE_SHOWN = 20
+_BAD_LINE_BYTES = 100
+
+# Trying again does not help against these.
+_FINAL = (AccessDenied, BadInput, CheckpointError, ConfigError, MigrationError, SchemaNotFound, TopicNotFound)
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a job runs, as against what it computes (streaming.job.Job).
+
+    `source` is read instead of the job's own topic, and `sinks` are written instead of the job's own; a run into other
+    sinks publishes no dead letters either. In `real_time` mode `trigger` is the length of a batch.
+    """
+
+    trigger: timedelta
+    once: bool = False
+    real_time: bool = False
+    checkpoint: str = ""
+    source: Source | None = None
+    sinks: tuple[Sink, ...] | None = None
+    lookup: str | None = None
+
+
+@dataclass(frozen=True)
+class Listener:
+    """Whom the runner tells: `batch` after each committed batch, `notice` when something else happens.
+
+    Further `polled`, a few times a second while a query runs; `failed`, with the reason, before it is tried again; and
+    `held_back` by partition, whenever Kafka was asked for that. In real-time mode `applied` hears each report of the
+    applying process, on another thread.
+    """
+
+    batch: Callable[[BatchReport], None]
+    notice: Callable[[str], None]
+    polled: Callable[[StreamingQuery], None] = lambda _query: None
+    failed: Callable[[str], None] = lambda _reason: None
+    held_back: Callable[[Mapping[int, Held]], None] = lambda _at: None
+    applied: Callable[[Mapping[str, Any]], None] = lambda _figures: None
+
+
+class Runner:
+    """One job on one session, until `stopping` is set, its input ends (`once`), or it fails for good.
+
+    In micro-batches; streaming.real_time.runner is the other way.
+    """
+
+    real_time = False
+
+    def __init__(
+        self,
+        spark: SparkSession,
+        settings: Settings,
+        job: Job,
+        options: Options,
+        *,
+        listener: Listener,
+        stopping: threading.Event,
+    ) -> None:
+        self._spark = spark
+        self._settings = settings
+        self._job = job
+        self._options = options
+        self._listener = listener
+        self._stopping = stopping
+        self._source: Source = options.source or Topic(settings, topic_of(settings, job.contract))
+        self._schemas = Writers.of(settings.registry, self._source.name)
+        self._checkpoint = Checkpoint(spark, options.checkpoint)
+        self._pipeline = Pipeline(job, {}, json=True)
+        self._timestamps: Callable[[], int] = leases.now_micros
+        self._tables = tables_of(self._sinks)
+        self._late = LateBatches(
+            job,
+            self._checkpoint,
+            self._judged_again,
+            table=settings.cassandra if self._tables else None,
+            notice=listener.notice,
+        )
+        self._told_unreadable: set[int] = set()
+        self._held_back: HeldBack | None = None
+        self._before: str | None = None
+        self._counts = False
+        self._joined: DataFrame | None = None
+
+    def run(self) -> None:
+        """Run the job. Raises JobFailed after the last attempt, or at once what no further attempt can mend."""
+        with held(self._options.checkpoint):
+            self._claim()
+            try:
+                self._run()
+            finally:
+                close_session()
+
+    def _run(self) -> None:
+        self._say_what_is_read()
+        failures = 0
+        begun = False
+        while not self._stopping.is_set():
+            committed, error = self._attempt(begun=begun)
+            begun = True
+            if committed:
+                failures = 0
+            if error is None or isinstance(error, StopRequested):
+                if error is None and self._held_back is not None:
+                    self._held_back.at_the_end()
+                return
+            if isinstance(error, PlanAgain):
+                if isinstance(error, NewWriterSchema):
+                    self._listener.notice(f"new schema version on {self._source.name}: going on with it ({error})")
+                continue
+            failures += 1
+            self._listener.failed(_line(error))
+            if isinstance(error, _FINAL):
+                raise error
+            self._refuse_what_cannot_go_on(error, last=failures >= ATTEMPTS)
+            if failures >= ATTEMPTS:
+                raise JobFailed(
+                    f"{self._job.name} failed {failures} times on the same batch: {_line(error)}",
+                    "start it again when that is mended: it goes on from its checkpoint and nothing is lost",
+                ) from error
+            if failures == CRASHES and not isinstance(error, AdstreamError) and self._set_culprits_aside():
+                failures = 0
+                continue
+            pause = _FIRST_PAUSE * 2 ** (failures - 1)
+            self._listener.notice(
+                f"batch failed ({failures} of {ATTEMPTS}): {_line(error)}; trying again in {pause.seconds} s"
+            )
+            self._stopping.wait(pause.total_seconds())
+
+    def _say_what_is_read(self) -> None:
+        self._listener.notice(f"reading from {self._source.name}, checkpoint {self._options.checkpoint}")
+        clocks_told = clocks.told(self._settings, self._source.name) if isinstance(self._source, Topic) else []
+        for line in [*state_store.told(), *clocks_told]:
+            self._listener.notice(line)
+
+    def _attempt(self, *, begun: bool) -> tuple[int, Exception | None]:
+        """Run a query to its end: how many batches it committed, and why it ended; None where its input did.
+
+        A service that is down counts as a failed attempt, unless nothing has `begun`: then the user hears it at once.
+        """
+        try:
+            writer, query = self._start()
+        except ServiceUnavailable as unavailable:
+            if not begun:
+                raise
+            return 0, unavailable
+        except Py4JJavaError as not_started:
+            return 0, not_started
+        committed = self._follow(writer, query)
+        error = self._failure(writer, query)
+        if error is not None and "CONCURRENT_STREAM_LOG_UPDATE" in str(error):
+            # What this one has written since is older by its lease than what the other one writes.
+            raise CheckpointError(
+                f"another driver runs on checkpoint {self._checkpoint.path}", "stop all but one"
+            ) from error
+        if error is not None and not committed and not isinstance(error, StopRequested) and self._replayed(writer):
+            return 1, _Replayed()
+        return committed, error
+
+    def _claim(self) -> None:
+        store = self._settings.spark.state_store
+        if self._job.arbitrary_state and store != "rocksdb":
+            raise ConfigError(
+                f"{self._job.name} keeps its state in RocksDB", "set ADSTREAM_SPARK_STATE_STORE=rocksdb for it"
+            )
+        identity = self._source.identity()
+        if self._publishes_dead_letters:
+            kafka.require_topic(self._settings, self._settings.topic.dead_letters)
+        self._checkpoint.require_mode(self._job.name, real_time=self.real_time)
+        kept = self._checkpoint.claim(
+            {**identity, "state_store": store, **self._job.described(), REAL_TIME: self.real_time},
+            {"shuffle_partitions": self._settings.spark.shuffle_partitions, **self._isolation()},
+            unwritten={**BEFORE_ISOLATION, REAL_TIME: False},
+        )
+        for name, value in kept.items():
+            self._listener.notice(f"{name}={value}, as the checkpoint was made with; the setting is for new ones")
+        self._read_at(kept.get(ISOLATION))
+        self._checkpoint.require_whole()
+        if self._tables:
+            require_tables(self._settings.cassandra, (LATE_EVENTS,))
+            self._before = job_checkpoints.require(self._settings.cassandra, self._owner(), self._tables)
+        if isinstance(self._source, Topic):
+            self._source = self._source.pinned()
+            self._source.require_kept(self._checkpoint)
+
+    def _isolation(self) -> dict[str, str]:
+        return {ISOLATION: self._settings.kafka.isolation_level} if isinstance(self._source, Topic) else {}
+
+    def _read_at(self, level: IsolationLevel | None) -> None:
+        """Messages that one batch counted and the next one would not see could never be verified: one level for all."""
+        if not isinstance(self._source, Topic):
+            return
+        if level is not None:
+            self._settings = self._settings.reading(level)
+            self._source = self._source.reading(level)
+        self._held_back = HeldBack(
+            self._settings, self._source.name, told=self._listener.held_back, notice=self._listener.notice
+        )
+
+    def _refuse_what_cannot_go_on(self, error: Exception, *, last: bool) -> None:
+        """Raises CheckpointError or TopicNotFound where no further attempt can mend what made the batch fail."""
+        if what := damage(error):
+            raise self._checkpoint.damaged(what) from error
+        if isinstance(self._source, Topic):
+            try:
+                self._checkpoint.claim(self._source.identity())
+                self._source.require_kept(self._checkpoint)
+            except (ServiceUnavailable, AccessDenied):
+                pass  # Kafka itself is why
+            except TopicNotFound:
+                if last:  # a broker that has just come back may not know its topics yet
+                    raise
+
+    def _owner(self) -> job_checkpoints.Claim:
+        checkpoint = self._checkpoint
+        return job_checkpoints.Claim(
+            self._job.name, self._source.name, checkpoint.id, checkpoint.path, fresh=self._is_fresh()
+        )
+
+    def _is_fresh(self) -> bool:
+        """Whether nothing can be in the tables that this checkpoint has counted."""
+        return not self._checkpoint.batches()
+
+    def _writers_timestamp(self) -> int:
+        """For the next batch. Before the first one, the checkpoint is written down as the one that counts."""
+        self._take_the_tables()
+        return self._timestamps()
+
+    def _take_the_tables(self) -> None:
+        if self._tables and not self._counts:
+            job_checkpoints.take(self._settings.cassandra, self._owner(), self._before)
+            self._counts = True
+
+    @property
+    def _sinks(self) -> tuple[Sink, ...]:
+        return self._job.sinks if self._options.sinks is None else self._options.sinks
+
+    @property
+    def _publishes_dead_letters(self) -> bool:
+        return not self._source.json_only and self._options.sinks is None
+
+    def _writers(self) -> dict[int, Contract]:
+        return {} if self._source.json_only else self._schemas.contracts()
+
+    def _registered(self, batch_id: int, ids: Sequence[int]) -> set[int]:
+        if self._source.json_only:
+            return set()
+        planned = self._pipeline.writers.keys()
+        # The sketch drops any of the equally rare ones. The batch itself tells which come first.
+        if len(ids) >= MOST_ASKED and (messages := self._messages_again(batch_id)) is not None:
+            ids = other_ids(messages, planned, MOST_ASKED)
+        return self._schemas.registered(ids, planned)
+
+    def _start(self) -> tuple[Batches, StreamingQuery]:
+        spark, job = self._spark, self._job
+        takes_json = job.json or self._source.json_only
+        planned = Pipeline(job, self._writers(), takes_json, self._lookup(), self._checkpoint.places_set_aside())
+        self._pipeline = self._suited(planned)
+        self._tell_unreadable()
+        # A batch without data emits what append mode holds back, and lets timers fire; elsewhere it is not worth one.
+        idle_batches = job.output_mode == "append" or job.arbitrary_state
+        spark.conf.set("spark.sql.streaming.noDataMicroBatches.enabled", idle_batches)
+        rows = self._pipeline.rows(self._source.stream(spark))
+        spark.conf.set(state_store.PROVIDER, state_store.suited(rows, job.output_mode, self._settings.spark))
+        if self._tables:
+            # Now and not with the first batch: a driver that hangs meanwhile must be older than the one after it.
+            self._timestamps = leases.Lease(partial(leases.take, self._settings.cassandra, job.name)).next
+        return self._query(rows)
+
+    def _suited(self, planned: Pipeline) -> Pipeline:
+        """The plan as this way of running needs it."""
+        return planned
+
+    def _query(self, rows: DataFrame) -> tuple[Batches, StreamingQuery]:
+        """Start a query that writes these rows, and who knows what its batches have written."""
+        running = RunningBatch()
+        writer = BatchWriter(
+            write=into_all([sink.open(self._spark, self._settings, rows.schema) for sink in self._sinks]),
+            observed=running,
+            keep_late=self._late.running,
+            reread=self._judged_again,
+            publish=self._publish,
+            registered=self._registered,
+            timestamps=self._writers_timestamp,
+            stopping=self._stopping,
+        )
+        query = (
+            rows.writeStream.queryName(self._job.name)
+            .outputMode(self._job.output_mode)
+            .option("checkpointLocation", self._options.checkpoint)
+            .trigger(**_trigger(self._options))
+            .foreachBatch(writer)
+            .start()
+        )
+        running.started(query)
+        return writer, query
+
+    def _tell_unreadable(self) -> None:
+        """Name each schema that the job cannot read, once: it costs its own messages, and a plan without them runs."""
+        lines = self._pipeline.unreadable(self._spark)
+        new = sorted(lines.keys() - self._told_unreadable)
+        self._told_unreadable.update(new)
+        for schema_id in new[:_UNREADABLE_SHOWN]:
+            self._listener.notice(lines[schema_id])
+        if len(new) > _UNREADABLE_SHOWN:
+            more = len(new) - _UNREADABLE_SHOWN
+            self._listener.notice(f"{more} more schemas cannot be read by the contract; `adstream doctor` names them")
+
+    def _lookup(self) -> DataFrame | None:
+        lookup = self._job.lookup
+        if lookup is None:
+            return None
+        if self._joined is None:
+            path = Path(self._options.lookup or lookup.path)
+            self._joined = lookup_table(self._spark, path, lookup.columns)
+        return self._joined
+
+    def _messages_again(self, batch_id: int) -> DataFrame | None:
+        return self._source.batch_again(self._spark, self._checkpoint, batch_id)
+
+    def _judged_again(self, batch_id: int) -> DataFrame | None:
+        messages = self._messages_again(batch_id)
+        return None if messages is None else self._pipeline.judged(messages)
+
+    def _set_culprits_aside(self) -> bool:
+        """Find the messages that the uncommitted batch crashes on, if there are any; the next plan leaves them out."""
+        source = self._source
+        suspected = self._suspected(source) if isinstance(source, Topic) else {}
+        if not suspected:
+            return False
+        self._listener.notice("the batch crashed twice: looking for messages that are the cause")
+
+        def crashes(ranges: Ranges) -> bool:
+            messages = topic_range(self._spark, self._settings.kafka, source.name, ranges)
+            try:
+                self._pipeline.without_refusing().rows(messages).write.format("noop").mode("overwrite").save()
+            except (PySparkException, Py4JJavaError):
+                return True
+            return False
+
+        found = culprits(suspected, crashes)
+        if found:
+            self._checkpoint.set_aside(found)
+            places = ", ".join(f"{source.name}/{partition}/{offset}" for partition, offset in found)
+            self._listener.notice(f"{places}: set aside as dead letters, because the job crashes on them")
+        else:
+            self._listener.notice("no message alone is the cause")
+        return bool(found)
+
+    def _suspected(self, source: Topic) -> Ranges:
+        """The messages of the batch that has crashed."""
+        batches = self._checkpoint.batches()
+        if not batches or self._checkpoint.is_committed(batches[-1]):
+            return {}
+        return self._checkpoint.batch_offsets(source.name, batches[-1])
+
+    def _publish(self, dead: DataFrame) -> None:
+        if self._publishes_dead_letters:
+            dead_letters.publish(dead, self._settings.kafka, self._settings.topic.dead_letters, self._job.name)
+        elif self._source.json_only:
+            for row in dead.limit(_BAD_LINES_SHOWN).collect():
+                line = bytes(row["value"])[:_BAD_LINE_BYTES].decode(errors="replace")
+                self._listener.notice(f"{row['topic']} line {row['offset']} not used: {row['outcome']}: {line}")
+
+    def _replayed(self, writer: Batches) -> bool:
+        """Whether the query ended *after* it had committed a batch, and report that batch.
+
+        Spark 4.1.1 stumbles over its own report of the first batch after a restart, when that batch is a replay: the
+        Kafka source has not asked for the newest offsets yet (a NullPointerException in KafkaMicroBatchStream.metrics,
+        SPARK-55271).
+        The batch is written and committed by then; all there is to do is to start the query again.
+        """
+        for batch_id in writer.written:
+            if writer.error is None and self._checkpoint.is_committed(batch_id):
+                self._listener.batch(replace(replayed(batch_id, writer), late_option=self._job.late_option))
+                return True
+        return False
+
+    def _follow(self, writer: Batches, query: StreamingQuery) -> int:
+        """Report batches until the query ends; returns how many were committed."""
+        committed = 0
+        last = -1
+        ended = asked = False
+        before = 0
+        while not ended:
+            try:
+                ended = bool(query.awaitTermination(_POLL_SECONDS))  # type: ignore[arg-type]  # takes fractions
+            except StreamingQueryException:
+                ended = True
+            self._listener.polled(query)
+            self._polled(query)
+            for report in reports(query, after=last, writer=writer):
+                told = with_ends(report, self._held_back.ends() if self._held_back else {})
+                self._listener.batch(self._late.committed(told, writer.written))
+                last = report.batch_id
+                committed += 1
+                self._committed(report)
+            if self._held_back is not None and not ended:
+                self._held_back.idle()
+            if self._stopping.is_set() and not ended:
+                if not asked:
+                    self._listener.notice("stopping after the running batch")
+                    asked, before = True, committed
+                if self._may_stop(query, committed > before):
+                    query.stop()
+        return committed
+
+    def _polled(self, query: StreamingQuery) -> None:
+        """A few times a second, while the query runs."""
+
+    def _committed(self, report: BatchReport) -> None:
+        """After each report of a batch."""
+
+    def _may_stop(self, query: StreamingQuery, _committed_since: bool) -> bool:
+        """A running batch is let finish, and the next one refuses to begin (BatchWriter)."""
+        return not query.status["isTriggerActive"]
+
+    def _failure(self, writer: Batches, query: StreamingQuery) -> Exception | None:
+        """Why the query has ended; None where its input did, or it was stopped."""
+        ended_by = query.exception()
+        return None if ended_by is None else writer.error or ended_by
+
+
+class _Replayed(PlanAgain):
+    """The query ended after it had committed the batch that it was to do again."""
+
+
+def tables_of(sinks: Iterable[Sink]) -> tuple[str, ...]:
+    """The Cassandra tables that the sinks write."""
+    return tuple(name for sink in sinks if isinstance(sink, Tables | TopProducts) for name in sink.names)
+
+
+def _trigger(options: Options) -> dict[str, Any]:
+    if options.once:
+        return {"availableNow": True}
+    return {"processingTime": f"{options.trigger // timedelta(milliseconds=1)} milliseconds"}
+
+
+def _line(error: Exception) -> str:
+    """What went wrong, in one line: ours as it is, Spark's by the innermost cause."""
+    return str(error) if isinstance(error, AdstreamError) else first_cause(error)

@@ -1,0 +1,1 @@
+"""The checkpoint of a job, and the messages that it sets aside."""

@@ -1,0 +1,325 @@
+"""A job's checkpoint folder: which job, topic and options it belongs to, and which offsets a batch holds.
+
+State is only meaningful to the plan that wrote it, and offsets only to the topic they were read from. Both are written
+down beside the checkpoint when it is made, and compared on every start, so that a checkpoint is never continued by
+something else. Files are reached through Hadoop's file system, so the folder may be local, on HDFS or in S3.
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from py4j.protocol import Py4JJavaError  # type: ignore[import-untyped]
+from pyspark.sql import SparkSession
+
+from common.errors import CheckpointError
+from common.system.file_lock import Held, locked
+
+_FILE = "adstream.json"
+_LOCK = "adstream.lock"
+_ID = "id"
+_ASIDE = "set-aside"
+# The option that says in which mode a checkpoint counts.
+REAL_TIME = "real_time"
+
+
+@contextmanager
+def held(path: str) -> Iterator[None]:
+    """Keep other drivers of this machine away from a local checkpoint; elsewhere Spark notices them, a batch later.
+
+    Raises CheckpointError where another one has it.
+    """
+    if "://" in path:
+        yield
+        return
+    with ExitStack() as lock:
+        try:
+            lock.enter_context(locked(Path(path) / _LOCK))
+        except OSError as refused:
+            raise CheckpointError(
+                f"checkpoint {path} cannot be written: {refused.strerror}",
+                "correct its permissions, or give another one",
+            ) from None
+        except Held as taken:
+            raise CheckpointError(
+                f"another driver, process {taken.holder}, runs on checkpoint {path}", "stop it first"
+            ) from None
+        yield
+
+
+class Checkpoint:
+    """One checkpoint folder. `path` is a local path or any URI that the session's Hadoop can write."""
+
+    def __init__(self, spark: SparkSession, path: str) -> None:
+        self.path = path
+        self._jvm: Any = spark.sparkContext._jvm  # PySpark's only door to Hadoop's file systems
+        self._hadoop: Any = spark.sparkContext._jsc.hadoopConfiguration()
+
+    def claim(
+        self, fixed: dict[str, Any], kept: dict[str, Any] | None = None, unwritten: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """Write the options into a new checkpoint, or compare them with those it was made with.
+
+        Returns those of the `kept` that differ, with the checkpoint's values, which hold. `unwritten` are the values of
+        options that earlier releases had and did not write down. Raises CheckpointError when one of the `fixed`
+        differs, or when the folder holds a checkpoint of unknown origin or a damaged one.
+        """
+        found, kept = self._read(_FILE), kept or {}
+        if found is None:
+            if self.batches():
+                raise CheckpointError(f"{self.path} is a checkpoint of unknown origin", "give another --checkpoint")
+            self._write(_FILE, json.dumps({_ID: str(uuid4()), **fixed, **kept}, indent=2))
+            return {}
+        made_with = {**(unwritten or {}), **self._parsed(found)}
+        for name, value in fixed.items():
+            if made_with.get(name) != value:
+                raise CheckpointError(
+                    f"checkpoint {self.path} was made with {name}={made_with.get(name)}, not {value}",
+                    "keep what it was made with, or give another --checkpoint",
+                )
+        return {name: made_with[name] for name, value in kept.items() if made_with.get(name, value) != value}
+
+    def require_mode(self, job: str, *, real_time: bool) -> None:
+        """Raises CheckpointError where the checkpoint counts in the other mode: its state is another plan's."""
+        text = self._read(_FILE)
+        if text is None or bool(self._parsed(text).get(REAL_TIME)) is real_time:
+            return
+        mode, option = ("in micro-batches", "without") if real_time else ("in real time", "with")
+        raise CheckpointError(
+            f"checkpoint {self.path} counts {mode}",
+            f"go on {option} --real-time, or begin anew with `adstream reset {job}`",
+        )
+
+    @property
+    def id(self) -> str:
+        """The same for as long as the checkpoint exists, wherever it is moved; empty before it is claimed."""
+        made_with = self._parsed(self._read(_FILE) or "{}")
+        # One made before checkpoints had an id goes by Spark's.
+        return str(made_with.get(_ID) or json.loads(self._read("metadata") or "{}").get("id", ""))
+
+    def require_whole(self) -> None:
+        """Raises CheckpointError where the newest files are damaged that Spark would read first, or one is missing.
+
+        Spark itself trips over them: by an error that says nothing of checkpoints, or of another driver.
+        """
+        for batch_id in self._numbered("commits")[-1:]:
+            self._read(f"commits/{batch_id}")
+            if self._read(f"offsets/{batch_id}") is None:
+                raise self.damaged(f"commits/{batch_id} is there, and offsets/{batch_id} is not")
+
+    def batches(self) -> list[int]:
+        """The batches that have begun, as far as the checkpoint still knows them."""
+        return self._numbered("offsets")
+
+    def _parsed(self, text: str) -> dict[str, Any]:
+        try:
+            found: dict[str, Any] = json.loads(text)
+        except ValueError:
+            raise self.damaged(f"{_FILE} is not JSON") from None
+        return found
+
+    def damaged(self, what: str) -> CheckpointError:
+        """The error for a checkpoint that cannot be trusted any more."""
+        return CheckpointError(
+            f"checkpoint {self.path} is damaged: {what}",
+            "restore it from a backup, or begin anew with `adstream reset JOB`",
+        )
+
+    def made_with(self) -> dict[str, Any]:
+        """The options that were written when the checkpoint was made. Raises CheckpointError where there are none."""
+        found = self._read(_FILE)
+        if found is None:
+            raise CheckpointError(f"{self.path} is not a checkpoint of ours", "give the --checkpoint of the job")
+        return self._parsed(found)
+
+    def made_at(self) -> datetime:
+        """When the checkpoint was made, by the clock of its file system."""
+        path = self._path(_FILE)
+        millis = path.getFileSystem(self._hadoop).getFileStatus(path).getModificationTime()
+        return datetime.fromtimestamp(millis / 1_000, UTC)
+
+    def last_committed(self) -> int:
+        """The newest batch that was committed. Raises CheckpointError where there is none."""
+        batches = self._numbered("commits")
+        if not batches:
+            raise CheckpointError(f"{self.path} holds no committed batch", "let the job run first")
+        return batches[-1]
+
+    def first_offsets(self, topic: str) -> dict[int, int]:
+        """Where a new checkpoint began to read, by partition; partitions that were added later begin at 0."""
+        return self._offsets("sources/0/0", topic) or {}
+
+    def batch_offsets(self, topic: str, batch_id: int) -> dict[int, tuple[int, int]]:
+        """Partition -> [first offset, end offset) of a batch: Spark writes them down before the batch runs."""
+        end = self._offsets(f"offsets/{batch_id}", topic)
+        if end is None:
+            raise CheckpointError(f"{self.path} does not hold the offsets of batch {batch_id}", "it may be damaged")
+        before = self._offsets(f"offsets/{batch_id - 1}" if batch_id else "sources/0/0", topic) or {}
+        return {partition: (before.get(partition, 0), stop) for partition, stop in end.items()}
+
+    def next_offsets(self, topic: str) -> dict[int, int]:
+        """Partition -> the first offset that is not counted yet; empty where no batch has begun."""
+        batches = self.batches()
+        if not batches:
+            return {}
+        offsets = self.batch_offsets(topic, batches[-1])
+        done = self.is_committed(batches[-1])
+        return {partition: end if done else begin for partition, (begin, end) in offsets.items()}
+
+    def note(self, folder: str, text: str) -> None:
+        """Keep one more text in a folder beside the checkpoint; the texts stay in order."""
+        self._write(f"{folder}/{len(self._numbered(folder))}", text)
+
+    def notes(self, folder: str) -> list[str]:
+        """All texts that were kept there."""
+        return [self._read(f"{folder}/{number}") or "[]" for number in self._numbered(folder)]
+
+    def mark(self, folder: str, batch_id: int) -> None:
+        """Note, in that folder beside the checkpoint, that something was done up to this batch."""
+        before = self._numbered(folder)
+        if batch_id not in before:
+            self._write(f"{folder}/{batch_id}", "")
+        for number in before:
+            if number != batch_id:
+                self._remove(f"{folder}/{number}")
+
+    def marked(self, folder: str) -> int | None:
+        """The newest batch of such a note; None where there is none."""
+        return max(self._numbered(folder), default=None)
+
+    def committed_after(self, batch_id: int) -> list[int]:
+        """The batches after this one that were committed, in order."""
+        return [each for each in self._numbered("commits") if each > batch_id]
+
+    def back_to(self, batch_id: int) -> None:
+        """Forget all batches after this one, -1 for all: they come again, from the state that this one left.
+
+        Raises CheckpointError where Spark has removed what it would begin with.
+        """
+        if batch_id >= 0 and not self.is_committed(batch_id):
+            raise self.damaged(f"batch {batch_id}, to go back to, is not there any more")
+        for folder in ("commits", "offsets"):
+            for number in reversed(self._numbered(folder)):
+                if number > batch_id:
+                    self._remove(f"{folder}/{number}")
+
+    def set_aside(self, places: Iterable[tuple[int, int]]) -> None:
+        """Remember (partition, offset) of messages that must not be read (streaming.recovery.quarantine)."""
+        self.note(_ASIDE, json.dumps(list(places)))
+
+    def places_set_aside(self) -> frozenset[tuple[int, int]]:
+        """All of them."""
+        return frozenset((partition, offset) for text in self.notes(_ASIDE) for partition, offset in json.loads(text))
+
+    def batch_files(self, batch_id: int) -> list[str]:
+        """The files that a batch of a file source holds."""
+        last, first = self._log_offset(batch_id), self._log_offset(batch_id - 1) + 1
+        wanted = range(first, last + 1)
+        entries = [entry for number in wanted for entry in self._logged_files(number)]
+        return sorted({entry["path"] for entry in entries if entry["batchId"] in wanted})
+
+    def late_before(self, batch_id: int) -> int:
+        """The watermark, in milliseconds, by which Spark drops rows of a batch as late: that of the batch before."""
+        text = self._read(f"offsets/{batch_id - 1}") if batch_id else None
+        return int(json.loads(text.splitlines()[1])["batchWatermarkMs"]) if text else 0
+
+    def is_committed(self, batch_id: int) -> bool:
+        """True when Spark has committed the batch, so that it will not come again."""
+        return self._exists(f"commits/{batch_id}")
+
+    def _offsets(self, file: str, topic: str) -> dict[int, int] | None:
+        text = self._read(file)
+        if text is None:
+            return None
+        # A version line, a line of metadata where there is any, and last the offsets of the only source.
+        try:
+            by_topic = json.loads(text.strip().splitlines()[-1])
+            return {int(partition): int(offset) for partition, offset in by_topic[topic].items()}
+        except (ValueError, LookupError, TypeError, AttributeError):
+            raise self.damaged(f"{file} holds no offsets of {topic}") from None
+
+    def _log_offset(self, batch_id: int) -> int:
+        text = self._read(f"offsets/{batch_id}") if batch_id >= 0 else None
+        return int(json.loads(text.strip().splitlines()[-1])["logOffset"]) if text else -1
+
+    def _logged_files(self, number: int) -> list[dict[str, Any]]:
+        # Spark folds every so many logs into one, which then holds the earlier batches' files as well.
+        text = self._read(f"sources/0/{number}") or self._read(f"sources/0/{number}.compact") or ""
+        return [json.loads(line) for line in text.splitlines()[1:]]
+
+    def _numbered(self, folder: str) -> list[int]:
+        path = self._path(folder)
+        system = path.getFileSystem(self._hadoop)
+        names = [file.getPath().getName() for file in system.listStatus(path)] if system.exists(path) else []
+        return sorted(int(name) for name in names if name.isdigit())
+
+    def _exists(self, file: str) -> bool:
+        path = self._path(file)
+        exists: bool = path.getFileSystem(self._hadoop).exists(path)
+        return exists
+
+    def _read(self, file: str) -> str | None:
+        if not self._exists(file):
+            return None
+        path = self._path(file)
+        try:
+            stream = path.getFileSystem(self._hadoop).open(path)
+            try:
+                return bytes(self._jvm.org.apache.commons.io.IOUtils.toByteArray(stream)).decode()
+            finally:
+                stream.close()
+        except (Py4JJavaError, UnicodeDecodeError) as error:
+            # Hadoop keeps a checksum beside each local file.
+            raise self.damaged(f"{file} cannot be read: {first_cause(error)}") from None
+
+    def _write(self, file: str, text: str) -> None:
+        """Under another name first: a file that is there is whole."""
+        path, passing = self._path(file), self._path(f"{file}.{uuid4()}")
+        system = path.getFileSystem(self._hadoop)
+        stream = system.create(passing, False)
+        try:
+            stream.write(bytearray(text.encode()))
+        finally:
+            stream.close()
+        system.rename(passing, path)
+
+    def _remove(self, file: str) -> None:
+        path = self._path(file)
+        path.getFileSystem(self._hadoop).delete(path, False)
+
+    def _path(self, file: str) -> Any:  # noqa: ANN401 - a Java object
+        return self._jvm.org.apache.hadoop.fs.Path(f"{self.path}/{file}")
+
+
+def first_cause(error: Exception) -> str:
+    """What went wrong in the JVM, by the innermost cause, in one line."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    if isinstance(error, Py4JJavaError):
+        lines = [line.removeprefix(": ") for line in lines[1:]]  # the first says only which call it was
+    causes = [line.removeprefix("Caused by:").strip() for line in lines if line.startswith("Caused by:")]
+    return (causes or lines or [type(error).__name__])[-1 if causes else 0][:300]
+
+
+# How Spark and Hadoop word a file of the checkpoint that is gone or is not what was written.
+_DAMAGE = (
+    "CHECKPOINT_FILE_CHECKSUM_VERIFICATION_FAILED",
+    "ChecksumException",
+    "CANNOT_LOAD_STATE_STORE",
+    "StreamMetadata",
+    "Incomplete log file",
+    "MalformedInputException",
+    "JsonParseException",
+    "NOT_MATCH_IN_STATE_METADATA",
+)
+# A batch that failed may hold its state for a moment longer: that is over with the next attempt.
+_PASSING = "UNRELEASED_THREAD_ERROR"
+
+
+def damage(error: Exception) -> str | None:
+    """What is wrong with the checkpoint's files, where that is why Spark's query ended."""
+    text = str(error)
+    return first_cause(error) if _PASSING not in text and any(sign in text for sign in _DAMAGE) else None

@@ -1,0 +1,235 @@
+"""Rows -> Cassandra, by upsert.
+
+Contract: `RowWriter.finish` returns when Cassandra, at the consistency level of the settings, has acknowledged every
+row that was added. If a write fails after its retries, `add`, `add_columns` or `finish` raises SinkError: then do not
+commit the batch that the rows belong to. Rows carry absolute values and go by primary key, so every write may be
+repeated: a batch that comes again rewrites the same rows. None leaves a column as it is (UNSET), as a null would be a
+tombstone.
+
+Rows with the same replicas travel together in unlogged batches, bounded in rows and bytes. A bounded number of batches
+is in flight; when it is full, the oldest is waited for. Nothing is atomic across rows, and nothing needs to be.
+"""
+
+import os
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+from cassandra.cluster import ResponseFuture, Session
+from cassandra.query import Statement
+from cassandra.timestamps import MonotonicTimestampGenerator
+
+from common import retries
+from common.cassandra.session import DRIVER_ERRORS, PROTOCOL_VERSION, TRANSIENT, explain, open_session
+from common.errors import AdstreamError, ServiceUnavailable, SinkError
+from common.settings import CassandraSettings
+from streaming.sinks import bulk, cql_columns
+from streaming.sinks.batching import Batch, Batching, Run
+from streaming.sinks.replica_sets import ReplicaSets
+
+BATCH_ROWS = 100
+# Cassandra refuses a batch over 50 KiB (`batch_size_fail_threshold`), and counts more than the values: 19 to 24 bytes
+# on top of each, as measured. From 5 KiB on it logs a warning; docs/performance.md says why that is accepted.
+BATCH_BYTES = 32 * 1024
+# Four of them are the value's length, which are in the message.
+BYTES_PER_VALUE = 20
+BATCHES_IN_FLIGHT = 32
+# Rows that come one by one are encoded together; more at once are hardly faster.
+ROWS_AT_ONCE = 1_000
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table and the columns that are written, in the order in which rows give their values.
+
+    Rows of a `versioned` one have one more value behind these: the timestamp of their write, in microseconds.
+    """
+
+    name: str
+    columns: tuple[str, ...]
+    versioned: bool = False
+
+
+class RowWriter:
+    """Writes rows of any number of tables, over this process's one session. One thread uses it."""
+
+    def __init__(
+        self,
+        settings: CassandraSettings,
+        *,
+        batch_rows: int = BATCH_ROWS,
+        batch_bytes: int = BATCH_BYTES,
+        in_flight: int = BATCHES_IN_FLIGHT,
+        timestamp: int | None = None,
+    ) -> None:
+        """`timestamp` is that of every write (common.bookkeeping.leases); None is the clock's. Versioned rows bring their own."""
+        self._settings = settings
+        self._limit = in_flight
+        self._batches: Batching[tuple[_Insert, int]] = Batching(batch_rows, batch_bytes)
+        self._waiting: dict[Table, list[tuple[Any, ...]]] = {}
+        self._in_flight: deque[tuple[_Insert, Statement, ResponseFuture]] = deque()
+        self._rows = 0
+        try:
+            self._session, self._inserts = _process_session(settings)
+            write_at(self._session, timestamp)
+            self._replica_sets = ReplicaSets(self._session.cluster.metadata, settings.keyspace)
+        except AdstreamError as error:
+            raise SinkError(error.problem, error.remedy) from error
+
+    def add_columns(self, table: Table, columns: Sequence[Any]) -> None:
+        """Queue rows that come as Arrow arrays, and send the batches that are full.
+
+        What is no array is the value of all rows. `date` takes the day of a time, and times are cut to milliseconds.
+        """
+        insert = self._insert(table)
+        self._queue(insert, [_encoded(column, kind) for column, kind in zip(columns, insert.types, strict=True)])
+
+    def add(self, table: Table, row: tuple[Any, ...]) -> None:
+        """Queue a row. Rows are encoded, and full batches sent, a thousand at a time.
+
+        Values are str, int, Decimal, date (or its days since 1970) and aware datetime (or its milliseconds since then),
+        as the columns ask, or None to leave a column as it is.
+        """
+        rows = self._waiting.setdefault(table, [])
+        rows.append(row)
+        if len(rows) >= ROWS_AT_ONCE:
+            self._queue_rows(table)
+
+    def finish(self) -> int:
+        """Send what is left, wait for every write, and return the number of rows written."""
+        for table in list(self._waiting):
+            self._queue_rows(table)
+        for (insert, _), batch in self._batches.rest():
+            self._send(insert, batch)
+        while self._in_flight:
+            self._await_oldest()
+        written, self._rows = self._rows, 0
+        return written
+
+    def _queue_rows(self, table: Table) -> None:
+        rows, insert = self._waiting.pop(table), self._insert(table)
+        columns = [
+            cql_columns.encoded_values([row[place] for row in rows], kind, PROTOCOL_VERSION)
+            for place, kind in enumerate(insert.types)
+        ]
+        self._queue(insert, columns)
+
+    def _queue(self, insert: "_Insert", columns: Sequence[cql_columns.Values]) -> None:
+        rows = cql_columns.joined(insert.start, columns)
+        if not len(rows):
+            return
+        key = [cql_columns.repeated(columns[place], len(rows)) for place in insert.partition_key]
+        self._rows += len(rows)
+        for number, chosen in self._replica_sets.divide(key):
+            run = Run(rows, insert.extra_bytes, key)
+            for batch in self._batches.add((insert, number), run if chosen is None else run.of(chosen)):
+                self._send(insert, batch)
+
+    def _send(self, insert: "_Insert", batch: Batch) -> None:
+        while len(self._in_flight) >= self._limit:
+            self._await_oldest()
+        statement = insert.statement(batch)
+        self._in_flight.append((insert, statement, self._session.execute_async(statement)))
+
+    def _await_oldest(self) -> None:
+        insert, statement, future = self._in_flight.popleft()
+        try:
+            future.result()
+        except TRANSIENT:
+            self._again(insert.table, statement)
+        except DRIVER_ERRORS as error:
+            raise self._failed(insert.table, error) from error
+
+    def _again(self, table: Table, statement: Statement) -> None:
+        try:
+            retries.call(lambda: self._session.execute(statement), on=TRANSIENT)
+        except DRIVER_ERRORS as error:
+            raise self._failed(table, error) from error
+
+    def _insert(self, table: Table) -> "_Insert":
+        return self._inserts.get(table) or self._prepare(table)
+
+    def _prepare(self, table: Table) -> "_Insert":
+        columns, marks = ", ".join(table.columns), ", ".join("?" * len(table.columns))
+        query = f"INSERT INTO {self._settings.keyspace}.{table.name} ({columns}) VALUES ({marks})"  # noqa: S608
+        if table.versioned:
+            query += " USING TIMESTAMP ?"
+        try:
+            prepared = retries.call(lambda: self._session.prepare(query), on=TRANSIENT)
+        except DRIVER_ERRORS as error:
+            raise self._failed(table, error) from error
+        insert = self._inserts[table] = _Insert(table, prepared)
+        return insert
+
+    def _failed(self, table: Table, error: Exception) -> SinkError:
+        cause = explain(error, self._settings)
+        if isinstance(cause, ServiceUnavailable):
+            close_session()  # whoever tries next connects anew, to nodes that may have come back elsewhere
+        rows = f"rows for {self._settings.keyspace}.{table.name} were not written"
+        return SinkError(f"{rows}: {cause.problem}", cause.remedy)
+
+
+def write_at(session: Session, timestamp: int | None) -> None:
+    """Let every write over the session's connections from now on carry `timestamp`; None is the clock's."""
+    session.cluster.timestamp_generator = MonotonicTimestampGenerator() if timestamp is None else lambda: timestamp
+
+
+def write_rows(settings: CassandraSettings, table: Table, rows: Iterable[tuple[Any, ...]]) -> int:
+    """Write rows of one table and return how many; the contract is the module's."""
+    writer = RowWriter(settings)
+    for row in rows:
+        writer.add(table, row)
+    return writer.finish()
+
+
+class _Insert:
+    """A prepared INSERT, and what is known of its columns."""
+
+    def __init__(self, table: Table, prepared: Any) -> None:  # noqa: ANN401 - the driver has no types
+        prepared.is_idempotent = True
+        self.table = table
+        self.types = [column.type for column in prepared.column_metadata]
+        self.partition_key: list[int] = prepared.routing_key_indexes
+        self.start = bulk.row_start(prepared)
+        self.extra_bytes = len(self.types) * BYTES_PER_VALUE
+        self._prepared = prepared
+
+    def statement(self, batch: Batch) -> Statement:
+        first = batch.parts[0]
+
+        def of_first_row(column: int) -> bytes:
+            return cql_columns.value_of(first.run.key[self.partition_key.index(column)][first.first])
+
+        rows = bulk.EncodedRows([part.data for part in batch.parts], batch.rows, of_first_row)
+        return bulk.statement(self._prepared, rows)
+
+
+def _encoded(column: Any, kind: Any) -> cql_columns.Values:  # noqa: ANN401 - a value of any type
+    if isinstance(column, pa.Array):
+        return cql_columns.encoded(column, kind, PROTOCOL_VERSION)
+    return cql_columns.encoded_value(column, kind, PROTOCOL_VERSION)
+
+
+_open: tuple[int, CassandraSettings, Session, dict[Table, _Insert]] | None = None
+
+
+def _process_session(settings: CassandraSettings) -> tuple[Session, dict[Table, _Insert]]:
+    """This process's session, and what is prepared on it; a fork opens its own, as sockets do not survive one."""
+    global _open
+    if _open is not None and _open[:2] != (os.getpid(), settings):
+        close_session()
+    if _open is None:
+        session = open_session(settings)
+        session.client_protocol_handler = bulk.BulkProtocol
+        _open = (os.getpid(), settings, session, {})
+    return _open[2:]
+
+
+def close_session() -> None:
+    """Close this process's session, if there is one; whoever writes next opens another."""
+    global _open
+    if _open is not None and _open[0] == os.getpid():
+        _open[2].cluster.shutdown()
+    _open = None

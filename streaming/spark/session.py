@@ -1,0 +1,320 @@
+"""The Spark session of one job: this environment's Python, the fetched JVM parts, bounded memory, a log file."""
+
+import contextlib
+import logging
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterable, Iterator
+from importlib import resources
+from pathlib import Path
+
+import psutil
+import pyspark
+from py4j.protocol import Py4JError  # type: ignore[import-untyped]
+from pyspark import SparkContext
+from pyspark.errors import PySparkException
+from pyspark.sql import SparkSession
+
+from common.errors import JobFailed
+from common.settings import Settings
+from stack import parts, real_time, spark_environment
+from stack.host import java
+from stack.host.environment import named_options
+from stack.host.executable import first_suitable, temporary
+from stack.host.last_words import last_words
+from streaming.iceberg import catalog as iceberg
+from streaming.spark import class_archive, local_files, shipping, state_store
+
+# It logs an exception in foreachBatch with its trace; the runner reports it in one line.
+logging.getLogger("py4j").setLevel(logging.CRITICAL)
+
+# Without limits Avro takes what a message says of its own lengths for true: that has ended JVMs elsewhere, again after
+# each restart.
+_AVRO_LIMIT = 1_048_576
+_AVRO_LIMITS = " ".join(
+    f"-Dorg.apache.avro.limits.{what}={_AVRO_LIMIT}"
+    for what in ("string.maxLength", "bytes.maxLength", "collectionItems.maxLength")
+)
+# Starting, and planning a batch, is much code that runs little. HotSpot's second compiler takes a core away from it for
+# minutes; asked five times later, it leaves that code to the first one (docs/performance.md, "Starting Spark").
+_SECOND_COMPILER = " ".join(
+    f"-XX:Tier4{what}Threshold={usual * 5}"
+    for what, usual in (("Invocation", 5_000), ("MinInvocation", 600), ("Compile", 15_000), ("BackEdge", 40_000))
+)
+# Python's transformWithState overflows the stream thread's stack with the default of 1 MB.
+# Spark makes one long method of decoding and judging; beyond 8 kB of bytecode HotSpot would only interpret it.
+_JAVA_OPTIONS = f"-Duser.timezone=UTC -Xss16m -XX:-DontCompileHugeMethods {_AVRO_LIMITS}"
+
+# Otherwise Spark's threads die one by one, and the job stands still without a word.
+_EXIT, _OUT_OF_MEMORY = "-XX:+ExitOnOutOfMemoryError", 3
+_LAST_SECONDS, _LAST_BYTES = 10, 64 * 1024
+
+# What Spark's pages, plans and logs do not show, by its name or its value: Spark's own default, and Kafka's logins.
+_SECRETS = "(?i)secret|password|token|access[.]?key|jaas"
+
+_LOCAL_WORKERS = resources.files("streaming.spark") / "worker-python"
+
+STATE_STORES = {"rocksdb": state_store.ROCKSDB, "memory": state_store.MEMORY}
+
+
+@contextlib.contextmanager
+def spark_session(
+    settings: Settings,
+    name: str,
+    *,
+    master: str | None = None,
+    lakehouse: bool = False,
+    places: Iterable[str] = (),
+    java_options: str | None = None,
+) -> Iterator[SparkSession]:
+    """A session as `open_session` makes it; at the end, however that comes, its JVM and workers are gone.
+
+    PySpark leaves it to the JVM to notice that Python has ended, and one interrupted while it starts does not.
+    Raises JobFailed where the JVM ends before.
+    """
+    before = set(_children())
+    try:
+        session = open_session(
+            settings, name, master=master, lakehouse=lakehouse, places=places, java_options=java_options
+        )
+        yield session
+        session.stop()
+    except (Py4JError, ConnectionError) as error:
+        code = _ended_with()
+        if code is None:
+            raise
+        raise _ended(settings, name, code) from error
+    finally:
+        _end(set(_children()) - before)
+
+
+def _ended_with() -> int | None:
+    """The exit code of the JVM, or None while it lives: one that is about to end has a moment to do so."""
+    jvm = getattr(SparkContext._gateway, "proc", None)
+    if jvm is None:
+        return None
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        return int(jvm.wait(_LAST_SECONDS))
+    return None
+
+
+def _ended(settings: Settings, name: str, code: int) -> JobFailed:
+    """What a user is told of a JVM that ended by itself."""
+    log = _log(settings, name)
+    if code == _OUT_OF_MEMORY:
+        memory = f"ADSTREAM_SPARK_DRIVER_MEMORY={settings.spark.driver_memory}"
+        return JobFailed(f"Spark ran out of memory ({memory})", "raise that setting, and start the job again")
+    end = max(0, log.stat().st_size - _LAST_BYTES) if log.exists() else 0
+    return JobFailed(
+        f"Spark's JVM ended with code {code}: {last_words(log, end)}", f"see {log}, and start the job again"
+    )
+
+
+def _log(settings: Settings, name: str) -> Path:
+    return (settings.data_dir / "logs" / f"{name}.log").absolute()
+
+
+def _end(processes: Iterable[psutil.Process]) -> None:
+    """End Spark's processes, and let PySpark forget them: a next session starts a JVM of its own."""
+    interrupted = SparkContext._active_spark_context
+    if interrupted is not None and interrupted._accumulatorServer is not None:
+        interrupted._accumulatorServer.shutdown()  # it would print a trace about the end of the JVM
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+    SparkContext._gateway = SparkContext._jvm = SparkContext._active_spark_context = None
+
+
+def _children() -> list[psutil.Process]:
+    """Processes of ours in this terminal session; the local stack's services have sessions of their own."""
+    ours = os.getsid(0)
+    return [child for child in psutil.Process().children(recursive=True) if _session_of(child) == ours]
+
+
+def _session_of(process: psutil.Process) -> int | None:
+    try:
+        return os.getsid(process.pid)
+    except ProcessLookupError:
+        return None
+
+
+def open_session(
+    settings: Settings,
+    name: str,
+    *,
+    master: str | None = None,
+    lakehouse: bool = False,
+    places: Iterable[str] = (),
+    java_options: str | None = None,
+) -> SparkSession:
+    """Start Spark for the job `name`, with the Iceberg catalog of the settings if it is for the `lakehouse`.
+
+    `places` are paths or URIs that the job uses: with one of them on a Hadoop file system, the environment's
+    configuration for Hadoop counts on a local master, too. `java_options` are the driver's besides the usual ones; it
+    uses the class archive, where there is one, if none are given.
+
+    Raises JobFailed when the JVM does not start, and ConfigError or StackError for what keeps it from starting.
+    """
+    spark = settings.spark
+    log = _log(settings, name)
+    log.parent.mkdir(parents=True, exist_ok=True)
+    parts.ensure(settings.stack)
+    found = java.find_java(settings.stack.java_home)
+    cache = parts.cache_root(settings.stack)
+    own = first_suitable(settings.data_dir.absolute() / "java", cache / "java")
+    where = master or spark.master
+    alone = spark_environment.is_local(where)
+    used = [*places, settings.lakehouse.warehouse, _hadoop_catalog(settings)]
+    spark_environment.settle(where, used)
+    quick_files = alone or local_files.suit(where, used, spark.properties)
+    if alone or "//127.0.0.1:" in where:
+        os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"
+    os.environ["JAVA_HOME"] = str(java.spark_home(found, own))
+    # The environment may name another Spark, and workers run the system's Python unless told otherwise.
+    os.environ["SPARK_HOME"] = str(Path(pyspark.__file__).parent)
+    os.environ["PYSPARK_PYTHON"] = str(_LOCAL_WORKERS if alone else spark.executor_python)
+    os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
+    os.environ["PYSPARK_DRIVER_PYTHONPATH"] = os.environ.get("PYTHONPATH", "")
+    executors = () if alone else ("spark", *((local_files.JARS,) if quick_files else ()))
+    groups = [*executors, *(("lakehouse",) if lakehouse else ())]
+    if java_options is None:
+        java_options = class_archive.java_option(settings.stack, found)
+    jars = [*(jar for group in groups for jar in parts.jars(group)), state_store.JAR]
+    options = {
+        "spark.jars": ",".join(map(str, jars)),
+        "spark.driver.memory": spark.driver_memory,
+        "spark.driver.extraJavaOptions": (
+            f"{_JAVA_OPTIONS} {_compiler()} {_EXIT} {_driver_options(settings, name, log)} {java_options}".rstrip()
+        ),
+        "spark.executor.extraJavaOptions": f"{_JAVA_OPTIONS} {_compiler()}".rstrip(),
+        "spark.ui.enabled": str(spark.ui).lower(),
+        "spark.ui.showConsoleProgress": "false",
+        "spark.redaction.regex": _SECRETS,
+        "spark.sql.session.timeZone": "UTC",
+        "spark.sql.shuffle.partitions": str(spark.shuffle_partitions),
+        state_store.PROVIDER: STATE_STORES[spark.state_store],
+        "spark.sql.streaming.stateStore.rocksdb.changelogCheckpointing.enabled": "true",
+        # To count its rows RocksDB looks each one up a second time before it writes it (docs/performance.md).
+        "spark.sql.streaming.stateStore.rocksdb.trackTotalNumberOfRows": str(spark.count_state_rows).lower(),
+        # A killed driver can leave a state file beside the checksum of another attempt, and never start again. File
+        # systems have checksums of their own (docs/decisions/0033-*.md).
+        "spark.sql.streaming.checkpoint.fileChecksum.enabled": "false",
+        # Spark describes each batch's plan for its pages; at length that is a twelfth of a small batch.
+        "spark.sql.ui.explainMode": "simple",
+        # PySpark would tell the JVM with each column that it makes where in our code that was: three calls of four.
+        "spark.python.sql.dataFrameDebugging.enabled": "false",
+        "spark.sql.adaptive.enabled": "false",
+        "spark.sql.execution.arrow.maxRecordsPerBatch": "10000",
+    }
+    if real_time.entered():
+        # Real-time mode takes no other: it names each state by the attempt that made it.
+        options["spark.sql.streaming.stateStore.checkpointFormatVersion"] = "2"
+    if lakehouse:
+        options |= iceberg.spark_options(settings.lakehouse, str(settings.warehouse))
+    if not alone:
+        options |= shipping.spark_options(settings.data_dir.absolute() / "shipped")
+    options |= spark.properties
+    if quick_files:
+        options |= _class_path(options) | local_files.OPTIONS
+    builder = SparkSession.builder.master(where).appName(f"adstream {name}")
+    for key, value in options.items():
+        builder = builder.config(key, value)
+    before = log.stat().st_size if log.exists() else 0
+    try:
+        with _jvm_output_to(log), _jvm_deaf_to_termination():
+            return builder.getOrCreate()
+    except (PySparkException, Py4JError, OSError):  # its JVM may be gone, and with it what went wrong
+        remedy = f"see {log}{named_options()}"
+        raise JobFailed(f"Spark did not start on {where}: {last_words(log, before)}", remedy) from None
+
+
+def _compiler() -> str:
+    """In real-time mode a query runs for long and plans little: there the second compiler earns what it takes."""
+    return "" if real_time.entered() else _SECOND_COMPILER
+
+
+def _class_path(options: dict[str, str]) -> dict[str, str]:
+    """Puts our jars in front of Spark's on the driver's class path, where the class archive expects them.
+
+    The driver needs the local file system's jar before it reads `spark.jars`.
+    """
+    ours = [str(jar) for group in class_archive.CLASS_PATH for jar in parts.jars(group)]
+    given = options.get(local_files.CLASS_PATH)
+    return {local_files.CLASS_PATH: os.pathsep.join([*ours, *([given] if given else [])])}
+
+
+def _driver_options(settings: Settings, job: str, log: Path) -> str:
+    """Where the driver's JVM writes: its log, and its passing files."""
+    level = settings.spark.log_level
+    properties = {
+        "log4j2.configurationFile": Path(str(resources.files("streaming.spark")))
+        .joinpath("log4j2.properties")
+        .as_uri(),
+        "adstream.log": str(log),
+        "adstream.log.pattern": str(log).replace("%", "%%"),
+        "adstream.log.level": level,
+        "adstream.kafka.log.level": "ERROR" if level == "WARN" else level,
+        "adstream.log.format": settings.log.format,
+        "adstream.job": job,
+        "java.io.tmpdir": str(_scratch(settings)),
+    }
+    return " ".join(_quoted(f"-D{name}={value}") for name, value in properties.items())
+
+
+def _scratch(settings: Settings) -> Path:
+    """Where Java unpacks native libraries. Spark divides the name of this folder at commas."""
+    folders = (temporary(), settings.data_dir.absolute() / "tmp", parts.cache_root(settings.stack) / "tmp")
+    return first_suitable(*(folder for folder in folders if "," not in str(folder)))
+
+
+def _quoted(option: str) -> str:
+    """One option on the line that Spark divides at spaces."""
+    return '"' + option.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _hadoop_catalog(settings: Settings) -> str:
+    """The address of a catalog that Hadoop's configuration may say more about."""
+    catalog = settings.lakehouse
+    return catalog.uri or "hive://" if catalog.type == "hive" else ""
+
+
+@contextlib.contextmanager
+def _jvm_deaf_to_termination() -> Iterator[None]:
+    """Let a JVM started meanwhile ignore SIGTERM, and keep our own handlers for SIGINT and SIGTERM.
+
+    A SIGTERM to the whole process group must let the running batch finish; PySpark already shields the JVM from Ctrl-C,
+    but puts in a handler of its own that would cancel the batch. The JVM ends with this process, when its input closes.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    interrupted = signal.getsignal(signal.SIGINT)
+    terminated = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, interrupted)
+        signal.signal(signal.SIGTERM, terminated)
+
+
+@contextlib.contextmanager
+def _jvm_output_to(log: Path) -> Iterator[None]:
+    """Let a JVM started meanwhile inherit the log as its output: it prints before it reads its settings.
+
+    What keeps Java itself from starting goes to standard output.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    kept = [(descriptor, os.dup(descriptor)) for descriptor in (1, 2)]
+    try:
+        with log.open("ab") as file:
+            for descriptor, _ in kept:
+                os.dup2(file.fileno(), descriptor)
+        yield
+    finally:
+        for descriptor, copy in kept:
+            os.dup2(copy, descriptor)
+            os.close(copy)

@@ -1,0 +1,69 @@
+"""Which state store a query gets: Spark's own, or one whose batches do not take longer the more it holds.
+
+At the end of each batch Spark goes through all entries of a store to find those that the watermark has passed.
+`adstream.IncrementalCleanupProvider` (streaming/spark/jvm) shows Spark a part of them in each batch. That is right only
+where Spark looks for entries to remove. Timers, sessions, joins and the modes append and complete take results from the
+same call, so a query gets the store only if every step of its plan is known to be none of these.
+"""
+
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import pyspark
+from pyspark.sql import DataFrame
+
+from common.settings import SparkSettings
+from stack import real_time
+
+PROVIDER = "spark.sql.streaming.stateStore.providerClass"
+ROCKSDB = "org.apache.spark.sql.execution.streaming.state.RocksDBStateStoreProvider"
+MEMORY = "org.apache.spark.sql.execution.streaming.state.HDFSBackedStateStoreProvider"
+INCREMENTAL = "adstream.IncrementalCleanupProvider"
+JAR = Path(str(resources.files("streaming.spark"))) / "jvm" / "adstream-state-store.jar"
+# It reaches into Spark's classes. Under another Spark the class itself does nothing but what Spark's own does.
+MADE_FOR = "4.1.1"
+
+# What Spark 4.1.1 asks of a store in update mode for these: single keys, and all entries only to remove some.
+_REMOVE_ONLY = {"Aggregate", "Deduplicate", "DeduplicateWithinWatermark"}
+_STATELESS = {
+    *("CollectMetrics", "EventTimeWatermark", "Expand", "Filter", "Generate", "Project", "SubqueryAlias", "Union"),
+    *("MapInArrow", "MapInPandas", "Repartition", "RepartitionByExpression", "ResolvedHint"),
+    *("StreamingRelation", "StreamingRelationV2"),
+}
+_JOIN = "Join"
+
+
+def suited(rows: DataFrame, mode: str, settings: SparkSettings) -> str:
+    """The class of the state store for a query of these rows. One that the settings name (PROVIDER) holds.
+
+    It is for new checkpoints: Spark goes on with the class that a checkpoint was made with, and the files are the same.
+    """
+    if given := settings.properties.get(PROVIDER):
+        return given
+    if settings.state_store == "memory":
+        return MEMORY
+    plan: Any = rows._jdf.queryExecution().analyzed()
+    return INCREMENTAL if mode == "update" and fits_spark() and _only_removes(plan) else ROCKSDB
+
+
+def fits_spark() -> bool:
+    """Whether this is the Spark that the store was made for; with another one batches go through all entries."""
+    return bool(pyspark.__version__ == MADE_FOR)
+
+
+def told() -> list[str]:
+    """A line for the user where this is another Spark than we chose. Real-time mode brings its own, with its store."""
+    if fits_spark() or real_time.entered():
+        return []
+    made_for = f"this is Spark {pyspark.__version__}, and the state store was made for {MADE_FOR}"
+    return [f"{made_for}: a batch takes longer the more ids and keys are known"]
+
+
+def _only_removes(plan: Any) -> bool:  # noqa: ANN401 - a Java object
+    if not plan.isStreaming():
+        return True
+    name = plan.getClass().getSimpleName()
+    children = [plan.children().apply(nth) for nth in range(plan.children().size())]
+    with_a_table = name == _JOIN and sum(child.isStreaming() for child in children) == 1
+    return (with_a_table or name in _REMOVE_ONLY | _STATELESS) and all(map(_only_removes, children))
