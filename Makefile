@@ -104,9 +104,10 @@ test-faults: $(STAMP) ## every fault, ten times each (SEEDS=3 for fewer), and ot
 	$(BIN)/pytest tests/e2e -m thorough
 	$(BIN)/pytest tests/faults --seeds $(SEEDS)
 
-lint: $(STAMP) ## ruff and mypy
+lint: $(STAMP) ## ruff, import-linter and mypy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
 	$(BIN)/mypy
 
 up: $(STAMP) ## start Kafka, the schema registry and Cassandra

@@ -17,7 +17,7 @@ from time import monotonic
 from rich.text import Text
 
 from adstream import cqlsh
-from adstream.commands import verify
+from adstream.verify.report import report
 from common.cassandra.migrations import migrate
 from common.errors import AdstreamError
 from common.provision import prepare
@@ -34,7 +34,8 @@ from stack.host.signals import ending_raises
 from stack.state import Entry
 from streaming.jobs import JOBS
 from streaming.launch import launch
-from streaming.query.runner import Listener, Options
+from streaming.monitoring.listener import Listener
+from streaming.query.runner import Options
 
 JOB = "ad-metrics"
 MIX = Mix(keys=20, late=0.01, out_of_order=0.05, duplicates=0.02, broken=0.005)
@@ -78,7 +79,7 @@ class Demo:
         with self._named("Reading the tables with cqlsh"):
             self._read(settings)
         with self._named("Comparing the tables with an independent computation over the raw topic"):
-            verify.report(settings, settings.checkpoints / JOB, self._out)
+            report(settings, settings.checkpoints / JOB, self._out)
         if begun is not None:
             self._show_dashboard(begun)
         self._what_next()

@@ -30,7 +30,8 @@ from producer.traffic import Mix
 from streaming.job import Job
 from streaming.jobs import find
 from streaming.micro_batch.progress import BatchReport
-from streaming.query.runner import Listener, Options, Runner, tables_of
+from streaming.monitoring.listener import Listener
+from streaming.query.runner import Options, Runner, tables_of
 from streaming.sources import Topic
 
 JOB = "ad-metrics"

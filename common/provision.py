@@ -40,7 +40,7 @@ def prepare(settings: Settings) -> Prepared:
 
 
 def marks_spec(settings: Settings) -> TopicSpec:
-    """The topic that remembers which dead letters were sent back (adstream.dead_letters.letters), for as long as it exists."""
+    """The topic that remembers which dead letters were sent back (adstream.dead_letters), as long as it exists."""
     spec = topic_spec(settings, f"{settings.topic.dead_letters}.replayed")
     return replace(spec, partitions=1, cleanup="compact")
 

@@ -8,15 +8,12 @@ from dataclasses import astuple, dataclass, fields
 from functools import partial
 from itertools import accumulate, count
 from random import Random
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from common.errors import ConfigError
 from producer import broken
 from producer.records import Record
 from producer.timeline import Timeline
-
-if TYPE_CHECKING:
-    from producer.source import Source
 
 MOST_KEYS = 1_000_000
 LATE_MILLIS = (11 * 60_000, 30 * 60_000)
@@ -70,6 +67,25 @@ class Mix:
             raise ConfigError("the shares of late, out-of-order, duplicate and broken events exceed 1", "lower one")
 
 
+class Live(Protocol):
+    """What traffic asks of a source; producer.source.Source says what each of these is."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def key(self) -> str: ...
+
+    @property
+    def make(self) -> EventMaker: ...
+
+    @property
+    def keys(self) -> Keys | None: ...
+
+    @property
+    def broken_values(self) -> Mapping[str, broken.ValueSpoiler]: ...
+
+
 class Traffic:
     """An endless run of records that follow the contract of `source`; the same arguments give the same records.
 
@@ -78,7 +94,7 @@ class Traffic:
     differ in anything: source, seed, mix or start.
     """
 
-    def __init__(self, source: "Source", seed: int, mix: Mix, timeline: Timeline) -> None:
+    def __init__(self, source: Live, seed: int, mix: Mix, timeline: Timeline) -> None:
         self._make = source.make
         self._key = source.key
         self._spoilers: Mapping[str, broken.ValueSpoiler] = source.broken_values

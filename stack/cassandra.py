@@ -6,9 +6,10 @@ from pathlib import Path
 
 from common.cassandra import session
 from common.settings import CassandraSettings
+from stack.host.ports import HOST
 from stack.security import cassandra_rights
 from stack.security.secured import Secured, write_private
-from stack.service import HOST, Place, Service
+from stack.service import Place, Service
 
 _HERE = Path(str(files("stack")))
 TIMEOUT_SECONDS = 2.0

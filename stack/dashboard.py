@@ -4,10 +4,9 @@ import sys
 import time
 from pathlib import Path
 
-from adstream.dashboard import server
 from common.errors import StackError
 from common.settings import Settings
-from stack import state
+from stack import dashboard_port, state
 from stack.host import processes
 from stack.host.exclusive import alone
 from stack.host.signals import ending_deferred
@@ -28,7 +27,7 @@ def begin(settings: Settings) -> Entry:
         entry = current.services.get(NAME)
         if entry and entry.running.process():
             return entry
-        port = server.choose_port(None, current.ports.get(NAME))
+        port = dashboard_port.choose_port(None, current.ports.get(NAME))
         log = data / "logs" / f"{NAME}.log"
         with ending_deferred():
             running = processes.start(_command(port), log=log, folder=Path.cwd())
@@ -42,15 +41,15 @@ def begin(settings: Settings) -> Entry:
 def answering(entry: Entry) -> str:
     """Its address, once it answers there. Raises StackError."""
     deadline = time.monotonic() + START_SECONDS
-    while (problem := server.problem(entry.ports[NAME])) is not None:
+    while (problem := dashboard_port.problem(entry.ports[NAME])) is not None:
         if entry.running.process() is None:
             raise StackError(f"the dashboard ended while starting: {last_words(Path(entry.log))}", f"see {entry.log}")
         if time.monotonic() > deadline:
             raise StackError(
                 f"the dashboard did not answer within {START_SECONDS:.0f} s: {problem}", f"see {entry.log}"
             )
-        time.sleep(server.POLL_SECONDS)
-    return server.url(entry.ports[NAME])
+        time.sleep(dashboard_port.POLL_SECONDS)
+    return dashboard_port.url(entry.ports[NAME])
 
 
 def _command(port: int) -> list[str]:
@@ -62,11 +61,11 @@ def _prepare(place: Place) -> list[str]:
 
 
 def _ask(port: int, _secured: Secured | None) -> str | None:
-    return server.problem(port)
+    return dashboard_port.problem(port)
 
 
 def _address(port: int, _secured: Secured | None) -> dict[str, object]:
-    return {"url": server.url(port)}
+    return {"url": dashboard_port.url(port)}
 
 
 DASHBOARD = Service(NAME, "The dashboard", (), _prepare, _ask, _address)

@@ -11,9 +11,10 @@ from common.kafka import client_config, jaas_value
 from common.settings import KafkaSettings
 from stack.host.environment import of_a_service
 from stack.host.last_words import telling_line
+from stack.host.ports import HOST
 from stack.security import certificates, kafka_rights
 from stack.security.secured import ADMIN, Secured, private_properties
-from stack.service import HOST, Place, Service
+from stack.service import Place, Service
 
 _HERE = Path(str(files("stack")))
 FORMAT_SECONDS = 60.0

@@ -12,9 +12,10 @@ from base64 import b64encode
 from importlib.resources import files
 from pathlib import Path
 
+from stack.host.ports import HOST
 from stack.parts import REGISTRY_HOME
 from stack.security.secured import ADMIN, Secured, private_properties
-from stack.service import HOST, Place, Service
+from stack.service import Place, Service
 
 _HERE = Path(str(files("stack")))
 PATH = "/apis/ccompat/v7"

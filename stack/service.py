@@ -3,15 +3,11 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from common.settings import Settings
 from stack.host.executable import first_suitable, temporary
+from stack.security.secured import Secured
 
-if TYPE_CHECKING:
-    from common.settings import Settings
-    from stack.security.secured import Secured
-
-HOST = "127.0.0.1"
 Ports = Mapping[str, int]
 
 
@@ -29,7 +25,7 @@ class Place:
     data: Path
     ports: Ports
     memory: str
-    secured: "Secured | None" = None
+    secured: Secured | None = None
 
     def classpath(self, configuration: str) -> str:
         """A wildcard: the JVM expands it, and the process list stays readable."""
@@ -56,20 +52,6 @@ class Service:
     title: str
     inner_ports: tuple[str, ...]
     prepare: Callable[[Place], list[str]]
-    ask: Callable[[int, "Secured | None"], str | None]
-    address: Callable[[int, "Secured | None"], dict[str, object]]
-    grant: "Callable[[Settings, int, Secured], str | None]" = lambda _settings, _port, _secured: None
-
-
-def properties(values: Mapping[str, object]) -> str:
-    """Lines of a Java properties file, which is Latin-1 with `\\uXXXX` for the rest and for backslashes."""
-    return "".join(f"{key}={_escaped(str(value))}\n" for key, value in values.items())
-
-
-def _escaped(value: str) -> str:
-    return "".join(char if " " <= char <= "~" and char != "\\" else _unicode_escapes(char) for char in value)
-
-
-def _unicode_escapes(char: str) -> str:
-    units = char.encode("utf-16-be")
-    return "".join(f"\\u{units[at : at + 2].hex()}" for at in range(0, len(units), 2))
+    ask: Callable[[int, Secured | None], str | None]
+    address: Callable[[int, Secured | None], dict[str, object]]
+    grant: Callable[[Settings, int, Secured], str | None] = lambda _settings, _port, _secured: None

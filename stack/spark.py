@@ -1,7 +1,7 @@
 """A standalone Spark cluster on this machine: a master and workers, each a process of its own, from pip's PySpark.
 
-The workers start with an empty environment: what a job needs there must come with the job (streaming/spark/shipping.py), as
-on machines that have nothing but Spark and Python.
+The workers start with an empty environment: what a job needs there must come with the job
+(streaming/spark/shipping.py), as on machines that have nothing but Spark and Python.
 """
 
 import http.client
@@ -10,9 +10,10 @@ import os
 
 from stack.host.executable import first_suitable
 from stack.host.java import Java, spark_home
+from stack.host.ports import HOST
 from stack.ivy import pyspark_folder
 from stack.security.secured import Secured
-from stack.service import HOST, Place, Service
+from stack.service import Place, Service
 
 TIMEOUT_SECONDS = 2.0
 WORKER_CORES = 1

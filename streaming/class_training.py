@@ -30,7 +30,8 @@ from common.settings import Settings
 from stack import parts
 from streaming.events.decode import decode
 from streaming.jobs import find
-from streaming.query.runner import Listener, Options, Runner
+from streaming.monitoring.listener import Listener
+from streaming.query.runner import Options, Runner
 from streaming.sinks.sink import Write
 from streaming.sources import Folder
 from streaming.spark.session import open_session

@@ -75,7 +75,7 @@ class Job:
 
     @property
     def lateness(self) -> timedelta | None:
-        """How late an event may arrive and count, where the job decides that for each event (streaming.events.judge)."""
+        """How late an event may arrive and count, where the job decides that per event (streaming.events.judge)."""
         found = self.parameters.get("lateness")
         return found if isinstance(found, timedelta) else None
 

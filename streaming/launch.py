@@ -16,9 +16,10 @@ from common.settings import Settings
 from stack import spark_environment
 from streaming.job import Job
 from streaming.monitoring.endpoint import served
+from streaming.monitoring.listener import Listener
 from streaming.monitoring.monitor import Monitor
 from streaming.query import prerequisites
-from streaming.query.runner import Listener, Options, Runner
+from streaming.query.runner import Options, Runner
 from streaming.real_time.runner import RealTimeRunner
 from streaming.real_time.suits import slots
 from streaming.sinks.iceberg import IcebergTable

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-PACKAGES = ("adstream", "consumer", "cql", "producer", "schemas", "stack", "streaming")
+PACKAGES = ("adstream", "common", "consumer", "cql", "producer", "schemas", "stack", "streaming")
 SECONDS = 300
 
 

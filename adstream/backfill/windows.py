@@ -4,12 +4,13 @@ Only *closed* windows are looked at: those whose end the watermark of the newest
 batch, and every later one, drops whatever would go into them (Spark compares with the watermark of the batch before),
 so the stream has said its last about them, and what it has committed is all that belongs in them.
 
-Why a correction is safe while the stream runs. It writes with a new lease (common.bookkeeping.leases), which is larger than the
-timestamp of every write of the running stream, those to come included: what the stream wrote to these windows loses.
-Nor does it write to them again: not in a batch that runs now, not when it crashes and replays that batch under a lease
-newer than the correction's, as both have the committed batch before them and its watermark. A driver that was replaced
-long ago and wakes up has a smaller lease. Only a stream that begins anew with another checkpoint writes these windows
-again, and then its rows are meant to win. The values are absolute, so a correction that breaks off is simply run again.
+Why a correction is safe while the stream runs. It writes with a new lease (common.bookkeeping.leases), which is larger
+than the timestamp of every write of the running stream, those to come included: what the stream wrote to these windows
+loses. Nor does it write to them again: not in a batch that runs now, not when it crashes and replays that batch under a
+lease newer than the correction's, as both have the committed batch before them and its watermark. A driver that was
+replaced long ago and wakes up has a smaller lease. Only a stream that begins anew with another checkpoint writes these
+windows again, and then its rows are meant to win. The values are absolute, so a correction that breaks off is simply
+run again.
 
 Totals are left alone. The running stream holds them in its state and writes them with every batch: whatever is written
 there would be undone, or counted twice. What late events would add to them is reported.

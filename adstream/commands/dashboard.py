@@ -20,6 +20,7 @@ def dashboard(
     """
     from adstream.dashboard import server
     from common.settings import Settings
+    from stack.dashboard_port import choose_port
 
     _ = Settings().cassandra, Settings().kafka  # what cannot be used is told here, and not on a page
-    server.serve(server.choose_port(port), say)
+    server.serve(choose_port(port), say)

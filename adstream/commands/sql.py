@@ -44,7 +44,8 @@ def sql(
     from streaming.iceberg.catalog import first_line, in_utc
     from streaming.jobs import find
     from streaming.launch import computed
-    from streaming.query.runner import Listener, Options
+    from streaming.monitoring.listener import Listener
+    from streaming.query.runner import Options
     from streaming.sinks.console import table
 
     settings = Settings()

@@ -92,7 +92,8 @@ def stream(
     from streaming.jobs import find
     from streaming.launch import launch
     from streaming.monitoring.json_lines import json_lines
-    from streaming.query.runner import Listener, Options
+    from streaming.monitoring.listener import Listener
+    from streaming.query.runner import Options
     from streaming.sinks.console import Console as ConsoleSink
 
     settings = Settings()

@@ -5,17 +5,12 @@ import os
 import signal
 import threading
 import time
-import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
-from common.errors import ConfigError
-from stack.host import ports
-from stack.service import HOST
+from stack.dashboard_port import POLL_SECONDS, problem, url
+from stack.host.ports import HOST
 
-PORT = 8501
-POLL_SECONDS = 0.1
-_ASK_SECONDS = 2.0
 APP = Path(__file__).with_name("app.py")
 OPTIONS = {
     "server.address": HOST,
@@ -33,38 +28,6 @@ OPTIONS = {
     "logger.level": "error",
     "theme.primaryColor": "#2563eb",
 }
-
-
-def choose_port(asked: int | None, last: int | None = None) -> int:
-    """`asked`, any that is free for 0; else that of last time or 8501, unless something listens there.
-
-    Raises ConfigError.
-    """
-    if asked and not ports.is_free(asked):
-        holder = ports.who_listens(asked)
-        raise ConfigError(
-            f"port {asked} is taken{f' by {holder}' if holder else ''}", "leave --port out, or give another one"
-        )
-    if asked:
-        return asked
-    usual = next((port for port in (last, PORT) if port and ports.is_free(port)), None)
-    return usual if usual and asked is None else ports.choose("dashboard", 0, {}, ())
-
-
-def url(port: int) -> str:
-    """The address for the browser."""
-    return f"http://{HOST}:{port}"
-
-
-def problem(port: int) -> str | None:
-    """Why it does not answer there, or None."""
-    try:
-        # Of this machine: no proxy of the environment is asked.
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        with opener.open(f"{url(port)}/_stcore/health", timeout=_ASK_SECONDS) as answer:
-            return None if answer.status == 200 else f"status {answer.status}"
-    except OSError as error:
-        return str(error)
 
 
 def serve(port: int, say: Callable[[str], None]) -> None:

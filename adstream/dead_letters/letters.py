@@ -1,8 +1,8 @@
 """The dead-letter topic as its readers see it: each message once, by the place that it had in its own topic.
 
-The job writes it (streaming.sinks.dead_letters): the original's key, value and headers, followed by headers of ours,
-which are named here. A replayed batch publishes its letters again, and two jobs over one topic publish the same one:
-the place (topic, partition, offset) says which are the same, and the newest copy is taken.
+The job writes it (streaming.sinks.dead_letters): the original's key, value and headers, followed by headers of ours
+(common.dead_letter_headers). A replayed batch publishes its letters again, and two jobs over one topic publish the same
+one: the place (topic, partition, offset) says which are the same, and the newest copy is taken.
 
 What was sent back is in a compacted topic beside it, `<dead-letter topic>.replayed`: the place is the key, and the
 value says when and where to (docs/decisions/0016).
@@ -19,21 +19,12 @@ from typing import Any
 
 from confluent_kafka import Message
 
+from common.dead_letter_headers import JOB, OFFSET, PARTITION, REASON, SCHEMA_ID, TIMESTAMP, TOPIC
 from common.errors import BadInput, ConfigError, TopicNotFound
 from common.provision import marks_spec
 from common.settings import Settings
 from common.text.nearest import did_you_mean
 from consumer.debug import DebugConsumer
-
-REASON = "adstream.reason"
-TOPIC = "adstream.topic"
-PARTITION = "adstream.partition"
-OFFSET = "adstream.offset"
-TIMESTAMP = "adstream.timestamp"
-SCHEMA_ID = "adstream.schema_id"
-JOB = "adstream.job"
-# On a message that was sent back: the place of the dead letter that it repeats.
-REPLAYED_FROM = "adstream.replayed_from"
 
 Headers = list[tuple[str, bytes | None]]
 

@@ -13,9 +13,10 @@ from functools import partial
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from adstream.dead_letters.diagnosis import Diagnoser
-from adstream.dead_letters.letters import REPLAYED_FROM, Headers, Letter, Mark, Marks, Place, iso
+from adstream.dead_letters.letters import Headers, Letter, Mark, Marks, Place, iso
 from adstream.dead_letters.repair import repaired
 from adstream.dead_letters.topic_readers import TopicReader, reader_of
+from common.dead_letter_headers import REPLAYED_FROM
 from common.errors import DeliveryFailed, ReplayRefused
 from common.kafka import (
     UNHEARD,

@@ -1,6 +1,7 @@
 """Late events that a backfill has counted since: they are in the windows, and not in the totals.
 
-Which ones is taken from what backfills recorded (common.bookkeeping.backfills); what they come to is computed here like all else.
+Which ones is taken from what backfills recorded (common.bookkeeping.backfills); what they come to is computed here like
+all else.
 """
 
 from collections.abc import Iterable

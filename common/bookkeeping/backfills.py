@@ -1,7 +1,8 @@
 """What backfills have corrected: remembered, so that no later one takes it back and the ledger can net it.
 
 A row of `backfills` is written after the corrected windows. A backfill that dies in between leaves none: it is run
-again and writes the same windows. Rows go by lease (common.bookkeeping.leases), so writing one twice is writing it once.
+again and writes the same windows. Rows go by lease (common.bookkeeping.leases), so writing one twice is writing it
+once.
 
 They belong to one checkpoint, by the id that Spark gave it: a job that begins anew writes its windows anew, without
 late events, and what was corrected before says nothing about them.

@@ -52,7 +52,8 @@ def migrate(
 ) -> list[Applied]:
     """Apply what is missing, and return every migration in order; `report` hears of waits and changed options.
 
-    `migrations` stands in for all the files there are. Raises MigrationError, and as `common.cassandra.session.open_session`.
+    `migrations` stands in for all the files there are. Raises MigrationError, and as
+    `common.cassandra.session.open_session`.
     """
     series = {_OURS: committed() if migrations is None else migrations}
     if migrations is None and (own := of_project()):

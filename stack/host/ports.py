@@ -8,7 +8,9 @@ import psutil
 
 from common.errors import StackError
 from common.settings import StackSettings
-from stack.service import HOST
+
+# The services listen here, and are reached from this machine only.
+HOST = "127.0.0.1"
 
 # Below the range from which Linux takes ports for outgoing connections: between choosing a port and the service's
 # binding it lie seconds, in which any connection of this machine could take one out of that range.

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from stack.service import HOST
+from stack.host.ports import HOST
 
 NAME = "localhost"
 VALID = timedelta(days=825)  # the longest that clients commonly accept

@@ -17,8 +17,9 @@ from dotenv import dotenv_values
 
 from common.errors import StackError
 from common.settings import CassandraSettings, KafkaSettings, RegistrySettings
+from stack.host.ports import HOST
+from stack.host.properties import properties
 from stack.security import certificates
-from stack.service import HOST, properties
 
 ADMIN = "admin"
 _KAFKA, _REGISTRY, _CASSANDRA = "ADSTREAM_KAFKA_SASL_", "ADSTREAM_REGISTRY_", "ADSTREAM_CASSANDRA_"

@@ -17,7 +17,7 @@ PROGRAM_SECONDS, PEOPLE_SECONDS = 1.0, 5.0
 
 
 class ApplyMonitor:
-    """What the HTTP endpoint answers from (streaming.monitoring.endpoint). The loop's thread fills it, others only read."""
+    """What the endpoint answers from (streaming.monitoring.endpoint). The loop's thread fills it, others only read."""
 
     def __init__(self, job: str, applier: Applier) -> None:
         self.job = job

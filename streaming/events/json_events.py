@@ -1,7 +1,7 @@
 """JSON objects by an Avro contract: the same fields under the same names.
 
-A time is an ISO 8601 date, or date and time (UTC unless it says otherwise), in the form of common.text.moments, or a whole
-number of seconds since 1970, of ten digits: 20250221 is no time, and neither are milliseconds. Decimals beyond
+A time is an ISO 8601 date, or date and time (UTC unless it says otherwise), in the form of common.text.moments, or a
+whole number of seconds since 1970, of ten digits: 20250221 is no time, and neither are milliseconds. Decimals beyond
 milliseconds are cut off, as the contract has none. A field of the wrong type is null, which the decoder takes for an
 unreadable message wherever the contract wants a value; where it wants text, a number or an object is the JSON that it
 is written as.

@@ -6,8 +6,8 @@ Avro's decoder lets four things pass. Each would count a corrupted message as a 
   payload as the second. Avro finds the mark only where the event ends exactly at the end of the payload.
 - An `int` of more than 32 bits: the decoder keeps the lower ones. Avro writes an int as it writes a long, so it is read
   as a long, and made an int afterwards, if it is one.
-- Text that is not UTF-8. The contract's own text is judged later (streaming.events.judge). The first texts that only the
-  writer has are read under names of ours, and looked at here.
+- Text that is not UTF-8. The contract's own text is judged later (streaming.events.judge). The first texts that only
+  the writer has are read under names of ours, and looked at here.
 - Times in another unit: Avro reads microseconds as if they were milliseconds. They are read as numbers under a name of
   ours, and converted here; the rest of a millisecond is cut.
 

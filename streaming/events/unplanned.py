@@ -1,9 +1,9 @@
 """Messages of schemas that the plan does not know end a real-time query, before its batch can be committed.
 
-A micro-batch with such messages is left uncommitted once its rows were computed (streaming.micro_batch.writer). A real-time batch
-has no such moment. So the first message of an id that is neither in the plan nor known to be nobody's ends the query.
-The messages that wait tell which ids there are. The registry is asked for them, and the query starts again with one
-more schema, or with one more id whose messages are dead letters.
+A micro-batch with such messages is left uncommitted once its rows were computed (streaming.micro_batch.writer). A
+real-time batch has no such moment. So the first message of an id that is neither in the plan nor known to be nobody's
+ends the query. The messages that wait tell which ids there are. The registry is asked for them, and the query starts
+again with one more schema, or with one more id whose messages are dead letters.
 """
 
 from collections.abc import Collection

@@ -2,9 +2,9 @@
 
 They outlive the topic's retention, so that what has aged out of Kafka can still be computed again. Not every offset is
 a message (transactions, compaction), so a gap between two of them says nothing by itself. What was read is therefore
-written down, after the messages: the offsets of each partition, and how many messages these held (streaming.history.passages).
-The folder goes on where it ended. A run that is killed before it has written that down leaves at most one file of each
-partition, which is whole; the next run takes it over.
+written down, after the messages: the offsets of each partition, and how many messages these held
+(streaming.history.passages). The folder goes on where it ended. A run that is killed before it has written that down
+leaves at most one file of each partition, which is whole; the next run takes it over.
 """
 
 from collections.abc import Callable

@@ -1,8 +1,8 @@
 """Late events: how many, for which windows, and how long would have had to be waited for each.
 
-Where the job decides lateness for each event (streaming.events.judge), they are counted on the way, as one more aggregate of
-the observed metric: no message is read twice. An event lies in several sliding windows; it is late for each of them,
-and counts in each.
+Where the job decides lateness for each event (streaming.events.judge), they are counted on the way, as one more
+aggregate of the observed metric: no message is read twice. An event lies in several sliding windows; it is late for
+each of them, and counts in each.
 
 Elsewhere Spark drops them by its watermark, and its metric tells only that something was dropped: where a pattern
 aggregates, it counts groups of rows and not rows. There the batch is read again, and each event compared with the

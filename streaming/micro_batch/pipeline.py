@@ -62,7 +62,8 @@ class Pipeline:
     def counted(self, messages: DataFrame) -> DataFrame:
         """The events that count, as the pattern takes them; observes `judged` (streaming.micro_batch.counting).
 
-        Where the job decides lateness, `judged` has the late messages by window and delay, too (streaming.lateness.counts).
+        Where the job decides lateness, `judged` has the late messages by window and delay, too
+        (streaming.lateness.counts).
         """
         late_pair = None if self.job.lateness is None else pair(self.job)
         judged = self.judged(messages)

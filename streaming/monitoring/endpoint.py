@@ -46,7 +46,8 @@ class Exposed(Protocol):
 
 @contextmanager
 def served(settings: Settings, monitor: Monitor) -> Iterator[str | None]:
-    """Within, the job answers at the URL given, and is listed by common.system.running. None where the settings say `off`.
+    """Within, the job answers at the URL given, and is listed by common.system.running. None where the settings say
+    `off`.
 
     Raises ConfigError where it cannot listen there.
     """

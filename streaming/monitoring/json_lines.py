@@ -10,7 +10,7 @@ from pyspark.sql.streaming.query import StreamingQuery
 
 from common.errors import AdstreamError
 from streaming.micro_batch.progress import BatchReport, figures, iso
-from streaming.query.runner import Listener
+from streaming.monitoring.listener import Listener
 
 
 @contextmanager

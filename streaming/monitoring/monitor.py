@@ -1,4 +1,5 @@
-"""What a running job is doing: fed by the runner (as its Listener), asked by the HTTP endpoint (streaming.monitoring.endpoint).
+"""What a running job is doing: fed by the runner (as its Listener), asked by the HTTP endpoint
+(streaming.monitoring.endpoint).
 
 Nobody asks Spark while a request waits: the thread that follows the query tells what it sees. So a driver that hangs
 is noticed by its silence.
@@ -15,8 +16,8 @@ from pyspark.sql.streaming.query import StreamingQuery
 
 from streaming.micro_batch.progress import BatchReport, figures, iso, newest_event, partitions
 from streaming.monitoring.held_back import Held
+from streaming.monitoring.listener import Listener
 from streaming.monitoring.metrics import Metrics
-from streaming.query.runner import Listener
 
 BATCHES_KEPT = 200
 # No trigger has ended for so long: the driver hangs, or a batch is far too slow.

@@ -31,7 +31,8 @@ def ad_metrics(
     lateness: timedelta = LATENESS,
     dedupe: bool = True,
 ) -> DataFrame:
-    """Aggregate ad events; those that arrived later than `lateness` have been taken out before (streaming.events.judge).
+    """Aggregate ad events; those that arrived later than `lateness` have been taken out before
+    (streaming.events.judge).
 
     In: `ad_id`, `timestamp` (UTC), `clicks`, `views`, `cost` (double, in the account's currency), `event_id` (null, or
     counted once within the watermark), `position` (unique per message).

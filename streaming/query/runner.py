@@ -6,7 +6,7 @@ is made again with it and goes on from the same checkpoint.
 """
 
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
@@ -48,7 +48,8 @@ from streaming.micro_batch.pipeline import Pipeline
 from streaming.micro_batch.progress import BatchReport, replayed, reports, with_ends
 from streaming.micro_batch.running_counts import RunningBatch
 from streaming.micro_batch.writer import Batches, BatchWriter, NewWriterSchema, PlanAgain, StopRequested
-from streaming.monitoring.held_back import Held, HeldBack
+from streaming.monitoring.held_back import HeldBack
+from streaming.monitoring.listener import Listener
 from streaming.recovery.checkpoint import REAL_TIME, Checkpoint, damage, first_cause, held
 from streaming.recovery.quarantine import CRASHES, Ranges, culprits
 from streaming.sinks import dead_letters
@@ -86,23 +87,6 @@ class Options:
     source: Source | None = None
     sinks: tuple[Sink, ...] | None = None
     lookup: str | None = None
-
-
-@dataclass(frozen=True)
-class Listener:
-    """Whom the runner tells: `batch` after each committed batch, `notice` when something else happens.
-
-    Further `polled`, a few times a second while a query runs; `failed`, with the reason, before it is tried again; and
-    `held_back` by partition, whenever Kafka was asked for that. In real-time mode `applied` hears each report of the
-    applying process, on another thread.
-    """
-
-    batch: Callable[[BatchReport], None]
-    notice: Callable[[str], None]
-    polled: Callable[[StreamingQuery], None] = lambda _query: None
-    failed: Callable[[str], None] = lambda _reason: None
-    held_back: Callable[[Mapping[int, Held]], None] = lambda _at: None
-    applied: Callable[[Mapping[str, Any]], None] = lambda _figures: None
 
 
 class Runner:

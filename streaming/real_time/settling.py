@@ -1,8 +1,8 @@
 """What is left to do once Spark has committed a real-time batch: its dead letters, and its late events.
 
-A micro-batch does both before it is committed (streaming.micro_batch.writer). In real-time mode nothing stands between a batch's
-last row and its commit, so the checkpoint notes the last batch that was settled, and a driver that starts first settles
-what an earlier one has left. A dead letter comes as late as its batch ends; none is missing.
+A micro-batch does both before it is committed (streaming.micro_batch.writer). In real-time mode nothing stands between
+a batch's last row and its commit, so the checkpoint notes the last batch that was settled, and a driver that starts
+first settles what an earlier one has left. A dead letter comes as late as its batch ends; none is missing.
 """
 
 from collections.abc import Callable, Mapping

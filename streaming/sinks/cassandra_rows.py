@@ -64,7 +64,10 @@ class RowWriter:
         in_flight: int = BATCHES_IN_FLIGHT,
         timestamp: int | None = None,
     ) -> None:
-        """`timestamp` is that of every write (common.bookkeeping.leases); None is the clock's. Versioned rows bring their own."""
+        """`timestamp` is that of every write (common.bookkeeping.leases); None is the clock's.
+
+        Versioned rows bring their own.
+        """
         self._settings = settings
         self._limit = in_flight
         self._batches: Batching[tuple[_Insert, int]] = Batching(batch_rows, batch_bytes)

@@ -12,9 +12,9 @@ The other side of this, which reads them, is adstream.dead_letters.letters.
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from adstream.dead_letters.letters import JOB, OFFSET, PARTITION, REASON, SCHEMA_ID, TIMESTAMP, TOPIC
 from common import kafka
 from common.avro import wire
+from common.dead_letter_headers import JOB, OFFSET, PARTITION, REASON, SCHEMA_ID, TIMESTAMP, TOPIC
 from common.settings import KafkaSettings
 
 

@@ -13,7 +13,10 @@ from common.settings import Settings
 
 @dataclass(frozen=True)
 class Stamp:
-    """When a batch is written: its time in UTC, and the timestamp of its writes (microseconds; common.bookkeeping.leases)."""
+    """When a batch is written: its time in UTC, and the timestamp of its writes.
+
+    The timestamp is in microseconds, and comes from the writer's lease (common.bookkeeping.leases).
+    """
 
     time: datetime
     micros: int

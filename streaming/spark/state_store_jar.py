@@ -1,4 +1,5 @@
-"""Makes `streaming/spark/jvm/adstream-state-store.jar` from the Java beside it: `python -m streaming.spark.state_store_jar`.
+"""Makes `streaming/spark/jvm/adstream-state-store.jar` from the Java beside it: `python -m
+streaming.spark.state_store_jar`.
 
 Spark's own Janino compiles, so that no JDK is needed. The same source gives the same bytes.
 """

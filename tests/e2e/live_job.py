@@ -26,7 +26,8 @@ from producer.timeline import to_millis
 from streaming.job import Job
 from streaming.jobs import find
 from streaming.micro_batch.progress import BatchReport
-from streaming.query.runner import Listener, Options, Runner
+from streaming.monitoring.listener import Listener
+from streaming.query.runner import Options, Runner
 from streaming.sources import Source, Topic
 from tests.e2e.commands import everything_on
 

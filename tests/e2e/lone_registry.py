@@ -11,8 +11,10 @@ from common.settings import RegistrySettings, Settings
 from stack import parts
 from stack.host import ports, processes
 from stack.host.java import find_java
+from stack.host.ports import HOST
+from stack.host.properties import properties
 from stack.registry import PATH, REGISTRY, prepare
-from stack.service import HOST, Place, properties
+from stack.service import Place
 
 START_SECONDS = 120
 Body = dict[str, object]

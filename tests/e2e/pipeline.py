@@ -13,7 +13,8 @@ from common.cassandra.migrations import migrate
 from common.settings import Settings
 from streaming.job import Job
 from streaming.jobs import find
-from streaming.query.runner import Listener, Options, Runner
+from streaming.monitoring.listener import Listener
+from streaming.query.runner import Options, Runner
 from tests.e2e.commands import adstream, everything_on
 
 JOB = find("ad-metrics")

@@ -13,7 +13,8 @@ from datetime import timedelta
 from pyspark.sql import SparkSession
 
 from common.settings import Settings
-from streaming.query.runner import Listener, Options, Runner
+from streaming.monitoring.listener import Listener
+from streaming.query.runner import Options, Runner
 from tests.e2e.commands import started
 from tests.e2e.pipeline import JOB, Pipeline
 

@@ -21,7 +21,7 @@ from common.registry import RegistryClient
 from producer.encoding import Encoder
 from streaming.history.archive import Archive
 from streaming.jobs import find
-from streaming.query.runner import Listener as RunListener
+from streaming.monitoring.listener import Listener as RunListener
 from streaming.query.runner import Options, Runner
 from tests.e2e.commands import SECONDS, adstream, delete_before, one_line
 from tests.e2e.pipeline import Pipeline

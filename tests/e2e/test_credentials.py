@@ -16,7 +16,8 @@ from common.settings import KafkaSettings, Settings
 from stack import parts
 from stack.host import processes
 from stack.host.java import find_java
-from stack.service import HOST, properties
+from stack.host.ports import HOST
+from stack.host.properties import properties
 from tests.e2e.commands import adstream, free_port, new_topic, one_line
 
 PASSWORD = 'se"cret\\1'

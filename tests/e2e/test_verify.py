@@ -13,10 +13,10 @@ import pytest
 from pyspark.sql import SparkSession
 from rich.console import Console
 
-from adstream.commands.verify import report
 from adstream.verify import topic
 from adstream.verify.ad_metrics import Wish
 from adstream.verify.offsets import JobCheckpoint
+from adstream.verify.report import report
 from common.cassandra.session import connect
 from common.errors import CheckpointError, Mismatch, Unproved
 from common.kafka import end_offsets

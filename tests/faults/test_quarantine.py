@@ -18,8 +18,9 @@ from common.settings import Settings
 from producer.encoding import Encoder
 from producer.timeline import to_millis
 from streaming.jobs import find
+from streaming.monitoring.listener import Listener
 from streaming.patterns.ad_metrics import ad_metrics
-from streaming.query.runner import Listener, Options, Runner
+from streaming.query.runner import Options, Runner
 from tests.e2e.pipeline import Pipeline
 from tests.faults.faulty import ledger
 

@@ -1,7 +1,7 @@
 """Ten thousand drawn messages through the job's plan: its reasons are those of plain Python, and so are its counts.
 
-`diagnose` (adstream.dead_letters.diagnosis) gives each message's reason, and the oracle its fate. Both decode and judge without
-Spark. Every reason that an ad event can have is among the messages, or the test fails.
+`diagnose` (adstream.dead_letters.diagnosis) gives each message's reason, and the oracle its fate. Both decode and judge
+without Spark. Every reason that an ad event can have is among the messages, or the test fails.
 """
 
 import json

@@ -15,7 +15,8 @@ from pyspark.sql.types import StructType
 from common.errors import BadInput, CheckpointError
 from common.settings import Settings
 from streaming.jobs import find
-from streaming.query.runner import Listener, Options, Runner
+from streaming.monitoring.listener import Listener
+from streaming.query.runner import Options, Runner
 from streaming.sinks.sink import Stamp, Write
 from streaming.sources import Folder
 

@@ -1,4 +1,6 @@
-"""Sensor readings as JSON, good and bad, and what plain Python makes of them by the rules of streaming.events.json_events."""
+"""Sensor readings as JSON, good and bad, and what plain Python makes of them by the rules of
+streaming.events.json_events.
+"""
 
 import json
 import re

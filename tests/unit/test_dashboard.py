@@ -19,6 +19,7 @@ from adstream.dashboard.sales import half_hours
 from adstream.dashboard.statements import STATEMENTS, Statement
 from common.cassandra.primary_keys import primary_keys
 from common.errors import ConfigError, ServiceUnavailable
+from stack.dashboard_port import choose_port
 
 FOLDER = Path(server.__file__).parent
 SELECT = re.compile(r"SELECT \* FROM (\w+) WHERE (.+) LIMIT \?")
@@ -204,7 +205,7 @@ def test_a_taken_port_is_refused_by_name_and_otherwise_another_one_is_taken() ->
         taken.listen()
         port = taken.getsockname()[1]
         with pytest.raises(ConfigError, match=rf"^port {port} is taken.*; leave --port out"):
-            server.choose_port(port)
-        assert server.choose_port(0) not in (port, 0)
-        assert server.choose_port(None, port) != port
-    assert server.choose_port(None, port) == port
+            choose_port(port)
+        assert choose_port(0) not in (port, 0)
+        assert choose_port(None, port) != port
+    assert choose_port(None, port) == port

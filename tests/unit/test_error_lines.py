@@ -17,7 +17,7 @@ from common.errors import AdstreamError
 from common.settings import ENV_FILE_OPTION, option_names
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = ("adstream", "consumer", "producer", "stack", "streaming")
+PACKAGES = ("adstream", "common", "consumer", "producer", "stack", "streaming")
 KINDS = {name for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, AdstreamError)}
 # Of an f-string, what stands in for a part that is known only when it happens.
 UNKNOWN = "…"

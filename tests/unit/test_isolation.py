@@ -11,11 +11,11 @@ from common.kafka.isolation import made_at_level
 from common.settings import READ_COMMITTED, READ_UNCOMMITTED, Settings
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = "adstream", "consumer", "producer", "stack", "streaming"
+PACKAGES = "adstream", "common", "consumer", "producer", "stack", "streaming"
 FILES = [file for name in PACKAGES for file in (ROOT / name).rglob("*.py")]
 READERS = {
-    "adstream/dashboard/tails.py", "common/kafka/topic_ends.py", "common/kafka/updates_group.py", "adstream/verify/topic.py",
-    "consumer/debug.py", "streaming/apply/changelog.py",
+    "adstream/dashboard/tails.py", "common/kafka/topic_ends.py", "common/kafka/updates_group.py",
+    "adstream/verify/topic.py", "consumer/debug.py", "streaming/apply/changelog.py",
 }  # fmt: skip
 
 

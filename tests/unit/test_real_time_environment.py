@@ -139,7 +139,8 @@ def run_in(home: Path, code: str, **variables: str) -> list[str]:
 IMPORTED = "import pyspark; print(pyspark.__version__)"
 CHILD = (
     "import subprocess, sys; from common.system.python_path import leave_other_pysparks as leave;"
-    f"print(subprocess.run([sys.executable, '-c', 'from common.system.python_path import *; print(leave_other_pysparks()); "
+    f"print(subprocess.run([sys.executable, '-c', 'from common.system.python_path import *; "
+    "print(leave_other_pysparks()); "
     f'from stack import parts, real_time; print(parts.jars("spark")[0].name, real_time.entered()); {IMPORTED}\'],'
     " capture_output=True, text=True, check=True).stdout, end='')"
 )

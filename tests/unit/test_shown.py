@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = ("adstream", "consumer", "producer", "stack", "streaming")
+PACKAGES = ("adstream", "common", "consumer", "producer", "stack", "streaming")
 # The two files that print, and the tools for developers, which print names of files.
 PRINTERS = {"common/text/shown.py", "common/text/terminal.py", "stack/parts_list.py", "stack/bill_of_materials.py"}
 # Strict JSON of ASCII, made by these files themselves; a version number; rows for nobody.

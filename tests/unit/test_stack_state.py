@@ -8,7 +8,7 @@ from common.errors import StackError
 from common.settings import STACK_FILE, Settings
 from stack import state
 from stack.host.machine import gigabytes, require_room
-from stack.service import properties
+from stack.host.properties import properties
 from stack.starting import last_words
 from stack.state import Entry, State
 

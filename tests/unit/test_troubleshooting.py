@@ -8,7 +8,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 PAGE = (DOCS / "troubleshooting.md").read_text(encoding="utf-8")
-PACKAGES = ("adstream", "consumer", "producer", "stack", "streaming")
+PACKAGES = ("adstream", "common", "consumer", "producer", "stack", "streaming")
 
 
 def texts(source: str) -> Iterator[str]:

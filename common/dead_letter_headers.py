@@ -1,0 +1,11 @@
+"""The headers that a dead letter has beside those of its original. They are stored: never rename one."""
+
+REASON = "adstream.reason"
+TOPIC = "adstream.topic"
+PARTITION = "adstream.partition"
+OFFSET = "adstream.offset"
+TIMESTAMP = "adstream.timestamp"
+SCHEMA_ID = "adstream.schema_id"
+JOB = "adstream.job"
+# On a message that was sent back: the place of the dead letter that it repeats.
+REPLAYED_FROM = "adstream.replayed_from"

@@ -1,0 +1,27 @@
+"""Whom a running job tells what happens."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pyspark.sql.streaming.query import StreamingQuery
+
+from streaming.micro_batch.progress import BatchReport
+from streaming.monitoring.held_back import Held
+
+
+@dataclass(frozen=True)
+class Listener:
+    """Whom the runner tells: `batch` after each committed batch, `notice` when something else happens.
+
+    Further `polled`, a few times a second while a query runs; `failed`, with the reason, before it is tried again; and
+    `held_back` by partition, whenever Kafka was asked for that. In real-time mode `applied` hears each report of the
+    applying process, on another thread.
+    """
+
+    batch: Callable[[BatchReport], None]
+    notice: Callable[[str], None]
+    polled: Callable[[StreamingQuery], None] = lambda _query: None
+    failed: Callable[[str], None] = lambda _reason: None
+    held_back: Callable[[Mapping[int, Held]], None] = lambda _at: None
+    applied: Callable[[Mapping[str, Any]], None] = lambda _figures: None
