@@ -8,8 +8,8 @@ from rich.console import Console
 from rich.table import Table
 
 from adstream.documents import print_document
+from adstream.verify import ad_metrics
 from adstream.verify.ad_metrics import Verified, Wish
-from adstream.verify.ad_metrics import verify as run
 from adstream.verify.ledger import Ledger
 from common.errors import Mismatch
 from common.settings import Settings
@@ -28,7 +28,7 @@ def report(
     Raises Mismatch where anything differs or is missing.
     """
     with Working("reading the topic") as working:
-        found = run(settings, checkpoint, wish, progress=working)
+        found = ad_metrics.verify(settings, checkpoint, wish, progress=working)
     if as_json:
         print_document(_document(found, settings.topic.ads))
     else:

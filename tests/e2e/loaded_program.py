@@ -25,8 +25,8 @@ from typing import IO
 LOADED = (
     "common.cassandra.session", "common.cassandra.migrations", "common.kafka", "common.registry",
     "adstream.commands.verify", "adstream.dead_letters.dead_letter_pages", "adstream.dead_letters.letters",
-    "adstream.verify.report", "cassandra.cluster", "confluent_kafka", "consumer.debug", "fastavro", "producer.events",
-    "producer.publisher", "producer.run", "pyspark.sql", "rich.table", "stack.checks.doctor",
+    "cassandra.cluster", "confluent_kafka", "consumer.debug", "fastavro", "producer.events", "producer.publisher",
+    "producer.run", "pyspark.sql", "rich.table", "stack.checks.doctor",
 )  # fmt: skip
 NO_THREADS = {"OPENBLAS_NUM_THREADS": "1"}  # for NumPy, which Cassandra's driver loads
 # Python and its libraries read these when they start, and a fork has started already.
