@@ -31,7 +31,7 @@ from common.cassandra.session import connect
 from common.settings import Settings
 from stack import parts
 from streaming.jobs import find
-from streaming.query.runner import tables_of
+from streaming.sinks.sink import tables_of
 from streaming.sources import Topic
 from streaming.spark import class_archive
 from streaming.spark.session import spark_session

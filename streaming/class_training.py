@@ -32,7 +32,7 @@ from streaming.events.decode import decode
 from streaming.jobs import find
 from streaming.monitoring.listener import Listener
 from streaming.query.runner import Options, Runner
-from streaming.sinks.sink import Write
+from streaming.sinks.sink import Sink, Write
 from streaming.sources import Folder
 from streaming.spark.session import open_session
 
@@ -43,7 +43,7 @@ _SCHEMA_ID = 1
 _KAFKA = ("org/apache/spark/sql/kafka010/", "org/apache/kafka/clients/", "org/apache/kafka/common/")
 
 
-class _ToWorkers:
+class _ToWorkers(Sink):
     """A sink whose rows reach Python's workers, as the tables' do, and go no further."""
 
     def open(self, _spark: SparkSession, _settings: Settings, _schema: StructType) -> Write:

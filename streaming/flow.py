@@ -20,12 +20,7 @@ from streaming.iceberg.catalog import table_name
 from streaming.iceberg.daily_jobs import BatchJob
 from streaming.job import Job
 from streaming.real_time.suits import refusal
-from streaming.sinks.alerts import CONTRACT as ALERTS
-from streaming.sinks.alerts import Alerts
-from streaming.sinks.iceberg import IcebergTable
-from streaming.sinks.ranking import TopProducts
-from streaming.sinks.sink import Sink
-from streaming.sinks.tables import Tables
+from streaming.sinks.sink import Sink, tables_of
 
 _OUTPUT = {
     "append": "a row comes out once, when nothing can change it any more",
@@ -103,7 +98,7 @@ class _Drawn:
         self._contract = contracts.latest(job.contract)
         self._time = self._contract.time_field
         self._keys = primary_keys()
-        self._tables = [name for sink in job.sinks if isinstance(sink, Tables | TopProducts) for name in sink.names]
+        self._tables = tables_of(job.sinks)
         self._kept = tuple(self._remembered())
 
     def flow(self) -> Flow:
@@ -224,10 +219,9 @@ class _Drawn:
             yield f"one row{per}, for ever"
 
     def _kinds_without_window(self) -> Iterator[str]:
-        for sink in self._job.sinks:
-            for kind, table in sink.by_kind.items() if isinstance(sink, Tables) else ():
-                if kind is not None and "window_start" not in self._key(table).clustering:
-                    yield kind
+        for each in (each for sink in self._job.sinks for each in sink.destinations):
+            if each.kind is not None and "window_start" not in self._key(each.name).clustering:
+                yield each.kind
 
     def _output(self) -> Step:
         job = self._job
@@ -243,19 +237,16 @@ class _Drawn:
         return Step("output", tuple(facts))
 
     def _places(self, sink: Sink) -> Iterator[Place]:
-        match sink:
-            case Tables():
-                yield from (self._table(name, kind) for kind, name in sink.by_kind.items())
-            case TopProducts():
-                yield from (self._table(name) for name in sink.names)
-            case IcebergTable():
-                by = (f"merged by {', '.join(sink.key)}", f"partitioned by {sink.partitioned_by}")
-                yield Place("Iceberg", table_name(self._settings.lakehouse, sink.name), by)
-            case Alerts():
-                alert = f"contract {ALERTS}, key alert_id: job, subject and event time"
-                yield Place("Kafka", topic_of(self._settings, ALERTS), (alert,))
-            case _:
-                yield Place("sink", type(sink).__name__)
+        if not sink.destinations:
+            yield Place("sink", type(sink).__name__)
+        for each in sink.destinations:
+            match each.store:
+                case "Cassandra":
+                    yield self._table(each.name, each.kind)
+                case "Iceberg":
+                    yield Place(each.store, table_name(self._settings.lakehouse, each.name), each.facts)
+                case "Kafka":
+                    yield Place(each.store, topic_of(self._settings, each.name), each.facts)
 
     def _table(self, name: str, kind: str | None = None) -> Place:
         key, cassandra = self._key(name), self._settings.cassandra

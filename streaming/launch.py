@@ -22,8 +22,8 @@ from streaming.query import prerequisites
 from streaming.query.runner import Options, Runner
 from streaming.real_time.runner import RealTimeRunner
 from streaming.real_time.suits import slots
-from streaming.sinks.iceberg import IcebergTable
 from streaming.sinks.memory import Memory
+from streaming.sinks.sink import need_iceberg
 from streaming.spark.session import spark_session
 
 
@@ -47,7 +47,7 @@ def launch(
         checkpoint = absolute(kept) if options.sinks is None else passing
         prerequisites.require(settings, job, options)
         sinks = job.sinks if options.sinks is None else options.sinks
-        lakehouse = any(isinstance(sink, IcebergTable) for sink in sinks)
+        lakehouse = need_iceberg(sinks)
         with _served(settings, job, options, listener) if serve else nullcontext(listener) as told:
             where = master or (_with_slots(settings, job, options) if options.real_time else settings.spark.master)
             if unused := spark_environment.worth_telling(where, [checkpoint]):

@@ -35,8 +35,8 @@ def reset(
     from common.kafka import topic_names
     from common.provision import updates_topic
     from streaming.jobs import find
-    from streaming.query.runner import tables_of
     from streaming.recovery.checkpoint import held
+    from streaming.sinks.sink import tables_of
 
     settings = Settings()
     chosen = find(job)

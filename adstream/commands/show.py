@@ -53,7 +53,6 @@ def show(
         return
     from streaming.iceberg.daily_jobs import BATCH_JOBS
     from streaming.jobs import JOBS
-    from streaming.sinks.iceberg import IcebergTable
 
     if job in BATCH_JOBS:
         _show_lakehouse(asked, BATCH_JOBS[job].result)
@@ -62,13 +61,13 @@ def show(
     if chosen is None:
         known = [*JOBS, *BATCH_JOBS]
         raise ConfigError(f"there is no job {job} to show", did_you_mean(job, known, "`adstream jobs` lists them"))
-    if not chosen.sinks:
+    tables = [each for sink in chosen.sinks for each in sink.destinations if each.store != "Kafka"]
+    if not tables:
         raise ConfigError(f"{job} writes no table", f"watch it with `adstream stream {job}`")
-    main = chosen.sinks[0]
-    if isinstance(main, IcebergTable):
-        _show_lakehouse(asked, main.name)
+    if tables[0].store == "Iceberg":
+        _show_lakehouse(asked, tables[0].name)
     else:
-        _show_table(asked, main.names[0])  # type: ignore[attr-defined]  # of Tables, TopProducts
+        _show_table(asked, tables[0].name)
 
 
 @dataclass(frozen=True)
@@ -88,7 +87,7 @@ class _Asked:
 def _show_late(asked: _Asked, name: str) -> None:
     from adstream.commands import late_page
     from streaming.jobs import find
-    from streaming.query.runner import tables_of
+    from streaming.sinks.sink import tables_of
 
     job = find(name)
     if asked.key is not None:

@@ -167,8 +167,8 @@ def jobs(as_json: AsJson = False) -> None:
 
 
 def _stream_facts(job: "Job") -> dict[str, Any]:
-    from streaming.query.runner import tables_of
     from streaming.real_time.suits import refusal
+    from streaming.sinks.sink import tables_of
 
     parameters = {name: value for name, value in job.described().items() if name not in ("job", "mode")}
     return {

@@ -18,7 +18,7 @@ from benchmarks.machine import machine
 from benchmarks.pipeline import JOB
 from common.settings import Settings
 from streaming.jobs import find
-from streaming.query.runner import tables_of
+from streaming.sinks.sink import tables_of
 
 PATIENCE_SECONDS = 30.0
 CATCH_UP_SECONDS = 120.0

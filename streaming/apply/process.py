@@ -51,7 +51,7 @@ def apply_updates(
     lost then, and the rows come again at the next start.
     """
     target = Target(settings, job)
-    require_tables(settings.cassandra, target.tables.names)
+    require_tables(settings.cassandra, target.tables.values())
     changelog = Changelog(
         settings,
         updates_topic(settings, job.name),
@@ -65,7 +65,7 @@ def apply_updates(
     try:
         with answering(settings.metrics, monitor) as url:
             where = f"; metrics and progress: {url}/metrics, /progress" if url else ""
-            report.event(f"applying {changelog.topic} to {', '.join(target.tables.names)}{where}")
+            report.event(f"applying {changelog.topic} to {', '.join(target.tables.values())}{where}")
             applier.run(stopping, told=report, until=_end(changelog, options))
             changelog.close()
             report(now=True)

@@ -23,7 +23,7 @@ from streaming.apply.updates import Update
 from streaming.job import Job
 from streaming.patterns.versions import NEWEST, VERSION
 from streaming.sinks.cassandra_rows import RowWriter
-from streaming.sinks.tables import Layout, Tables, filled, layouts_of
+from streaming.sinks.tables import Layout, filled, layouts_of
 
 # A writer knows which node has which rows, and is made anew so often. One that has failed is not used again.
 _WRITER_SECONDS = 60.0
@@ -52,9 +52,9 @@ class Target:
         self._sources: dict[bytes, _Source] = {}
         self._writer: RowWriter | None = None
         self._opened_at = 0.0
-        if len(job.sinks) != 1 or not isinstance(job.sinks[0], Tables):
+        if len(job.sinks) != 1 or not job.sinks[0].row_by_row:
             raise ConfigError(f"{job.name} does not write to Cassandra alone", "see `adstream jobs` for those that do")
-        self.tables = job.sinks[0]
+        self.tables = {each.kind: each.name for each in job.sinks[0].destinations}
 
     def write(self, updates: Iterable[Update]) -> Written:
         """Write the rows and wait for all of them.
@@ -92,7 +92,7 @@ class Target:
         _, schema_id = wire.HEADER.unpack(header)
         records = Records(schema_id, self._registry.by_id(schema_id))
         columns = [name for name in records.names if name not in (VERSION, NEWEST)]
-        found = layouts_of(self._settings.cassandra, self.tables.by_kind, columns)
+        found = layouts_of(self._settings.cassandra, self.tables, columns)
         source = self._sources[header] = _Source(records, tuple(map(_versioned, found)))
         return source
 

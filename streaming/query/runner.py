@@ -6,7 +6,7 @@ is made again with it and goes on from the same checkpoint.
 """
 
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
@@ -54,9 +54,7 @@ from streaming.recovery.checkpoint import REAL_TIME, Checkpoint, damage, first_c
 from streaming.recovery.quarantine import CRASHES, Ranges, culprits
 from streaming.sinks import dead_letters
 from streaming.sinks.cassandra_rows import close_session
-from streaming.sinks.ranking import TopProducts
-from streaming.sinks.sink import Sink, into_all
-from streaming.sinks.tables import Tables
+from streaming.sinks.sink import Sink, into_all, tables_of
 from streaming.sources import Source, Topic, topic_range
 from streaming.spark import state_store
 
@@ -473,11 +471,6 @@ class Runner:
 
 class _Replayed(PlanAgain):
     """The query ended after it had committed the batch that it was to do again."""
-
-
-def tables_of(sinks: Iterable[Sink]) -> tuple[str, ...]:
-    """The Cassandra tables that the sinks write."""
-    return tuple(name for sink in sinks if isinstance(sink, Tables | TopProducts) for name in sink.names)
 
 
 def _trigger(options: Options) -> dict[str, Any]:

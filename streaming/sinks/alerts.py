@@ -17,19 +17,24 @@ from common.provision import topic_of
 from common.registry import RegistryClient
 from common.settings import Settings
 from streaming.sinks.dead_letters import producer_options
-from streaming.sinks.sink import Stamp, Write
+from streaming.sinks.sink import Destination, Sink, Stamp, Write
 
 CONTRACT = "alerts"
 
 
 @dataclass(frozen=True)
-class Alerts:
+class Alerts(Sink):
     """SQL expressions over the job's rows for what an alert says; `at` is a timestamp."""
 
     job: str
     subject: str
     status: str
     at: str
+
+    @property
+    def destinations(self) -> tuple[Destination, ...]:
+        facts = (f"contract {CONTRACT}, key alert_id: job, subject and event time",)
+        return (Destination("Kafka", CONTRACT, facts=facts),)
 
     def open(self, _spark: SparkSession, settings: Settings, _schema: StructType) -> Write:
         """Raises TopicNotFound, and SchemaNotFound where the contract is not registered."""

@@ -13,14 +13,14 @@ from rich.table import Table
 from common.errors import ConfigError
 from common.settings import Settings
 from common.text.terminal import Terminal, plain, print_whole
-from streaming.sinks.sink import Write
+from streaming.sinks.sink import Sink, Write
 
 ROWS_SHOWN = 20
 _WIDTH_OF_A_FILE = 240
 _KIND = "kind"
 
 
-class Console:
+class Console(Sink):
     """Prints the rows of a batch, those of each `kind` apart; each table cut to the first `ROWS_SHOWN` rows."""
 
     def open(self, _spark: SparkSession, _settings: Settings, _schema: StructType) -> Write:

@@ -13,13 +13,13 @@ from pyspark.sql.types import StructType, TimestampType
 
 from common.settings import Settings
 from streaming.iceberg import catalog
-from streaming.sinks.sink import Stamp, Write
+from streaming.sinks.sink import Destination, Sink, Stamp, Write
 
 _UPDATES = "adstream_updates"
 
 
 @dataclass(frozen=True)
-class IcebergTable:
+class IcebergTable(Sink):
     """`name` in the namespace of the settings; rows with the same `key` are the same row.
 
     `partitioned_by` is a partition transform as Iceberg's SQL has it, like `days(window_start)`.
@@ -28,6 +28,11 @@ class IcebergTable:
     name: str
     key: tuple[str, ...]
     partitioned_by: str
+
+    @property
+    def destinations(self) -> tuple[Destination, ...]:
+        facts = f"merged by {', '.join(self.key)}", f"partitioned by {self.partitioned_by}"
+        return (Destination("Iceberg", self.name, facts=facts),)
 
     def open(self, spark: SparkSession, settings: Settings, schema: StructType) -> Write:
         """Make the table where it is missing. Raises ConfigError where the catalog cannot be used."""

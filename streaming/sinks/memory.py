@@ -7,12 +7,12 @@ from pyspark.sql.types import StructType
 
 from common.errors import SinkError
 from common.settings import Settings
-from streaming.sinks.sink import Stamp, Write
+from streaming.sinks.sink import Sink, Stamp, Write
 
 MOST_ROWS = 1_000_000
 
 
-class Memory:
+class Memory(Sink):
     """The rows as a table with this key would hold them; without a key every row stays. Bounded: SinkError beyond."""
 
     def __init__(self, key: tuple[str, ...]) -> None:

@@ -18,16 +18,18 @@ from common.errors import SinkError
 from common.settings import Settings
 from streaming.patterns.top_products import ranked
 from streaming.sinks.cassandra_rows import write_at
-from streaming.sinks.sink import Stamp, Write
+from streaming.sinks.sink import Destination, Sink, Stamp, Write
 from streaming.sinks.tables import Tables
 
 _PAGE = 5_000
 
 
-class TopProducts:
+class TopProducts(Sink):
     """Totals into `product_totals`, ranks into `top_products`."""
 
-    names = ("top_products", "product_totals")
+    @property
+    def destinations(self) -> tuple[Destination, ...]:
+        return Destination("Cassandra", "top_products"), Destination("Cassandra", "product_totals")
 
     def open(self, spark: SparkSession, settings: Settings, schema: StructType) -> Write:
         write_totals = Tables("product_totals").open(spark, settings, schema)

@@ -1,9 +1,10 @@
 """What a sink is: a place in the catalogue, which opened with settings becomes a function that writes batches."""
 
-from collections.abc import Callable
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Literal
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import StructType
@@ -26,10 +27,52 @@ class Stamp:
 Write = Callable[[DataFrame, Stamp], int]
 
 
-class Sink(Protocol):
-    """`schema` is of the rows that will come. Opening raises what a user can mend: a missing table, a wrong catalog."""
+Store = Literal["Cassandra", "Iceberg", "Kafka"]
 
-    def open(self, spark: SparkSession, settings: Settings, schema: StructType, /) -> Write: ...
+
+@dataclass(frozen=True)
+class Destination:
+    """One table or topic that a sink writes.
+
+    `name` is a table in the keyspace or namespace of the settings, or the contract of a topic. `kind` picks the rows
+    that go there, by their column of that name; None takes all. `facts` are for people (`adstream explain`).
+    """
+
+    store: Store
+    name: str
+    kind: str | None = None
+    facts: tuple[str, ...] = ()
+
+
+class Sink(ABC):
+    """One sink of a job. A subclass defines `open`, and names what it writes: everything else follows from that."""
+
+    @abstractmethod
+    def open(self, spark: SparkSession, settings: Settings, schema: StructType, /) -> Write:
+        """`schema` is of the rows that will come. Raises what a user can mend: a missing table, a wrong catalog."""
+
+    @property
+    def destinations(self) -> tuple[Destination, ...]:
+        """All tables and topics that it writes, the main one first; none for a sink that only shows rows."""
+        return ()
+
+    @property
+    def row_by_row(self) -> bool:
+        """Whether it does no more than write each row into the Cassandra table of its kind.
+
+        `adstream apply` can write such rows in its place, so the job can run in real-time mode.
+        """
+        return False
+
+
+def tables_of(sinks: Iterable[Sink]) -> tuple[str, ...]:
+    """The Cassandra tables that the sinks write."""
+    return tuple(each.name for sink in sinks for each in sink.destinations if each.store == "Cassandra")
+
+
+def need_iceberg(sinks: Iterable[Sink]) -> bool:
+    """Whether one of them writes to the lakehouse, so that Spark needs its catalog."""
+    return any(each.store == "Iceberg" for sink in sinks for each in sink.destinations)
 
 
 def into_all(writes: list[Write]) -> Write:

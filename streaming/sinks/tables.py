@@ -23,7 +23,7 @@ from common.cassandra.session import connect, table_metadata
 from common.errors import MigrationError, SinkError
 from common.settings import CassandraSettings, Settings
 from streaming.sinks.cassandra_rows import RowWriter, Table
-from streaming.sinks.sink import Stamp, Write
+from streaming.sinks.sink import Destination, Sink, Stamp, Write
 from streaming.spark.python_workers import settle
 
 BATCH_TIMES = ("last_updated", "processing_time")
@@ -44,21 +44,24 @@ class Layout:
     kind: str | None = None
 
 
-class Tables:
+class Tables(Sink):
     """All rows into one table, or by their `kind` into several: `Tables("logins")`, `Tables(window="a", total="b")`."""
 
     def __init__(self, table: str | None = None, **by_kind: str) -> None:
         self._tables: dict[str | None, str] = {None: table} if table is not None else dict(by_kind.items())
 
     @property
-    def by_kind(self) -> Mapping[str | None, str]:
-        """Kind of row -> table; None is every kind."""
-        return self._tables
-
-    @property
     def names(self) -> tuple[str, ...]:
         """The tables, the main one first."""
         return tuple(self._tables.values())
+
+    @property
+    def destinations(self) -> tuple[Destination, ...]:
+        return tuple(Destination("Cassandra", table, kind) for kind, table in self._tables.items())
+
+    @property
+    def row_by_row(self) -> bool:
+        return True
 
     def open(self, _spark: SparkSession, settings: Settings, schema: StructType) -> Write:
         """Raises MigrationError where a table is missing, or its columns are not those that the job computes."""

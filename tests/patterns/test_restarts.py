@@ -17,7 +17,7 @@ from common.settings import Settings
 from streaming.jobs import find
 from streaming.monitoring.listener import Listener
 from streaming.query.runner import Options, Runner
-from streaming.sinks.sink import Stamp, Write
+from streaming.sinks.sink import Sink, Stamp, Write
 from streaming.sources import Folder
 
 ADS, FILES = 60, 3
@@ -25,7 +25,7 @@ ADS, FILES = 60, 3
 PIECE = 512
 
 
-class Totals:
+class Totals(Sink):
     """A sink that keeps the totals, and fails in one batch after its rows and its state are there."""
 
     def __init__(self, fails_at: int | None = None) -> None:

@@ -23,8 +23,8 @@ from streaming.job import Job
 from streaming.jobs import JOBS, find
 from streaming.patterns.ad_metrics import LATENESS, SLACK
 from streaming.patterns.keyed_state import KeyRules
-from streaming.query.runner import tables_of
 from streaming.sinks.iceberg import IcebergTable
+from streaming.sinks.sink import tables_of
 
 LABEL = r'(?:\["[^"]+"\]|\[\("[^"]+"\)\])'
 NODE = re.compile(rf"(\w+){LABEL}")
