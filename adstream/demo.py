@@ -35,7 +35,7 @@ from stack.state import Entry
 from streaming.jobs import JOBS
 from streaming.launch import launch
 from streaming.monitoring.listener import Listener
-from streaming.query.runner import Options
+from streaming.query.options import Options
 
 JOB = "ad-metrics"
 MIX = Mix(keys=20, late=0.01, out_of_order=0.05, duplicates=0.02, broken=0.005)

@@ -31,7 +31,8 @@ from streaming.job import Job
 from streaming.jobs import find
 from streaming.micro_batch.progress import BatchReport
 from streaming.monitoring.listener import Listener
-from streaming.query.runner import Options, Runner
+from streaming.query.options import Options
+from streaming.query.runner import Runner
 from streaming.sinks.sink import tables_of
 from streaming.sources import Topic
 

@@ -31,7 +31,8 @@ from stack import parts
 from streaming.events.decode import decode
 from streaming.jobs import find
 from streaming.monitoring.listener import Listener
-from streaming.query.runner import Options, Runner
+from streaming.query.options import Options
+from streaming.query.runner import Runner
 from streaming.sinks.sink import Sink, Write
 from streaming.sources import Folder
 from streaming.spark.session import open_session

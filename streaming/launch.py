@@ -19,7 +19,8 @@ from streaming.monitoring.endpoint import served
 from streaming.monitoring.listener import Listener
 from streaming.monitoring.monitor import Monitor
 from streaming.query import prerequisites
-from streaming.query.runner import Options, Runner
+from streaming.query.options import Options
+from streaming.query.runner import Runner
 from streaming.real_time.runner import RealTimeRunner
 from streaming.real_time.suits import slots
 from streaming.sinks.memory import Memory

@@ -45,7 +45,7 @@ def sql(
     from streaming.jobs import find
     from streaming.launch import computed
     from streaming.monitoring.listener import Listener
-    from streaming.query.runner import Options
+    from streaming.query.options import Options
     from streaming.sinks.console import table
 
     settings = Settings()

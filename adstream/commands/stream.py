@@ -93,7 +93,7 @@ def stream(
     from streaming.launch import launch
     from streaming.monitoring.json_lines import json_lines
     from streaming.monitoring.listener import Listener
-    from streaming.query.runner import Options
+    from streaming.query.options import Options
     from streaming.sinks.console import Console as ConsoleSink
 
     settings = Settings()

@@ -7,7 +7,7 @@ from common.provision import topic_of
 from common.registry.writers import Writers
 from common.settings import Settings
 from streaming.job import Job
-from streaming.query.runner import Options
+from streaming.query.options import Options
 from streaming.sinks.sink import tables_of
 from streaming.sources import Topic
 

@@ -7,21 +7,17 @@ is made again with it and goes on from the same checkpoint.
 
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
-from pathlib import Path
-from typing import Any
 
 from py4j.protocol import Py4JJavaError  # type: ignore[import-untyped]
-from pyspark.errors import PySparkException, StreamingQueryException
+from pyspark.errors import StreamingQueryException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.streaming.query import StreamingQuery
 
-from common import kafka
-from common.bookkeeping import job_checkpoints, leases
+from common.bookkeeping import leases
 from common.cassandra.session import require_tables
-from common.contracts import Contract
 from common.errors import (
     AccessDenied,
     AdstreamError,
@@ -35,14 +31,13 @@ from common.errors import (
     TopicNotFound,
 )
 from common.kafka import clocks
-from common.kafka.isolation import BEFORE_ISOLATION, ISOLATION
+from common.kafka.isolation import ISOLATION
 from common.lateness.late_events import TABLE as LATE_EVENTS
 from common.provision import topic_of
 from common.registry.writers import MOST_ASKED, Writers
 from common.settings import IsolationLevel, Settings
 from streaming.events.unknown_ids import other_ids
 from streaming.job import Job
-from streaming.lookup import lookup_table
 from streaming.micro_batch.late_batches import LateBatches
 from streaming.micro_batch.pipeline import Pipeline
 from streaming.micro_batch.progress import BatchReport, replayed, reports, with_ends
@@ -50,12 +45,17 @@ from streaming.micro_batch.running_counts import RunningBatch
 from streaming.micro_batch.writer import Batches, BatchWriter, NewWriterSchema, PlanAgain, StopRequested
 from streaming.monitoring.held_back import HeldBack
 from streaming.monitoring.listener import Listener
-from streaming.recovery.checkpoint import REAL_TIME, Checkpoint, damage, first_cause, held
-from streaming.recovery.quarantine import CRASHES, Ranges, culprits
+from streaming.query.claim import claim, refuse_what_cannot_go_on
+from streaming.query.crash_search import CrashSearch
+from streaming.query.options import Options
+from streaming.query.ownership import Ownership
+from streaming.query.plans import Plans
+from streaming.recovery.checkpoint import Checkpoint, first_cause, held
+from streaming.recovery.quarantine import CRASHES, Ranges
 from streaming.sinks import dead_letters
 from streaming.sinks.cassandra_rows import close_session
 from streaming.sinks.sink import Sink, into_all, tables_of
-from streaming.sources import Source, Topic, topic_range
+from streaming.sources import Source, Topic
 from streaming.spark import state_store
 
 # A batch that fails this often in a row stops the job: 1 + 2 + 4 + 8 seconds of pauses.
@@ -63,28 +63,10 @@ ATTEMPTS = 5
 _FIRST_PAUSE = timedelta(seconds=1)
 _POLL_SECONDS = 0.2
 _BAD_LINES_SHOWN = 3
-_UNREADABLE_SHOWN = 20
 _BAD_LINE_BYTES = 100
 
 # Trying again does not help against these.
 _FINAL = (AccessDenied, BadInput, CheckpointError, ConfigError, MigrationError, SchemaNotFound, TopicNotFound)
-
-
-@dataclass(frozen=True)
-class Options:
-    """How a job runs, as against what it computes (streaming.job.Job).
-
-    `source` is read instead of the job's own topic, and `sinks` are written instead of the job's own; a run into other
-    sinks publishes no dead letters either. In `real_time` mode `trigger` is the length of a batch.
-    """
-
-    trigger: timedelta
-    once: bool = False
-    real_time: bool = False
-    checkpoint: str = ""
-    source: Source | None = None
-    sinks: tuple[Sink, ...] | None = None
-    lookup: str | None = None
 
 
 class Runner:
@@ -114,6 +96,14 @@ class Runner:
         self._source: Source = options.source or Topic(settings, topic_of(settings, job.contract))
         self._schemas = Writers.of(settings.registry, self._source.name)
         self._checkpoint = Checkpoint(spark, options.checkpoint)
+        self._plans = Plans(
+            spark,
+            job,
+            self._checkpoint,
+            None if self._source.json_only else self._schemas,
+            lookup=options.lookup,
+            notice=listener.notice,
+        )
         self._pipeline = Pipeline(job, {}, json=True)
         self._timestamps: Callable[[], int] = leases.now_micros
         self._tables = tables_of(self._sinks)
@@ -124,11 +114,8 @@ class Runner:
             table=settings.cassandra if self._tables else None,
             notice=listener.notice,
         )
-        self._told_unreadable: set[int] = set()
         self._held_back: HeldBack | None = None
-        self._before: str | None = None
-        self._counts = False
-        self._joined: DataFrame | None = None
+        self._ownership = Ownership(settings, job.name, self._source.name, self._checkpoint, self._tables)
 
     def run(self) -> None:
         """Run the job. Raises JobFailed after the last attempt, or at once what no further attempt can mend."""
@@ -160,7 +147,7 @@ class Runner:
             self._listener.failed(_line(error))
             if isinstance(error, _FINAL):
                 raise error
-            self._refuse_what_cannot_go_on(error, last=failures >= ATTEMPTS)
+            refuse_what_cannot_go_on(error, self._source, self._checkpoint, last=failures >= ATTEMPTS)
             if failures >= ATTEMPTS:
                 raise JobFailed(
                     f"{self._job.name} failed {failures} times on the same batch: {_line(error)}",
@@ -206,19 +193,13 @@ class Runner:
         return committed, error
 
     def _claim(self) -> None:
-        store = self._settings.spark.state_store
-        if self._job.arbitrary_state and store != "rocksdb":
-            raise ConfigError(
-                f"{self._job.name} keeps its state in RocksDB", "set ADSTREAM_SPARK_STATE_STORE=rocksdb for it"
-            )
-        identity = self._source.identity()
-        if self._publishes_dead_letters:
-            kafka.require_topic(self._settings, self._settings.topic.dead_letters)
-        self._checkpoint.require_mode(self._job.name, real_time=self.real_time)
-        kept = self._checkpoint.claim(
-            {**identity, "state_store": store, **self._job.described(), REAL_TIME: self.real_time},
-            {"shuffle_partitions": self._settings.spark.shuffle_partitions, **self._isolation()},
-            unwritten={**BEFORE_ISOLATION, REAL_TIME: False},
+        kept = claim(
+            self._settings,
+            self._job,
+            self._source,
+            self._checkpoint,
+            real_time=self.real_time,
+            dead_letters=self._publishes_dead_letters,
         )
         for name, value in kept.items():
             self._listener.notice(f"{name}={value}, as the checkpoint was made with; the setting is for new ones")
@@ -226,13 +207,10 @@ class Runner:
         self._checkpoint.require_whole()
         if self._tables:
             require_tables(self._settings.cassandra, (LATE_EVENTS,))
-            self._before = job_checkpoints.require(self._settings.cassandra, self._owner(), self._tables)
+            self._ownership.require(fresh=self._is_fresh())
         if isinstance(self._source, Topic):
             self._source = self._source.pinned()
             self._source.require_kept(self._checkpoint)
-
-    def _isolation(self) -> dict[str, str]:
-        return {ISOLATION: self._settings.kafka.isolation_level} if isinstance(self._source, Topic) else {}
 
     def _read_at(self, level: IsolationLevel | None) -> None:
         """Messages that one batch counted and the next one would not see could never be verified: one level for all."""
@@ -245,39 +223,14 @@ class Runner:
             self._settings, self._source.name, told=self._listener.held_back, notice=self._listener.notice
         )
 
-    def _refuse_what_cannot_go_on(self, error: Exception, *, last: bool) -> None:
-        """Raises CheckpointError or TopicNotFound where no further attempt can mend what made the batch fail."""
-        if what := damage(error):
-            raise self._checkpoint.damaged(what) from error
-        if isinstance(self._source, Topic):
-            try:
-                self._checkpoint.claim(self._source.identity())
-                self._source.require_kept(self._checkpoint)
-            except (ServiceUnavailable, AccessDenied):
-                pass  # Kafka itself is why
-            except TopicNotFound:
-                if last:  # a broker that has just come back may not know its topics yet
-                    raise
-
-    def _owner(self) -> job_checkpoints.Claim:
-        checkpoint = self._checkpoint
-        return job_checkpoints.Claim(
-            self._job.name, self._source.name, checkpoint.id, checkpoint.path, fresh=self._is_fresh()
-        )
-
     def _is_fresh(self) -> bool:
         """Whether nothing can be in the tables that this checkpoint has counted."""
         return not self._checkpoint.batches()
 
     def _writers_timestamp(self) -> int:
         """For the next batch. Before the first one, the checkpoint is written down as the one that counts."""
-        self._take_the_tables()
+        self._ownership.take(fresh=self._is_fresh())
         return self._timestamps()
-
-    def _take_the_tables(self) -> None:
-        if self._tables and not self._counts:
-            job_checkpoints.take(self._settings.cassandra, self._owner(), self._before)
-            self._counts = True
 
     @property
     def _sinks(self) -> tuple[Sink, ...]:
@@ -286,9 +239,6 @@ class Runner:
     @property
     def _publishes_dead_letters(self) -> bool:
         return not self._source.json_only and self._options.sinks is None
-
-    def _writers(self) -> dict[int, Contract]:
-        return {} if self._source.json_only else self._schemas.contracts()
 
     def _registered(self, batch_id: int, ids: Sequence[int]) -> set[int]:
         if self._source.json_only:
@@ -301,10 +251,8 @@ class Runner:
 
     def _start(self) -> tuple[Batches, StreamingQuery]:
         spark, job = self._spark, self._job
-        takes_json = job.json or self._source.json_only
-        planned = Pipeline(job, self._writers(), takes_json, self._lookup(), self._checkpoint.places_set_aside())
-        self._pipeline = self._suited(planned)
-        self._tell_unreadable()
+        self._pipeline = self._suited(self._plans.made())
+        self._plans.tell_unreadable(self._pipeline)
         # A batch without data emits what append mode holds back, and lets timers fire; elsewhere it is not worth one.
         idle_batches = job.output_mode == "append" or job.arbitrary_state
         spark.conf.set("spark.sql.streaming.noDataMicroBatches.enabled", idle_batches)
@@ -336,32 +284,12 @@ class Runner:
             rows.writeStream.queryName(self._job.name)
             .outputMode(self._job.output_mode)
             .option("checkpointLocation", self._options.checkpoint)
-            .trigger(**_trigger(self._options))
+            .trigger(**self._options.micro_batches())
             .foreachBatch(writer)
             .start()
         )
         running.started(query)
         return writer, query
-
-    def _tell_unreadable(self) -> None:
-        """Name each schema that the job cannot read, once: it costs its own messages, and a plan without them runs."""
-        lines = self._pipeline.unreadable(self._spark)
-        new = sorted(lines.keys() - self._told_unreadable)
-        self._told_unreadable.update(new)
-        for schema_id in new[:_UNREADABLE_SHOWN]:
-            self._listener.notice(lines[schema_id])
-        if len(new) > _UNREADABLE_SHOWN:
-            more = len(new) - _UNREADABLE_SHOWN
-            self._listener.notice(f"{more} more schemas cannot be read by the contract; `adstream doctor` names them")
-
-    def _lookup(self) -> DataFrame | None:
-        lookup = self._job.lookup
-        if lookup is None:
-            return None
-        if self._joined is None:
-            path = Path(self._options.lookup or lookup.path)
-            self._joined = lookup_table(self._spark, path, lookup.columns)
-        return self._joined
 
     def _messages_again(self, batch_id: int) -> DataFrame | None:
         return self._source.batch_again(self._spark, self._checkpoint, batch_id)
@@ -371,29 +299,11 @@ class Runner:
         return None if messages is None else self._pipeline.judged(messages)
 
     def _set_culprits_aside(self) -> bool:
-        """Find the messages that the uncommitted batch crashes on, if there are any; the next plan leaves them out."""
         source = self._source
-        suspected = self._suspected(source) if isinstance(source, Topic) else {}
-        if not suspected:
+        if not isinstance(source, Topic):
             return False
-        self._listener.notice("the batch crashed twice: looking for messages that are the cause")
-
-        def crashes(ranges: Ranges) -> bool:
-            messages = topic_range(self._spark, self._settings.kafka, source.name, ranges)
-            try:
-                self._pipeline.without_refusing().rows(messages).write.format("noop").mode("overwrite").save()
-            except (PySparkException, Py4JJavaError):
-                return True
-            return False
-
-        found = culprits(suspected, crashes)
-        if found:
-            self._checkpoint.set_aside(found)
-            places = ", ".join(f"{source.name}/{partition}/{offset}" for partition, offset in found)
-            self._listener.notice(f"{places}: set aside as dead letters, because the job crashes on them")
-        else:
-            self._listener.notice("no message alone is the cause")
-        return bool(found)
+        search = CrashSearch(self._spark, self._settings.kafka, source.name, self._pipeline, self._checkpoint)
+        return search.set_aside(self._suspected(source), self._listener.notice)
 
     def _suspected(self, source: Topic) -> Ranges:
         """The messages of the batch that has crashed."""
@@ -471,12 +381,6 @@ class Runner:
 
 class _Replayed(PlanAgain):
     """The query ended after it had committed the batch that it was to do again."""
-
-
-def _trigger(options: Options) -> dict[str, Any]:
-    if options.once:
-        return {"availableNow": True}
-    return {"processingTime": f"{options.trigger // timedelta(milliseconds=1)} milliseconds"}
 
 
 def _line(error: Exception) -> str:

@@ -107,7 +107,7 @@ class RealTimeRunner(Runner):
         contract = contract_of(self._job, self._updates.topic, rows.schema)
         schema_id = RegistryClient(self._settings.registry).put(contract, documentation=False).id
         self._settling = settling = self._settled()
-        self._take_the_tables()
+        self._ownership.take(fresh=self._is_fresh())
         out = messages(rows, self._job.key, contract, schema_id, self._versions())
         options = producer_options(self._settings.kafka, self._updates.topic) | {
             "kafka.linger.ms": str(_LINGER_MILLIS),

@@ -27,7 +27,8 @@ from streaming.job import Job
 from streaming.jobs import find
 from streaming.micro_batch.progress import BatchReport
 from streaming.monitoring.listener import Listener
-from streaming.query.runner import Options, Runner
+from streaming.query.options import Options
+from streaming.query.runner import Runner
 from streaming.sources import Source, Topic
 from tests.e2e.commands import everything_on
 

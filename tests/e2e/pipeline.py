@@ -14,7 +14,8 @@ from common.settings import Settings
 from streaming.job import Job
 from streaming.jobs import find
 from streaming.monitoring.listener import Listener
-from streaming.query.runner import Options, Runner
+from streaming.query.options import Options
+from streaming.query.runner import Runner
 from tests.e2e.commands import adstream, everything_on
 
 JOB = find("ad-metrics")

@@ -14,7 +14,8 @@ from pyspark.sql import SparkSession
 
 from common.settings import Settings
 from streaming.monitoring.listener import Listener
-from streaming.query.runner import Options, Runner
+from streaming.query.options import Options
+from streaming.query.runner import Runner
 from tests.e2e.commands import started
 from tests.e2e.pipeline import JOB, Pipeline
 

@@ -22,7 +22,8 @@ from producer.encoding import Encoder
 from streaming.history.archive import Archive
 from streaming.jobs import find
 from streaming.monitoring.listener import Listener as RunListener
-from streaming.query.runner import Options, Runner
+from streaming.query.options import Options
+from streaming.query.runner import Runner
 from tests.e2e.commands import SECONDS, adstream, delete_before, one_line
 from tests.e2e.pipeline import Pipeline
 from tests.e2e.running_job import running_job

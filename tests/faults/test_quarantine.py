@@ -20,7 +20,8 @@ from producer.timeline import to_millis
 from streaming.jobs import find
 from streaming.monitoring.listener import Listener
 from streaming.patterns.ad_metrics import ad_metrics
-from streaming.query.runner import Options, Runner
+from streaming.query.options import Options
+from streaming.query.runner import Runner
 from tests.e2e.pipeline import Pipeline
 from tests.faults.faulty import ledger
 

@@ -16,7 +16,8 @@ from common.errors import BadInput, CheckpointError
 from common.settings import Settings
 from streaming.jobs import find
 from streaming.monitoring.listener import Listener
-from streaming.query.runner import Options, Runner
+from streaming.query.options import Options
+from streaming.query.runner import Runner
 from streaming.sinks.sink import Sink, Stamp, Write
 from streaming.sources import Folder
 

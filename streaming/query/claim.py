@@ -1,0 +1,53 @@
+"""What a checkpoint belongs to: written down by its first run, compared by each later one, and after each failure."""
+
+from typing import Any
+
+from common import kafka
+from common.errors import AccessDenied, ConfigError, ServiceUnavailable, TopicNotFound
+from common.kafka.isolation import BEFORE_ISOLATION, ISOLATION
+from common.settings import Settings
+from streaming.job import Job
+from streaming.recovery.checkpoint import REAL_TIME, Checkpoint, damage
+from streaming.sources import Source, Topic
+
+
+def claim(
+    settings: Settings, job: Job, source: Source, checkpoint: Checkpoint, *, real_time: bool, dead_letters: bool
+) -> dict[str, Any]:
+    """Returns the options that the checkpoint keeps in place of the settings' own values.
+
+    Raises CheckpointError where the checkpoint belongs to another job, source or way of running, and ConfigError where
+    the job needs another state store. Raises TopicNotFound for its topic, and for that of the `dead_letters` that it
+    publishes.
+    """
+    store = settings.spark.state_store
+    if job.arbitrary_state and store != "rocksdb":
+        raise ConfigError(f"{job.name} keeps its state in RocksDB", "set ADSTREAM_SPARK_STATE_STORE=rocksdb for it")
+    identity = source.identity()
+    if dead_letters:
+        kafka.require_topic(settings, settings.topic.dead_letters)
+    checkpoint.require_mode(job.name, real_time=real_time)
+    isolation = {ISOLATION: settings.kafka.isolation_level} if isinstance(source, Topic) else {}
+    return checkpoint.claim(
+        {**identity, "state_store": store, **job.described(), REAL_TIME: real_time},
+        {"shuffle_partitions": settings.spark.shuffle_partitions, **isolation},
+        unwritten={**BEFORE_ISOLATION, REAL_TIME: False},
+    )
+
+
+def refuse_what_cannot_go_on(error: Exception, source: Source, checkpoint: Checkpoint, *, last: bool) -> None:
+    """Raises CheckpointError or TopicNotFound where no further attempt can mend what made the batch fail.
+
+    `last` says that no further attempt follows.
+    """
+    if what := damage(error):
+        raise checkpoint.damaged(what) from error
+    if isinstance(source, Topic):
+        try:
+            checkpoint.claim(source.identity())
+            source.require_kept(checkpoint)
+        except (ServiceUnavailable, AccessDenied):
+            pass  # Kafka itself is why
+        except TopicNotFound:
+            if last:  # a broker that has just come back may not know its topics yet
+                raise

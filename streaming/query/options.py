@@ -1,0 +1,31 @@
+"""How a job runs, as against what it computes."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from streaming.sinks.sink import Sink
+from streaming.sources import Source
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a job runs, as against what it computes (streaming.job.Job).
+
+    `source` is read instead of the job's own topic, and `sinks` are written instead of the job's own; a run into other
+    sinks publishes no dead letters either. In `real_time` mode `trigger` is the length of a batch.
+    """
+
+    trigger: timedelta
+    once: bool = False
+    real_time: bool = False
+    checkpoint: str = ""
+    source: Source | None = None
+    sinks: tuple[Sink, ...] | None = None
+    lookup: str | None = None
+
+    def micro_batches(self) -> dict[str, Any]:
+        """When a batch begins, as Spark's `trigger` takes it."""
+        if self.once:
+            return {"availableNow": True}
+        return {"processingTime": f"{self.trigger // timedelta(milliseconds=1)} milliseconds"}
