@@ -13,7 +13,8 @@ RUN python3 -m venv /opt/venv \
  && /opt/venv/bin/pip install --require-hashes -r requirements.lock
 # Only what fetches the JVM parts, so that a change elsewhere does not fetch them again.
 COPY stack stack
-COPY common/__init__.py common/errors.py common/own_stack.py common/settings.py common/
+COPY common/__init__.py common/errors.py common/own_stack.py common/
+COPY common/settings/__init__.py common/settings/environment.py common/settings/programs.py common/settings/section.py common/settings/services.py common/settings/settings.py common/settings/
 COPY common/system/__init__.py common/system/proxies.py common/system/python_path.py common/system/
 COPY common/text/__init__.py common/text/nearest.py common/text/
 RUN /opt/venv/bin/python -c "from common.settings import Settings; from stack import parts; parts.ensure(Settings().stack, print)" \

@@ -7,7 +7,8 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from common.settings import STACK_FILE, Settings
+from common.own_stack import STACK_FILE
+from common.settings import Settings
 from stack import parts, state
 from stack.cassandra import CASSANDRA
 from stack.dashboard import DASHBOARD

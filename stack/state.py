@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from common.errors import StackError
-from common.settings import STACK_FILE
+from common.own_stack import STACK_FILE
 from stack.host.processes import Running
 
 

@@ -13,7 +13,7 @@ import psutil
 import pytest
 from dotenv import dotenv_values
 
-from common.settings import STACK_FILE
+from common.own_stack import STACK_FILE
 from stack.security import certificates
 from stack.security.secured import ROLES
 from tests.e2e.commands import MIX, adstream, one_line, started

@@ -18,7 +18,7 @@ from cassandra.cluster import Cluster
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from common.settings import STACK_FILE
+from common.own_stack import STACK_FILE
 
 SCHEMA = '{"type": "record", "name": "Kept", "fields": [{"name": "n", "type": "long"}]}'
 

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from common.errors import StackError
-from common.settings import STACK_FILE, Settings
+from common.own_stack import STACK_FILE
+from common.settings import Settings
 from stack import state
 from stack.host.machine import gigabytes, require_room
 from stack.host.properties import properties

@@ -1,0 +1,68 @@
+"""Where the partitions of a topic begin and end, and the offset of a moment."""
+
+import time
+from datetime import datetime
+
+from confluent_kafka import IsolationLevel as BrokersLevel
+from confluent_kafka import TopicPartition
+from confluent_kafka.admin import (
+    OffsetSpec,
+)
+
+from common.kafka.admin import TOPIC_POLL_SECONDS, Admin
+from common.kafka.errors import NoLeader
+from common.kafka.topics import require_by
+from common.settings import READ_COMMITTED, IsolationLevel, Settings
+from common.text.moments import to_millis
+
+
+def begin_offsets(settings: Settings, name: str) -> dict[int, int]:
+    """The first offset still kept, by partition. Raises TopicNotFound."""
+    return _offsets(settings, name, OffsetSpec.earliest())
+
+
+def end_offsets(
+    settings: Settings, name: str, level: IsolationLevel | None = None, admin: Admin | None = None
+) -> dict[int, int]:
+    """The offset before which a reader is given messages, by partition; `level` is the settings' unless given.
+
+    With `read_uncommitted` that is the high watermark: the offset that the next record will get. With `read_committed`
+    it is the last stable offset: where the first open transaction begins, or else the high watermark, too. Raises
+    TopicNotFound.
+    """
+    return _offsets(settings, name, OffsetSpec.latest(), level, admin)
+
+
+def offsets_at(settings: Settings, name: str, moment: datetime) -> dict[int, int]:
+    """The first offset with this broker time or a later one, by partition; the end where there is none so young."""
+    ends = end_offsets(settings, name)
+    found = _offsets(settings, name, OffsetSpec.for_timestamp(to_millis(moment)))
+    return {partition: offset if offset >= 0 else ends[partition] for partition, offset in found.items()}
+
+
+def _offsets(
+    settings: Settings,
+    name: str,
+    spec: OffsetSpec,
+    level: IsolationLevel | None = None,
+    admin: Admin | None = None,
+) -> dict[int, int]:
+    admin = admin or Admin(settings.kafka)
+    partitions = require_by(settings, admin, name).partitions
+    wanted = {TopicPartition(name, partition): spec for partition in partitions}
+    committed = (level or settings.kafka.isolation_level) == READ_COMMITTED
+    end = time.monotonic() + settings.kafka.timeout_seconds
+    while True:
+        futures = admin.client.list_offsets(
+            wanted,
+            isolation_level=BrokersLevel.READ_COMMITTED if committed else BrokersLevel.READ_UNCOMMITTED,
+            request_timeout=settings.kafka.timeout_seconds,
+        )
+        try:
+            found = {at.partition: admin.result(future) for at, future in futures.items()}
+        except NoLeader:
+            if time.monotonic() >= end:
+                raise
+            time.sleep(TOPIC_POLL_SECONDS)
+        else:
+            return {partition: found[partition].offset for partition in sorted(found)}  # type: ignore[attr-defined]

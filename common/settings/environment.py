@@ -1,0 +1,44 @@
+"""What the environment and the files of settings say, before it has a type."""
+
+import os
+from pathlib import Path
+
+from dotenv import dotenv_values
+
+from common.errors import ConfigError
+
+ENV_FILE = Path(".env")
+ENV_FILE_OPTION = "ADSTREAM_ENV_FILE"
+DEFAULT_DATA_DIR = Path(".adstream")
+
+
+def env_files() -> list[Path]:
+    """The files of settings, of which the last goes first: `.env`, and what `--env-file` or ADSTREAM_ENV_FILE names.
+
+    Named by the environment, so that processes started from here read the same. Raises ConfigError.
+    """
+    named = os.environ.get(ENV_FILE_OPTION)
+    if not named:
+        return [ENV_FILE]
+    if not os.access(named, os.R_OK) or not Path(named).is_file():
+        raise ConfigError(f"the file of settings {named} cannot be read", "correct --env-file or ADSTREAM_ENV_FILE")
+    return [ENV_FILE, Path(named)]
+
+
+def from_files() -> dict[str, str | None]:
+    """Every name that a file of settings has, with its value; the last file counts."""
+    return {name: value for file in env_files() for name, value in dotenv_values(file).items()}
+
+
+def data_dir() -> Path:
+    """Where the local stack and the jobs keep their data: ADSTREAM_DATA_DIR, else `.adstream` in this folder."""
+    return Path(_configured("ADSTREAM_DATA_DIR") or DEFAULT_DATA_DIR)
+
+
+def project() -> str:
+    """The package of jobs of one's own (common.project): ADSTREAM_PROJECT, else none."""
+    return _configured("ADSTREAM_PROJECT") or ""
+
+
+def _configured(name: str) -> str | None:
+    return os.environ.get(name) or from_files().get(name)

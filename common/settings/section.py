@@ -1,0 +1,101 @@
+"""What the sections of the settings have in common: where their values come from, and where a service is."""
+
+from abc import abstractmethod
+from typing import Any, ClassVar
+
+from pydantic import Field
+from pydantic_settings import (
+    BaseSettings,
+    DotEnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+from common import own_stack
+from common.errors import ServiceUnavailable
+from common.settings.environment import data_dir, env_files
+
+
+class OwnStack(PydanticBaseSettingsSource):
+    """What `adstream up` left behind, as the last source before the defaults."""
+
+    def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:  # noqa: ANN401, ARG002
+        return self().get(field_name), field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        section = getattr(self.settings_cls, "section", "")
+        nowhere = getattr(self.settings_cls, "nowhere", None)
+        if nowhere is None:
+            return own_stack.address_of(data_dir(), section)
+        named = [field for field in nowhere if field in self.current_state]
+        if named:
+            options = " and ".join(option_name(self.settings_cls, field) for field in named)
+            found = own_stack.find(data_dir(), section)
+            return {**(found.addresses if found and found.running else {}), "origin": options}
+        found = own_stack.find(data_dir(), section)
+        if found is None:
+            return {"origin": "the default address"}
+        origin = {"origin": f"the stack in {found.folder}"}
+        if found.running:
+            return {**found.addresses, **origin}
+        return {**nowhere, **found.addresses, **origin, "missing": found.remedy, "last": found.last}
+
+
+class Section(BaseSettings):
+    section: ClassVar[str] = ""
+    model_config = SettingsConfigDict(extra="ignore", env_ignore_empty=True)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        files = DotEnvSettingsSource(settings_cls, env_file=env_files())
+        return init_settings, env_settings, files, OwnStack(settings_cls)
+
+
+class Service(Section):
+    """A section that says where a service is. `nowhere` has the fields of its address, with values that reach nothing.
+
+    `origin` says where the address comes from, for people. `missing` is what to do when the service of the own stack
+    does not run, and empty otherwise; `last` is where it ran then.
+    """
+
+    title: ClassVar[str]
+    one: ClassVar[str]
+    nowhere: ClassVar[dict[str, Any]]
+
+    origin: str = Field(default="", repr=False, exclude=True)
+    missing: str = Field(default="", repr=False, exclude=True)
+    last: str = Field(default="", repr=False, exclude=True)
+
+    @property
+    @abstractmethod
+    def address(self) -> str:
+        """As people write it, without credentials."""
+
+    @property
+    def where(self) -> str:
+        """What a command says before it changes anything there. Raises as `require`."""
+        self.require()
+        return f"{self.title} at {self.address} ({self.origin})"
+
+    def require(self) -> None:
+        """Every client asks this first. Raises ServiceUnavailable where the service of the own stack does not run."""
+        if self.missing:
+            option = option_name(type(self), next(iter(self.nowhere)))
+            place = self.address or self.last
+            at = f" at {place}" if place else ""
+            raise ServiceUnavailable(
+                f"no {self.one} answers{at}: that of {self.origin} does not run",
+                f"{self.missing}, or set {option} to use another one",
+            )
+
+
+def option_name(section: type[BaseSettings], field: str) -> str:
+    """The name that the environment or `.env` has for a field."""
+    return f"{section.model_config.get('env_prefix', '')}{field}".upper()
