@@ -13,7 +13,7 @@ from common.text.progress_line import Working
 from common.text.terminal import Terminal, parts
 
 if TYPE_CHECKING:
-    from streaming.iceberg.validation import Check
+    from streaming.iceberg.checks import Check
 
 
 def validate(

@@ -36,8 +36,8 @@ from stack.checks.doctor import Finding
 from stack.local import Status
 from streaming import launch
 from streaming.iceberg import catalog, validation
+from streaming.iceberg.checks import Check
 from streaming.iceberg.daily_jobs import BATCH_JOBS
-from streaming.iceberg.validation import Check
 from streaming.jobs import JOBS
 from streaming.spark import session
 
