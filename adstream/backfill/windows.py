@@ -17,15 +17,15 @@ there would be undone, or counted twice. What late events would add to them is r
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Any
 
 import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from adstream.backfill.closed import Committed, closed, piece
+from adstream.backfill.request import Found, LateSums, Listener, Request
 from adstream.dead_letters.letters import Place, Wanted, read
 from adstream.verify.oracle import Sums
 from adstream.verify.tables import Comparison
@@ -35,7 +35,7 @@ from common.bookkeeping import leases
 from common.bookkeeping.backfills import Backfill, Span, record, recorded, spans
 from common.cassandra.session import connect
 from common.contracts import Contract
-from common.errors import BadInput, CheckpointError, ConfigError, TopicNotFound
+from common.errors import BadInput, TopicNotFound
 from common.event_rules import AHEAD
 from common.kafka.isolation import made_at_level
 from common.reasons import CRASHES_THE_JOB, UNKNOWN_SCHEMA_ID
@@ -50,90 +50,6 @@ from streaming.micro_batch.pipeline import Pipeline
 from streaming.patterns.ad_metrics import SLACK
 from streaming.recovery.checkpoint import Checkpoint
 from streaming.sinks.sink import Stamp, into_all
-
-# Windows are compared in pieces of this length, so that the driver holds the rows of one piece only.
-PIECE = timedelta(hours=1)
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-@dataclass(frozen=True)
-class Request:
-    """What is asked for: windows that begin in [start, end); with `late` their late events count."""
-
-    start: datetime
-    end: datetime
-    late: bool = False
-    archive: str | None = None
-
-
-@dataclass(frozen=True)
-class LateSums:
-    """What an ad's late events add to windows and not to totals; `cost` in the account's currency."""
-
-    events: int
-    clicks: int
-    views: int
-    cost: Decimal
-
-    def __add__(self, other: "LateSums") -> "LateSums":
-        return LateSums(
-            self.events + other.events,
-            self.clicks + other.clicks,
-            self.views + other.views,
-            self.cost + other.cost,
-        )
-
-
-@dataclass
-class Found:
-    """How the closed windows that begin in [start, end) compare with what they must hold.
-
-    `open` further windows were asked for and are not closed. `late` is by ad, and `delay` how late the latest was;
-    `differing` are the pieces with a row that differs.
-    """
-
-    start: datetime
-    end: datetime
-    open: int
-    messages: int
-    events: int = 0
-    comparison: Comparison = field(default_factory=Comparison)
-    differing: list[Span] = field(default_factory=list)
-    late: dict[str, LateSums] = field(default_factory=dict)
-    delay: timedelta = timedelta(0)
-
-
-@dataclass(frozen=True)
-class Listener:
-    """Whom a backfill tells: `notice` what it does, `progress` how many pieces of how many are done."""
-
-    notice: Callable[[str], None]
-    progress: Callable[[int, int], None] = lambda _done, _all: None
-
-
-@dataclass(frozen=True)
-class _Committed:
-    """What the job has committed: offsets by partition, and the watermark under which no event goes any more."""
-
-    made_with: Mapping[str, Any]
-    id: str
-    first: Mapping[int, int]
-    upto: Mapping[int, int]
-    watermark: datetime
-
-    @classmethod
-    def by(cls, checkpoint: Checkpoint, job: Job) -> "_Committed":
-        """Raises CheckpointError where the checkpoint is not this job's over a topic."""
-        made_with = checkpoint.made_with()
-        if made_with.get("job") != job.name or "topic_id" not in made_with:
-            raise CheckpointError(
-                f"{checkpoint.path} is not a checkpoint of {job.name} over a topic", "give the job's --checkpoint"
-            )
-        batch, topic = checkpoint.last_committed(), made_with["topic"]
-        upto = {partition: end for partition, (_, end) in checkpoint.batch_offsets(topic, batch).items()}
-        # Events of the batch after it are late by this one's watermark.
-        watermark = _EPOCH + timedelta(milliseconds=checkpoint.late_before(batch + 1))
-        return cls(made_with, checkpoint.id, checkpoint.first_offsets(topic), upto, watermark)
 
 
 class Recount:
@@ -157,7 +73,7 @@ class Recount:
         self._listener = listener
         self._late = request.late
         kept_by = Checkpoint(spark, checkpoint)
-        self._committed = committed = _Committed.by(kept_by, job)
+        self._committed = committed = Committed.by(kept_by, job)
         # As the job reads: what it has never seen does not belong in its windows.
         self._settings = settings.reading(made_at_level(committed.made_with))
         self._job = job.as_described(committed.made_with)
@@ -167,7 +83,7 @@ class Recount:
         done = recorded(settings.cassandra, job.name, committed.id)
         if request.late:
             done.append(Backfill(0, start, end, True, committed.upto, 0, 0, 0, now))
-        self._spans = spans(start, end, done, longest=_piece(self._job))
+        self._spans = spans(start, end, done, longest=piece(self._job))
         self._events = self._usable(kept_by, request, start, end)
         self.found = Found(start, end, still_open, self._messages)
 
@@ -283,32 +199,6 @@ class Recount:
             found.delay = max(found.delay, timedelta(milliseconds=row["delay"]))
 
 
-def closed(
-    job: Job, request: Request, watermark: datetime, *, oldest: datetime, now: datetime
-) -> tuple[datetime, datetime, int]:
-    """The closed windows of the request: those that begin in [start, end), in whole slides; and how many are not.
-
-    Windows from before `oldest` are left out, as the table's TTL may have removed them. Raises ConfigError where no
-    window is left.
-    """
-    length, slide = job.parameters["window"], job.parameters["slide"]
-    assert isinstance(length, timedelta) and isinstance(slide, timedelta)  # noqa: S101, PT018 - what --window takes
-    start = _up(max(request.start, oldest), slide)
-    asked = min(_up(request.end, slide), _up(now + AHEAD, slide))
-    if start >= asked:
-        raise ConfigError(
-            f"no window begins between {request.start.isoformat()} and {request.end.isoformat()} that the table keeps",
-            f"windows begin every {slide}, and are kept from {oldest:%Y-%m-%dT%H:%M:%SZ} on",
-        )
-    end = min(asked, _up(watermark - length + timedelta(milliseconds=1), slide))
-    if start >= end:
-        raise ConfigError(
-            f"none of these windows is closed yet: the job's watermark is at {watermark:%Y-%m-%dT%H:%M:%SZ}",
-            "ask for windows that end before that; `adstream verify` compares open ones",
-        )
-    return start, end, (asked - end) // slide
-
-
 def _dead_when_read(settings: Settings, topic: str, job: str, made: datetime) -> set[Place]:
     """Messages that the job could not use when it read them, although they look good today.
 
@@ -323,18 +213,6 @@ def _dead_when_read(settings: Settings, topic: str, job: str, made: datetime) ->
         }
     except TopicNotFound:
         return set()
-
-
-def _piece(job: Job) -> timedelta:
-    """About an hour, in whole slides."""
-    slide = job.parameters["slide"]
-    assert isinstance(slide, timedelta)  # noqa: S101 - what --slide takes
-    return max(slide, PIECE - PIECE % slide)
-
-
-def _up(moment: datetime, slide: timedelta) -> datetime:
-    """The first start of a window at or after the moment; starts are counted from 1970."""
-    return moment + (_EPOCH - moment) % slide
 
 
 def _sums(table: pa.Table) -> dict[WindowKey, Sums]:

@@ -17,7 +17,7 @@ from common.text.progress_line import Working
 from common.text.terminal import Terminal, parts
 
 if TYPE_CHECKING:
-    from adstream.backfill.windows import Found
+    from adstream.backfill.request import Found
     from adstream.verify.tables import Comparison
 
 _SHOWN = 10
@@ -58,7 +58,8 @@ def backfill(
         raise ConfigError(f"--from {start} is not before --to {end}", "give a time before it")
     if correct and not yes:
         require_somebody(_LOOK_FIRST)
-    from adstream.backfill.windows import Listener, Recount, Request
+    from adstream.backfill.request import Listener, Request
+    from adstream.backfill.windows import Recount
     from streaming.jobs import find
     from streaming.launch import absolute
     from streaming.spark.session import spark_session

@@ -14,7 +14,7 @@ from adstream.dead_letters.diagnosis import Diagnosis
 from common.avro.binary import write_long
 from common.avro.resolution import Span
 from common.avro.schema_types import Type, parse
-from common.avro.values import TO_MILLIS
+from common.avro.single_values import TO_MILLIS
 from common.contracts import Contract
 from common.errors import ConfigError, ReplayRefused
 from common.text.moments import iso_utc, to_millis

@@ -5,8 +5,8 @@ from typing import Any
 from common.avro import binary
 from common.avro.binary import Malformed
 from common.avro.schema_types import Type
+from common.avro.single_values import Read, blocks
 from common.avro.skipping import read_branch
-from common.avro.values import Read, blocks
 
 
 class PlainReader:

@@ -10,8 +10,9 @@ from typing import Any
 from common import reasons
 from common.avro.binary import Malformed
 from common.avro.schema_types import SchemaProblem, Type, may_be_empty, parse, refuse_vast, within
+from common.avro.single_values import Unfit, Unresolvable, differ
 from common.avro.skipping import read_branch
-from common.avro.values import Record, Unfit, Unresolvable, differ, reading_record
+from common.avro.values import Record, reading_record
 
 __all__ = ["Reading", "Resolution", "Span", "Unreadable", "Unresolvable", "resolve"]
 

@@ -10,43 +10,29 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from common import reasons
 from common.avro import binary
-from common.avro.binary import Malformed
 from common.avro.schema_types import Field, Type
+from common.avro.single_values import (
+    PLAIN,
+    PROMOTED,
+    TEXTS,
+    Read,
+    Unfit,
+    Unresolvable,
+    blocks,
+    differ,
+    enum,
+    fixed,
+    in_millis,
+    promoted,
+    same_meaning,
+)
 from common.avro.skipping import read_branch, skipping
 
-Read = Callable[[bytes, int], tuple[Any, int]]
-# Milliseconds in 64 bits of microseconds, which is how Spark keeps a time.
-LAST_MILLI = (2**63 - 1) // 1_000
-# Finer units of time than the contracts', and how many of each make a millisecond.
-TO_MILLIS = {"timestamp-micros": 1_000, "timestamp-nanos": 1_000_000}
-_PROMOTED = {"int": ("long", "float", "double"), "long": ("float", "double"), "float": ("double",)}
-_TEXTS = ("string", "bytes")
 # Of the texts in an event that the contract does not have, so many are looked at, the first ones: each costs the job's
 # plan something for every writer.
 MOST_TEXTS = 8
 _TEXT_OR_NULL = Type("union", parts=[Type("null"), Type("string")])
-
-
-class Unresolvable(Exception):
-    """No message of the writer's schema can be read by the contract; `problem` says why in half a sentence.
-
-    `reason` is that of the dead letters.
-    """
-
-    def __init__(self, problem: str, reason: str = reasons.INCOMPATIBLE_SCHEMA) -> None:
-        super().__init__(problem)
-        self.problem = problem
-        self.reason = reason
-
-
-class Unfit(Exception):
-    """A well-encoded value that the contract does not take; `end` is the position behind it."""
-
-    def __init__(self, problem: str, end: int) -> None:
-        super().__init__(problem)
-        self.problem, self.end = problem, end
 
 
 @dataclass(frozen=True)
@@ -175,24 +161,15 @@ def _unfit(branch: Type, wanted: Type) -> Read:
 def _value(written: Type, wanted: Type, at: str) -> Read:
     if wanted.kind == "union":
         return _value(written, _branch_for(written, wanted, at), at)
-    _same_meaning(written, wanted, at)
+    same_meaning(written, wanted, at)
     if written.kind == wanted.kind:
         if written.kind in _NESTED:
             return _NESTED[written.kind](written, wanted, at)
-        return _in_millis(written, wanted) or _PLAIN[written.kind]
-    if wanted.kind in _PROMOTED.get(written.kind, ()):
-        return _promoted(written, wanted)
-    if written.kind in _TEXTS and wanted.kind in _TEXTS:
-        return _PLAIN[wanted.kind]
-    raise Unresolvable(differ(written, wanted, at))
-
-
-def _same_meaning(written: Type, wanted: Type, at: str) -> None:
-    """Refuses an annotation that is not the contract's: the same value would mean something else."""
-    if written.logical in ("", wanted.logical) or (written.logical == "uuid" and wanted.kind == "string"):
-        return
-    if wanted.logical == "timestamp-millis" and written.logical in TO_MILLIS:
-        return
+        return in_millis(written, wanted) or PLAIN[written.kind]
+    if wanted.kind in PROMOTED.get(written.kind, ()):
+        return promoted(written, wanted)
+    if written.kind in TEXTS and wanted.kind in TEXTS:
+        return PLAIN[wanted.kind]
     raise Unresolvable(differ(written, wanted, at))
 
 
@@ -203,7 +180,7 @@ def _branch_for(written: Type, wanted: Type, at: str) -> Type:
     other = [
         branch
         for branch in wanted.parts
-        if branch.kind in _PROMOTED.get(written.kind, ()) or {branch.kind, written.kind} == set(_TEXTS)
+        if branch.kind in PROMOTED.get(written.kind, ()) or {branch.kind, written.kind} == set(TEXTS)
     ]
     for branch in (*same, *other):
         try:
@@ -214,64 +191,8 @@ def _branch_for(written: Type, wanted: Type, at: str) -> Type:
     raise Unresolvable(differ(written, wanted, at))
 
 
-def _in_millis(written: Type, wanted: Type) -> Read | None:
-    if wanted.logical != "timestamp-millis":
-        return None
-    unit = TO_MILLIS.get(written.logical, 1)
-
-    def read(data: bytes, at: int) -> tuple[int, int]:
-        number, end = binary.read_long(data, at)
-        number //= unit
-        if abs(number) > LAST_MILLI:
-            raise Unfit(f"it is {number} ms, which is beyond the calendar", end)
-        return number, end
-
-    return read
-
-
-def _promoted(written: Type, wanted: Type) -> Read:
-    """A number as one of the contract's larger type. The job reads an int as a long, so that nothing is cut."""
-    converts: dict[str, Callable[[Any], Any]] = {"float": binary.as_float32, "double": float, "long": int}
-    read = binary.read_long if written.kind == "int" else _PLAIN[written.kind]
-    convert = converts[wanted.kind]
-
-    def promoted(data: bytes, at: int) -> tuple[Any, int]:
-        number, end = read(data, at)
-        return convert(number), end
-
-    return promoted
-
-
 def _nested(written: Type, wanted: Type, at: str) -> Read:
     return reading_record(written, wanted, f"{at}.").read
-
-
-def _enum(written: Type, wanted: Type, at: str) -> Read:
-    if written.short_name != wanted.short_name:
-        raise Unresolvable(differ(written, wanted, at))
-    symbols = [each if each in wanted.symbols else wanted.default for each in written.symbols]
-
-    def read(data: bytes, position: int) -> tuple[str, int]:
-        index, end = binary.read_int(data, position)
-        if not 0 <= index < len(symbols):
-            raise Malformed(f"there is no symbol {index} in its enum of {len(symbols)}")
-        symbol = symbols[index]
-        if symbol is None:
-            raise Unfit(f"it is {written.symbols[index]}, which the contract's {wanted.name} does not have", end)
-        return symbol, end
-
-    return read
-
-
-def _fixed(written: Type, wanted: Type, at: str) -> Read:
-    if (written.short_name, written.size) != (wanted.short_name, wanted.size):
-        raise Unresolvable(differ(written, wanted, at))
-
-    def read(data: bytes, position: int) -> tuple[bytes, int]:
-        end = binary.after(data, position, written.size)
-        return data[position:end], end
-
-    return read
 
 
 def _array(written: Type, wanted: Type, at: str) -> Read:
@@ -289,45 +210,8 @@ def _map(written: Type, wanted: Type, at: str) -> Read:
     return blocks(entry, dict)
 
 
-def blocks(item: Read, made: Callable[[list[Any]], Any]) -> Read:
-    """The items of an array or a map, in blocks. The size that follows a count below zero says nothing new."""
-
-    def read(data: bytes, at: int) -> tuple[Any, int]:
-        found: list[Any] = []
-        unfit = None
-        while True:
-            count, at = binary.read_long(data, at)
-            if count == 0:
-                break
-            if count < 0:
-                count, at = -count, binary.read_long(data, at)[1]
-            if len(found) + count > binary.LONGEST:
-                raise Malformed(f"it has {len(found) + count:,} items, and at most {binary.LONGEST:,} are read")
-            for _ in range(count):
-                try:
-                    value, at = item(data, at)
-                except Unfit as problem:
-                    value, unfit, at = None, unfit or problem, problem.end
-                found.append(value)
-        if unfit is not None:
-            raise Unfit(unfit.problem, at)
-        return made(found), at
-
-    return read
-
-
-_PLAIN: dict[str, Read] = {
-    "null": lambda _data, at: (None, at),
-    "boolean": binary.read_boolean,
-    "int": binary.read_int32,
-    "long": binary.read_long,
-    "float": binary.read_float,
-    "double": binary.read_double,
-    "string": binary.read_string,
-    "bytes": binary.read_bytes,
-}
 _NESTED: dict[str, Callable[[Type, Type, str], Read]] = {
-    "record": _nested, "enum": _enum, "fixed": _fixed, "array": _array, "map": _map,
+    "record": _nested, "enum": enum, "fixed": fixed, "array": _array, "map": _map,
 }  # fmt: skip
 
 
@@ -347,11 +231,3 @@ def _default(kind: Type, given: Any) -> Any:  # noqa: ANN401 - any JSON value, a
         case "record":
             return {each.name: _default(each.type, given.get(each.name, each.default)) for each in kind.fields}
     return given
-
-
-def differ(written: Type, wanted: Type, at: str) -> str:
-    """Says that the types at a path are not the same."""
-    words = str(written), str(wanted)
-    if words[0] == words[1]:
-        words = written.logical or words[0], wanted.logical or words[1]
-    return f"the writer's {at or 'schema'} is {words[0]}, the contract's {words[1]}"

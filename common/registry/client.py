@@ -194,7 +194,7 @@ class RegistryClient:
             if place in texts or len(texts) >= _MOST_REFERENCES:
                 continue
             with suppress(SchemaNotFound):  # then the type stays unknown, and the schema cannot be read
-                found = self._ask(lambda client, p=place: client.get_version(*p, deleted=True), place[0])  # type: ignore[misc, call-arg]
+                found = self._ask(lambda client, p=place: client.get_version(*p, deleted=True), place[0])  # type: ignore[misc]
                 texts[place] = str(found.schema.schema_str)
                 self._refer(found.schema.references or [], texts)
 

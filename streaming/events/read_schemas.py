@@ -27,7 +27,8 @@ from pyspark.sql import functions as F
 
 from common.avro.resolution import Resolution
 from common.avro.schema_types import Type
-from common.avro.values import TO_MILLIS, Record, Step
+from common.avro.single_values import TO_MILLIS
+from common.avro.values import Record, Step
 from common.contracts import Contract
 
 # The parts of a frame. The mark is drawn, so that nobody can write a message that ends with it.

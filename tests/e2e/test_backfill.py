@@ -12,7 +12,8 @@ from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 from pyspark.sql import SparkSession
 
-from adstream.backfill.windows import Found, Listener, Recount, Request
+from adstream.backfill.request import Found, Listener, Request
+from adstream.backfill.windows import Recount
 from common import contracts
 from common.cassandra.session import connect
 from common.errors import BadInput, CheckpointError

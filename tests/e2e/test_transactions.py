@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from pyspark.sql import SparkSession
 
-from adstream.backfill.windows import Found, Listener, Recount, Request
+from adstream.backfill.request import Found, Listener, Request
+from adstream.backfill.windows import Recount
 from adstream.dashboard.tails import newest
 from adstream.verify.ad_metrics import Verified, Wish, verify
 from common.cassandra.session import connect

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from adstream.backfill.windows import Request, closed
+from adstream.backfill.closed import closed
+from adstream.backfill.request import Request
 from adstream.verify.judge import Judged
 from adstream.verify.oracle import expect
 from common.bookkeeping.backfills import Backfill, spans

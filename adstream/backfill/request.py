@@ -1,0 +1,64 @@
+"""What is asked of a backfill, what it finds, and whom it tells."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from adstream.verify.tables import Comparison
+from common.bookkeeping.backfills import Span
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked for: windows that begin in [start, end); with `late` their late events count."""
+
+    start: datetime
+    end: datetime
+    late: bool = False
+    archive: str | None = None
+
+
+@dataclass(frozen=True)
+class LateSums:
+    """What an ad's late events add to windows and not to totals; `cost` in the account's currency."""
+
+    events: int
+    clicks: int
+    views: int
+    cost: Decimal
+
+    def __add__(self, other: "LateSums") -> "LateSums":
+        return LateSums(
+            self.events + other.events,
+            self.clicks + other.clicks,
+            self.views + other.views,
+            self.cost + other.cost,
+        )
+
+
+@dataclass
+class Found:
+    """How the closed windows that begin in [start, end) compare with what they must hold.
+
+    `open` further windows were asked for and are not closed. `late` is by ad, and `delay` how late the latest was;
+    `differing` are the pieces with a row that differs.
+    """
+
+    start: datetime
+    end: datetime
+    open: int
+    messages: int
+    events: int = 0
+    comparison: Comparison = field(default_factory=Comparison)
+    differing: list[Span] = field(default_factory=list)
+    late: dict[str, LateSums] = field(default_factory=dict)
+    delay: timedelta = timedelta(0)
+
+
+@dataclass(frozen=True)
+class Listener:
+    """Whom a backfill tells: `notice` what it does, `progress` how many pieces of how many are done."""
+
+    notice: Callable[[str], None]
+    progress: Callable[[int, int], None] = lambda _done, _all: None
