@@ -29,6 +29,7 @@ def run(*attempts: tuple[int, Exception | None]) -> int:
     runner._stopping = Impatient()
     runner._listener = Listener(batch=lambda _report: None, notice=lambda _line: None)
     runner._source = type("Source", (), {"name": "ads"})()
+    runner._checkpoint = None
     runner._options = type("Options", (), {"checkpoint": "here"})()
     runner._job = type("Job", (), {"name": "ad-metrics"})()
     runner._held_back = None
