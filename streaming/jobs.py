@@ -80,7 +80,7 @@ _CATALOGUE = [
     ),
     Job(
         "transaction-totals",
-        "what each user spent in all",
+        "what each user spent in all, by amounts without ids (trx_data)",
         "trx_data",
         transaction_totals,
         key=("user_id",),
@@ -89,7 +89,7 @@ _CATALOGUE = [
     ),
     Job(
         "transaction-windows",
-        "what each user spent in 3 minutes",
+        "what each user spent in 3 minutes, by amounts without ids (trx_data)",
         "trx_data",
         transaction_windows,
         key=("user_id", "window_start"),
@@ -98,7 +98,7 @@ _CATALOGUE = [
     ),
     Job(
         "running-totals",
-        "what each user paid in all, each transaction once; state kept by hand",
+        "what each user paid in all, each transaction once (transactions); state kept by hand",
         "transactions",
         running_totals,
         key=("user_id",),
