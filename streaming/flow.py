@@ -20,7 +20,7 @@ from streaming.iceberg.catalog import table_name
 from streaming.iceberg.daily_jobs import BatchJob
 from streaming.job import Job
 from streaming.real_time.suits import refusal
-from streaming.sinks.sink import Sink, tables_of
+from streaming.sinks.sink import Sink, destinations_of, tables_of
 
 _OUTPUT = {
     "append": "a row comes out once, when nothing can change it any more",
@@ -219,7 +219,7 @@ class _Drawn:
             yield f"one row{per}, for ever"
 
     def _kinds_without_window(self) -> Iterator[str]:
-        for each in (each for sink in self._job.sinks for each in sink.destinations):
+        for each in destinations_of(self._job.sinks):
             if each.kind is not None and "window_start" not in self._key(each.name).clustering:
                 yield each.kind
 
@@ -237,9 +237,10 @@ class _Drawn:
         return Step("output", tuple(facts))
 
     def _places(self, sink: Sink) -> Iterator[Place]:
-        if not sink.destinations:
+        named = destinations_of([sink])
+        if not named:
             yield Place("sink", type(sink).__name__)
-        for each in sink.destinations:
+        for each in named:
             match each.store:
                 case "Cassandra":
                     yield self._table(each.name, each.kind)

@@ -53,6 +53,7 @@ def show(
         return
     from streaming.iceberg.daily_jobs import BATCH_JOBS
     from streaming.jobs import JOBS
+    from streaming.sinks.sink import destinations_of
 
     if job in BATCH_JOBS:
         _show_lakehouse(asked, BATCH_JOBS[job].result)
@@ -61,7 +62,7 @@ def show(
     if chosen is None:
         known = [*JOBS, *BATCH_JOBS]
         raise ConfigError(f"there is no job {job} to show", did_you_mean(job, known, "`adstream jobs` lists them"))
-    tables = [each for sink in chosen.sinks for each in sink.destinations if each.store != "Kafka"]
+    tables = [each for each in destinations_of(chosen.sinks) if each.store != "Kafka"]
     if not tables:
         raise ConfigError(f"{job} writes no table", f"watch it with `adstream stream {job}`")
     if tables[0].store == "Iceberg":

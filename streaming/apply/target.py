@@ -23,6 +23,7 @@ from streaming.apply.updates import Update
 from streaming.job import Job
 from streaming.patterns.versions import NEWEST, VERSION
 from streaming.sinks.cassandra_rows import RowWriter
+from streaming.sinks.sink import destinations_of, write_row_by_row
 from streaming.sinks.tables import Layout, filled, layouts_of
 
 # A writer knows which node has which rows, and is made anew so often. One that has failed is not used again.
@@ -52,9 +53,9 @@ class Target:
         self._sources: dict[bytes, _Source] = {}
         self._writer: RowWriter | None = None
         self._opened_at = 0.0
-        if len(job.sinks) != 1 or not job.sinks[0].row_by_row:
+        if len(job.sinks) != 1 or not write_row_by_row(job.sinks):
             raise ConfigError(f"{job.name} does not write to Cassandra alone", "see `adstream jobs` for those that do")
-        self.tables = {each.kind: each.name for each in job.sinks[0].destinations}
+        self.tables = {each.kind: each.name for each in destinations_of(job.sinks)}
 
     def write(self, updates: Iterable[Update]) -> Written:
         """Write the rows and wait for all of them.

@@ -5,6 +5,7 @@ from datetime import timedelta
 from common.errors import ConfigError
 from common.text.durations import duration_text
 from streaming.job import Job
+from streaming.sinks.sink import write_row_by_row
 
 # The time between two commits: each is a pause, and what was counted since the last one is counted again after a crash.
 TRIGGER = timedelta(seconds=60)
@@ -27,7 +28,7 @@ def refusal(job: Job) -> str:
         return "it joins a static table"
     if not job.sinks:
         return "it prints its rows, and this mode writes them to a topic"
-    if not all(sink.row_by_row for sink in job.sinks):
+    if not write_row_by_row(job.sinks):
         return "its sink combines rows, and this mode writes each by itself"
     return ""
 

@@ -45,7 +45,10 @@ class Destination:
 
 
 class Sink(ABC):
-    """One sink of a job. A subclass defines `open`, and names what it writes: everything else follows from that."""
+    """One sink of a job. A subclass defines `open`, and names what it writes: everything else follows from that.
+
+    A sink of one's own may also be any object with such an `open`. Nobody knows what it writes.
+    """
 
     @abstractmethod
     def open(self, spark: SparkSession, settings: Settings, schema: StructType, /) -> Write:
@@ -65,14 +68,24 @@ class Sink(ABC):
         return False
 
 
+def destinations_of(sinks: Iterable[Sink]) -> tuple[Destination, ...]:
+    """All tables and topics that the sinks name."""
+    return tuple(each for sink in sinks for each in getattr(sink, "destinations", ()))
+
+
 def tables_of(sinks: Iterable[Sink]) -> tuple[str, ...]:
     """The Cassandra tables that the sinks write."""
-    return tuple(each.name for sink in sinks for each in sink.destinations if each.store == "Cassandra")
+    return tuple(each.name for each in destinations_of(sinks) if each.store == "Cassandra")
 
 
 def need_iceberg(sinks: Iterable[Sink]) -> bool:
     """Whether one of them writes to the lakehouse, so that Spark needs its catalog."""
-    return any(each.store == "Iceberg" for sink in sinks for each in sink.destinations)
+    return any(each.store == "Iceberg" for each in destinations_of(sinks))
+
+
+def write_row_by_row(sinks: Iterable[Sink]) -> bool:
+    """Whether `adstream apply` can write for all of them (Sink.row_by_row)."""
+    return all(getattr(sink, "row_by_row", False) for sink in sinks)
 
 
 def into_all(writes: list[Write]) -> Write:
