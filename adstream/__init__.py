@@ -1,1 +1,1 @@
-"""The command line, and what every part shares: settings, errors, clients."""
+"""The front: commands, dashboard, proof of the tables, dead letters, backfill, tour and demo."""
