@@ -14,10 +14,7 @@ from adstream.verify.ledger import Ledger
 from common.errors import Mismatch
 from common.settings import Settings
 from common.text.progress_line import Working
-from common.text.terminal import Terminal, parts, plain
-
-# The ledger is not folded, also where no terminal says how wide it is.
-_WIDTH = 120
+from common.text.terminal import parts, plain, print_whole
 
 
 def report(
@@ -100,7 +97,7 @@ def _print_ledger(ledger: Ledger, topic: str, out: Console) -> None:
     grid.add_section()
     fates = [f"{count:,}" for count in ledger.all_fates.values()]
     grid.add_row("all", "", "", f"{ledger.offsets:,}", *fates, f"{ledger.unexplained:,}")
-    Terminal(file=out.file, width=max(out.width, _WIDTH), soft_wrap=False).print(grid)
+    print_whole(out, grid)
 
 
 def _print_notes(found: Verified, out: Console) -> None:

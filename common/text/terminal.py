@@ -2,7 +2,7 @@
 
 from typing import IO, Any
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.measure import Measurement
 from rich.style import Style
 from rich.table import Table
@@ -12,10 +12,8 @@ from common.text.shown import shown, shown_lines
 
 # Lines of a file or a pipe are as wide as a table needs, up to this.
 _WIDEST = 4_096
-# A column of text is folded to no less, as long as the figures beside it fit.
+# On a terminal, a column of text is folded to this width before the table becomes too wide.
 _NARROWEST = 12
-# Between two columns, with a line; one more line begins the table.
-_GAP = 3
 
 
 class Terminal(Console):
@@ -34,19 +32,23 @@ class Terminal(Console):
 
 
 def print_whole(out: Console, table: Table) -> None:
-    """Print a table and cut nothing: where lines are too short for it, text is folded, and figures stay whole.
+    """Print a table and cut nothing. On a terminal too narrow for the figures, print a line for each cell, like `psql`.
 
-    Figures are the columns that are not wrapped.
+    Figures are the columns with `no_wrap`. On a terminal Rich folds the other columns. A file or pipe has long lines.
     """
     unlimited = out.options.update(width=_WIDEST)
-    needed = 1
+    # Two spaces between columns, and a line where the table has lines; one more line begins it.
+    needed, gap = 1, 3 if table.box else 2
     for column in table.columns:
         cells = [column.header, *column.cells]
         longest = max(Measurement.get(out, unlimited, cell).maximum for cell in cells)
         if not column.no_wrap:
             column.overflow = "fold"
             longest = min(longest, _NARROWEST) if out.is_terminal else longest
-        needed += longest + _GAP
+        needed += longest + gap
+    if out.is_terminal:
+        _print_records(out, table) if needed > out.width else out.print(table, soft_wrap=False)
+        return
     if table.title:  # Rich folds a title that is wider than its table
         table.min_width = max(table.min_width or 0, Measurement.get(out, unlimited, table.title).maximum)
         needed = max(needed, table.min_width)
@@ -56,6 +58,23 @@ def print_whole(out: Console, table: Table) -> None:
         out.print(table, soft_wrap=False)
     finally:
         out.width = before
+
+
+def _print_records(out: Console, table: Table) -> None:
+    """Print each row as a block: a line for each cell, with heading and value. The terminal wraps long values."""
+    if table.title:
+        out.print(table.title, soft_wrap=True)
+    headings = [_text(column.header) for column in table.columns]
+    aligned = max((heading.cell_len for heading in headings), default=0) + 2
+    for row in zip(*(column.cells for column in table.columns), strict=True):
+        for heading, cell in zip(headings, row, strict=True):
+            space = " " * (aligned - heading.cell_len)
+            out.print(Text.assemble(heading, space, _text(cell)), soft_wrap=True)
+        out.print()
+
+
+def _text(cell: RenderableType) -> Text:
+    return cell if isinstance(cell, Text) else plain(str(cell))
 
 
 def plain(text: str, style: str = "") -> Text:
