@@ -1,4 +1,4 @@
-"""Reads of `ad_metrics` and `ad_metrics_by_window` for people: bounded, by key where there is one."""
+"""Bounded reads of `ad_metrics` and `ad_metrics_by_window` for people, by key if possible."""
 
 import heapq
 from dataclasses import dataclass

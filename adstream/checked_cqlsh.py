@@ -1,7 +1,7 @@
-"""cqlsh by TLS, with the server's certificate checked: `python -m adstream.checked_cqlsh`, with cqlsh's own arguments.
+"""Run cqlsh over TLS and check the server's certificate: `python -m adstream.checked_cqlsh`, with cqlsh's arguments.
 
-The driver (3.30) makes its TLS context from cqlsh's options without looking at `cert_reqs`, so that cqlsh by itself
-gives the password to whoever answers.
+The driver (3.30) ignores `cert_reqs` when it makes its TLS context from cqlsh's options. So plain cqlsh would send the
+password to any server that answers.
 """
 
 import runpy

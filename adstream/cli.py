@@ -92,9 +92,9 @@ app.command()(tour)
 
 def main() -> None:
     """Run one command. Exit codes: 0 done, 1 a user's or service's error in one line, 2 usage, 130 Ctrl-C."""
-    # The program says in its own lines what a user needs; what libraries log is not for the terminal.
+    # The program prints everything that a user needs. Logs of libraries do not belong on the terminal.
     logging.getLogger().addHandler(logging.NullHandler())
-    # A terminal or a file of another encoding than UTF-8 gets what it has no sign for as `\u2028`, and no traceback.
+    # A terminal or file without UTF-8 gets `\u2028` for a character that it cannot show, and no traceback.
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
     leave_other_pysparks()

@@ -1,7 +1,7 @@
-"""Cassandra's own shell, cqlsh, pointed at the cluster of the settings.
+"""Cassandra's own shell, cqlsh, connected to the cluster of the settings. It runs in this Python environment.
 
-It runs in this Python environment. The password goes through a file that only this user can read, and never through
-the arguments, which every user of the machine can see.
+The password goes through a file that only this user can read, never through the arguments, which every user of the
+machine can see.
 """
 
 import os
@@ -22,7 +22,7 @@ from common.text.shown import shown
 
 # Whole seconds, and Z for UTC; microseconds and an offset make rows wider than most terminals.
 _LOOK = "[ui]\ntime_format = %Y-%m-%d %H:%M:%SZ\ntimezone = UTC\n"
-# cqlsh goes by this one, where the user has told it nothing else.
+# cqlsh uses this file unless the user has named another one.
 _UTC = {"TZ": "UTC"}
 # It says so to every patch release that is not its own, and nothing follows from it.
 _VERSION_NOTE = "WARNING: cqlsh was built against"
@@ -31,7 +31,10 @@ _COLOUR = re.compile(r"(\x1b\[[0-9;]*m)")
 
 
 def query(settings: CassandraSettings, statement: str, *, color: bool = False) -> str:
-    """What cqlsh prints for `statement`; times are UTC and end with a Z. Raises BadInput for what Cassandra refuses."""
+    """Run `statement` and return cqlsh's output, with times in UTC that end with a Z.
+
+    Raises BadInput for a statement that Cassandra refuses.
+    """
     with _arguments(settings) as arguments, tempfile.TemporaryDirectory(prefix="cqlsh-") as folder:
         look = Path(folder, "cqlshrc")
         look.write_text(_LOOK, encoding="utf-8")

@@ -1,7 +1,7 @@
 """The demo: from nothing to `ad_metrics` in cqlsh, on real services, checked by an independent computation.
 
-Each step is one call of what the command of the same name runs. If a step fails, or on Ctrl-C, the services are
-stopped again unless they ran before; their data are kept. The dashboard is no step: without it the demo is whole.
+Each step calls the code of the command of the same name. If a step fails, or on Ctrl-C, the demo stops the services
+again unless they ran before; their data stay. The dashboard is not a step: the demo is complete without it.
 """
 
 import os
@@ -46,7 +46,7 @@ ONE_AD = "SELECT * FROM ad_metrics_by_window WHERE ad_id = 'ad-001' AND day = '{
 
 
 class Demo:
-    """One run of the demo; `out` shows what happens. The dashboard stays up after it, as the services do."""
+    """One run of the demo, printed to `out`. The dashboard and the services stay up after it."""
 
     def __init__(self, out: Terminal, events: int, *, dashboard: bool = True) -> None:
         self._out = out

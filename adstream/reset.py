@@ -1,7 +1,7 @@
-"""Begin a job anew: its checkpoint goes aside, its tables are emptied, and only a new checkpoint may fill them.
+"""Start a job over: move its checkpoint aside, truncate its tables, and let only a new checkpoint fill them.
 
-The order matters to whoever is interrupted: with the checkpoint gone and the tables full, the job refuses to start, and
-the reset can be repeated; a job that went on over emptied tables would show wrong totals, of a few ads.
+The order matters after an interruption. With the checkpoint gone and rows in the tables, the job refuses to start, and
+the reset can be repeated. A job that went on with truncated tables would show wrong totals, of a few ads.
 """
 
 from collections.abc import Callable
@@ -20,9 +20,10 @@ from common.settings import Settings
 
 @dataclass(frozen=True)
 class Plan:
-    """What a reset does: `checkpoint` is moved to `aside` (None where it does not exist), `tables` are emptied.
+    """The steps of a reset: move `checkpoint` to `aside` (None if it does not exist), and truncate `tables`.
 
-    Rows that wait in the topic `updates` (None where there is none) are left out: they are the old checkpoint's.
+    The reset skips rows that wait in the topic `updates` (None if there is none), because they belong to the old
+    checkpoint.
     """
 
     job: str

@@ -26,9 +26,9 @@ class Rows:
 
 
 def read(settings: CassandraSettings, table: str, key: str | None, limit: int) -> Rows:
-    """Rows of `table`, only those whose first key column is `key` where one is given.
+    """Read rows of `table`; with `key` only rows with this first key column.
 
-    Raises MigrationError where the table is missing, and as `common.cassandra.session.open_session`.
+    Raises MigrationError if the table is missing, and the errors of `common.cassandra.session.open_session`.
     """
     with connect(settings, keyspace=settings.keyspace) as session:
         found = session.cluster.metadata.keyspaces[settings.keyspace].tables.get(table)

@@ -45,7 +45,7 @@ def names() -> list[str]:
 
 
 def history(name: str) -> list[Contract]:
-    """All committed versions of `<name>-value`, oldest first. Raises SchemaNotFound where there are none."""
+    """Return all committed versions of `<name>-value`, oldest first. Raises SchemaNotFound if there are none."""
     subject = f"{name}-value"
     found = []
     for named, version, file in _files():

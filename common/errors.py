@@ -28,7 +28,7 @@ from typing import ClassVar
 
 
 class AdstreamError(Exception):
-    """`problem` says what is wrong, `remedy` what to do about it; both without a full stop, each on one line."""
+    """`problem` says what is wrong, `remedy` what to do. Both are one line without a full stop."""
 
     exit_code: ClassVar[int] = 1
 
@@ -73,7 +73,7 @@ class SchemaNotFound(AdstreamError):
 
 
 class SchemaIncompatible(AdstreamError):
-    """A schema that does not fit what is registered, or events that do not fit the schema."""
+    """A schema that does not fit the registered ones, or events that do not fit the schema."""
 
 
 class BadInput(AdstreamError):
@@ -109,7 +109,7 @@ class Mismatch(AdstreamError):
 
 
 class Unproved(AdstreamError):
-    """What can no longer be computed, because messages have aged out of the topic."""
+    """Figures that nobody can compute any more, because messages have aged out of the topic."""
 
 
 class StackError(AdstreamError):

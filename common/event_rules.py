@@ -23,7 +23,7 @@ NOT_NEGATIVE = {"AdEvent": ("clicks", "views", "cost")}
 
 @dataclass(frozen=True)
 class Violation:
-    """A broken rule: its `reason`, as the job writes it, the field with its value, and what the rule wants."""
+    """A broken rule: its `reason`, as the job writes it, the field with its value, and the requirement."""
 
     reason: str
     field: str
@@ -75,7 +75,7 @@ def _rules(schema: Event) -> Iterator[Rule]:
 
 
 def _not_utf8(text: str) -> bool:
-    """Whoever decoded it kept such bytes as lone surrogates (`surrogateescape`)."""
+    """The decoder kept such bytes as lone surrogates (`surrogateescape`)."""
     return any("\udc80" <= char <= "\udcff" for char in text)
 
 

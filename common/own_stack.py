@@ -1,7 +1,7 @@
-"""Whose services the commands of a data folder talk to: those of its own stack, once `adstream up` was tried in it.
+"""The services of a data folder: commands use the folder's own stack once `adstream up` was tried in it.
 
-`adstream up` writes `<data dir>/stack.json` before it starts anything. From then on the default addresses are no longer
-used: where the own service does not run, another installation's may answer there.
+`adstream up` writes `<data dir>/stack.json` before it starts anything. From then on commands no longer use the default
+addresses: if the own service does not run, another installation's may answer there.
 """
 
 import json
@@ -19,10 +19,10 @@ CREATE_TIME_TOLERANCE = 2.0
 
 @dataclass(frozen=True)
 class Found:
-    """What the data folder says of one service of its stack; `remedy` is what to do while it is not `running`.
+    """The data folder's record of one service of its stack. `remedy` says what to do if it is not `running`.
 
-    `folder` is the data folder of the stack, `addresses` where the service was seen last, if it was; `last` is the
-    port that it had, as people write it, and empty where it never had one.
+    `folder` is the data folder of the stack, `addresses` are the service's last known ones. `last` is its last port as
+    text, empty if it never had one.
     """
 
     folder: Path

@@ -1,8 +1,8 @@
-"""A project of one's own: a Python package that ADSTREAM_PROJECT names, in this folder or installed.
+"""A user's project: a Python package named by ADSTREAM_PROJECT, in this folder or installed.
 
-Its `JOBS` (streaming.job.Job) stand beside those of the catalogue, its `SOURCES` (producer.source.Source) beside the
-others that can be produced, and its folders `schemas/` and `cql/` hold its contracts and migrations. It may lack any
-of them. Without the setting there is no such package, and nothing is imported.
+Its `JOBS` (streaming.job.Job) join the catalogue, its `SOURCES` (producer.source.Source) join the sources of `produce`,
+and its folders `schemas/` and `cql/` hold its contracts and migrations. All of these are optional. Without the setting
+there is no such package, and nothing is imported.
 """
 
 import importlib

@@ -16,9 +16,9 @@ UPDATES_CONTRACT = "ad_metrics.updates"
 
 @dataclass(frozen=True)
 class Prepared:
-    """The topics that were missing and are made now, and every contract as the registry has it.
+    """The topics created by this run, and every contract as registered.
 
-    `warnings`: what the registry did not let be done, and what needs somebody with more rights.
+    `warnings` lists steps that the registry refused and that need somebody with more rights.
     """
 
     new_topics: list[str]
@@ -58,7 +58,7 @@ def topic_of(settings: Settings, name: str) -> str:
 
 
 def event_topics(settings: Settings) -> set[str]:
-    """The topics of all contracts but those of rows: what arrives in them is judged by when it does."""
+    """The topics of all contracts except those of rows. Their events are judged by their time of arrival."""
     return {topic_of(settings, name) for name in contracts.names()} - {settings.topic.updates}
 
 

@@ -1,7 +1,7 @@
-"""Why a message is a dead letter, and in one sentence what to do about it. The reasons are stored: never rename one.
+"""The reasons of dead letters for unreadable messages, each with a sentence about what to do.
 
-These are the reasons of messages that cannot be read. An event that was read and breaks a rule has the name of its
-field and the rule as its reason, like `clicks_negative` (common.event_rules).
+Reasons are stored: never rename one. An event that was read and breaks a rule has another kind of reason: the field's
+name and the rule, like `clicks_negative` (common.event_rules).
 """
 
 EMPTY = "empty"

@@ -1,8 +1,8 @@
 """One bounded retry policy for every remote call.
 
-Remote calls fail for a moment all the time: a leader moves, a node restarts, a connection is reset. Each is tried a
-few times with a growing, jittered pause, and never for ever: a caller that waits without end hides the fault from the
-one person who could repair it. What the call itself may take is bounded by its own timeout, set where it is made.
+Remote calls often fail for a moment: a leader moves, a node restarts, a connection is reset. The policy tries each call
+a few times, with a growing, jittered pause, and then gives up. A caller that waits for ever hides the failure from the
+person who could repair it. The call's own timeout, set where it is made, limits a single attempt.
 """
 
 import logging

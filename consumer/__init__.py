@@ -1,1 +1,1 @@
-"""The debug consumer: decode and print what is on the wire, never commit unless asked."""
+"""The debug consumer: decode and print messages as they are on the wire. It never commits unless asked."""

@@ -1,4 +1,4 @@
-"""The debug consumer: everything that is on a topic, as it is. It looks, and leaves no trace unless asked to."""
+"""The debug consumer: every message of a topic, unchanged. It leaves no trace unless asked to."""
 
 import secrets
 import threading
@@ -19,9 +19,9 @@ _PASSING = {KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._TIM
 class DebugConsumer:
     """Reads `topic` in batches.
 
-    Without a group it takes all partitions by itself, from the start or the end, and the broker keeps nothing about
-    it. With one it shares them with the group's other members, from what the group committed. Raises TopicNotFound,
-    ServiceUnavailable, AccessDenied.
+    Without a group the consumer takes all partitions by itself, from the start or the end, and the broker stores
+    nothing about it. With a group it shares them with the other members, from the group's committed offsets. Raises
+    TopicNotFound, ServiceUnavailable, AccessDenied.
     """
 
     def __init__(self, settings: Settings, topic: str, *, group: str | None, from_start: bool) -> None:
@@ -70,7 +70,7 @@ class DebugConsumer:
         self._seen[message.partition() or 0] = (message.offset() or 0) + 1
 
     def commit(self, *, now: bool = False) -> None:
-        """Commit what was shown, every few seconds or `now`. Raises ServiceUnavailable."""
+        """Commit the shown messages, every few seconds or `now`. Raises ServiceUnavailable."""
         if not self._seen or not (now or time.monotonic() - self._committed_at > COMMIT_SECONDS):
             return
         offsets = [TopicPartition(self._topic, partition, offset) for partition, offset in self._seen.items()]

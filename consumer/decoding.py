@@ -37,10 +37,11 @@ class Broken:
 
 
 class Decoder:
-    """Decodes with the writer's schema, asked of the registry by id and remembered.
+    """Decodes with the writer's schema, asked of the registry by id and cached.
 
-    A registry that does not answer, or does not know an id, is a reason and no error: the next message may be fine. It
-    is asked again after 5 seconds at the earliest, so that a thousand such messages do not wait a thousand times.
+    If the registry does not answer, or does not know an id, that is a reason and no error: the next message may be
+    fine. The decoder asks again after 5 seconds at the earliest, so that a thousand such messages do not wait a
+    thousand times.
     """
 
     def __init__(self, registry: RegistryClient) -> None:
@@ -100,7 +101,7 @@ class Decoder:
 
 
 class _Unproven(Exception):
-    """fastavro's reading of a message is not known to be what the bytes say."""
+    """It is not certain that fastavro's values are exactly the message's bytes."""
 
 
 class _Writer:
@@ -154,7 +155,10 @@ def _unframed(message: bytes, headers: Headers, reason: str) -> Broken:
 
 
 def _exact(schema: Any) -> Any:  # noqa: ANN401 - Avro schemas are JSON: str, list or dict
-    """The schema by which fastavro changes no value: it writes uuids anew, and rounds decimals to their precision."""
+    """Return the schema with which fastavro changes no value.
+
+    With the original schema it rewrites uuids, and rounds decimals to their precision.
+    """
     if isinstance(schema, list):
         return [_exact(part) for part in schema]
     if not isinstance(schema, dict):

@@ -15,9 +15,9 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def as_json(message: Message, outcome: Decoded | Broken) -> str:
-    """Strict JSON: NaN and infinities as strings, bytes as `{"hex": ...}`, times as ISO 8601 in UTC.
+    """Return strict JSON: NaN and infinities as strings, bytes as `{"hex": ...}`, times as ISO 8601 in UTC.
 
-    A broken message has `broken`, the reason, and `bytes`, all of it in hex, instead of `value`.
+    Instead of `value` a broken message has `broken`, the reason, and `bytes`, all of it in hex.
     """
     line: dict[str, Any] = {
         "topic": message.topic(),
@@ -92,7 +92,7 @@ def text_or_hex(value: bytes | None) -> Any:  # noqa: ANN401
 
 
 def printable(value: Any) -> str:  # noqa: ANN401
-    """Readable, and harmless: what is in a message must not steer the terminal."""
+    """Return readable, harmless text: the content of a message must not control the terminal."""
     return shown(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, allow_nan=False))
 
 

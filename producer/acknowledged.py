@@ -1,6 +1,6 @@
-"""What Kafka acknowledged, written down: a line per record with topic, partition, offset and the value's CRC-32.
+"""A file of Kafka's acknowledgements: a line per record with topic, partition, offset and the value's CRC-32.
 
-`adstream verify ad-metrics --acknowledged FILE` looks each of them up in the topic.
+`adstream verify ad-metrics --acknowledged FILE` looks up each of them in the topic.
 """
 
 import time
@@ -13,7 +13,7 @@ from confluent_kafka import Message
 
 from common.errors import BadInput
 
-# What a killed producer may have been told of and not written down.
+# Acknowledgements that a killed producer may have received and not written down.
 _MOST_LINES = 1_000
 _MOST_SECONDS = 1.0
 
@@ -37,7 +37,7 @@ class Acknowledged:
             self.write()
 
     def write(self) -> None:
-        """Hand what there is to the operating system."""
+        """Flush to the operating system."""
         self._file.write("".join(self._lines))
         self._file.flush()
         self._lines.clear()

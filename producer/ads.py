@@ -1,4 +1,4 @@
-"""Ads: how often each was seen and clicked, and what that cost."""
+"""Ads: views and clicks, and their cost."""
 
 from random import Random
 

@@ -1,6 +1,6 @@
 """Messages that a reader must survive: bytes that do not decode, and events that decode but cannot be true.
 
-Every kind is certain to be broken, whatever the random numbers, so that what is sent can be counted exactly.
+Every kind is certain to be broken, for all random numbers, so that broken messages can be counted exactly.
 """
 
 from collections.abc import Callable
@@ -65,7 +65,7 @@ AHEAD = "timestamp_ahead"
 
 
 def ahead(time_field: str, event: dict[str, Any]) -> dict[str, Any]:
-    """The event ten years later, whatever its contract."""
+    """Move the event ten years ahead, for any contract."""
     return {**event, time_field: event[time_field] + TEN_YEARS_MILLIS}
 
 

@@ -1,4 +1,4 @@
-"""What users do on a site: mostly they look around, now and then something fails."""
+"""The actions of users on a site: mostly views, now and then an error."""
 
 from bisect import bisect
 from itertools import accumulate

@@ -98,7 +98,7 @@ def _checked(row: Row | BadRow) -> dict[str, Any] | BadRow:
 
 
 def _event(cells: dict[str, str]) -> dict[str, Any]:
-    """Raises ValueError that says what is wrong with the row."""
+    """Parse a row. Raises ValueError that says what is wrong with it."""
     return {
         "ad_id": _ad_id(cells["ad_id"]),
         "timestamp": _millis(cells["timestamp"]),
@@ -165,7 +165,7 @@ def _digest(row: dict[str, Any]) -> int:
 
 
 def _repeated(digests: "array[int]") -> set[int]:
-    """Those that are there more than once."""
+    """Return the columns that come more than once."""
     buffers = [None, pa.py_buffer(digests)]
     counts = compute.value_counts(pa.Array.from_buffers(pa.uint64(), len(digests), buffers))
     return set(counts.filter(compute.greater(counts.field("counts"), 1)).field("values").to_pylist())

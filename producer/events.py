@@ -1,4 +1,4 @@
-"""The catalogue of what can be produced: each source of events, and each job that has a sample of its own."""
+"""The catalogue of sources: each source of events, and each job with a sample of its own."""
 
 from common import project
 from common.errors import ConfigError
@@ -90,7 +90,10 @@ _BY_JOB = {job: source for source in SOURCES.values() for job in source.jobs}
 
 
 def find(name: str) -> Source:
-    """The source of this name, or the one that the job of this name reads. Raises ConfigError with the nearest name."""
+    """Return the source of this name, or the source that the job of this name reads.
+
+    Raises ConfigError with the nearest name.
+    """
     source = SOURCES.get(name) or _BY_JOB.get(name)
     if source is None:
         known = [*SOURCES, *_BY_JOB]
@@ -100,7 +103,7 @@ def find(name: str) -> Source:
 
 
 def job_of(name: str) -> str:
-    """The job whose sample is meant by `name`: itself, or the first one of a source. Raises ConfigError."""
+    """Return the job of the sample `name`: the job itself, or the first one of a source. Raises ConfigError."""
     if name in SAMPLES:
         return name
     jobs = list(find(name).jobs)

@@ -1,7 +1,7 @@
-"""Records as files of JSON lines in a folder, for jobs that read files; neither Kafka nor a registry is needed.
+"""Records as files of JSON lines in a folder, for jobs that read files. This needs neither Kafka nor a registry.
 
-A file has a name that begins with a dot until it is complete, and readers pass over such names: whoever watches the
-folder never sees half a file.
+An incomplete file has a name that begins with a dot, which readers ignore. So a reader of the folder never sees half a
+file.
 """
 
 import secrets
@@ -53,7 +53,7 @@ class JsonFiles:
 
     @property
     def done(self) -> str:
-        """What became of the records, to be read after their number."""
+        """Return a text about the records, to follow their number."""
         return f"written to {self.folder}, in {self.files:,} file{'s' if self.files != 1 else ''}"
 
     def send(self, record: Record) -> None:

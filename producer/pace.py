@@ -1,4 +1,4 @@
-"""A steady rate, kept by the clock: what was lost to a slow moment is caught up, so the average holds."""
+"""A steady rate, kept by the clock: after a slow moment it catches up, so the average holds."""
 
 import time
 

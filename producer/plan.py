@@ -15,9 +15,9 @@ REPEATABLE_START = datetime(2025, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True)
 class Plan:
-    """How to run a generator; `notes` are what the user should know before the first event.
+    """The run of a generator; `notes` are lines for the user before the first event.
 
-    `live`: the events happen while they are sent, so their first moment is when the first one is made.
+    With `live` the events happen while they are sent, and the first event's time is the moment when it is made.
     """
 
     seed: int
@@ -27,7 +27,7 @@ class Plan:
     live: bool = False
 
     def begun(self, now_ms: int) -> Timeline:
-        """The timeline for a generator whose first event is made now."""
+        """Return the timeline for a generator whose first event is made now."""
         return replace(self.timeline, start_ms=now_ms) if self.live else self.timeline
 
 
@@ -43,7 +43,7 @@ class Wish:
 
 
 def plan(wish: Wish, clock: Callable[[], datetime]) -> Plan:
-    """Decide what was left open.
+    """Decide the open options.
 
     With a seed and a count the run is repeatable byte for byte, so its events start at a fixed time; otherwise they
     happen now. `over` spreads the events evenly over that much time, ending now, and sends them at full speed.

@@ -1,4 +1,4 @@
-"""What a long run shows while it goes: a line that moves on a terminal, a line now and then elsewhere."""
+"""The progress of a long run: a moving line on a terminal, a line now and then elsewhere."""
 
 import math
 import sys

@@ -1,7 +1,7 @@
 """Records to Kafka: keyed, idempotent, acknowledged by all replicas, and counted.
 
-The queue to the broker is bounded. When it is full the publisher waits; it never drops. What Kafka does not
-acknowledge within the delivery timeout ends the run with an error.
+The queue to the broker is bounded. When it is full the publisher waits; it never drops a record. A record without
+acknowledgement within the delivery timeout ends the run with an error.
 """
 
 import time
@@ -32,12 +32,12 @@ FLUSH_SLICE_SECONDS = 0.5
 # It was not refused: the time ran out.
 _OUTWAITED = {KafkaError._MSG_TIMED_OUT, KafkaError._TIMED_OUT, KafkaError.REQUEST_TIMED_OUT}
 
-# The record's number, and the record as it lies in the topic.
+# The record's number, and the record as stored in the topic.
 DeliveryReport = Callable[[int, Message], None]
 
 
 class Delivery(TypedDict, total=False):
-    """How records are delivered, whatever they are written as: the options of `Publisher`."""
+    """The delivery of records in any encoding: the options of `Publisher`."""
 
     on_delivery: DeliveryReport | None
     queue_messages: int
@@ -89,7 +89,7 @@ class Publisher:
 
     @property
     def done(self) -> str:
-        """What became of the records, to be read after their number."""
+        """Return a text about the records, to follow their number."""
         return f"sent to {self.topic}, {self.acknowledged:,} acknowledged"
 
     def send(self, record: Record) -> None:
@@ -128,7 +128,7 @@ class Publisher:
             raise self._failed()
 
     def abandon(self) -> None:
-        """Drop what is still queued, so that a failed run ends at once."""
+        """Drop all queued records, so that a failed run ends at once."""
         self._producer.purge()
         self._attend(lambda: self._producer.flush(FLUSH_SLICE_SECONDS))
 

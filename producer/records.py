@@ -1,14 +1,14 @@
-"""What every source of events yields, whatever pattern it is for."""
+"""The records that every source of events yields, for all patterns."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 
 class Record(NamedTuple):
-    """One message to be sent.
+    """One message to send.
 
-    `kind` is what to count it as: `on_time`, `late`, `out_of_order`, `duplicate`, or the name of what is broken in
-    it. `spoil` turns the correctly written bytes into broken ones.
+    `kind` names its count: `on_time`, `late`, `out_of_order`, `duplicate`, or the kind of damage. `spoil` turns the
+    correctly encoded bytes into broken ones.
     """
 
     key: str

@@ -14,7 +14,7 @@ LONGEST_WAIT_SECONDS = 0.2
 
 
 class Outlet(Protocol):
-    """Where records go. It counts them: all, by kind, and those that are safe where they should be."""
+    """The destination of records. It counts them: all, by kind, and those safely stored."""
 
     sent: int
     acknowledged: int
@@ -24,13 +24,13 @@ class Outlet(Protocol):
         """Take one record; it may be written later."""
 
     def serve(self, seconds: float) -> None:
-        """Do what is due in the background, for up to `seconds`."""
+        """Do due work in the background, for up to `seconds`."""
 
     def flush(self) -> None:
         """Return when every record taken is acknowledged."""
 
     def abandon(self) -> None:
-        """Drop what is not yet written, so that a failed run ends at once."""
+        """Drop unwritten records, so that a failed run ends at once."""
 
 
 def run(
@@ -40,9 +40,9 @@ def run(
     stop: threading.Event,
     on_progress: Callable[[int, int], None],
 ) -> None:
-    """Send `records` and wait until all are acknowledged; `on_progress` hears of sent and acknowledged.
+    """Send `records` and wait until all are acknowledged; `on_progress` gets the numbers of sent and acknowledged ones.
 
-    Raises the outlet's errors, with the count of what was acknowledged in their line.
+    Raises the outlet's errors, with the number of acknowledged records in their line.
     """
     pace = Pace(rate)
     try:

@@ -13,8 +13,8 @@ Event = dict[str, Any]
 class Sample:
     """Events in the order of their times, in the steps in which they are sent; event times in milliseconds.
 
-    The events of a `recent` sample are for a job that refuses what is older than its arrival by a few minutes: before
-    they are sent, they are moved to the last minutes.
+    A `recent` sample is for a job that calls an event late a few minutes after its time. The producer moves such events
+    to the last minutes before it sends them.
     """
 
     steps: list[list[Event]]
@@ -26,7 +26,7 @@ class Sample:
         return [event for step in self.steps for event in step]
 
     def at(self, now_ms: int, time_field: str) -> "Sample":
-        """The sample as it is sent at `now_ms`: a recent one is moved by whole minutes, so that its windows stay."""
+        """Return the sample as sent at `now_ms`: a recent one moves by whole minutes, so that its windows stay."""
         if not self.recent:
             return self
         newest = max(event[time_field] for event in self.events)

@@ -1,4 +1,4 @@
-"""What a source of events is: one line of the catalogue (producer.events)."""
+"""A source of events: one line of the catalogue (producer.events)."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -17,11 +17,11 @@ from producer.traffic import EventMaker, Keys, Mix, Traffic
 
 @dataclass(frozen=True)
 class Source:
-    """One kind of events: their contract (whose name is the topic's, too), and how they are made up.
+    """One kind of events: their contract (whose name is also the topic's), and their generator.
 
-    `key` is the field whose text is the message key; without `keys` every event has one of its own. `jobs` are those
-    that read the topic, each with its documented sample. `impossible` are ways to make an event untrue, beyond those
-    that go for every source. Events of a source with `json` may also be sent as JSON.
+    `key` is the field whose text is the message key; without `keys` every event has its own key. `jobs` are the jobs
+    that read the topic, each with its documented sample. `impossible` are ways to make an event untrue, besides those
+    of every source. Events of a source with `json` may also be sent as JSON.
     """
 
     name: str
@@ -39,7 +39,7 @@ class Source:
 
     @property
     def broken_values(self) -> dict[str, broken.ValueSpoiler]:
-        """Kind -> what makes an event untrue in that way."""
+        """Return kind -> a function that makes an event untrue in that way."""
         return {**self.impossible, broken.AHEAD: partial(broken.ahead, self.time_field)}
 
     def topic(self, settings: Settings) -> str:

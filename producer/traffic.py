@@ -27,10 +27,10 @@ EventMaker = Callable[[Random, str, int, str], dict[str, Any]]
 
 @dataclass(frozen=True)
 class Keys:
-    """What live keys look like: `prefix` and a number of at least `width` digits; `count` is how many by default.
+    """The form of live keys: `prefix` and a number of at least `width` digits; `count` is their default number.
 
-    The width keeps them apart from the keys of the samples, which have no zeros in front; 0 is for keys that are the
-    same in both.
+    The width distinguishes them from the keys of the samples, which have no leading zeros. A width of 0 gives the same
+    keys as the samples.
     """
 
     prefix: str
@@ -44,8 +44,10 @@ class Keys:
 
 @dataclass(frozen=True)
 class Mix:
-    """What the traffic is made of: how many keys (None is the source's default), how uneven (Zipf exponent, 0 is even),
-    and the shares of trouble.
+    """The composition of the traffic.
+
+    It has the number of keys (None is the source's default), the unevenness (Zipf exponent, 0 is even), and the shares
+    of late, repeated and broken events.
     """
 
     keys: int | None = None
@@ -87,11 +89,11 @@ class Live(Protocol):
 
 
 class Traffic:
-    """An endless run of records that follow the contract of `source`; the same arguments give the same records.
+    """An endless run of records by the contract of `source`; the same arguments give the same records.
 
     An on-time event happens when the timeline says, a late one 11 to 30 minutes before, an out-of-order one up to 2
-    minutes before. A duplicate is one of the last events again, with whatever id it has. Ids differ between runs that
-    differ in anything: source, seed, mix or start.
+    minutes before. A duplicate is a copy of one of the last events, with its id, if any. Ids differ between runs with
+    any difference in source, seed, mix or start.
     """
 
     def __init__(self, source: Live, seed: int, mix: Mix, timeline: Timeline) -> None:

@@ -1,7 +1,7 @@
-"""What all this is made of, for scanners: every Python requirement and every jar, as a CycloneDX bill (`make sbom`).
+"""List the components for scanners: every Python requirement and every jar, as a CycloneDX bill (`make sbom`).
 
-Python parts come from the lock files, jars from what lies on this machine: those that are fetched, those that PySpark
-brings, and those in the registry's archive, each with its SHA-256. Real-time mode has a PySpark and jars of its own.
+Python parts come from the lock files. Jars are those on this machine: fetched ones, those of PySpark, and those in the
+registry's archive, each with its SHA-256. Real-time mode has a PySpark and jars of its own.
 """
 
 import hashlib
@@ -39,7 +39,7 @@ def bill(locks: Sequence[Path], jars: dict[str, Path]) -> dict[str, Any]:
 
 
 def folders(settings: Settings) -> dict[str, Path]:
-    """Where the jars are; fetches those that are missing."""
+    """Return the folders of the jars; fetches missing ones."""
     home, second = parts.ensure(settings.stack, _report), real_time.ensure(settings.stack, _report)
     fetched = {folder.name: folder for folder in sorted(home.iterdir()) if folder.is_dir()}
     in_real_time = {"real-time/pyspark": second / "pyspark" / "jars", "real-time/parts": second / OWN_PARTS}

@@ -14,7 +14,7 @@ from stack.service import Place, Service
 _HERE = Path(str(files("stack")))
 TIMEOUT_SECONDS = 2.0
 
-# What Cassandra 5.0's own start script passes to Java 17 (conf/jvm17-server.options).
+# The options of Cassandra 5.0's own start script for Java 17 (conf/jvm17-server.options).
 _EXPORTS = (
     "java.base/jdk.internal.misc",
     "java.base/jdk.internal.ref",
@@ -53,7 +53,7 @@ JVM_OPTIONS = (
 )
 # There is nobody to gossip with.
 ALONE = ("-Dcassandra.skip_wait_for_gossip_to_settle=0", "-Dcassandra.ring_delay_ms=0")
-# The first user is there at once, and a password that was changed in a role's file is taken over by each `up`.
+# The first user exists at once. Each `up` takes over a password that was changed in a role's file.
 _PASSWORDS = ("-Dcassandra.superuser_setup_delay_ms=0", "-Dcassandra.role_password_update_min_interval_in_ms=0")
 
 

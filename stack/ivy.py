@@ -1,4 +1,4 @@
-"""Running Ivy: one Java process that fetches what a list names and puts the files where they are wanted."""
+"""Run Ivy: one Java process that fetches the files of a list and puts them into a folder."""
 
 import json
 import os
@@ -27,7 +27,7 @@ FETCHING = "fetching the JVM parts"
 _HERE = Path(__file__).parent
 WANTED = _HERE / "ivy.xml"
 LISTED = _HERE / "parts.xml"
-# What Ivy says, among a hundred other lines, about why it failed; the most telling first.
+# Ivy's messages about a failure, among a hundred other lines; the most useful first.
 _REASONS = ("PKIX path", "UnknownHostException", "Connection refused", "timed out", "unreachable", "No space left")
 _FAILURES = ("download failed", "unresolved dependency", "not found", "access error", "Exception", "error")
 

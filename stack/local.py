@@ -1,6 +1,6 @@
-"""The local stack as a whole: start what does not run, stop it, say how it is.
+"""The local stack as a whole: start the missing services, stop all, report their state.
 
-Everything lives in one data folder: `stack.json`, `logs/`, and a folder per service whose data survive stop and start.
+Everything is in one data folder: `stack.json`, `logs/`, and a folder per service whose data survive stop and start.
 """
 
 from collections.abc import Callable, Collection
@@ -79,7 +79,7 @@ def up(settings: Settings, *, spark_workers: int = 0, report: Report = lambda _l
 def down(
     settings: Settings, *, only: Collection[Service] | None = None, report: Report = lambda _line: None
 ) -> list[str]:
-    """Stop what runs, or `only` these of it, and return the names. Data and ports are kept."""
+    """Stop the running services, or `only` these, and return their names. Data and ports stay."""
     data = settings.data_dir.absolute()
     if not (data / STACK_FILE).exists():
         return []
@@ -109,7 +109,7 @@ def status(settings: Settings) -> list[Status]:
 
 
 def addresses(current: State, keys: Secured | None) -> Addresses:
-    """Of a stack whose three services have been started."""
+    """Return the addresses of a stack whose three services were started."""
 
     def port(service: Service) -> int:
         return current.services[service.name].ports[service.name]

@@ -1,7 +1,7 @@
-"""The JVM parts: fetched once by the Ivy that PySpark ships, checked against committed sums, kept in the user's cache.
+"""The JVM parts: fetched once by PySpark's Ivy, checked against committed sums, kept in the user's cache.
 
-`<cache>/parts-<hash>/<configuration>/*.jar` comes into being by one rename, and only after every sum was right: a
-folder of that name is complete and verified. What an interrupted fetch has downloaded is kept for the next try.
+`<cache>/parts-<hash>/<configuration>/*.jar` is created by one rename, after every sum was right: a folder of that name
+is complete and verified. An interrupted fetch keeps its downloads for the next try.
 """
 
 import fcntl
@@ -42,9 +42,10 @@ def home(settings: StackSettings) -> Path:
 
 
 def jars(configuration: str) -> list[Path]:
-    """The jars of `spark`, `kafka` or `cassandra`, fetched first when they are missing. Raises StackError.
+    """Return the jars of `spark`, `kafka` or `cassandra`; missing ones are fetched first. Raises StackError.
 
-    Those of `spark` suit the PySpark in use: one with parts of its own beside it (stack/real_time.py) gets them.
+    The jars of `spark` match the PySpark in use: a PySpark with its own parts beside it (stack/real_time.py) gets
+    those.
     """
     own = ivy.pyspark_folder().parent / OWN_PARTS / configuration
     return sorted((own if own.is_dir() else ensure(Settings().stack) / configuration).glob("*.jar"))
@@ -83,10 +84,10 @@ def fetched(
     configurations: Sequence[str] = ivy.CONFIGURATIONS,
     resolve: bool = False,
 ) -> Iterator[None]:
-    """Within, `into` holds the files of the list `names`, new and each of the sum in `sums`. Raises StackError.
+    """Yield with the files of the list `names` in `into`, new and each with its sum of `sums`. Raises StackError.
 
-    With `resolve` the list names no files, and Ivy finds out which ones are needed. What was downloaded is deleted at
-    the end of a block without errors, or with a wrong file; else the next try goes on with it.
+    With `resolve` the list names no files, and Ivy finds the needed ones. After a block without errors, or with a wrong
+    file, the downloads are deleted. Otherwise the next try uses them.
     """
     downloads = cache_root(settings) / ("downloads" if names == ivy.LISTED else f"{names.stem}-downloads")
     shutil.rmtree(into, ignore_errors=True)
@@ -123,7 +124,7 @@ def read_sums(path: Path = SUMS) -> dict[str, str]:
 
 
 def wrong_files(folder: Path, sums: dict[str, str]) -> list[str]:
-    """The names whose content is missing or other than its sum, and the files that no sum speaks of."""
+    """Return the names of missing files, of files with another sum, and of files without a sum."""
     present = {path.relative_to(folder).as_posix() for path in folder.glob("*/*") if _is_part(path, folder)}
     changed = (name for name, digest in sums.items() if name not in present or sum_of(folder / name) != digest)
     return sorted({*changed, *(present - sums.keys())})

@@ -1,9 +1,10 @@
-"""The list of JVM parts: `ivy.xml` says what is wanted, `parts.xml` which files that is, `parts.sha256` their sums.
+"""The list of JVM parts: `ivy.xml` names the wanted parts, `parts.xml` the files, `parts.sha256` their sums.
 
-Those of real-time mode are a list of their own: `real-time.xml`, `real-time-parts.xml`, `real-time.sha256`.
+Real-time mode has its own list: `real-time.xml`, `real-time-parts.xml`, `real-time.sha256`.
 
-Finding out takes Ivy several hundred requests for POMs and their parents, three of the four minutes of a first fetch,
-and its answer is the same every time; so it is written down, as a lock file. `make parts-sums` does it anew.
+Ivy needs several hundred requests for POMs and their parents to resolve the list, which is three of the four minutes of
+a first fetch. The result is always the same, so it is written down, as a lock file. `make parts-sums` resolves it
+again.
 """
 
 import shutil
@@ -57,7 +58,7 @@ def _dependency(
 
 
 def make() -> None:
-    """Resolve what is wanted, fetch, and write the lists and the sums: the one moment when the network is believed."""
+    """Resolve the wanted parts, fetch them, and write the lists and the sums. Only here the network is trusted."""
     for wanted, listed, sums, configurations in (
         (ivy.WANTED, ivy.LISTED, parts.SUMS, ivy.CONFIGURATIONS),
         (real_time.WANTED, real_time.LISTED, real_time.SUMS, real_time.CONFIGURATIONS),

@@ -23,9 +23,9 @@ def install(
     report: Callable[[str], None] = lambda _line: None,
     doing: str = "installing",
 ) -> None:
-    """Let pip of this interpreter install exactly what the lock file names. Raises StackError with pip's last line.
+    """Let this interpreter's pip install exactly the files of the lock file. Raises StackError with pip's last line.
 
-    `report` gets how long it has taken, every few seconds. The interpreter's environment may have no pip.
+    `report` gets the elapsed time, every few seconds. The interpreter's environment may have no pip.
     """
     command: list[str | Path] = [python, "-m", "pip", "install", "--progress-bar", "off", *_RULES, *options, "-r", lock]
     with tempfile.TemporaryFile() as output:
@@ -54,7 +54,7 @@ def _wait(process: "subprocess.Popen[bytes]", report: Callable[[str], None], doi
 
 
 def _environment() -> dict[str, str]:
-    """The user's, without what sends packages elsewhere, and with the authorities that the system trusts."""
+    """Return the user's environment without redirections of pip, and with the authorities that the system trusts."""
     kept = {name: value for name, value in os.environ.items() if name not in ("PIP_USER", "PIP_TARGET", "PIP_PREFIX")}
     if bundle := system_bundle():
         kept.setdefault("PIP_CERT", str(bundle))

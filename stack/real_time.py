@@ -1,11 +1,11 @@
-"""The Spark of real-time mode: a PySpark of its own and the JVM parts that suit it, in the user's cache.
+"""The Spark of real-time mode: its own PySpark and matching JVM parts, in the user's cache.
 
-Real-time mode needs a newer Spark than the lakehouse jobs can run on (docs/decisions/0039-*.md). Only PySpark itself is
-another; all other packages are those of this environment. `<cache>/real-time-<hash>/` comes into being by one rename:
-a folder of that name is complete and verified.
+Real-time mode needs a newer Spark than the lakehouse jobs can run on (docs/decisions/0039-*.md). Only PySpark itself
+differs; all other packages are those of this environment. `<cache>/real-time-<hash>/` is created by one rename: a
+folder of that name is complete and verified.
 
-    real-time-<hash>/pyspark/                    by the hash in real-time.lock
-    real-time-<hash>/adstream-parts/spark/*.jar  by the sums in real-time.sha256
+    real-time-<hash>/pyspark/                          by the hash in real-time.lock
+    real-time-<hash>/adstream-parts/spark/*.jar        by the sums in real-time.sha256
 
 `python -m stack.real_time` makes it ahead of time; with a command behind it, the command runs with that Spark.
 """
@@ -71,9 +71,9 @@ def enter(settings: Settings, report: Report) -> None:
 
 
 def start_again(settings: Settings, report: Report) -> NoReturn:
-    """Begin this very command anew with the PySpark of real-time mode, where another one is loaded. Raises StackError.
+    """Start this command again with the PySpark of real-time mode, if another one is loaded. Raises StackError.
 
-    A command has to import PySpark to tell whether a job suits real-time mode, before anything is fetched for it.
+    A command has to import PySpark to tell whether a job suits real-time mode, before it fetches anything for it.
     """
     _put_first(ensure(settings.stack, report))
     sys.stdout.flush()

@@ -39,7 +39,7 @@ def prepare(place: Place) -> list[str]:
     private_properties(configuration, (_HERE / "registry.properties").read_text(encoding="ascii"), own)
     return [
         *(str(place.java), *place.heap(), place.scratch(), "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"),
-        # It answers a few requests an hour: what counts is how soon it is up, and how little it takes.
+        # It answers a few requests an hour: a quick start and little memory matter most.
         f"-Dsmallrye.config.locations={configuration.as_uri()}",
         *("-jar", str(place.parts / REGISTRY_HOME / PROGRAM)),
     ]

@@ -1,4 +1,4 @@
-"""What the three services have in common: a place to run in, files to write first, and a way to ask how they are."""
+"""The common parts of the three services: a place to run in, files to write first, and a health check."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -13,11 +13,10 @@ Ports = Mapping[str, int]
 
 @dataclass(frozen=True)
 class Place:
-    """Where one service runs. `data` is its own folder, and the one that it runs in.
+    """The place of one service. `data` is its own folder, and its working directory.
 
-    `ports` has its public port by its name, and its inner ones.
-
-    `secured` are the keys of a secured stack, None of a plain one; so they are for all functions of a `Service`.
+    `ports` has its public port by its name, and its inner ones. `secured` are the keys of a secured stack, None for a
+    plain one; so they are for all functions of a `Service`.
     """
 
     java: Path
@@ -42,10 +41,11 @@ class Place:
 
 @dataclass(frozen=True)
 class Service:
-    """`prepare` writes the configuration into the place and returns the command; `ask` is None when all is well.
+    """`prepare` writes the configuration into the place and returns the command; `ask` returns None when all is well.
 
-    `ask` makes a real request with a timeout of a second or two, and otherwise returns what went wrong, in words.
-    `grant` makes the users of a secured stack and their rights, before `ask`, and answers as it does; safe to repeat.
+    `ask` makes a real request with a timeout of a second or two, and otherwise returns the problem as text. `grant`
+    makes the users of a secured stack and their rights, before `ask`, and returns the same kind of answer; safe to
+    repeat.
     """
 
     name: str

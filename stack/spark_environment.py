@@ -6,13 +6,13 @@ from collections.abc import Iterable
 from common.errors import ConfigError
 from stack.host.environment import java_environment
 
-# What they configure is on a cluster's machines, or in another installation's files. A local job has its settings.
+# They configure a cluster's machines, or another installation. A local job has its settings.
 _OF_ANOTHER = ("SPARK_", "PYSPARK_", "HADOOP_", "YARN_", "HIVE_")
 # Where the job's own temporary files go, and who it is on a Hadoop file system.
 _KEPT = {"SPARK_LOCAL_DIRS", "HADOOP_USER_NAME"}
 # How to reach Hadoop's file systems and Hive's catalog.
 _HADOOP = ("HADOOP_", "YARN_", "HIVE_", "SPARK_CONF_DIR")
-# They would have PySpark join a JVM or a server that runs already.
+# They would let PySpark join a running JVM or server.
 _JOINING = {
     "PYSPARK_GATEWAY_PORT",
     "PYSPARK_GATEWAY_SECRET",
@@ -23,7 +23,7 @@ _JOINING = {
     "SPARK_LOCAL_REMOTE",
     "SPARK_REMOTE",
 }
-# Ours to set, whatever they were.
+# adstream sets these, whatever they were.
 _OURS = {"SPARK_HOME", "SPARK_LOCAL_IP", "PYSPARK_PYTHON", "PYSPARK_DRIVER_PYTHON", "PYSPARK_DRIVER_PYTHONPATH"}
 
 
@@ -43,9 +43,10 @@ def names_hadoop() -> bool:
 
 
 def left_out(master: str, places: Iterable[str]) -> list[str]:
-    """The variables that a driver does not get. One on a cluster gets all that says where and how the cluster is.
+    """Return the variables that a driver does not get. A driver on a cluster gets all that describe the cluster.
 
-    `places` are what the job reads and writes: for one on Hadoop's file systems their configuration stays.
+    `places` are the job's inputs and outputs: if one is on a Hadoop file system, the variables of its configuration
+    stay.
     """
     if not is_local(master):
         return sorted(_JOINING & os.environ.keys())
@@ -55,12 +56,12 @@ def left_out(master: str, places: Iterable[str]) -> list[str]:
 
 
 def worth_telling(master: str, places: Iterable[str]) -> list[str]:
-    """Those of them by which a user may have meant something."""
+    """Return those by which a user may have meant something."""
     return [name for name in left_out(master, places) if name not in _OURS]
 
 
 def settle(master: str, places: Iterable[str]) -> None:
-    """Make this process's environment that of a driver. Raises ConfigError for a folder that cannot be used."""
+    """Turn this process's environment into that of a driver. Raises ConfigError for an unusable folder."""
     for folder in filter(None, os.environ.get("SPARK_LOCAL_DIRS", "").split(",")):
         try:
             os.makedirs(folder, exist_ok=True)  # noqa: PTH103 - as Spark does

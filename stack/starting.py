@@ -1,4 +1,4 @@
-"""Starting services together, and taking all of it back when one fails or the user changes their mind."""
+"""Start services together, and stop all of them when one fails or the user interrupts."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -21,7 +21,7 @@ POLL_SECONDS = 0.2
 
 
 class Start:
-    """One `up`: what it found running, and what it started itself and would stop again."""
+    """One `up`: the services that it found running, and those that it started and would stop again."""
 
     def __init__(
         self, settings: Settings, data: Path, found: State, report: Callable[[str], None], secured: Secured | None
@@ -31,11 +31,14 @@ class Start:
         self._started: list[Service] = []
 
     def missing(self, services: Sequence[Service]) -> list[Service]:
-        """Those that do not run."""
+        """Return the services that do not run."""
         return [service for service in services if not self._runs(service)]
 
     def choose_ports(self, services: Sequence[Service]) -> None:
-        """For what is to be started. Raises StackError for a taken port, and for one wanted elsewhere than it runs."""
+        """Choose the ports of services to start.
+
+        Raises StackError for a taken port, and for a running service with another port.
+        """
         last = dict(self.state.ports)
         taken: set[int] = set()
         for service in services:
@@ -57,9 +60,9 @@ class Start:
                 self.state.ports[name] = port
 
     def run(self, services: Sequence[Service], parts: Path | None) -> None:
-        """Start what is missing, and return when all answer. `parts` may be None when nothing is missing.
+        """Start missing services, and return when all answer. `parts` may be None if nothing is missing.
 
-        Raises StackError, or KeyboardInterrupt on Ctrl-C and SIGTERM; what was started is stopped before that.
+        Raises StackError, or KeyboardInterrupt on Ctrl-C and SIGTERM; it first stops the services that it started.
         """
         with ending_deferred() as raise_if_ended:
             try:

@@ -1,4 +1,7 @@
-"""`stack.json` in the data folder: what runs where. The settings read the addresses from it."""
+"""`stack.json` in the data folder: the running services and their addresses.
+
+The settings read the addresses from it.
+"""
 
 import json
 from dataclasses import asdict, dataclass, field

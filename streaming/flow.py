@@ -1,7 +1,7 @@
 """A job as a drawing: the steps of its query in order, and the topics, tables and files at its ends.
 
-All of it follows from the catalogue, the contracts, the migrations and the settings. Nothing is started and nothing is
-asked, so it says how a job would run here, not how one runs now.
+Everything follows from the catalogue, the contracts, the migrations and the settings. The drawing starts nothing and
+asks nothing, so it shows how a job would run here, not how one runs now.
 """
 
 import inspect
@@ -27,7 +27,7 @@ _OUTPUT = {
     "update": "each batch gives the rows that it has changed, whole",
     "complete": "each batch gives all rows there are",
 }
-# Columns of a job's key that tell the rows of one group apart, and not the groups.
+# Key columns of a job that distinguish the rows of one group, not the groups.
 _NOT_A_GROUP = ("kind", "window_start", "session_start")
 _DESCRIBED = ("window", "slide", "gap", "watermark", "lateness", "dedupe")
 
@@ -43,9 +43,10 @@ class Place:
 
 @dataclass(frozen=True)
 class Step:
-    """One step of the query. `details` are left out where there is little room.
+    """One step of the query.
 
-    `aside` are the places that take what does not go on, with what that is; `reads` is one that is joined.
+    A drawing may omit `details` for lack of room. `aside` are places for messages that leave here, with what they get;
+    `reads` is a joined source.
     """
 
     name: str
@@ -90,7 +91,7 @@ def of_batch(job: BatchJob, settings: Settings) -> Flow:
 
 
 class _Drawn:
-    """One job's steps; those that it does not have are left out."""
+    """One job's steps, without those that it does not have."""
 
     def __init__(self, job: Job, settings: Settings) -> None:
         self._job = job
@@ -197,7 +198,7 @@ class _Drawn:
         return Step("state", self._kept, (where,))
 
     def _remembered(self) -> Iterator[str]:
-        """What the query's state holds, and until when."""
+        """Describe the query's state, and when entries are evicted."""
         job = self._job
         if job.parameters.get("dedupe"):
             yield "each event_id, until the watermark passes its event"

@@ -1,7 +1,7 @@
-"""What a job is: one line of the catalogue (streaming.jobs), with the parameters it runs with.
+"""A job: one line of the catalogue (streaming.jobs), with the parameters that it runs with.
 
 A pattern's keyword arguments are the job's parameters: their names are the command's options, and their defaults the
-documented ones. They are fixed when a checkpoint is made, because its state is only good for them.
+documented ones. A checkpoint fixes them, because its state fits only these values.
 """
 
 import inspect
@@ -32,12 +32,12 @@ class Lookup:
 
 @dataclass(frozen=True)
 class Job:
-    """One streaming job: events of a topic -> `pattern` -> `sinks`; without sinks it prints.
+    """One streaming job: events of a topic -> `pattern` -> `sinks`. Without sinks the job prints its rows.
 
-    `contract` names the topic's contract, `key` the columns that tell its rows apart, and `modes` the output modes
-    that it can run in, the default first. A job with state of its own (transformWithState) names its rules as `state`.
-    `slack` is what its watermark waits beyond its lateness.
-    `concerns` is a condition, in SQL, for the events that the pattern uses at all: no other can be late for it.
+    `contract` names the topic's contract, `key` the key columns of a row, and `modes` the possible output modes, the
+    default first. A job with state of its own (transformWithState) names its rules as `state`. `slack` is the time that
+    its watermark adds to its lateness. `concerns` is a condition, in SQL, for the events that the pattern uses; other
+    events cannot be late for it.
     """
 
     name: str
@@ -117,11 +117,11 @@ class Job:
         return replace(self, modes=(chosen[0],))
 
     def compute(self, *frames: DataFrame) -> DataFrame:
-        """The pattern's rows for the events (and the lookup table, where there is one)."""
+        """Return the pattern's rows for the events (and the lookup table, if the job has one)."""
         return self.pattern(*frames, **self.parameters)
 
     def described(self) -> dict[str, Any]:
-        """What is written beside a checkpoint, so that nothing else continues it."""
+        """Return the description that is recorded beside a checkpoint, so that nothing else continues it."""
         values = {
             f"{name}_seconds" if isinstance(value, timedelta) else name: (
                 value.total_seconds() if isinstance(value, timedelta) else value

@@ -1,4 +1,4 @@
-"""From a job and its options to a running session: what `adstream stream`, the demo and the tests have in common."""
+"""From a job and its options to a running session: the common part of `adstream stream`, the demo and the tests."""
 
 import tempfile
 import threading
@@ -38,9 +38,9 @@ def launch(
     master: str | None = None,
     serve: bool = False,
 ) -> None:
-    """Run the job to its end and close its session. A job that writes elsewhere than usual keeps no checkpoint.
+    """Run the job to its end and close its session. A job with another sink than usual keeps no checkpoint.
 
-    Meanwhile its endpoint answers, if it shall `serve` and the settings do not say otherwise.
+    With `serve` its endpoint answers meanwhile, unless the settings turn it off.
     """
     settings = _in_real_time(settings) if options.real_time else settings
     with tempfile.TemporaryDirectory(prefix="adstream-passing-") as passing:
@@ -65,9 +65,9 @@ def launch(
 
 
 def _in_real_time(settings: Settings) -> Settings:
-    """The settings with the state's partitions of real-time mode.
+    """Return the settings with the number of state partitions for real-time mode.
 
-    One keeps the order of a topic's partition up to the row: whatever a query counts again after a crash comes to the
+    One partition keeps the order of a topic's partition up to the row. Events counted again after a crash then give the
     same states in the same order, and no sum is ever less than a reader has seen.
     """
     changed = copy(settings)
@@ -99,7 +99,7 @@ def _served(settings: Settings, job: Job, options: Options, listener: Listener) 
 def computed(
     settings: Settings, job: Job, options: Options, listener: Listener, stopping: threading.Event, view: str
 ) -> Iterator[SparkSession]:
-    """A session in which the job's rows over its input are the temporary view `view`; nothing is kept afterwards."""
+    """Open a session with the temporary view `view`: the job's rows over its input. Nothing stays afterwards."""
     memory = Memory(job.key)
     listener.notice(f"starting Spark for {job.name}")
     with (
@@ -113,5 +113,5 @@ def computed(
 
 
 def absolute(folder: str) -> str:
-    """The folder from wherever Spark works: a path from the root, or the URI as it is."""
+    """Return the folder as Spark sees it from any working directory: an absolute path, or the URI unchanged."""
     return folder if "://" in folder else str(Path(folder).absolute())

@@ -24,10 +24,12 @@ _INT = 2**31
 
 
 def lookup_table(spark: SparkSession, path: Path, columns: str) -> DataFrame:
-    """The rows of `path`, whose header names the `columns` (Spark's DDL: int, bigint, double, string) in any order.
+    """Return the rows of the CSV at `path`.
 
-    Empty text is null. A job is started again with the same file, so a pipe is refused. Raises BadInput with file and
-    line for whatever is not in the form of docs/files.md.
+    Its header has the `columns` (Spark's DDL: int, bigint, double, string) in any order.
+
+    Empty text is null. A restarted job must read the same file again, so a pipe is refused. Raises BadInput with file
+    and line for text that breaks the rules of docs/files.md.
     """
     kinds = dict(column.split() for column in columns.split(","))
     text = TextInput(path, "--lookup", pipes=False)

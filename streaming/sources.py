@@ -200,10 +200,10 @@ def topic_range(
     *,
     group: str | None = None,
 ) -> DataFrame:
-    """The messages of partition -> [first offset, end offset), with their `headers`.
+    """Return the messages of partition -> [first offset, end offset), with their `headers`.
 
-    Not every offset is one: marks of transactions have some, and what was aborted or compacted away had some. An end
-    that lies behind the start of an open transaction would be waited for: take `kafka.end_offsets`.
+    Not every offset is a message: marks of transactions have some, and aborted or compacted messages had some. If an
+    end is behind the start of an open transaction, the read would wait for it: use `kafka.end_offsets`.
 
     Reads of one `group` share their consumers, and fetch in small pieces.
     """

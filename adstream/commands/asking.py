@@ -14,6 +14,6 @@ def require_somebody(remedy: str) -> None:
 
 
 def ask(question: str, remedy: str) -> None:
-    """Go on only after a yes; `remedy` is for whoever runs this without a terminal. Raises ConfigError, typer.Abort."""
+    """Go on only after a yes. `remedy` is for a run without a terminal. Raises ConfigError, typer.Abort."""
     require_somebody(remedy)
     typer.confirm(question, abort=True)

@@ -1,4 +1,4 @@
-"""`adstream backfill JOB` and `adstream archive TOPIC FOLDER`: closed windows computed again, from what is kept."""
+"""`adstream backfill JOB` and `adstream archive TOPIC FOLDER`: compute closed windows again, and archive messages."""
 
 from datetime import UTC, datetime
 from functools import reduce
@@ -40,10 +40,10 @@ def backfill(
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before writing.")] = False,
 ) -> None:
-    """Compute closed windows again from Kafka or an archive, and report how the table differs, or correct it.
+    """Compute closed windows again from Kafka or an archive. Report how the table differs, or correct it.
 
-    The job may run meanwhile: it is done with closed windows. Totals stay as they are; what late events would add to
-    them is reported. Exits with 1 when windows differ.
+    The job may run meanwhile: it never writes closed windows again. Totals stay unchanged; the report says what late
+    events would add to them. Exits with 1 if windows differ.
 
     Example: `adstream backfill ad-metrics --from 6h --to 2h`
 

@@ -1,7 +1,7 @@
-"""What the shell offers for a word that is begun: names of jobs, sources, topics and contracts.
+"""Shell completion: names of jobs, sources, topics and contracts.
 
-Nobody waits for Spark or a broker while typing. So the catalogues are read as text, and the topics are those of the
-settings. `adstream --install-completion` puts it into the shell.
+Typing must not wait for Spark or a broker. So completion reads the catalogues as text, and takes the topics from the
+settings. `adstream --install-completion` installs it in the shell.
 """
 
 import ast
@@ -32,7 +32,7 @@ def jobs(incomplete: str) -> list[str]:
 
 
 def producible(incomplete: str) -> list[str]:
-    """What `adstream produce` takes: the sources of events, then the jobs whose samples they have."""
+    """Return the names that `adstream produce` accepts: sources of events first, then jobs with a sample."""
     return _begun(incomplete, _catalogue("producer.events", "Source")) + jobs(incomplete)
 
 
@@ -42,7 +42,7 @@ def verified(incomplete: str) -> list[str]:
 
 
 def validated(incomplete: str) -> list[str]:
-    """The jobs whose tables in the lakehouse can be checked."""
+    """Return the jobs whose tables in the lakehouse can be checked."""
     return _begun(incomplete, VALIDATED)
 
 
@@ -57,7 +57,7 @@ def contracts(incomplete: str) -> list[str]:
 
 
 def topics(incomplete: str) -> list[str]:
-    """The topics of the contracts, and that of the dead letters, as the settings name them."""
+    """Return the topics of the contracts and of the dead letters, with their names from the settings."""
     from common.settings import Settings
 
     try:

@@ -1,4 +1,4 @@
-"""`adstream consume TOPIC`: show what is on a topic."""
+"""`adstream consume TOPIC`: show the messages of a topic."""
 
 import os
 import sys
@@ -81,5 +81,5 @@ def consume(
             if to_end and left != 0 and not stop.is_set():
                 _say_what_waits(settings, topic)
         except BrokenPipeError:
-            # The reader has enough (`| head`). What Python would still flush at exit goes nowhere.
+            # The reader has enough (`| head`). Discard the output that Python would still flush at exit.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

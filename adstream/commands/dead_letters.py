@@ -1,4 +1,4 @@
-"""`adstream dead-letters list | explain | replay`: what could not be used, why, and sending it again."""
+"""`adstream dead-letters list | explain | replay`: list unusable messages, diagnose one, send them again."""
 
 import os
 import sys
@@ -71,7 +71,7 @@ def list_(
             say(line)
         sys.stdout.flush()
     except BrokenPipeError:
-        # The reader has enough (`| head`). What Python would still flush at exit goes nowhere.
+        # The reader has enough (`| head`). Discard the output that Python would still flush at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
@@ -80,7 +80,7 @@ def explain(
     place: Annotated[str, typer.Argument(help=_PLACE)],
     most_bytes: Annotated[int, typer.Option("--bytes", min=0, help="How many bytes of the value to show.")] = 256,
 ) -> None:
-    """Show one dead letter whole, read it again field by field, and say what is wrong and what to do.
+    """Show one dead letter in full, read it again field by field, and say what is wrong and what to do.
 
     Example: `adstream dead-letters explain ads_data/1/4711`
     """
@@ -115,9 +115,10 @@ def replay(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be sent, and send nothing.")] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
-    """Send dead letters back to their topic, once, those that can be used now. Any other is refused with its reason.
+    """Send dead letters back to their topic, once, if the job can use them now.
 
-    Of places that are named either all are sent or none. Exits with 1 when nothing can be sent.
+    Any other letter is refused with its reason. If you name places, all are sent or none. Exits with 1 if nothing can
+    be sent.
 
     Example: `adstream dead-letters replay ads_data/1/4711 --set clicks=0`
 

@@ -1,4 +1,4 @@
-"""`adstream explain JOB`: what a job does, from its topic to its tables, without starting anything."""
+"""`adstream explain JOB`: draw a job from its topic to its tables, without starting anything."""
 
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
@@ -32,9 +32,9 @@ def explain(
         Format, typer.Option(help="text to read, or mermaid for a page that draws it.")
     ] = Format.text,
 ) -> None:
-    """Draw a job: its topic and contract, what is refused or late, windows, watermark, state, output, and its tables.
+    """Draw a job: topic, contract, dead letters, late events, windows, watermark, state, output and tables.
 
-    It starts no Spark and asks no service: names and limits are those of the settings, values are the job's own.
+    The command starts no Spark and asks no service. Names and limits come from the settings, other values from the job.
 
     Example: `adstream explain ad-metrics`
 

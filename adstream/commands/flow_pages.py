@@ -96,5 +96,5 @@ def _box(title: str, facts: Iterable[str]) -> str:
 
 
 def _escaped(text: str) -> str:
-    """Mermaid's own entities for what would end a label or be taken for markup."""
+    """Replace characters that would end a Mermaid label, or count as markup, by Mermaid's own entities."""
     return re.sub(r"[\"#<>&]", lambda match: f"#{ord(match[0])};", shown(text))

@@ -1,4 +1,4 @@
-"""Which input the options of `adstream stream` and `adstream sql` choose, and where its checkpoint lies."""
+"""The input that the options of `adstream stream` and `adstream sql` choose, and the place of its checkpoint."""
 
 import re
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The page of `adstream show JOB --late`: what was late, by window and in all, and what would have kept it."""
+"""The page of `adstream show JOB --late`: late events by window and in all, and the lateness that keeps them."""
 
 from typing import Any
 
@@ -42,7 +42,7 @@ def show(settings: Settings, job: str, option: str, limit: int, out: Console) ->
 
 
 def document(settings: Settings, job: str, option: str, limit: int) -> dict[str, Any]:
-    """The same facts for scripts: delays in seconds, by the share of late events that they would have kept."""
+    """Return the same facts for scripts: delays in seconds, by the share of late events that they would have kept."""
     found = late_events.read(settings.cassandra, job)
     windows = [
         {"window_start": start, "events": sum(delays.values()), "kept_within_seconds": _within(delays)}

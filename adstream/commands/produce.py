@@ -27,14 +27,14 @@ if TYPE_CHECKING:
 
 
 class OnBadRow(StrEnum):
-    """What a row that cannot be sent does to the run."""
+    """What the run does with a row that cannot be sent."""
 
     stop = "stop"
     skip = "skip"
 
 
 class Delimiter(StrEnum):
-    """What is between two cells of a CSV."""
+    """The separator between two cells of a CSV."""
 
     comma = ","
     semicolon = ";"
@@ -43,7 +43,7 @@ class Delimiter(StrEnum):
 
 
 class ExtraColumns(StrEnum):
-    """What columns beside the five do to the run."""
+    """What the run does with columns besides the five."""
 
     refuse = "refuse"
     ignore = "ignore"
@@ -144,8 +144,10 @@ def produce(
     ] = None,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Print where each record was delivered.")] = False,
 ) -> None:
-    """Produce events. Ctrl-C waits for what is under way, prints the counts, and exits with 0, or with 130 when there
-    was a --count, a sample or a CSV still to be finished.
+    """Produce events.
+
+    Ctrl-C waits for events in flight and prints the counts. The exit code is 0, or 130 if a --count, a sample or a CSV
+    was not finished.
 
     Example: `adstream produce ads --rate 500 --late 0.02 --duplicates 0.01 --broken 0.01`
 
@@ -220,7 +222,10 @@ def _outlet(
     book: "Acknowledged | None",
     sample_of: str | None = None,
 ) -> "Publisher | JsonFiles":
-    """Where the events go; a sample's topic is made first. What is acknowledged is written into `book`."""
+    """Return the outlet of the events.
+
+    For a sample it first creates the topic. Acknowledged records are written into `book`.
+    """
     from producer.files import JsonFiles
     from producer.json_encoding import JsonEncoder
 

@@ -1,4 +1,4 @@
-"""`adstream reset JOB`: begin a job anew, with a new checkpoint over empty tables."""
+"""`adstream reset JOB`: start a job over, with a new checkpoint and empty tables."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,7 +25,7 @@ def reset(
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
-    """Let a job begin anew: move its checkpoint aside and empty its tables. Stop the job first.
+    """Start a job over: move its checkpoint aside and truncate its tables. Stop the job first.
 
     The next `adstream stream JOB` counts everything that the topic still has. Rows of samples are in the same tables.
 

@@ -34,10 +34,10 @@ def register(
         Path | None, typer.Option(help="Register this .avsc as the next version, instead of all that is in schemas/.")
     ] = None,
 ) -> None:
-    """Register every version in schemas/, oldest first, and make the topics that are missing. Safe to repeat.
+    """Register every version in schemas/, oldest first, and create missing topics. Safe to repeat.
 
-    A schema that the subject has already keeps its version and id, also where its white space, the order of its keys or
-    its documentation differ. Numbers are the registry's.
+    An already registered schema keeps its version and id, even if white space, order of keys or documentation differ.
+    Version numbers are the registry's.
 
     Example: `adstream schema register`
 
@@ -124,7 +124,7 @@ def _tell(schemas: "Iterable[Registered]", warnings: Iterable[str]) -> None:
 
 
 def _warn(name: str, draft: str) -> None:
-    """BACKWARD asks whether the draft reads what older versions wrote, and not whether jobs can read the draft's."""
+    """Warn if jobs cannot read the draft's messages. BACKWARD only asks whether the draft reads older messages."""
     from common import contracts
     from common.avro.writer_schemas import Refusal, resolution
 

@@ -1,4 +1,4 @@
-"""`adstream show JOB`: what a job has written, as a table to read."""
+"""`adstream show JOB`: the rows of a job, as a table to read."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
@@ -34,7 +34,7 @@ def show(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Show what a job has written, newest first; of ad-metrics the ads that cost most. Times are UTC.
+    """Show the rows of a job, newest first; for ad-metrics the ads with the highest cost. Times are UTC.
 
     Example: `adstream show ad-metrics --ad ad-00001`
 
@@ -73,7 +73,7 @@ def show(
 
 @dataclass(frozen=True)
 class _Asked:
-    """What is to be shown, and how; with `as_json` standard output is the document's alone."""
+    """The request of the user; with `as_json` standard output has only the document."""
 
     settings: Settings
     key: str | None

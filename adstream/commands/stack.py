@@ -38,9 +38,9 @@ def register(app: typer.Typer) -> None:
 
 
 def secure(data_dir: DataDir = None) -> None:
-    """Make certificates, passwords and a file of settings for each role of a secured stack; `up --secured` does, too.
+    """Make certificates, passwords and a file of settings for each role of a secured stack. Existing files stay.
 
-    What is there already is kept.
+    `up --secured` does this too.
 
     Example: `adstream secure`
     """
@@ -64,7 +64,7 @@ def up(
         int, typer.Option(min=0, max=16, help="Start a Spark cluster of so many workers, too; jobs then run there.")
     ] = 0,
 ) -> None:
-    """Start Kafka, the schema registry and Cassandra; those that run already are left as they are.
+    """Start Kafka, the schema registry and Cassandra. Running ones are left alone.
 
     Example: `adstream up --free-ports`
 
@@ -86,7 +86,7 @@ def up(
     with Working("starting the services") as working:
 
         def report(line: str) -> None:
-            # What is fetched is told every two seconds: on a terminal in one place.
+            # The progress of a download changes every two seconds. A terminal shows it in one place.
             if working.shown and line.startswith(FETCHING):
                 working(line)
             else:
@@ -122,7 +122,7 @@ def status(
     secured: IsSecured = False,
     as_json: AsJson = False,
 ) -> None:
-    """Show what runs where, and how it is. Exits with 1 when a service is down.
+    """Show the services with address and state. Exits with 1 if a service is down.
 
     Example: `adstream status --json`
     """

@@ -144,7 +144,7 @@ def stream(
 
 
 def jobs(as_json: AsJson = False) -> None:
-    """List the jobs: those that stream, those of them that do so in real time as well, and those that run as a batch.
+    """List the jobs: streaming jobs, with a mark if they also run in real time, and batch jobs.
 
     Example: `adstream jobs`
 

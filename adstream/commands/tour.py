@@ -12,9 +12,10 @@ from common.text.terminal import Terminal
 def tour(
     no_wait: Annotated[bool, typer.Option("--no-wait", help="Go on without asking for Enter.")] = False,
 ) -> None:
-    """Follow events through the pipeline: late and broken ones, a new schema, a killed job, and the proof at the end.
+    """Follow events through the pipeline: late and broken ones, a new schema, a killed job, and a final proof.
 
-    A quarter of an hour. It has topics and a keyspace of its own, stops what it starts, and leaves the services up.
+    The tour takes a quarter of an hour. It has its own topics and keyspace, stops the processes that it starts, and
+    leaves the services up.
 
     Example: `adstream tour`
     """

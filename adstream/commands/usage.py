@@ -1,4 +1,4 @@
-"""What a mistyped command line is answered with: one line, as every other error, with the nearest name."""
+"""The answer to a mistyped command line: one line with the nearest name, like every other error."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""The page of the ads: which are on top now, and what one of them did."""
+"""The page of the ads: the top ads now, and the figures of one of them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ _RUN = ("adstream produce ads --rate 500", "adstream stream ad-metrics")
 
 @dataclass(frozen=True)
 class Ranking:
-    """One window of the ads that are active: the newest that has ended. `rows` are those with the highest cost."""
+    """One window of the active ads: the newest that has ended. `rows` are the ads with the highest cost."""
 
     start: datetime
     end: datetime

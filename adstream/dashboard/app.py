@@ -1,11 +1,11 @@
-"""What Streamlit runs for each viewer: the pages."""
+"""The pages that Streamlit runs for each viewer."""
 
 import streamlit as st
 
 from adstream.dashboard.pages import PAGES
 
 st.set_page_config(page_title="adstream", layout="wide")
-# What is shown stays as clear as it is while newer figures are read.
+# Old figures stay fully visible while newer ones are read.
 STYLE = "[data-testid=stMainBlockContainer] { padding-top: 4rem } [data-stale=true] { opacity: 1 !important }"
 st.html(f"<style>{STYLE}</style>")
 st.navigation(

@@ -1,4 +1,4 @@
-"""What pages are made of: lines that say what to do, tables, charts. Values of messages and tables are never markup."""
+"""Parts of pages: lines that say what to do, tables, charts. Values of messages and tables are never markup."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -34,7 +34,7 @@ _MILLIONTH = Decimal("0.000001")
 
 @contextmanager
 def service() -> Iterator[None]:
-    """What needs a service; without it the line that says which one, and what to do."""
+    """Run a part of a page that needs a service. If the service is down, show which one, and what to do."""
     try:
         yield
     except AdstreamError as error:
@@ -52,7 +52,7 @@ def nothing_yet(what: str, *commands: str) -> None:
 
 @contextmanager
 def loading(name: str) -> Iterator[None]:
-    """A spinner, the first time only: later refreshes keep what is shown until there is something newer."""
+    """Show a spinner, the first time only. Later refreshes keep the old content until new content is there."""
     if st.session_state.get(f"loaded {name}"):
         yield
         return
@@ -62,7 +62,7 @@ def loading(name: str) -> Iterator[None]:
 
 
 def active(topic: str) -> list[str]:
-    """The keys to offer; without Kafka those of earlier, and a line about it."""
+    """Return the keys to offer; without Kafka the earlier ones, and a line about it."""
     known = resources.keys(topic)
     with service():
         known()
@@ -176,7 +176,7 @@ def days(asked: date | None) -> list[date]:
 
 @dataclass(frozen=True)
 class Day:
-    """Rows of one day (UTC), those of each partition newest first; `newest` is the first of each."""
+    """Rows of one day (UTC), those of each partition newest first; `newest` is the first row of each."""
 
     day: date
     partitions: list[list[Row]]
@@ -191,7 +191,7 @@ class Day:
 
 
 def newest_of(statement: Statement, names: Sequence[str], asked: date | None) -> Day | None:
-    """What these have on the day asked for, else on the newest day on which one of them has rows."""
+    """Return the rows of these partitions on the requested day, else on the newest day with any rows."""
     for day in days(asked):
         found = resources.store().rows(statement, [(name, day) for name in names])
         if any(found):
@@ -200,7 +200,7 @@ def newest_of(statement: Statement, names: Sequence[str], asked: date | None) ->
 
 
 def newest_day_of(statement: Statement, asked: date | None) -> Day | None:
-    """The same for a table whose partition is a day."""
+    """Do the same for a table whose partition is a day."""
     found = resources.store().rows(statement, [(day,) for day in days(asked)])
     return next((Day(day, [rows]) for day, rows in zip(days(asked), found, strict=True) if rows), None)
 
@@ -241,7 +241,7 @@ def _time_axis(name: str, times: "pd.Series[Any]") -> alt.X:
 
 
 def _frame(rows: Sequence[Row], time: str | None, values: Sequence[str], names: Sequence[str]) -> pd.DataFrame:
-    """Only what is drawn, times with their zone, and numbers as floats: a picture shows no more digits."""
+    """Return only the drawn columns, times with their zone, and numbers as floats: a picture shows no more digits."""
     frame: dict[str, Any] = {name: [shown(str(row[name])) for row in rows] for name in names}
     frame |= {name: [None if row[name] is None else float(row[name]) for row in rows] for name in values}
     if time:

@@ -1,4 +1,4 @@
-"""How the running jobs are, by what each tells at GET /progress (docs/metrics.md)."""
+"""The state of the running jobs, from their GET /progress (docs/metrics.md)."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -17,10 +17,10 @@ _MILLION = 1024 * 1024
 
 @dataclass(frozen=True)
 class Health:
-    """What a job told: its newest batches, oldest first, and each partition's `end`, `latest` and `lag`.
+    """The report of a job: its newest batches, oldest first, and each partition's `end`, `latest` and `lag`.
 
-    `batches` are as `/progress` has them, with `at` and `watermark` as datetimes (UTC, the watermark may be None).
-    `freshness` is how many `seconds` the newest event in the tables was old, `at` each second of the last minutes.
+    `batches` are as in `/progress`, with `at` and `watermark` as datetimes (UTC; the watermark may be None).
+    `freshness` has the age of the newest event in the tables in `seconds`, `at` each second of the last minutes.
     """
 
     job: str
@@ -38,11 +38,11 @@ class Health:
         return sum(each["lag"] for each in self.partitions.values())
 
     def sums(self) -> dict[str, int]:
-        """Events, duplicates, late events and dead letters of the batches told of."""
+        """Return the sums of events, duplicates, late events and dead letters over the reported batches."""
         return {name: sum(each[name] for each in self.batches) for name in ("events", "duplicates", "late", "dead")}
 
     def dead_by_reason(self) -> list[tuple[str, int]]:
-        """Of the batches told of, most first."""
+        """Return dead letters by reason over the reported batches, most first."""
         counts: Counter[str] = Counter()
         for each in self.batches:
             counts.update(each["dead_by_reason"])
@@ -79,7 +79,7 @@ def ask(job: RunningJob) -> Health:
 
 
 def parsed(told: Mapping[str, Any]) -> Health:
-    """Raises KeyError, TypeError or ValueError for what is not of this form."""
+    """Parse a job's report. Raises KeyError, TypeError or ValueError for another form."""
     return Health(
         job=told["job"],
         source=told["source"],

@@ -1,8 +1,8 @@
-"""Text that Streamlit's Markdown shows as it is.
+"""Escape text for Streamlit's Markdown, so that it appears unchanged.
 
-A backslash keeps a sign from being Markdown, HTML, mathematics or a directive like `:red[...]`. What Streamlit looks
-for only after parsing it does not keep away: short codes of emoji and icons, bare links, and arrows. It finds them in
-text and leaves code alone, so a word with one of them is shown as code.
+A backslash stops Markdown, HTML, mathematics and directives like `:red[...]`. It does not stop patterns that Streamlit
+looks for after parsing: short codes of emoji and icons, bare links, and arrows. Streamlit leaves code alone, so a word
+with one of these patterns is shown as code.
 """
 
 import re
@@ -23,13 +23,13 @@ def literal(text: str) -> str:
 
 
 def with_commands(text: str) -> str:
-    """As `literal`, with what stands in backticks as code: `adstream up`."""
+    """Escape as `literal` does, but show text in backticks as code: `adstream up`."""
     parts = shown(text).split("`")
     return "".join(_keeping_space(part) if at % 2 == 0 else code(part) for at, part in enumerate(parts))
 
 
 def code(text: str) -> str:
-    """The text as code. Between backticks, of which there are more than anywhere within."""
+    """Return the text as code, between more backticks than any run within it."""
     pieces = [_span(piece) for piece in shown(text).replace(_ICON, f"\0{_ICON[1:]}").split("\0")]
     return r"\:".join(pieces)
 
@@ -47,5 +47,5 @@ def _word(word: str) -> str:
 
 
 def _keeping_space(text: str) -> str:
-    """As `literal`, with a space at either end where there is one."""
+    """Escape as `literal` does, and keep a space at either end."""
     return f"{' ' * text.startswith(' ')}{literal(text)}{' ' * text.endswith(' ')}"

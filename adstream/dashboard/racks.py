@@ -6,7 +6,7 @@ from adstream.dashboard import elements, statements
 from adstream.dashboard.store import Row
 
 _RUN = ("adstream produce racks --rate 20", "adstream stream rack-temperatures", "adstream stream rack-alerts")
-# What the job calls the average over all of them.
+# The job's name for the average over all racks.
 _ALL = "all"
 _SHOWN = 12
 

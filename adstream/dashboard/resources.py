@@ -1,4 +1,4 @@
-"""What all viewers share: the session to Cassandra, and what was read from Kafka in the last seconds."""
+"""Resources that all viewers share: the session to Cassandra, and recent reads from Kafka."""
 
 import threading
 from collections.abc import Callable
@@ -21,12 +21,12 @@ KAFKA_SECONDS = 5.0
 # Keys that were active since the dashboard began, so that one does not vanish from the list with its last event.
 _REMEMBERED = 200
 
-# A page asks again by itself, and says meanwhile what is wrong.
+# A page refreshes by itself, and shows the error until the next refresh.
 stamina.set_active(False)
 
 
 class Kept(Generic[T]):
-    """What `read` gave last, or raised, for so many seconds; of several viewers one reads and the others wait."""
+    """Caches the result, or the error, of `read` for some seconds. One viewer reads while the others wait."""
 
     def __init__(self, read: Callable[[], T], seconds: float = KEPT_SECONDS) -> None:
         self._read, self._seconds = read, seconds
@@ -57,7 +57,7 @@ class Keys:
         self._active = Kept(lambda: active_keys(hurried(), topic(Settings())))
 
     def __call__(self) -> list[str]:
-        """Those of now before those of earlier. Raises ServiceUnavailable, TopicNotFound, AccessDenied."""
+        """Return the current keys, followed by earlier ones. Raises ServiceUnavailable, TopicNotFound, AccessDenied."""
         self._seen = dict.fromkeys([*self._active(), *self._seen][:_REMEMBERED])
         return self.seen
 
@@ -83,7 +83,7 @@ def store() -> Store:
 
 @st.cache_resource(show_spinner=False)
 def keys(topic: str) -> Keys:
-    """The active keys of a topic; `ads` is the one of the settings, whatever its name."""
+    """Return the active keys of a topic; `ads` is the ads topic of the settings, whatever its name."""
     return Keys(lambda settings: settings.topic.ads if topic == "ads" else topic)
 
 
@@ -95,5 +95,5 @@ def letters() -> Kept[list[Letter]]:
 
 @st.cache_resource(show_spinner=False, ttl=60)
 def checker() -> Checker:
-    """What the topics' readers would say of a message, by the schemas that the registry has."""
+    """Return a checker of messages by the topics' readers, with the schemas of the registry."""
     return Checker(Settings())

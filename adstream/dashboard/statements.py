@@ -5,14 +5,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Statement:
-    """CQL whose last parameter is the limit of rows, which is `most`."""
+    """CQL whose last parameter is the limit of rows, `most`."""
 
     text: str
     most: int
 
 
 AD_TOTALS = Statement("SELECT * FROM ad_metrics WHERE ad_id = ? LIMIT ?", 1)
-# Those that have not ended yet, and the newest one that has.
+# Windows that have not ended yet, and the newest ended one.
 NEWEST_AD_WINDOWS = Statement("SELECT * FROM ad_metrics_by_window WHERE ad_id = ? AND day = ? LIMIT ?", 10)
 # A day has 2,880 windows that begin every 30 seconds.
 AD_WINDOWS = Statement("SELECT * FROM ad_metrics_by_window WHERE ad_id = ? AND day = ? LIMIT ?", 2_880)

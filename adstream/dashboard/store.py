@@ -15,7 +15,7 @@ from common.errors import AdstreamError
 from common.settings import CassandraSettings, Settings
 
 Row = dict[str, Any]
-# Of one read: what a page asks for at once.
+# The timeout of one read: all that a page asks for at once.
 MOST_KEYS = 200
 _CONCURRENT = 32
 # A page waits no longer for an answer, and a service that is down is not asked again before.
@@ -24,7 +24,7 @@ PAUSE_SECONDS = 2.0
 
 
 class Store:
-    """Opens its session when it is first asked, and another one after it was lost: the settings may have changed."""
+    """Opens its session at the first request, and another after a lost one, because the settings may have changed."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -34,9 +34,9 @@ class Store:
         self._failed: tuple[float, AdstreamError] | None = None
 
     def rows(self, statement: Statement, keys: Sequence[tuple[object, ...]]) -> list[list[Row]]:
-        """The rows of each partition, in the order of `keys`, of which the first 200 are read.
+        """Return the rows of each partition, in the order of `keys`; only the first 200 keys are read.
 
-        Raises ServiceUnavailable, AccessDenied, and ConfigError where the table is missing.
+        Raises ServiceUnavailable, AccessDenied, and ConfigError if the table is missing.
         """
         session, prepared, settings = self._ready(statement)
         values = [(*key, statement.most) for key in keys[:MOST_KEYS]]

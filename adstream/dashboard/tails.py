@@ -1,4 +1,7 @@
-"""The newest messages of a topic: so many at most, whatever its size. Which keys are active, and what is broken."""
+"""The newest messages of a topic, a limited number whatever its size.
+
+They show which keys are active, and which messages are broken.
+"""
 
 import secrets
 from collections import Counter
@@ -13,7 +16,7 @@ from common.errors import ServiceUnavailable
 from common.kafka import ClientErrors, begin_offsets, consumer_config, end_offsets, kafka_error
 from common.settings import Settings
 
-# The events in which active keys are looked for, and how many keys are taken.
+# The number of newest events searched for active keys, and the number of keys kept.
 EVENTS = 2_000
 MOST_KEYS = 100
 LETTERS = 200
@@ -24,7 +27,7 @@ _POLL_SECONDS = 0.2
 
 
 def active_keys(settings: Settings, topic: str) -> list[str]:
-    """Keys of the topic's newest events, those with most events first. Raises as `newest`."""
+    """Return the keys of the topic's newest events, those with most events first. Raises the errors of `newest`."""
     keys = Counter(message.key() for message in newest(settings, topic, EVENTS))
     return [key.decode(errors="replace") for key, _ in keys.most_common(MOST_KEYS) if isinstance(key, bytes)]
 

@@ -1,4 +1,7 @@
-"""What `adstream dead-letters` prints. A message must not steer the terminal: all that is in it is made printable."""
+"""The output of `adstream dead-letters`.
+
+A message must not control the terminal: all of its content is made printable.
+"""
 
 import json
 from collections import Counter
@@ -107,7 +110,7 @@ def _reading(letter: Letter, found: "Diagnosis", reader: "TopicReader", most_byt
 
 
 def advice(letter: Letter, found: "Diagnosis", mark: Mark | None) -> str:
-    """What to do about it, in one sentence."""
+    """Return one sentence about what to do."""
     again = f"`adstream dead-letters replay {letter.place}"
     if mark:
         return f"Nothing: it was sent back at {mark.at}, and lies at {mark.to}."
@@ -123,7 +126,7 @@ def advice(letter: Letter, found: "Diagnosis", mark: Mark | None) -> str:
 
 
 def plan_lines(decided: "Plan") -> Iterator[str]:
-    """What a replay would do: how many, which are late, and why others are refused."""
+    """Return lines about the replay: the number of letters, how many of them late, and why others are refused."""
     yield from map(shown, _plan_lines(decided))
 
 
@@ -153,7 +156,7 @@ def _tried(found: "Diagnosis", reader: "TopicReader") -> str:
 
 
 def _declared(text: str) -> str:
-    """The fields of a schema with their types, or whatever else it is."""
+    """Return the fields of a schema with their types, or the schema itself if it is no record."""
     from common.avro.schema_types import SchemaProblem, from_text, parse
 
     try:
@@ -201,7 +204,7 @@ def _error(letter: Letter, found: "Diagnosis") -> str:
 
 
 def _columns(titles: Sequence[str], rows: Sequence[Sequence[str]], numbers: Sequence[int]) -> Iterator[str]:
-    """Lines whose columns are as wide as they must be, and never broken: they go into pipes, too."""
+    """Return lines whose columns have their full width and are never broken, because they also go into pipes."""
     table = [titles, *([printable(cell) for cell in row] for row in rows)]
     widths = [max(cell_len(row[at]) for row in table) for at in range(len(titles))]
     for row in table:

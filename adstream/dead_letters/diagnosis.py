@@ -1,6 +1,7 @@
-"""What is wrong with one message, found by reading it again: the header, then field by field, then the rules.
+"""Diagnose one message by reading it again: the header, then field by field, then the rules.
 
-It answers as the job would today: with the schemas that the topic's subject has now, by Avro's schema resolution.
+The result is what the job would decide today: with the present schemas of the topic's subject, by Avro's schema
+resolution.
 """
 
 import uuid
@@ -45,11 +46,13 @@ class FieldRead:
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """`reason` is what the job would say today, None for an event that it would take (or call late).
+    """The diagnosis of one message.
 
-    `problem` is the exact error, `header` what the value's first bytes say, `writer` the schema that was tried, with
-    its id, and `event` the contract's fields (times in milliseconds, UTC) where all of them could be read. `spans` are
-    the bytes of the writer's fields, where each of these could be read: then `--set` can replace them.
+    `reason` is the dead-letter reason by today's rules; None for an event that counts or is late.
+
+    `problem` is the exact error, `header` describes the value's first bytes, and `writer` is the schema that was tried,
+    with its id. `event` has the contract's fields (times in milliseconds, UTC) if all of them could be read. `spans`
+    are the bytes of the writer's fields if each could be read; then `--set` can replace them.
     """
 
     reason: str | None
@@ -64,10 +67,10 @@ class Diagnosis:
 
 
 class Diagnoser:
-    """Diagnoses messages of one topic that is read by `reader`; `takes_json` where its jobs read JSON besides Avro.
+    """Diagnoses messages of one topic for the contract `reader`; with `takes_json` its jobs also read JSON.
 
     `writers` are the versions of the topic's subject by id, and `find` finds other schemas that count by their ids.
-    `known` gives the schema's JSON of any other id that the registry has, or raises SchemaNotFound.
+    `known` returns the JSON of any other schema in the registry, or raises SchemaNotFound.
     """
 
     def __init__(
@@ -90,7 +93,7 @@ class Diagnoser:
 
     @classmethod
     def asking(cls, writers: Writers, reader: Contract, *, takes_json: bool) -> "Diagnoser":
-        """With what the registry has now. Raises ServiceUnavailable, AccessDenied."""
+        """Return a diagnoser with the present schemas of the registry. Raises ServiceUnavailable, AccessDenied."""
         try:
             known = writers.known()
         except SchemaNotFound:
@@ -220,7 +223,7 @@ def by_itself(value: bytes, start: int, writer: Registered) -> list[FieldRead]:
 
 
 def type_names(schema: Any) -> str:  # noqa: ANN401 - Avro schemas are JSON
-    """What a schema declares, in few words."""
+    """Describe a schema in a few words."""
     try:
         return str(parse(schema))
     except SchemaProblem as problem:
@@ -246,7 +249,7 @@ def _plain(kind: Type) -> PlainReader:
 
 
 def _of_another_format(found: Diagnosis, value: bytes, headers: Headers, fit: str) -> Diagnosis:
-    """What else a value is that no schema of ours was named for; `fit` says which one reads it all the same."""
+    """Describe a value that fits none of our schemas; `fit` names the one that reads it anyway."""
     if other := other_registry(value, headers):
         return Diagnosis(reasons.OTHER_WIRE_FORMAT, f"it was written for {other}{fit}", "none of the registry's own")
     guess = looks_like(value) if found.reason == reasons.WRONG_MAGIC_BYTE and not fit else None

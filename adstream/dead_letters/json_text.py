@@ -1,4 +1,4 @@
-"""One JSON message by an Avro contract, in plain Python: what streaming.events.json_events does in Spark."""
+"""Read one JSON message by an Avro contract, in plain Python, as streaming.events.json_events does in Spark."""
 
 import json
 import re

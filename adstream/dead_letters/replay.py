@@ -49,7 +49,7 @@ class Outgoing:
 
 @dataclass
 class Plan:
-    """What becomes of the letters: `outgoing`, `refused` with the reason, and those that were sent back `before`."""
+    """The fate of the letters: `outgoing`, `refused` with the reason, and those replayed `before`."""
 
     outgoing: list[Outgoing] = field(default_factory=list)
     refused: list[tuple[Letter, str]] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""Which job reads a topic, and what that means for a single message of it."""
+"""Find the job that reads a topic, and the effect on a single message of it."""
 
 import json
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from common.settings import Settings
 
 @dataclass(frozen=True)
 class TopicReader:
-    """The reader's contract, whether it takes JSON besides Avro, and how late an event may be where that is limited."""
+    """The reader's contract, whether it takes JSON besides Avro, and how late an event may be, if there is a limit."""
 
     job: str
     contract: Contract
@@ -35,7 +35,7 @@ def reader_of(settings: Settings, job_name: str, topic: str) -> TopicReader:
 
 
 def _started_with(settings: Settings, job: str) -> timedelta | None:
-    """The lateness that the job's own checkpoint was made with, if it lies where it does by default."""
+    """Return the lateness in the job's own checkpoint, if that is in its default place."""
     try:
         made_with = json.loads((settings.checkpoints / job / "adstream.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""What the tour runs: commands to their end, and one job beside them."""
+"""The programs of the tour: commands that run to their end, and one job beside them."""
 
 import os
 import shutil
@@ -27,7 +27,7 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Done:
-    """A command that has ended: its exit code, and what it printed."""
+    """A finished command: its exit code, and its output."""
 
     code: int
     output: str
@@ -43,7 +43,7 @@ def run_command(arguments: Sequence[str], say: Say, *, at_once: bool) -> Done:
                 if at_once:
                     say(line.rstrip("\n"))
         except BaseException:
-            # It has heard the Ctrl-C itself, but not what else ends the tour.
+            # The child has received the Ctrl-C itself, but not other signals that end the tour.
             running.terminate()
             raise
     if not at_once:

@@ -1,7 +1,7 @@
 """The tour: the life of a pipeline in eleven steps, each with the commands that anybody could type.
 
-It has a topic of its own, a checkpoint of its own, and the keyspace `tour`, which it empties first. What it starts it
-stops, also on Ctrl-C; but the services stay up.
+It has its own topic, its own checkpoint, and the keyspace `tour`, which it empties first. It stops the processes that
+it starts, also on Ctrl-C; but the services stay up.
 """
 
 import json
@@ -70,7 +70,7 @@ class Tour:
 
     @contextmanager
     def _own_places(self) -> Iterator[None]:
-        """Topics and keyspace of the tour's own, for this process and those that it starts."""
+        """Use the tour's own topics and keyspace, in this process and its children."""
         own = {
             "ADSTREAM_TOPIC_ADS": self._topic,
             "ADSTREAM_TOPIC_DEAD_LETTERS": f"{self._topic}.dead-letters",
@@ -236,7 +236,7 @@ class Tour:
         return Settings().checkpoints / self._topic
 
     def _drafts(self, settings: Settings) -> tuple[Path, Path]:
-        """Files with next versions of the contract: one that can read what was written before, and one that cannot."""
+        """Write files with next versions of the contract: one that can read older messages, and one that cannot."""
         folder = settings.data_dir / "tour"
         folder.mkdir(parents=True, exist_ok=True)
         files = []

@@ -1,1 +1,1 @@
-"""An independent computation of what the tables must hold: raw topic, fastavro and DuckDB; nothing of the Spark job."""
+"""An independent computation of the tables: raw topic, fastavro and DuckDB; no code of the Spark job."""

@@ -1,7 +1,7 @@
-"""What a producer wrote down as acknowledged (`adstream produce ads --acknowledged FILE`), looked up in the topic.
+"""Look up a producer's acknowledged records (`adstream produce ads --acknowledged FILE`) in the topic.
 
 The file has a line per record, as producer.acknowledged writes it: topic, partition, offset and the CRC-32 of the
-value, separated by blanks. A last line without its end is one that a killed producer did not finish, and is left out.
+value, separated by blanks. A last line without its end comes from a killed producer, and is ignored.
 """
 
 from collections.abc import Iterable, Mapping
@@ -27,9 +27,9 @@ _MISSING = """
 
 @dataclass
 class Acknowledged:
-    """Places that were acknowledged: all, those that aged out of the topic, and those that it should hold and does not.
+    """Acknowledged places: all, those that aged out, and those missing from the topic.
 
-    `lines` are the first of those, to read.
+    `lines` describe the first missing ones.
     """
 
     places: int = 0

@@ -25,7 +25,7 @@ from common.kafka import clocks
 from common.registry.writers import Writers
 from common.settings import READ_UNCOMMITTED, IsolationLevel, Settings
 
-# While a job runs, what it commits meanwhile is read again and again until it is little, and no more often than this.
+# While a job runs, verify reads newly committed messages again until they are few, but no more often than this.
 _ROUNDS = 10
 _LITTLE = 5_000
 # A window row may have been written this long before the window begins, and its TTL counts from there.
@@ -37,11 +37,11 @@ Clock = Callable[[], datetime]
 
 @dataclass(frozen=True)
 class Wish:
-    """What to verify, besides the tables and the ledger.
+    """Options of verify, besides the tables and the ledger.
 
-    `acknowledged`: files of a producer to look up in the topic. `from_baseline`: start from the newest baseline even
-    where the topic still has everything. `keep_baseline`: write one, when all is equal. `partial`: where messages have
-    aged out and no baseline fits, compare what can be.
+    `acknowledged`: files of a producer to look up in the topic. `from_baseline`: start from the newest baseline even if
+    the topic is complete. `keep_baseline`: write one if all is equal. `partial`: if messages have aged out and no
+    baseline fits, compare the remaining windows.
     """
 
     acknowledged: Sequence[Path] = ()
@@ -52,11 +52,11 @@ class Wish:
 
 @dataclass
 class Verified:
-    """The comparison, and what became of every offset up to the last committed batch when the tables were read.
+    """The comparison, and the fate of every offset up to the last batch committed before the tables were read.
 
-    `since` is the baseline that it started from, and `kept` the one that was written. `unproved` says what could not be
-    compared. `backfilled` of the late events are in windows all the same, as a backfill has counted them. `clock` says
-    whose clock lateness went by, where that was not the broker's.
+    `since` is the baseline that verify started from, and `kept` the one that it wrote. `unproved` says what it could
+    not compare. `backfilled` is the number of late events in windows because of a backfill. `clock` names the clock
+    that decided lateness, if not the broker's.
     """
 
     comparison: Comparison
@@ -89,8 +89,8 @@ def verify(
 ) -> Verified:
     """Compute again what the job with this (local) checkpoint must have written, and compare it with Cassandra.
 
-    Raises CheckpointError where there is no checkpoint to tell how far the job came, or it is another topic's, and
-    Unproved where messages have aged out that no baseline knows, unless the wish is for a part.
+    Raises CheckpointError if there is no checkpoint, or one of another topic. Raises Unproved if messages have aged out
+    and no baseline covers them, unless the wish is `partial`.
     """
     with tempfile.TemporaryDirectory(prefix="adstream-verify-") as folder:
         job = JobCheckpoint(checkpoint)
@@ -113,7 +113,7 @@ class _Run:
         clock: Clock,
         progress: Progress,
     ) -> None:
-        # As the job reads: what it has never seen cannot be in its tables.
+        # Read like the job: messages that it has never seen cannot be in its tables.
         self._settings = settings.reading(job.isolation)
         self._job, self._wish, self._oracle = job, wish, oracle
         self._folder, self._clock, self._progress = folder, clock, progress
@@ -193,7 +193,7 @@ class _Run:
         return {p: min(end, max(start.get(p, 0), self._begins.get(p, 0))) for p, end in committed.ends.items()}
 
     def _catch_up(self, first: Offsets, committed: Batch) -> Batch:
-        """Judge all up to the last committed batch, which is boundary 0, until little was committed meanwhile."""
+        """Judge everything up to the last committed batch, boundary 0, until only little is committed meanwhile."""
         done = first
         for _ in range(_ROUNDS):
             reached = committed
@@ -206,7 +206,7 @@ class _Run:
         return reached
 
     def _read_found(self, reached: Batch) -> None:
-        """Read the tables, and judge what the batches hold that ran meanwhile: a boundary each (tables.py)."""
+        """Read the tables, and judge messages of batches that ran meanwhile: a boundary for each (tables.py)."""
         seen: dict[int, Batch] = {}
 
         def note() -> None:
@@ -240,7 +240,7 @@ class _Run:
             self._provable = self._complete_since(reached)
 
     def _complete_since(self, reached: Batch) -> datetime:
-        """Since which event time every message is still there: what has aged out arrived before what is left."""
+        """Return the event time from which no message is missing. Deleted messages arrived before all others."""
         query = "SELECT partition, min(arrival) FROM raw WHERE boundary = 0 GROUP BY partition"
         arrivals = dict(self._oracle.rows(query))
         cut = [p for p in reached.ends if self._begins.get(p, 0) > self._job.start.get(p, 0)]
@@ -249,11 +249,12 @@ class _Run:
         return datetime.fromtimestamp(max(arrivals[p] for p in cut) / 1_000, UTC) + AHEAD
 
     def _read_acknowledged(self, first: Offsets, reached: Batch) -> bool:
-        """Read what was acknowledged and lies before or behind what was read."""
+        """Read acknowledged messages before or behind the range that was read."""
         if not self._wish.acknowledged:
             return False
         places = book.load(self._oracle, self._wish.acknowledged, self._topic)
-        # An open transaction hides what others have written behind it, and were told to be safe: read it all.
+        # An open transaction hides messages that others have written and Kafka has acknowledged behind it. So read
+        # everything.
         ends = kafka.end_offsets(self._settings, self._topic, READ_UNCOMMITTED)
         query = 'SELECT partition, max("offset") + 1 FROM raw GROUP BY partition'
         behind = {**reached.ends, **dict(self._oracle.rows(query))}

@@ -1,12 +1,12 @@
-"""Baselines: what was proved once, kept, so that it need not be computed again from messages that have aged out.
+"""Baselines: verified results, kept so that verify need not compute them again from deleted messages.
 
-A baseline lies beside the checkpoint (`<checkpoint>.baselines/`), a DuckDB file for each time that it was asked for. It
-holds the offsets up to which it goes, how many messages before them had which fate, the totals, the windows that the
-TTL has not yet removed, and the event ids that may still come again.
+A baseline is a DuckDB file beside the checkpoint, in `<checkpoint>.baselines/`. It holds its offsets, the number of
+messages before them by fate, the totals, the windows within the TTL, and the event ids that may still come again.
 
-An id may come again as long as its event would not be late: a message that arrives after the baseline was made, at T or
-later, counts only if its event time is at least T - lateness. So older ids are left out, with a day more for the clocks
-of brokers. T is the clock when the baseline was made, or the last arrival of a partition that had more to read.
+An id may come again as long as its event would not be late. A message that arrives at T or later, after the baseline
+was made, counts only if its event time is at least T - lateness. So the baseline leaves out older ids; it keeps one
+more day of them for the clocks of brokers. T is the clock when the baseline was made, or the last arrival of a
+partition with unread messages.
 """
 
 import json
@@ -71,9 +71,9 @@ def newest(checkpoint: JobCheckpoint, begins: Mapping[int, int], ends: Mapping[i
 def keep(
     checkpoint: JobCheckpoint, oracle: Oracle, *, ends: Offsets, now: datetime, oldest: datetime, arrivals: datetime
 ) -> Baseline:
-    """Write a baseline of what the oracle computed up to boundary 0, which is `ends`; older ones than three go.
+    """Write a baseline of the oracle's results up to boundary 0, with the offsets `ends`; keep only the newest three.
 
-    Windows that begin after `oldest` are kept, and ids that may come again after `arrivals`.
+    It contains windows that begin after `oldest`, and ids that may come again after `arrivals`.
     """
     folder = _folder(checkpoint)
     path = folder / f"{now.astimezone(UTC):%Y%m%dT%H%M%S%fZ}.duckdb"

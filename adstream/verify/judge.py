@@ -1,7 +1,7 @@
 """The oracle's judgement of one message, in plain Python.
 
-Written from the rules, not from the job's code: each rule stands here a second time. What a message says is Avro's
-schema resolution (common.avro.resolution), which knows nothing of Spark or of the JVM.
+This is a second implementation of the rules, independent of the job's code. Avro's schema resolution
+(common.avro.resolution) reads the message, without Spark and the JVM.
 """
 
 import io
@@ -28,7 +28,7 @@ _MICROS_LIMIT = 2**63
 
 
 class Judged(NamedTuple):
-    """One message: its place, `outcome` (counted, late or dead), and what it says unless dead. Times in ms, UTC."""
+    """One message: its place, `outcome` (counted, late or dead), and its fields unless dead. Times in ms, UTC."""
 
     partition: int
     offset: int
@@ -46,10 +46,10 @@ class _Dead(Exception):
 
 
 class Judge:
-    """Decides on messages; `schemas` maps the subject's schema ids to their schemas as parsed JSON, whatever it is.
+    """Decides on messages; `schemas` maps the subject's schema ids to their schemas as parsed JSON of any kind.
 
-    `ask` is asked for the schema of any other id, and returns None for one that does not count; an id that it knows is
-    asked for once. A schema that the contract cannot read costs its own messages: each of them is dead.
+    `ask` returns the schema of any other id, or None for one that does not count; it is called once per known id. A
+    schema that the contract cannot read affects only its own messages: each of them is dead.
     """
 
     def __init__(
@@ -104,8 +104,8 @@ class Judge:
 class _Writer:
     """Reads the messages of one schema.
 
-    fastavro does so in a third of the time. It is believed where its values encode to the message's bytes again: then
-    they are what the bytes say. All other messages, and schemas that must be resolved, are read by the resolution.
+    fastavro does so in a third of the time. Its result counts only if the values encode to the message's bytes again.
+    The resolution reads all other messages, and all schemas that must be resolved.
     """
 
     def __init__(self, schema: Any, resolution: Resolution, contract: Type) -> None:  # noqa: ANN401 - JSON

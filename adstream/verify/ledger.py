@@ -1,11 +1,11 @@
-"""The ledger: every offset of the topic is counted, a duplicate, late, dead or not a message, each in exactly one.
+"""The ledger: every offset of the topic is counted, a duplicate, late, dead or not a message; exactly one of them.
 
-*Not a message* are the marks that end transactions, and places whose message is not given to a reader: its transaction
-was aborted, or the topic was compacted. The broker passed over these, and went on behind them.
+*Not a message* are marks at the end of transactions, messages of aborted transactions, and compacted messages. The
+broker skips these offsets, and delivers later ones.
 
-Unexplained is what no rule accounts for: an offset that is behind the end of the topic; a dead message without its
-letter in the dead-letter topic; and a counted or late one, or what is not a message, that the job has written a letter
-for. A letter that the dead-letter topic may have lost to its retention is not missed.
+Unexplained are: an offset behind the end of the topic; a dead message without its letter in the dead-letter topic; a
+letter for a message that was counted or late, or for an offset that is not a message. A letter that the dead-letter
+topic may have lost to its retention is not missed.
 """
 
 from collections.abc import Mapping
@@ -78,7 +78,7 @@ class Line:
 
     @property
     def all_fates(self) -> dict[str, int]:
-        """The fates of messages, and what is not a message."""
+        """Return the number of offsets by fate, with those that are not a message."""
         return {**self.fates, NOT_A_MESSAGE: self.not_messages}
 
 
@@ -96,7 +96,10 @@ class Ledger:
 
     @property
     def all_fates(self) -> dict[str, int]:
-        """The fates of messages, and what is not a message; with the unexplained ones they sum up to `offsets`."""
+        """Return the number of offsets by fate, with those that are not a message.
+
+        With the unexplained ones they add up to `offsets`.
+        """
         return {**self.fates, NOT_A_MESSAGE: self.not_messages}
 
     @property
@@ -113,10 +116,12 @@ class Ledger:
 
 
 def read_letters(settings: Settings, oracle: Oracle, made: datetime) -> int:
-    """Take the job's letters for the topic into the oracle's `letters`; returns the time from which all are there.
+    """Read the job's letters for the topic into the oracle's `letters`.
 
-    That is the broker time (ms) since when no letter can have aged out. Letters from before the checkpoint was `made`
-    are an earlier run's: they are letters, but say nothing about what this job saw.
+    Returns the time from which all of them are there.
+
+    That is the broker time (ms) since which no letter can have aged out. Letters from before the checkpoint was `made`
+    belong to an earlier run: they are letters, but say nothing about this job.
     """
     since = round(made.timestamp() * 1_000)
     first: dict[int, int] = {}
@@ -145,7 +150,7 @@ def settle(
     oracle: Oracle, *, topic: str, begins: Mapping[int, int], read: Mapping[int, int], ends: Mapping[int, int],
     letters_from: int,
 ) -> Ledger:  # fmt: skip
-    """The ledger from `begins` to `ends`, of which the messages from `read` on were read; a baseline knows the rest."""
+    """Return the ledger from `begins` to `ends`. Messages from `read` on were read; a baseline has the earlier ones."""
     rows = [(partition, read[partition], end) for partition, end in ends.items()]
     oracle.db.execute('CREATE OR REPLACE TABLE read_ranges (partition INTEGER, "begin" BIGINT, "end" BIGINT)')
     oracle.db.executemany("INSERT INTO read_ranges VALUES (?, ?, ?)", rows)

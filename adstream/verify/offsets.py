@@ -1,4 +1,4 @@
-"""What a (local) checkpoint tells about its job: its options, where it began, and how far each batch goes."""
+"""Read a (local) checkpoint of a job: its options, its first offsets, and the offsets of each batch."""
 
 import json
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ class Batch:
 
 
 class JobCheckpoint:
-    """Read from Spark's own files. Raises CheckpointError where they are not those of a job that has run."""
+    """A checkpoint, read from Spark's own files. Raises CheckpointError if they do not belong to a job that has run."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -43,9 +43,9 @@ class JobCheckpoint:
         self.made = datetime.fromtimestamp((path / "adstream.json").stat().st_mtime, UTC)
 
     def committed(self) -> Batch:
-        """The last batch that was committed: all that it and those before it wrote was acknowledged.
+        """Return the last committed batch: all rows of it and the batches before it were acknowledged.
 
-        In real-time mode the last one whose dead letters are written, which is after its commit.
+        In real-time mode, the last batch whose dead letters are written, which happens after its commit.
         """
         numbers = self._numbers("settled" if self.real_time else "commits")
         if not numbers:
@@ -53,7 +53,7 @@ class JobCheckpoint:
         return self._batch(max(numbers))
 
     def begun_after(self, last: int) -> list[Batch]:
-        """The batches after that number, in order, the one in flight too: Spark writes one down before it runs."""
+        """Return the batches after that number, in order, with the one in flight, which Spark has planned."""
         numbers = [number for number in self._numbers("offsets") if number > last]
         return [self._batch(number) for number in sorted(numbers)]
 

@@ -1,13 +1,11 @@
-"""What the tables must hold: DuckDB over the judged messages.
+"""The expected rows of the tables: DuckDB over the judged messages.
 
-Each message has a *boundary*: 0 for all up to the last batch that was committed when the reading of the tables began,
-1 for the batch after it, 2 for the next, and so on. So each row has the values that it had at each boundary
-(adstream.verify.tables says what for). `BEYOND` marks messages that count for nothing here: they are only there to be
-compared with what a producer wrote down.
+Each message has a *boundary*: 0 up to the last batch committed when verify began to read the tables, 1 for the batch
+after it, 2 for the next, and so on. So each row has a value at each boundary (adstream.verify.tables says why).
+`BEYOND` marks messages that do not count; they are only compared with the producer's records.
 
-A message's fate is decided in `_FATES`: what the judge said, unless a dead letter knows better; a later place of an
-`event_id` is a duplicate. Offsets without a message, which the reader has passed over, are in `gaps`; all that is asked
-of these is their number.
+`_FATES` decides a message's fate: the judge's result, unless a dead letter says otherwise; a later place of an
+`event_id` is a duplicate. `gaps` has the offsets without a message; only their number matters.
 """
 
 import tempfile
@@ -31,7 +29,7 @@ from common.reasons import CRASHES_THE_JOB, UNKNOWN_SCHEMA_ID
 
 BEYOND = 511
 FATES = ("counted", "duplicate", "late", "dead")
-# What is no message has an offset of its own all the same.
+# An offset that is not a message still takes its own place.
 NOT_A_MESSAGE = "not_a_message"
 TOTALS, WINDOWS = "ad_metrics", "ad_metrics_by_window"
 # `start` of a row of totals, which have none.
@@ -65,7 +63,7 @@ _TABLES = f"""
             (boundary::BIGINT << 54) + (partition::BIGINT << 40) + "offset" AS place
         FROM raw LEFT JOIN letter USING (partition, "offset", arrival);
 """  # noqa: S608 - text of ours
-# Most ids come once: only those that do not are remembered.
+# Most ids come once. Only those that repeat are kept.
 _REPEATS = """
     CREATE OR REPLACE TABLE repeats AS
     WITH ids AS (
@@ -93,7 +91,7 @@ _FATE_COUNTS = f"""
         UNION ALL SELECT partition, '{NOT_A_MESSAGE}', "last" - "first" + 1 FROM gaps WHERE boundary = 0
     ) GROUP BY ALL
 """  # noqa: S608 - text of ours
-# First by the slide in which they lie, then each of those into all windows that hold it.
+# First group by the slide of the event, then put each slide into all windows that contain it.
 _SUMS = """
     CREATE OR REPLACE TABLE sums AS
     WITH counted AS (

@@ -1,16 +1,15 @@
-"""Cassandra's tables against what they must hold, row by row.
+"""Compare Cassandra's tables with the expected rows, row by row.
 
-A job that is running writes while the tables are read, and Cassandra cannot read a table as it was at one moment. But a
-batch that was committed before the reading began is in what is read, and one that had not begun when the reading
-ended is not. So a row is right if it has the value that it must have at the last batch committed *before* (boundary 0)
-or at one of the batches that ran since, up to the one in flight at the end: a row is written whole, and only with such
-values. A row that those batches do not touch has one value only, and must have it; how many others there are is
-reported as `moving`. Once the job has taken all there is, there are none; one that was stopped may have written down a
-batch that it did not run.
+A running job writes while verify reads the tables, and Cassandra cannot read a table as it was at one moment. But the
+read includes every batch committed before the reading began, and no batch that began after the reading ended. So a row
+is right if it has its value at the last batch committed *before* (boundary 0), or at one of the batches since then, up
+to the one in flight at the end. A batch writes a row as a whole, and only with such values. A row that these batches do
+not change has only one right value. The others are counted as `moving`. Once the job has read the whole topic, no row
+moves. A stopped job may have planned a batch that it did not run.
 
-In real-time mode a batch is only written down when it ends, and its rows are in the tables long before. Everything
-behind the last commit is boundary 1 there, and a row that moves may have any state on the way: each of its sums lies
-between those at the two boundaries, and its average is that of its sums.
+In real-time mode a batch is written down only when it ends, and its rows are in the tables long before. There
+everything behind the last commit is boundary 1, and a moving row may have any state in between: each of its sums is
+between its values at the two boundaries, and its average is that of its sums.
 """
 
 from collections.abc import Callable, Iterator
@@ -83,7 +82,7 @@ _DIFFERENCES = """
 
 @dataclass
 class Comparison:
-    """Rows and cells compared, how many rows were `moving`, how many differ, and the first of those to read."""
+    """The numbers of compared rows and cells, of `moving` rows and of differences, and the first differences."""
 
     rows: int = 0
     cells: int = 0
@@ -110,9 +109,9 @@ def read_tables(settings: Settings, oracle: Oracle, page_read: Callable[[], None
 
 
 def compare(oracle: Oracle, *, oldest: datetime, with_totals: bool = True, between: bool = False) -> Comparison:
-    """Compare what was read with what was computed: windows that begin after `oldest`, and totals if wanted.
+    """Compare the rows that were read with the computed ones: windows that begin after `oldest`, and totals if wanted.
 
-    `between`: a row that moves may have any state between those at its boundaries, as in real-time mode.
+    `between`: a moving row may have any state between those at its boundaries, as in real-time mode.
     """
     since = oldest.astimezone(UTC).replace(tzinfo=None) - _EPOCH
     scope = {"windows": WINDOWS, "totals": TOTALS, "oldest": since // _MILLISECOND, "with_totals": with_totals}
@@ -144,7 +143,7 @@ def _found(name: str, row: Any) -> tuple[Any, ...]:  # noqa: ANN401
 
 
 def micros(cost: Decimal | None) -> str | None:
-    """Millionths as text: what has more than 6 decimals keeps them, and so equals nothing that is computed."""
+    """Return millionths as text. A value with more than 6 decimals keeps them, and so equals no computed value."""
     if cost is None:
         return None
     with localcontext() as context:

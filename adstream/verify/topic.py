@@ -1,11 +1,11 @@
-"""The raw topic, judged message by message into Parquet files: in several processes where there is much to read.
+"""Judge the raw topic, message by message, into Parquet files; with several processes for a large topic.
 
-A file holds a piece of one partition, so memory is bounded by the row group and not by the topic. `boundary` says
-which messages belong together: see adstream.verify.tables.
+A file holds a piece of one partition, so the row group bounds the memory, not the topic. `boundary` groups the
+messages: see adstream.verify.tables.
 
-Not every offset holds a message: marks of transactions have some, and messages that were aborted, compacted away or
-deleted had some. The broker passes over these. Each run of such offsets is written down as a gap, once a message behind
-it or the end of the partition has been seen: an offset that is in neither was not read.
+Not every offset holds a message: some belong to marks of transactions, and some messages were aborted, compacted or
+deleted. The broker skips these. Each run of such offsets is recorded as a gap, once a later message or the end of the
+partition was seen. An offset that is in neither was not read.
 """
 
 import gc
@@ -69,8 +69,8 @@ _STATISTICS_MILLIS = 1_000
 class Piece:
     """The offsets from `begin` to `end` (not included) of a partition.
 
-    They are of `boundary`; or, where there are `steps`, of the boundaries that follow it, of which each goes to one of
-    these offsets.
+    They belong to `boundary`. With `steps` they belong to the boundaries that follow it; each step is the end of one
+    boundary.
     """
 
     partition: int
@@ -126,7 +126,7 @@ def _split(piece: Piece, size: int) -> Iterator[Piece]:
 
 
 def _in_processes(reading: Reading, pieces: Sequence[Piece], processes: int, progress: Callable[[int], None]) -> None:
-    # Started anew: a fork of this process would have librdkafka's and Cassandra's locks, and not their threads.
+    # A new process, not a fork: a fork would have librdkafka's and Cassandra's locks without their threads.
     context = get_context("spawn")
     done = context.Value("q", 0)
     pool = ProcessPoolExecutor(processes, mp_context=context, initializer=_open, initargs=(reading, done))
@@ -201,7 +201,7 @@ class _Reader:
                     if offset > passed:
                         gaps.append((piece.partition, passed, offset - 1, piece.boundary_of(passed)))
                         passed = offset
-                    # The end of the partition is told with the offset of the message to come.
+                    # The broker reports the end of a partition with the offset of its next message.
                     if offset == end or message.error() is not None:
                         continue
                     passed = offset + 1

@@ -1,8 +1,8 @@
-"""Avro's binary encoding, read from bytes at a position: what Apache Avro's Java decoder takes and refuses, exactly.
+"""Read Avro's binary encoding from bytes at a position, with exactly the limits of Apache Avro's Java decoder.
 
-The job decodes with that decoder (BinaryDecoder of Avro 1.12.1), so its limits are the limits here: a long has at most
-10 bytes and what is beyond 64 bits is cut; union branches and enum symbols are ints of at most 5 bytes, cut to 32 bits;
-a length below zero is an error in a value that is read, and no bytes in one that is skipped.
+The job decodes with that decoder (BinaryDecoder of Avro 1.12.1), so its limits apply here. A long has at most 10 bytes,
+and bits beyond the 64th are cut. Union branches and enum symbols are ints of at most 5 bytes, cut to 32 bits. A length
+below zero is an error in a value that is read, and means no bytes in a value that is skipped.
 """
 
 import struct
@@ -56,7 +56,7 @@ def read_int32(data: bytes, at: int) -> tuple[int, int]:
 
 
 def read_boolean(data: bytes, at: int) -> tuple[bool, int]:
-    """One byte, of which 1 alone is true."""
+    """Read one byte; only 1 is true."""
     return data[at : after(data, at, 1)] == b"\x01", at + 1
 
 

@@ -1,4 +1,4 @@
-"""Any value of a writer's schema, as it is stored: numbers, text, bytes, lists and dicts, without their annotations."""
+"""Decode any value of a writer's schema as stored: numbers, text, bytes, lists and dicts, without annotations."""
 
 from typing import Any
 

@@ -1,7 +1,7 @@
-"""Avro's schema resolution in plain Python: what a message of any writer's schema says in the words of the contract.
+"""Avro's schema resolution in plain Python: read a message of any writer's schema into the contract's fields.
 
-`resolve` compares the schemas once. The Resolution that it returns reads messages: `adstream verify`, `explain` and
-`replay` take it for what a message says.
+`resolve` compares the schemas once, and returns a Resolution that reads messages. `adstream verify`, `explain` and
+`replay` use it.
 """
 
 from dataclasses import dataclass
@@ -95,9 +95,9 @@ class Resolution:
 
 
 def resolve(writer: Any, reader: Any) -> Resolution:  # noqa: ANN401 - Avro schemas are JSON
-    """How messages of `writer` are read by `reader`, a record; both are parsed JSON.
+    """Resolve the schema `writer` to the record `reader`; both are parsed JSON.
 
-    Raises Unresolvable, and nothing else, whatever `writer` is.
+    Raises Unresolvable, and nothing else, for every `writer`.
     """
     try:
         written, wanted = parse(writer), parse(reader)
@@ -116,7 +116,10 @@ def resolve(writer: Any, reader: Any) -> Resolution:  # noqa: ANN401 - Avro sche
 
 
 def _branches(written: Type, wanted: Type) -> list[Record | str]:
-    """For each branch how it is read, or why not. A branch with the contract's name stands for the event alone."""
+    """Return for each branch a function that reads it, or the reason why not.
+
+    A branch with the contract's name is the event itself.
+    """
     names = {name.rpartition(".")[2] for name in (wanted.name, *wanted.aliases)}
     named = [branch for branch in written.parts if branch.kind == "record" and branch.short_name in names]
     records: list[Record | str] = []

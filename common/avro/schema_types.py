@@ -1,7 +1,7 @@
-"""Avro schemas as trees of types: names resolved, and only those annotations kept that the specification knows.
+"""Avro schemas as trees of types: names are resolved, and only annotations of the specification are kept.
 
-Source: the Avro 1.12 specification, "Schema Declaration", "Names" and "Logical Types". An annotation that is unknown,
-or stands on a type that it does not belong to, is ignored there and here.
+Source: the Avro 1.12 specification, "Schema Declaration", "Names" and "Logical Types". Both the specification and this
+module ignore an annotation that is unknown, or on a type that it does not belong to.
 """
 
 import json
@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 PRIMITIVES = frozenset(("null", "boolean", "int", "long", "float", "double", "string", "bytes"))
-# Deeper schemas are refused: each level takes stack, here and in the job. So are those that are larger once each
-# reference is replaced by what it refers to: a few lines can double themselves with each level.
+# Deeper schemas are refused: each level takes stack, here and in the job. So are schemas that are larger once each
+# reference is replaced by its type: a few lines can double their size with each level.
 MOST_LEVELS = 64
 MOST_TYPES = 10_000
 _ANNOTATIONS = {
@@ -84,7 +84,7 @@ def parse(schema: Any) -> Type:  # noqa: ANN401 - Avro schemas are JSON
 
 
 def from_text(text: str) -> Any:  # noqa: ANN401
-    """The schema's JSON as it is parsed; none where the text is no JSON, as that of a Protobuf schema."""
+    """Parse the schema's JSON. Returns None if the text is not JSON, such as a Protobuf schema."""
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
@@ -241,7 +241,7 @@ def _full(name: str, namespace: str | None) -> str:
 
 
 def _annotation(schema: dict[str, Any], kind: str, size: int) -> str:
-    """The annotation that counts; empty where there is none, or where Avro ignores it."""
+    """Return the annotation that counts; empty if there is none, or if Avro ignores it."""
     logical = schema.get("logicalType")
     if not isinstance(logical, str) or logical not in _ANNOTATIONS.get(kind, ()):
         return ""
@@ -259,7 +259,7 @@ def _annotation(schema: dict[str, Any], kind: str, size: int) -> str:
 
 
 def without_annotations(schema: Any) -> Any:  # noqa: ANN401 - Avro schemas are JSON: str, list or dict
-    """The schema without logical types: every value is read and written as it is stored."""
+    """Return the schema without logical types: every value is read and written as stored."""
     if isinstance(schema, dict):
         return {name: without_annotations(part) for name, part in schema.items() if name != "logicalType"}
     return [without_annotations(part) for part in schema] if isinstance(schema, list) else schema

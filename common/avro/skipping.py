@@ -78,7 +78,7 @@ def _blocks(item: Skip) -> Skip:
             if count < 0:
                 at = binary.skip_bytes(data, at)
                 continue
-            # Each item takes a byte or more, so that a count which is a lie ends with the bytes.
+            # Each item takes a byte or more, so a false count ends with the bytes.
             for _ in range(count):
                 at = item(data, at)
 

@@ -1,8 +1,8 @@
-"""Other wire formats than the registry's own (common.avro.wire), recognised by a message's first bytes and headers.
+"""Formats other than the registry's own (common.avro.wire), recognised by a message's first bytes and headers.
 
-Two kinds of answer. `other_registry` is sure: the message was written for another schema registry, or with the schema's
-id somewhere else, and its reason as a dead letter says so. `looks_like` is a guess at a value that says nothing of
-itself, for whoever looks at one message. For the job, in Spark: streaming.events.foreign_formats.
+There are two kinds of answer. `other_registry` is certain: the message was written for another schema registry, or has
+the schema's id in another place, and its dead-letter reason says so. `looks_like` is a guess about a value, for a
+person who looks at one message. The job's version in Spark is streaming.events.foreign_formats.
 
 Sources: the serializers of AWS Glue (version 3, a byte for the compression, a UUID), Azure (a header `content-type`;
 before that four zero bytes and 32 hexadecimal digits), Apicurio (ids of eight bytes, or headers `apicurio.value.*`) and
@@ -44,7 +44,7 @@ def other_registry(value: bytes, headers: Headers = ()) -> str | None:
 
 
 def looks_like(value: bytes) -> str | None:
-    """What a value that does not begin as the registry's messages do seems to be; None for bytes that say nothing."""
+    """Guess the format of a value without the registry's magic byte; None for bytes that say nothing."""
     for first, what in _FIRST_BYTES.items():
         if value.startswith(first):
             return what

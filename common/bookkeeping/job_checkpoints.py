@@ -1,10 +1,10 @@
 """One checkpoint counts a source into a job's tables, and no other may until the tables are reset.
 
-Totals live in the checkpoint; the tables hold what it came to. A new checkpoint begins at nothing, so its first batches
-would overwrite totals of weeks with those of seconds. So the first batch of a checkpoint writes its id down where the
-tables are, and whoever comes with another id, or with a checkpoint that has lost its batches, is refused.
+Totals live in the checkpoint; the tables hold copies. A new checkpoint starts from nothing, so its first batches would
+overwrite totals of weeks with totals of seconds. So the first batch of a checkpoint writes the checkpoint's id beside
+the tables. A job with another id, or with a checkpoint that has lost its batches, is refused.
 
-Samples and tests read topics of their own: they share tables with the job, and never a source.
+Samples and tests read their own topics: they share tables with the job, but never a source.
 """
 
 from dataclasses import dataclass
@@ -35,9 +35,9 @@ class Claim:
 
 
 def require(settings: CassandraSettings, claim: Claim, tables: tuple[str, ...]) -> str | None:
-    """The id of the checkpoint that has counted the source until now, None where there is none; for `take`.
+    """Return the id of the checkpoint that has counted the source so far, or None; for `take`.
 
-    Raises CheckpointError where the tables hold what another checkpoint counted, or this one before it was lost.
+    Raises CheckpointError if the tables hold rows of another checkpoint, or of this one before it lost its batches.
     """
     with connect(settings, keyspace=settings.keyspace) as session:
         owner = _owner(session, settings, claim)
@@ -67,9 +67,9 @@ def require(settings: CassandraSettings, claim: Claim, tables: tuple[str, ...]) 
 
 
 def take(settings: CassandraSettings, claim: Claim, before: str | None) -> None:
-    """Write the checkpoint down as the one that counts, in place of `before`; called before its first batch is written.
+    """Record the checkpoint as the one that counts, in place of `before`; called before its first batch is written.
 
-    Raises CheckpointError where another one was faster, and as `common.cassandra.session.open_session`.
+    Raises CheckpointError if another checkpoint was faster, and the errors of `common.cassandra.session.open_session`.
     """
     if before == claim.checkpoint_id:
         return

@@ -1,12 +1,12 @@
-"""Who writes last, wins: a writer's lease is the number that its writes carry as their timestamp.
+"""Leases: the timestamp of a writer's writes, so that the newest writer wins.
 
-Cassandra keeps, of two writes to a cell, the one with the larger timestamp. With the clock of whoever writes, a job
-that hangs, is replaced, and then wakes up again overwrites newer rows with its older ones. So each start of a query
-takes a lease, by a light-weight transaction: a number larger than all before it. Its writes carry that number, plus
-one for each batch, and whatever an earlier writer still sends is older, whenever it arrives.
+Of two writes to a cell, Cassandra keeps the one with the larger timestamp. With clock timestamps, a job that hangs, is
+replaced and wakes up again would overwrite newer rows with older ones. So each start of a query takes a lease by a
+light-weight transaction: a number larger than all before it. The query's writes carry this number plus one for each
+batch. Writes of an earlier writer are older, whenever they arrive.
 
-Leases are microseconds since 1970, so that they are comparable with writes by the clock: rows from before there were
-leases are older, too. Two leases are at least a second apart, which leaves room for a million batches each.
+Leases are microseconds since 1970, so that they compare with writes by the clock, and rows from before there were
+leases are older too. Two leases are at least a second apart, which leaves room for a million batches each.
 """
 
 import socket

@@ -15,7 +15,7 @@ from typing import Any
 from common.errors import AdstreamError, MigrationError
 
 LEASE_SECONDS = 60
-# A little more than a lease, so that whoever comes after a crashed holder gets its turn.
+# A little more than a lease, so that the successor of a crashed holder gets the lock.
 WAIT_SECONDS = LEASE_SECONDS + 15
 POLL_SECONDS = 0.25
 TELL_AFTER_SECONDS = 2.0
@@ -46,7 +46,7 @@ def held(run: Run, keyspace: str, name: str, report: Report, wait_seconds: float
     try:
         yield run_locked
     finally:
-        # If this fails the lease ends by itself, and an error on its way is the one to hear of.
+        # If this fails, the lease ends by itself. An error that is already on its way is more important.
         with suppress(AdstreamError):
             run(f"DELETE FROM {keyspace}.schema_lock WHERE name = %s IF holder = %s", (name, holder))  # noqa: S608
 

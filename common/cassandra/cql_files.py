@@ -1,9 +1,8 @@
-"""The migrations kept in `cql/`: numbered files of plain CQL, `<version>_<name>.cql`, and how one is read.
+"""The migrations in `cql/`: numbered files of plain CQL, `<version>_<name>.cql`, and their reader.
 
-A project of one's own (common.project) has a folder of that name, too, numbered from 001 like this one.
-
-Cassandra has no transactions around its schema: a file that fails half-way is applied again from its start. So each
-statement must be one that may run twice, and a file with any other is refused before anything is touched.
+A user's project (common.project) also has a folder of that name, numbered from 001 like this one. Cassandra's schema
+changes have no transactions: a file that fails half-way is applied again from its start. So each statement must be
+repeatable, and a file with any other is refused before it changes anything.
 """
 
 import hashlib
@@ -41,7 +40,7 @@ _REPEATABLE = re.compile(
 
 @dataclass(frozen=True)
 class Migration:
-    """One file; `text` as it stands there, with newlines as `\\n` whatever the checkout made of them."""
+    """One migration file. `text` is its content, with newlines as `\\n` on every system."""
 
     version: int
     name: str
@@ -95,7 +94,7 @@ def of_project() -> list[Migration]:
 
 
 def split(text: str, label: str = "text") -> list[str]:
-    """CQL statements without comments and without the semicolon; those inside quotes are left alone."""
+    """Return CQL statements without comments and semicolons; those inside quotes stay."""
     statements: list[str] = []
     current: list[str] = []
     for token in _TOKEN.finditer(text):

@@ -1,7 +1,7 @@
-"""Connections to Cassandra: one place for timeouts, consistency, routing, and what an error means to a user.
+"""Connections to Cassandra: one place for timeouts, consistency, routing, and translation of errors for users.
 
-Contact points, credentials, local data centre and consistency level come from the settings. Requests go to a replica
-of the row in the local data centre, and none waits longer than `timeout_seconds`.
+Contact points, credentials, local data centre and consistency level come from the settings. Requests go to a replica of
+the row in the local data centre, and none waits longer than `timeout_seconds`.
 """
 
 import logging
@@ -33,14 +33,15 @@ from common import retries
 from common.errors import AccessDenied, AdstreamError, ConfigError, MigrationError, ServiceUnavailable
 from common.settings import CassandraSettings
 
-# What Cassandra 4.0 and later speak. Fixed, as the driver would otherwise try newer versions first and log each.
+# Cassandra 4.0 and later speak this version. It is fixed, because the driver would otherwise try newer versions first
+# and log each.
 PROTOCOL_VERSION = 5
 RECONNECT_SECONDS = 1.0
 # The driver sends a request in pieces of 4 KiB. Without this option Linux holds the last piece back until the server
 # confirms the ones before it, which takes 40 ms (Nagle's algorithm and delayed acknowledgements).
 _SEND_AT_ONCE = [(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)]
 
-# What may be over in a moment; only repeatable statements are tried again.
+# Errors that may pass in a moment. Only repeatable statements are retried.
 TRANSIENT = (
     NoHostAvailable,
     OperationTimedOut,
@@ -57,7 +58,7 @@ DRIVER_ERRORS = (*TRANSIENT, DriverException, ErrorMessage)
 # How Cassandra words a keyspace, table or column that is not there.
 _MISSING = ("does not exist", "unconfigured table", "Undefined column", "No keyspace", "unknown table")
 
-# The driver logs every refused connection with its trace; the one line that a user needs is raised here instead.
+# The driver logs every refused connection with a traceback. The one line for the user is raised here instead.
 logging.getLogger("cassandra").setLevel(logging.CRITICAL)
 
 
@@ -72,10 +73,10 @@ def connect(settings: CassandraSettings, *, keyspace: str | None = None) -> Iter
 
 
 def open_session(settings: CassandraSettings, *, keyspace: str | None = None) -> Session:
-    """A session for the life of a process; whoever opens it may close it with `session.cluster.shutdown()`.
+    """Open a session for the life of a process. The caller may close it with `session.cluster.shutdown()`.
 
-    Raises ServiceUnavailable when no node answers, AccessDenied for wrong credentials, ConfigError for a data centre
-    or keyspace that the cluster does not have.
+    Raises ServiceUnavailable if no node answers, AccessDenied for wrong credentials, ConfigError for a data centre or
+    keyspace that the cluster does not have.
     """
 
     settings.require()
@@ -115,7 +116,7 @@ def require_tables(settings: CassandraSettings, names: Iterable[str]) -> None:
 
 
 def table_metadata(session: Session, settings: CassandraSettings, names: Iterable[str]) -> dict[str, Any]:
-    """Name -> what the driver knows of the table. Raises MigrationError where the keyspace lacks one."""
+    """Return name -> the driver's metadata of the table. Raises MigrationError if the keyspace lacks one."""
     keyspace = session.cluster.metadata.keyspaces.get(settings.keyspace)
     present = keyspace.tables if keyspace else {}
     found = {}
@@ -127,7 +128,7 @@ def table_metadata(session: Session, settings: CassandraSettings, names: Iterabl
 
 
 def explain(error: Exception, settings: CassandraSettings) -> AdstreamError:
-    """What a driver's error means to the user, as one line with a remedy."""
+    """Translate a driver's error for the user: one line with a remedy."""
     by_host = error.errors if isinstance(error, NoHostAvailable) else None
     causes = list(by_host.values()) if isinstance(by_host, dict) else [error]
     user = f"user {settings.username!r}" if settings.username else "a connection without credentials"
@@ -161,7 +162,7 @@ def explain(error: Exception, settings: CassandraSettings) -> AdstreamError:
 
 
 def unreached(said: str, settings: CassandraSettings) -> AdstreamError:
-    """What it means that no node could be reached, from what the driver says of the connections."""
+    """Translate the driver's errors of all connections into one error, if the driver reached no node."""
     address = settings.address
     if "CERTIFICATE_VERIFY_FAILED" in said:
         return AccessDenied(

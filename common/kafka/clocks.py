@@ -1,4 +1,4 @@
-"""Whose clock says when a message arrived, and so what is late: the broker's, or the producers' own."""
+"""Whose clock stamps the arrival of a message, and so decides lateness: the broker's, or the producers'."""
 
 from collections.abc import Iterable
 
@@ -9,7 +9,7 @@ REMEDY = "set message.timestamp.type=LogAppendTime on it (docs/late-events.md)"
 
 
 def producers_clock(topic: str) -> str:
-    """What a topic with CreateTime means, as one line."""
+    """Return one line about a topic with CreateTime."""
     return f"{topic} has CreateTime: what is late or ahead goes by the producers' clocks, not by the broker's; {REMEDY}"
 
 
@@ -22,6 +22,6 @@ def told(settings: Settings, topic: str) -> list[str]:
 
 
 def by_topic(settings: Settings, topics: Iterable[str]) -> dict[str, bool | None]:
-    """As kafka.stamped_by_producers, for those of the topics that there are."""
+    """Like kafka.stamped_by_producers, for the topics that exist."""
     there = kafka.topic_names(settings)
     return kafka.stamped_by_producers(settings, sorted({*topics} & {*there}))

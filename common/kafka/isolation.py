@@ -6,7 +6,7 @@ from typing import Any
 from common.settings import READ_UNCOMMITTED, IsolationLevel
 
 ISOLATION = "isolation_level"
-# What earlier releases read, without writing it down.
+# The isolation level of earlier releases, which did not record it.
 BEFORE_ISOLATION: dict[str, Any] = {ISOLATION: READ_UNCOMMITTED}
 
 

@@ -1,4 +1,7 @@
-"""Where a topic ends, for readers and by its high watermark: what open transactions hold back lies between the two."""
+"""The end of a topic, for readers and by its high watermark.
+
+Messages held back by open transactions are between the two.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -34,7 +37,7 @@ class TopicEnds:
         self._admin = kafka.connected(settings.kafka)
 
     def __call__(self) -> dict[int, Ends]:
-        # In this order: what is written, or committed, between the two answers is not taken for held back.
+        # In this order, because messages written or committed between the two answers must not count as held back.
         newest, stable = (
             kafka.end_offsets(self._settings, self._topic, level, self._admin)
             for level in (READ_UNCOMMITTED, READ_COMMITTED)

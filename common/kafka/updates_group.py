@@ -10,7 +10,7 @@ from common import kafka
 from common.errors import CheckpointError
 from common.settings import Settings
 
-# The session of a member (streaming.apply.changelog), and what a busy broker adds to it.
+# The session timeout of a member (streaming.apply.changelog), and time for a busy broker.
 _PATIENCE_SECONDS = 15.0
 _POLL_SECONDS = 0.25
 
@@ -43,7 +43,7 @@ class Applied:
         return kafka.topic_id(self._settings, self._topic, self._admin)
 
     def upto(self) -> dict[int, int]:
-        """Partition -> the offset before which all rows are in the tables; without those that nobody has begun."""
+        """Return partition -> the offset before which all rows are in the tables, without partitions not begun."""
         places = [TopicPartition(self._topic, partition) for partition in self.ends()]
         try:
             found = self._consumer.committed(places, timeout=self._settings.kafka.timeout_seconds)
@@ -78,9 +78,9 @@ def require_nobody(settings: Settings, topic: str) -> None:
 
 
 def skip_all(settings: Settings, topic: str) -> int:
-    """Let the group go on behind all that is in the topic now; returns how many offsets that are from the first one.
+    """Move the group behind all present messages of the topic. Returns the number of offsets from the first one.
 
-    Raises TopicNotFound where there is no such topic, CheckpointError while processes apply it.
+    Raises TopicNotFound if the topic does not exist, CheckpointError while processes apply it.
     """
     require_nobody(settings, topic)
     ends, begins = kafka.end_offsets(settings, topic), kafka.begin_offsets(settings, topic)

@@ -1,7 +1,7 @@
-"""How long late events would have had to be waited for: rounded delays, counted, and their percentiles.
+"""The lateness that would have kept late events: rounded delays, their counts and percentiles.
 
-A delay is in whole seconds and rounded up, so that a wait of the rounded delay keeps the event for certain. Up to two
-minutes it is exact to a second; from there on it is at most a tenth longer than it had to be.
+A delay is in whole seconds and rounded up, so that a lateness of the rounded delay is certain to keep the event. Up to
+two minutes it is exact to a second. Above that it is at most a tenth longer than necessary.
 """
 
 from collections import Counter
@@ -14,8 +14,8 @@ LAST_STEP = 86_400
 # Rounded delay in seconds -> how many events needed it.
 Delays = Mapping[int, int]
 
-# No longer lateness is worth advising. An event that is so late has a wrong clock or a wrong unit of time, or is from
-# before 1970, which no job counts. To wait for it would keep a month of state.
+# Longer lateness makes no sense. An event this late has a wrong clock or a wrong unit of time, or is from before 1970,
+# which no job counts. Waiting for it would keep a month of state.
 LONGEST_WAIT = 30 * 86_400
 
 # Per mille of the late events -> how it is written.
@@ -43,10 +43,10 @@ def within_reach(delays: Delays) -> tuple[Delays, int]:
 
 
 def percentile(delays: Delays, per_mille: int) -> int:
-    """The shortest delay that would have kept so many per mille of the events, by nearest rank.
+    """Return the shortest delay that would have kept this many per mille of the events, by nearest rank.
 
-    That is the delay of the event at the place ceil(n * per_mille / 1000) when all n are put in order. Raises
-    ValueError where there are none.
+    With all n delays in order, that is the one at place ceil(n * per_mille / 1000). Raises ValueError if there are
+    none.
     """
     rank = -(-sum(delays.values()) * per_mille // 1_000)
     passed = 0

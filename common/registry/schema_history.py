@@ -1,8 +1,8 @@
-"""Whether each version of a contract can read what all older ones wrote: BACKWARD, transitive, without a registry.
+"""Check whether each version of a contract can read all older ones: BACKWARD, transitive, without a registry.
 
-Avro's own checker compares the schemas by the resolution rules of the specification. Two things that it lets pass are
-problems here too: a logical type that changes (the same long, first in milliseconds and then in microseconds, is read
-without an error and a thousand times too large), and versions that are missing in between.
+Avro's own checker compares the schemas by the resolution rules of the specification. This module reports two more
+problems. One is a changed logical type: a long first in milliseconds and then in microseconds reads without an error, a
+thousand times too large. The other is a missing version.
 """
 
 import json
@@ -53,7 +53,7 @@ def incompatibilities(reader: str, writer: str) -> list[str]:
     if result.compatibility is SchemaCompatibilityType.compatible:
         return _changed_meanings(json.loads(reader), json.loads(writer))
     kinds = {kind.value for kind in result.incompatibilities}
-    # The checker lists kinds, messages and places apart: which belong together is only known where there is one kind.
+    # The checker lists kinds, messages and places separately. They can be matched only if there is one kind.
     says = _SAYS[kinds.pop()] if len(kinds) == 1 else "{}"
     return [f"{says.format(', '.join(sorted(result.messages)))} (at {', '.join(sorted(result.locations))})"]
 

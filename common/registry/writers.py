@@ -1,8 +1,8 @@
-"""The schemas that messages of a topic are written with: the versions of its subject, and others by their ids.
+"""The writer schemas of a topic's messages: the versions of its subject, and other schemas by their ids.
 
 Producers that name subjects after records (RecordNameStrategy, TopicRecordNameStrategy), or that share a schema between
-topics, write ids that are no version of `<topic>-value`. The registry is asked for such an id when a message has it.
-Any producer can write any number there, so each number of questions is bounded, and answers are remembered.
+topics, write ids that are not versions of `<topic>-value`. The registry is asked for such an id when a message has it.
+Any producer can write any number there. So the number of questions is limited, and answers are cached.
 """
 
 import time
@@ -28,7 +28,7 @@ _LONGEST_TEXT = 200_000
 
 
 class Writers:
-    """The writers of one topic's messages, as `registry` has them; remembers what the registry has answered.
+    """The writers of one topic's messages in `registry`; caches the registry's answers.
 
     Each method raises ServiceUnavailable and AccessDenied.
     """
@@ -63,14 +63,14 @@ class Writers:
         return {**self._others, **self._versions}
 
     def contracts(self) -> dict[int, Contract]:
-        """What is `known`, as contracts."""
+        """Return the `known` schemas as contracts."""
         return {key: Contract(each.subject, each.version, each.text) for key, each in self.known().items()}
 
     def registered(self, ids: Collection[int], planned: Collection[int]) -> set[int]:
-        """The schemas that a job's plan needs besides the `planned` ones, for messages with these `ids`.
+        """Return the schemas that a job's plan needs besides the `planned` ones, for messages with these `ids`.
 
-        `ids` are at most MOST_ASKED of a batch, the most frequent first. Where there are as many, some may be missing,
-        and each new version of the subject is taken.
+        `ids` are at most MOST_ASKED of a batch, the most frequent first. If there are that many, the batch may have
+        further ids, so each new version of the subject is returned too.
         """
         known = self.known()
         found = {each for each in ids if each in known}

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM as a request: the running step ends, what is under way is finished, and nothing is cut in half."""
+"""Ctrl-C and SIGTERM as a request: the running step ends, work in flight is finished, and nothing is cut in half."""
 
 import signal
 import threading

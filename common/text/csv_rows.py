@@ -18,7 +18,7 @@ _LIKELY = {";": "';'", "\t": "tab", "|": "'|'"}
 
 @dataclass(frozen=True)
 class Form:
-    """How a file is written: what is between two cells, and whether columns without a meaning are passed over."""
+    """The form of a file: the separator between two cells, and whether unknown columns are ignored."""
 
     delimiter: str = ","
     ignore_extra: bool = False
@@ -26,7 +26,7 @@ class Form:
 
 @dataclass(frozen=True)
 class BadRow:
-    """A row that cannot be used: its first line in the file (the header is line 1) and what is wrong with it."""
+    """An invalid row: its first line in the file (the header is line 1) and the problem."""
 
     line: int
     reason: str
@@ -41,9 +41,9 @@ class Row:
 
 
 def rows(text: TextInput, columns: Sequence[str], form: Form | None = None) -> Iterator[Row | BadRow]:
-    """`form` is what options say; None where there are none, and the file has commas and these columns alone.
+    """Read the rows of a CSV. `form` holds the options; None means commas, and no column besides `columns`.
 
-    Raises BadInput where the header lacks a column, and where a quote is opened that nothing closes.
+    Raises BadInput if the header lacks a column, or if a quote has no end.
     """
     given = form or Form()
     reader = csv.reader(text.lines(), delimiter=given.delimiter, strict=True)
@@ -87,7 +87,7 @@ def _header_problem(names: list[str], columns: Sequence[str], *, ignore_extra: b
 
 
 def _hint(header: list[str], problem: str, form: Form | None) -> tuple[str, str]:
-    """The problem, and what helps, where the header shows it."""
+    """Return the problem, with a hint if the header shows one."""
     if header and header[0].lower().startswith("sep="):
         return "it is Excel's line about its separator", "delete that line; the header is the next one"
     other = next((each for each in _LIKELY if len(header) == 1 and each in header[0]), None)

@@ -6,7 +6,7 @@ _PER_LINE = 16
 
 
 def hexdump(data: bytes, most: int) -> Iterator[str]:
-    """Lines for the first `most` bytes, and one that says how many there are besides."""
+    """Return lines for the first `most` bytes, and one line with the number of further bytes."""
     for start in range(0, min(len(data), most), _PER_LINE):
         line = data[start : min(start + _PER_LINE, most)]
         ascii_text = "".join(chr(byte) if 32 <= byte < 127 else "." for byte in line)

@@ -26,7 +26,7 @@ class Working:
             console=err,
             transient=True,
             disable=not err.is_terminal,
-            # What is printed meanwhile goes above the line; but never to the terminal what was meant for a pipe.
+            # Other output goes above the progress line. But output meant for a pipe never goes to the terminal.
             redirect_stdout=sys.stdout.isatty(),
         )
         self._task = self._line.add_task(shown(what), total=None)

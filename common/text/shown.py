@@ -1,10 +1,10 @@
-r"""Values from outside as text to look at: one function for every command, page, log line and label.
+r"""Show values from outside as text: one function for every command, page, log line and label.
 
-A key, a header or an error text of a service may hold anything: a new line, which forges one of ours, an escape
-sequence, which a terminal obeys, or a character without width, which makes two ids look the same. `shown` writes such
+A key, a header or a service's error text may hold anything: a new line, which forges one of our lines; an escape
+sequence, which a terminal obeys; or a character without width, which makes two ids look the same. `shown` writes such
 characters as JSON and Python do, `\n` or `\u001b`. An accent stays on its letter, and is written out without one.
-Everything else stays as it is, and text that was shown already does, too: whoever is not sure shows it again. Only
-`--json` is exact.
+Everything else stays unchanged. Text that was already shown also stays unchanged, so a caller in doubt may show it
+again. Only `--json` is exact.
 """
 
 import re
@@ -19,12 +19,12 @@ _BLANK = (
 )
 _BLANKS = re.compile(f"[{_BLANK}]")
 _SHORT = {"\n": r"\n", "\t": r"\t", "\r": r"\r", "\b": r"\b", "\f": r"\f"}
-# Of accents and other signs that are drawn onto the one before.
+# Accents and other marks that are drawn onto the character before.
 _MOST_MARKS = 4
 
 
 def shown(text: str) -> str:
-    """The text on one line, without a character that steers what it is shown in, or that nobody sees."""
+    """Return the text on one line, with control characters and invisible characters written out."""
     if text.isascii() and text.isprintable():
         return text
     made, marks = [], _MOST_MARKS  # there is nothing yet that a mark could be on

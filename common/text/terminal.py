@@ -17,7 +17,7 @@ _NARROWEST = 12
 
 
 class Terminal(Console):
-    """A console that shows each string as it is; colours come by `style`, or with `parts`."""
+    """A console that prints each string unchanged; colours come from `style`, or from `parts`."""
 
     def __init__(
         self, *, stderr: bool = False, soft_wrap: bool = True, file: IO[str] | None = None, width: int | None = None
@@ -27,7 +27,7 @@ class Terminal(Console):
         )
 
     def render_str(self, text: str, *, style: str | Style = "", **options: Any) -> Text:  # noqa: ANN401 - Rich's own
-        """What Rich makes of any string: also of a cell, a heading or a title of a table."""
+        """Return Rich's text for any string, also of a cell, a heading or a title of a table."""
         return Text(shown_lines(text), style=style, justify=options.get("justify"), overflow=options.get("overflow"))
 
 

@@ -1,7 +1,7 @@
-"""A text file of a user's that is read more than once: a file, a compressed one, or a pipe.
+"""A user's text file that is read more than once: a plain file, a compressed one, or a pipe.
 
-A pipe (`<(command)`, /dev/stdin, a FIFO) gives its bytes once, so they are kept in a temporary file first. The wait for
-somebody who writes into it ends by Ctrl-C and by SIGTERM: no lock is held and nothing is sent meanwhile.
+A pipe (`<(command)`, /dev/stdin, a FIFO) delivers its bytes once, so they are first kept in a temporary file. Ctrl-C
+and SIGTERM end the wait for a writer: meanwhile no lock is held and nothing is sent.
 """
 
 import bz2

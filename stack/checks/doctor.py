@@ -55,14 +55,14 @@ def python(_settings: Settings) -> list[Finding]:
 
 
 def spark_interpreter(settings: Settings) -> list[Finding]:
-    """The one of Spark's workers, whatever PYSPARK_PYTHON says."""
+    """Return the Python interpreter of Spark's workers, whatever PYSPARK_PYTHON says."""
     spark = settings.spark
     which = "this one" if is_local(spark.master) else f"{spark.executor_python} on the machines of {spark.master}"
     return [Finding("OK", "Spark's Python", which)]
 
 
 def java(settings: Settings) -> list[Finding]:
-    """The one that the services and Spark would run on."""
+    """Check the Java that the services and Spark would run on."""
     found = find_java(settings.stack.java_home)
     return [Finding("OK", "Java", f"{found.version} from {found.origin} at {found.home}")]
 
@@ -77,7 +77,7 @@ def trusted_authorities(_settings: Settings) -> list[Finding]:
 
 
 def jvm_parts(settings: Settings) -> list[Finding]:
-    """Whether they are in the cache, and still what they were."""
+    """Check that the JVM parts are in the cache and unchanged."""
     home = parts.home(settings.stack)
     if not home.is_dir():
         return [Finding("WARN", "JVM parts", f"not fetched yet: {home}", "`adstream up` fetches them (225 MB)")]
@@ -88,7 +88,7 @@ def jvm_parts(settings: Settings) -> list[Finding]:
 
 
 def real_time_environment(settings: Settings) -> list[Finding]:
-    """Whether real-time mode could start at once, and its JVM parts are still what they were."""
+    """Check that real-time mode could start at once, and that its JVM parts are unchanged."""
     subject, home = "real-time mode", real_time.home(settings.stack)
     if not home.is_dir():
         return [Finding("OK", subject, "its Spark is not here; the first use fetches it, or `make real-time` (450 MB)")]
@@ -169,7 +169,7 @@ def cassandra_driver(_settings: Settings) -> list[Finding]:
 
 
 def checkpoints(settings: Settings) -> list[Finding]:
-    """Whether each checkpoint's topic is still the one that it was made with."""
+    """Check that each checkpoint's topic is still the same one."""
     findings = []
     for made in sorted(settings.checkpoints.glob("*/adstream.json")):
         subject = f"checkpoint {made.parent.name}"

@@ -1,4 +1,4 @@
-"""What transactions that are still open keep from the readers of the jobs' topics."""
+"""Messages that open transactions hold back from the readers of the jobs' topics."""
 
 import json
 from contextlib import suppress

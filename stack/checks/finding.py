@@ -1,4 +1,4 @@
-"""What a check of `adstream doctor` found."""
+"""The result of a check of `adstream doctor`."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -6,7 +6,7 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class Finding:
-    """One line: what was looked at, how it is, and what to do when it is not well."""
+    """One line: the thing checked, its state, and the remedy for a problem."""
 
     verdict: Literal["OK", "WARN", "FAIL"]
     subject: str

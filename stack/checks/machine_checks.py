@@ -1,4 +1,4 @@
-"""`doctor` on the user's environment: whose services are asked, through which proxy, and what of it jobs do not use."""
+"""Checks of `doctor` on the user's environment: services, proxy, and variables that jobs ignore."""
 
 from common.errors import AdstreamError
 from common.settings import Settings
@@ -10,7 +10,7 @@ from stack.host.executable import allows_programs, first_suitable, temporary
 
 
 def services(settings: Settings) -> list[Finding]:
-    """Whose Kafka, registry and Cassandra the commands use."""
+    """Check whose Kafka, registry and Cassandra the commands use."""
     findings = []
     for service in (settings.kafka, settings.registry, settings.cassandra):
         try:
@@ -32,7 +32,7 @@ def proxy(settings: Settings) -> list[Finding]:
 
 
 def variables(settings: Settings) -> list[Finding]:
-    """Those of other installations of Spark and Hadoop, and those that every Java reads."""
+    """Return the variables of other installations of Spark and Hadoop, and those that every Java reads."""
     findings = []
     master = settings.spark.master
     if unused := spark_environment.worth_telling(master, [settings.lakehouse.warehouse]):

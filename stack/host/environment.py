@@ -1,4 +1,4 @@
-"""What a Java process of ours gets of the user's environment: where this machine's things are, and little else.
+"""The user's environment for our Java processes: the places of this machine, and little else.
 
 Kafka, the registry, Cassandra and Spark all read variables. A user's shell may have them for another installation.
 """
@@ -21,9 +21,9 @@ def of_a_service() -> dict[str, str]:
 
 
 def java_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """The same, in which options that the user has for every Java stay, but lose against those on the command line.
+    """Return the environment with the user's options for every Java, which lose against those on the command line.
 
-    File names are UTF-8: Java finds those in other letters by the locale alone.
+    File names are UTF-8: otherwise Java would encode them by the locale.
     """
     changed = dict(environment)
     winning = changed.pop(_WINNING, "")
@@ -36,7 +36,7 @@ def java_environment(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def named_options() -> str:
-    """What to add to the remedy for a Java that did not start: the variables that change how each Java starts."""
+    """Return the addition to the remedy for a Java that did not start: the variables that change every Java."""
     named = java_options_set()
     return f", and try without {' and '.join(named)}" if named else ""
 

@@ -1,4 +1,4 @@
-"""Folders in which programs may be executed: Java unpacks the native libraries that it needs into one."""
+"""Folders in which programs may be executed: Java unpacks its native libraries into one."""
 
 import os
 import tempfile
@@ -8,7 +8,10 @@ from common.errors import StackError
 
 
 def first_suitable(*folders: Path) -> Path:
-    """The first of these folders in which programs may be executed, made where it is missing. Raises StackError."""
+    """Return the first of these folders in which programs may be executed; a missing one is created.
+
+    Raises StackError.
+    """
     for folder in folders:
         if allows_programs(folder):
             folder.mkdir(parents=True, exist_ok=True)

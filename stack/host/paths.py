@@ -10,7 +10,7 @@ _OF_AN_AGENT = "="  # begins the options of an agent
 
 
 def require_usable(cache: Path, pyspark: Path) -> None:
-    """Raises StackError for a folder of jars whose path Java or Spark would take for something else."""
+    """Raises StackError for a folder of jars whose path Java or Spark would misread."""
     _require(cache, _DIVIDING + _OF_AN_AGENT, "set ADSTREAM_STACK_CACHE_DIR to another folder")
     _require(pyspark, ":", "move the project, and run `make setup` there")
 

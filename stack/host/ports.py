@@ -1,4 +1,4 @@
-"""Which port a service listens on: what was asked for, what it had last time, or one that is free."""
+"""Choose a service's port: the port asked for, the last one, or a free one."""
 
 import random
 import socket
@@ -12,8 +12,8 @@ from common.settings import StackSettings
 # The services listen here, and are reached from this machine only.
 HOST = "127.0.0.1"
 
-# Below the range from which Linux takes ports for outgoing connections: between choosing a port and the service's
-# binding it lie seconds, in which any connection of this machine could take one out of that range.
+# Below the range from which Linux takes ports for outgoing connections. Seconds pass between choosing a port and the
+# service's binding it, and any connection of this machine could take a port of that range meanwhile.
 _FIRST, _LAST = 20_000, 32_000
 _TRIES = 200
 
@@ -36,7 +36,7 @@ def choose(name: str, asked: int | None, last: Mapping[str, int], taken: Collect
 
 
 def asked_for(name: str, settings: StackSettings, last: Mapping[str, int]) -> int | None:
-    """The public port that the settings name for a service; None when they leave it to what it was last time."""
+    """Return a service's public port from the settings; None if they leave it to the last one."""
     field = f"{name}_port"
     if field not in settings.model_fields_set and name in last:
         return None
@@ -64,7 +64,7 @@ def is_open(port: int) -> bool:
 
 
 def require_free(title: str, name: str, port: int) -> None:
-    """Raises StackError that names the port, who has it where that can be told, and the option for another."""
+    """Raises StackError with the port, its holder if the system tells, and the option for another port."""
     if is_free(port):
         return
     holder = who_listens(port)

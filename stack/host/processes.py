@@ -43,9 +43,9 @@ class Running:
 
 
 def start(command: list[str], *, log: Path, folder: Path, environment: Mapping[str, str] | None = None) -> Running:
-    """Start in a session of its own, so that the Ctrl-C of this terminal does not reach it, output into `log`.
+    """Start a process in its own session, so that this terminal's Ctrl-C does not reach it, with output into `log`.
 
-    The log of the start before is kept as `<log>.1`. Without an `environment` it has that of this process.
+    The log of the previous start is kept as `<log>.1`. Without an `environment` it has that of this process.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     if log.exists():
@@ -65,9 +65,9 @@ def start(command: list[str], *, log: Path, folder: Path, environment: Mapping[s
 
 
 def stop(processes: Iterable[Running], grace_seconds: float = STOP_SECONDS) -> list[Running]:
-    """SIGTERM to all, a bounded wait, SIGKILL to the rest. Returns those that had to be killed.
+    """Send SIGTERM to all, wait for a bounded time, then SIGKILL the rest. Returns those that had to be killed.
 
-    A process id that belongs to another process by now is left alone.
+    A process id that now belongs to another process is left alone.
     """
     asked = list(processes)
     for running in asked:

@@ -36,10 +36,10 @@ def ending_raises() -> Iterator[None]:
 
 @contextmanager
 def ending_deferred() -> Iterator[Callable[[], None]]:
-    """Within, those signals take effect only where the yielded function is called: it raises KeyboardInterrupt.
+    """In this context those signals take effect only where the yielded function is called: it raises KeyboardInterrupt.
 
-    Between starting a process and writing down its id there must be no interruption, and the clean-up after the first
-    Ctrl-C must survive a second.
+    No interruption may come between starting a process and writing down its id, and the clean-up after the first Ctrl-C
+    must survive a second.
     """
     received = threading.Event()
 

@@ -1,6 +1,6 @@
-"""What each role of a secured stack may do in Cassandra.
+"""The rights of each role of a secured stack in Cassandra.
 
-A new cluster has one user, `cassandra`, whose password everybody knows. Our own admin takes its place, and it may not
+A new cluster has one user, `cassandra`, whose password everybody knows. Our own admin replaces that user, who may not
 log in any more.
 """
 
@@ -16,7 +16,7 @@ _RIGHTS = {"job": ("SELECT", "MODIFY"), "reader": ("SELECT",)}
 
 
 def grant(settings: Settings, port: int, secured: Secured) -> str | None:
-    """Make roles and rights what the files and the settings say. Returns what went wrong, in words."""
+    """Make roles and rights match the files and the settings. Returns the problems as text."""
     try:
         try:
             with connect(secured.cassandra(port)) as session:

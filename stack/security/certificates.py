@@ -1,6 +1,6 @@
 """A certificate authority for one local stack, and the certificate of its services.
 
-The authority's key is used once and then forgotten: nobody can sign another certificate that these clients trust.
+The authority's key is used once and then dropped: nobody can sign another certificate that these clients trust.
 """
 
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ _CLOCKS_DIFFER = timedelta(minutes=5)
 
 @dataclass(frozen=True)
 class Certificates:
-    """PEM: what clients trust, and the services' private key followed by their certificate."""
+    """PEM texts: the authority that clients trust, and the services' private key followed by their certificate."""
 
     authority: bytes
     server: bytes
@@ -60,7 +60,7 @@ def make() -> Certificates:
 
 
 def valid_until(server: bytes) -> datetime:
-    """When the certificate in the services' PEM expires, UTC. Raises ValueError for what is none."""
+    """Return when the certificate in the services' PEM expires, UTC. Raises ValueError if there is no certificate."""
     return x509.load_pem_x509_certificate(server[server.index(b"-----BEGIN CERTIFICATE") :]).not_valid_after_utc
 
 

@@ -1,7 +1,7 @@
-"""What each role of a secured stack may do in Kafka: its users for SCRAM, and its access control lists.
+"""The rights of each role of a secured stack in Kafka: its users for SCRAM, and its access control lists.
 
-The broker itself is told only the passwords for PLAIN, by its configuration. The admin logs in by that once, and gives
-every user the same password for SCRAM: no password is ever in an argument of a program.
+The broker's configuration has only the passwords for PLAIN. The admin logs in by PLAIN once, and gives every user the
+same password for SCRAM. So no password is ever in an argument of a program.
 """
 
 from confluent_kafka import KafkaException
@@ -29,7 +29,7 @@ _READ, _WRITE = AclOperation.READ, AclOperation.WRITE
 
 
 def grant(settings: Settings, port: int, secured: Secured) -> str | None:
-    """Make users and rights what the files and the settings say. Returns what went wrong, in words."""
+    """Make users and rights match the files and the settings. Returns the problems as text."""
     client = AdminClient(
         {**client_config(secured.kafka(port, sasl_mechanism="PLAIN")), "socket.timeout.ms": int(_SECONDS * 1_000)}
     )
@@ -54,7 +54,7 @@ def _users(secured: Secured) -> list[UserScramCredentialAlteration]:
 
 
 def _rights(settings: Settings) -> list[AclBinding]:
-    """Reading and writing let a user see a topic, too. Whatever is not here, only the admin may do."""
+    """Reading and writing let a user see a topic too. Only the admin may do anything that is not listed here."""
     letters, updates = settings.topic.dead_letters, settings.topic.updates
     events = sorted(event_topics(settings))
     beside = [letters, marks_spec(settings).name, updates]
@@ -74,7 +74,7 @@ def _on_topic(user: str, topic: str, operation: AclOperation) -> AclBinding:
 
 
 def _on_groups(user: str, prefix: str) -> AclBinding:
-    """The prefix is what our own clients begin a group's name with when they are given none."""
+    """The prefix of our own clients' groups, if they are given none."""
     return _right(user, ResourceType.GROUP, prefix, ResourcePatternType.PREFIXED, _READ)
 
 

@@ -1,7 +1,7 @@
-"""The folder of a secured stack: its certificates, and a file of settings for each role that uses it.
+"""The folder of a secured stack: its certificates, and a file of settings for each role.
 
-The files are the only place where the passwords are kept in the clear; what the services need of them is written for
-them anew with each start. A data folder is that of a secured stack when it has the file of an admin.
+Only these files hold passwords in the clear. Each start writes the services' configuration from them. A data folder
+belongs to a secured stack if it has an admin's file.
 """
 
 import os
@@ -24,7 +24,7 @@ from stack.security import certificates
 ADMIN = "admin"
 _KAFKA, _REGISTRY, _CASSANDRA = "ADSTREAM_KAFKA_SASL_", "ADSTREAM_REGISTRY_", "ADSTREAM_CASSANDRA_"
 
-# What each role is known to, and what its file begins with. What it may do there is in stack/security/kafka_rights.py,
+# The services that know each role, and the beginning of its file. The role's rights are in stack/security/kafka_rights.py,
 # stack/registry.py and stack/security/cassandra_rights.py.
 ROLES: dict[str, tuple[str, tuple[str, ...]]] = {
     ADMIN: ("makes topics, schemas, tables and users", (_KAFKA, _REGISTRY, _CASSANDRA)),
@@ -62,7 +62,7 @@ class Secured:
         return self.folder / f"{role}.env"
 
     def kafka(self, port: int, **changes: str) -> KafkaSettings:
-        """The admin's settings for the broker, whatever the environment says."""
+        """Return the admin's settings for the broker, whatever the environment says."""
         own = self._options("ADSTREAM_KAFKA_")
         return KafkaSettings(**{**own, "bootstrap_servers": f"{HOST}:{port}", **changes})
 
@@ -107,7 +107,7 @@ class Secured:
 
 
 def is_secured(data: Path) -> bool:
-    """Whether this data folder is that of a secured stack, be its keys complete or not."""
+    """Return whether this data folder belongs to a secured stack, even if its keys are incomplete."""
     return Secured(data).env_file(ADMIN).exists()
 
 
@@ -124,7 +124,7 @@ def find(data: Path) -> Secured | None:
 
 
 def make(data: Path) -> list[Path]:
-    """Make what is missing of certificates and roles' files in this data folder, and return it. Raises StackError."""
+    """Make missing certificates and roles' files in this data folder, and return them. Raises StackError."""
     secured = Secured(data)
     made: list[Path] = []
     with _readable(data):

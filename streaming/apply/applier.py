@@ -1,7 +1,7 @@
-"""The loop of the applying process: read what waits, write the newest row of each key, wait for it, commit.
+"""The loop of the applying process: read waiting rows, write the newest row of each key, wait for the writes, commit.
 
-Nothing is committed before Cassandra has acknowledged it, so a crash at any point lets rows come again and loses none.
-While a service is away the process stays in its group and tries again, for five minutes in all.
+The process commits only after Cassandra's acknowledgement. So after a crash at any point rows come again, and none is
+lost. While a service is down the process stays in its group and retries, for five minutes in all.
 """
 
 import threading
@@ -25,7 +25,7 @@ _SLICE_SECONDS = 0.5
 
 @dataclass
 class Figures:
-    """What the process has done since it began. `newest_event` is in milliseconds since 1970, 0 before the first."""
+    """The counts of the process since it began. `newest_event` is in milliseconds since 1970, 0 before the first."""
 
     read: int = 0
     written: int = 0
@@ -53,9 +53,11 @@ class Applier:
         self._longest_away = longest_away
 
     def run(self, stopping: threading.Event, *, told: Callable[[], None], until: Callable[[], bool]) -> None:
-        """Apply rows until it is asked to stop, or until `until` says so; calls `told` at least four times a second.
+        """Apply rows until somebody asks for a stop, or until `until` returns true.
 
-        Raises ServiceUnavailable and SinkError for what stayed away, and BadInput for a message that is no row.
+        Calls `told` at least four times a second.
+
+        Raises ServiceUnavailable or SinkError if a service stays down, and BadInput for a message that is not a row.
         """
 
         def wait(seconds: float) -> None:
@@ -120,6 +122,6 @@ def _may_pass(error: AdstreamError) -> bool:
 
 
 def _unwritten(error: AdstreamError, rows: int) -> AdstreamError:
-    """The same error, with what it means for the rows."""
+    """Return the same error, with its consequence for the rows."""
     kept = f"{rows:,} rows are not in the tables yet, and come again at the next start"
     return type(error)(f"{error.problem}; {kept}", error.remedy)

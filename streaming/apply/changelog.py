@@ -1,6 +1,7 @@
-"""An updates topic, read by one of the processes that share its partitions. Nothing is committed by itself.
+"""Read an updates topic, as one of the processes that share its partitions.
 
-`applied` says that rows are in the tables. Until then they come again after a crash, or to whoever gets the partition.
+Nothing is committed automatically: the caller says by `applied` that rows are in the tables. Until then the same rows
+come again after a crash, or to the next owner of the partition.
 """
 
 import time
@@ -65,7 +66,7 @@ class Changelog:
         anew: bool = False,
         skipped: Collection[Place] = (),
     ) -> None:
-        """`anew` begins each partition at its start, whatever was committed; `skipped` are messages to leave out."""
+        """`anew` starts each partition at its beginning, in spite of commits; `skipped` are messages to leave out."""
         require_topic(settings, topic)
         self.topic = topic
         self._settings = settings
@@ -88,7 +89,7 @@ class Changelog:
             "group.id": group_of(topic),
             "logger": UNHEARD,
             "partition.assignment.strategy": "cooperative-sticky",
-            # Where nothing was committed `_assign` begins at the start; what was committed must still be there.
+            # Without a commit `_assign` begins at the start. Messages behind a commit must still exist.
             "auto.offset.reset": "error",
             "session.timeout.ms": SESSION_MILLIS,
             "heartbeat.interval.ms": _HEARTBEAT_MILLIS,
@@ -146,7 +147,7 @@ class Changelog:
         return {each: self._next[each] for each in self._assigned if each in self._next}
 
     def lag(self) -> dict[int, int]:
-        """Messages behind the position, as far as the broker has told."""
+        """Return the number of messages behind the position, as far as the broker has reported."""
         found = {}
         for partition, position in self.positions().items():
             _, end = self._consumer.get_watermark_offsets(TopicPartition(self.topic, partition), cached=True)
@@ -173,10 +174,10 @@ class Changelog:
         return all(max(0, each.offset) >= ends[each.partition] for each in found)
 
     def close(self) -> None:
-        """Commit what is applied and leave the group.
+        """Commit the applied offsets and leave the group.
 
-        The group may just be sharing the partitions anew: what it gives to a process that leaves is not looked up. One
-        that cannot say that it leaves has left when its session ends.
+        The group may be rebalancing at this moment. This process ignores partitions that it gets while it leaves. If it
+        cannot say goodbye, it has left when its session ends.
         """
         self._commit(wait=True)
         self._closing = True
@@ -194,7 +195,7 @@ class Changelog:
                     found.append(read_update(message.key(), message.value(), place))
                 self._next[partition] = offset + 1
             elif error.code() == KafkaError._PARTITION_EOF:
-                # Marks of transactions and what was compacted away have offsets, too.
+                # Marks of transactions and compacted messages have offsets too.
                 self._next[partition] = max(self._next.get(partition, 0), offset)
             elif error.code() == KafkaError._AUTO_OFFSET_RESET:
                 raise self._gone(partition)
@@ -244,7 +245,7 @@ class Changelog:
             consumer.pause(partitions)
 
     def _revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        """Called between two reads: whatever is applied by now is committed before somebody else goes on."""
+        """Commit the applied offsets before another process continues. Called between two reads."""
         self._commit(wait=True)
         self._lose(consumer, partitions)
 
@@ -257,7 +258,10 @@ class Changelog:
         consumer.incremental_unassign(partitions)
 
     def _commit(self, *, wait: bool) -> None:
-        """A commit that fails is no harm: rows that come again are not newer than what is in the tables."""
+        """Commit the applied offsets.
+
+        A failed commit does no harm: repeated rows are not newer than those in the tables.
+        """
         offsets = [TopicPartition(self.topic, number, offset) for number, offset in self._uncommitted.items()]
         if not offsets:
             return

@@ -1,9 +1,9 @@
-"""Avro records read a column at a time: field by field, for all records at once.
+"""Read Avro records a column at a time: field by field, for all records at once.
 
-Record by record fastavro needs 6.5 µs for a row of ad-metrics, more than all else that a row costs this process. Here
-one call of numpy moves as many cursors as there are records. Nothing is trusted: a cursor that leaves its record raises
-Malformed, and so does a record that does not end where its message ends.
-Source: "Binary encoding" in Avro's specification.
+Record by record fastavro needs 6.5 µs for a row of ad-metrics, more than everything else in this process. Here one call
+of numpy moves as many cursors as there are records. Input is not trusted: a cursor that leaves its record raises
+Malformed, and so does a record that does not end at its message's end. Source: "Binary encoding" in Avro's
+specification.
 """
 
 from collections.abc import Callable, Sequence

@@ -59,7 +59,7 @@ class Freshness:
 
 
 def counts_of(buckets: Mapping[str, int]) -> list[int]:
-    """The rows in each bucket, from what `Freshness.buckets` has told."""
+    """Compute the rows in each bucket from the cumulative `Freshness.buckets`."""
     upto = list(buckets.values())
     return [later - earlier for earlier, later in zip([0, *upto], upto, strict=False)]
 

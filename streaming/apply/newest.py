@@ -1,7 +1,7 @@
-"""Which of the rows that wait are written: of each key the newest one, unless a newer one was written before.
+"""Choose the waiting rows to write: the newest of each key, unless a newer one was written before.
 
-Only speed rests on what is remembered here. Cassandra keeps the row with the largest version whatever arrives when, so
-a process that has just started, or that has forgotten a key, writes a row too many and changes nothing.
+This memory only saves writes. Cassandra keeps the row with the largest version, in any order of arrival. A process that
+has just started, or has evicted a key, writes one row too many and changes nothing.
 """
 
 from collections.abc import Iterable
@@ -12,16 +12,16 @@ KEYS_REMEMBERED = 200_000
 
 
 class Newest:
-    """Remembers at least the last `remembered` keys that were written, and at most twice as many.
+    """Remembers the versions of at least the last `remembered` written keys, and at most twice as many.
 
-    `coalesced` counts rows for which a newer one waited, `outdated` those that were not newer than what was written.
+    `coalesced` counts rows left out because a newer one waited, `outdated` rows not newer than the written one.
     """
 
     def __init__(self, remembered: int = KEYS_REMEMBERED) -> None:
         self.coalesced = 0
         self.outdated = 0
         self._remembered = remembered
-        # Two generations: when the young one is full it becomes the old one, and the old one is forgotten.
+        # Two generations: a full young one becomes the old one, and the previous old one is dropped.
         self._young: dict[bytes, int] = {}
         self._old: dict[bytes, int] = {}
 

@@ -1,4 +1,4 @@
-"""The applying process from its start to its end: what `adstream apply` runs."""
+"""The applying process from start to end: the code of `adstream apply`."""
 
 import sys
 import threading
@@ -24,9 +24,10 @@ from streaming.sinks.cassandra_rows import close_session
 
 @dataclass(frozen=True)
 class ApplyOptions:
-    """`once` ends with what the topic holds now. `input_ends` does so when standard input is closed.
+    """Options of the applying process.
 
-    `anew` begins at the topic's start, `skipped` leaves messages out, and `member` is this process's name in its group.
+    `once` ends with the topic's present rows. `input_ends` does the same when standard input closes. `anew` begins at
+    the topic's start, `skipped` leaves messages out, and `member` is this process's name in its group.
     """
 
     once: bool = False
@@ -45,10 +46,10 @@ def apply_updates(
     say: Callable[[str], None],
     out: TextIO | None,
 ) -> None:
-    """Write the job's rows from its updates topic into its tables, until asked to stop.
+    """Write the job's rows from its updates topic into its tables, until somebody asks for a stop.
 
-    Reports by `say`, or as JSON lines to `out`. Raises an AdstreamError for what keeps it from going on: nothing is
-    lost then, and the rows come again at the next start.
+    Reports by `say`, or as JSON lines to `out`. Raises an AdstreamError if it cannot go on. Then nothing is lost, and
+    the rows come again at the next start.
     """
     target = Target(settings, job)
     require_tables(settings.cassandra, target.tables.values())

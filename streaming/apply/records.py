@@ -36,7 +36,7 @@ _ANNOTATED: dict[str, Read] = {
 class Records:
     """Decodes records of one schema. `names` are the columns, with version and newest_event first.
 
-    Raises SchemaIncompatible for a schema that is not that of rows.
+    Raises SchemaIncompatible if the schema does not describe rows.
     """
 
     def __init__(self, schema_id: int, text: str) -> None:

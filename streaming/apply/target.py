@@ -1,8 +1,8 @@
-"""A job's tables as the applying process writes them: every row with its version as the timestamp of its write.
+"""The applying process's writes to a job's tables: every row with its version as timestamp.
 
-Contract: `write` returns when Cassandra has acknowledged every row, or raises. Values are absolute and go by primary
-key, and of two writes of a cell Cassandra keeps the one with the larger timestamp. So any write may be repeated, and
-one that comes too late changes nothing.
+Contract: `write` returns when Cassandra has acknowledged every row, or raises. Values are absolute, by primary key, and
+Cassandra keeps the write with the larger timestamp. So any write may be repeated, and a write that comes too late
+changes nothing.
 """
 
 import time
@@ -26,7 +26,7 @@ from streaming.sinks.cassandra_rows import RowWriter
 from streaming.sinks.sink import destinations_of, write_row_by_row
 from streaming.sinks.tables import Layout, filled, layouts_of
 
-# A writer knows which node has which rows, and is made anew so often. One that has failed is not used again.
+# A writer knows the nodes of each row. It is renewed after this time, and after an error.
 _WRITER_SECONDS = 60.0
 # Cassandra works on these while the next ones are decoded.
 _ROWS_AT_ONCE = 500
@@ -60,8 +60,8 @@ class Target:
     def write(self, updates: Iterable[Update]) -> Written:
         """Write the rows and wait for all of them.
 
-        Raises BadInput for a record that cannot be read, SchemaIncompatible and SchemaNotFound for its schema,
-        MigrationError where the tables do not fit it, SinkError for rows that Cassandra did not take.
+        Raises BadInput for an unreadable record, SchemaIncompatible or SchemaNotFound for its schema, MigrationError if
+        the tables do not match it, and SinkError for rows that Cassandra refused.
         """
         by_header: dict[bytes, list[Update]] = {}
         for update in updates:

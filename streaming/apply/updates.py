@@ -16,7 +16,7 @@ _LAST_BYTE, _SEVEN_BITS = 0x80, 0x7F
 
 
 class Update(NamedTuple):
-    """One message: a row as it is after a change. Of two with the same key, the one with the larger version counts."""
+    """One message: the state of a row after a change. Of two messages with the same key, the larger version counts."""
 
     key: bytes
     version: int

@@ -1,10 +1,9 @@
-"""Wire bytes -> events, or the reason why not. In the JVM throughout: no Python touches a message.
+"""Decode wire bytes into events, or give the reason why not. All in the JVM: no Python touches a message.
 
-A message says by its 5-byte header which schema wrote it. `from_avro` does not know that header, and decoding with any
-schema but the writer's gives wrong values or none, so the plan holds one branch per schema id that the registry knew
-when the plan was made; each branch reads with the pinned reader schema, by Avro's own resolution rules.
-
-Where a job takes JSON as well, a message that starts with `{` is read as JSON by the same contract.
+The 5-byte header of a message names its writer schema. `from_avro` does not know this header, and decoding with another
+schema gives wrong values or none. So the plan has one branch for each schema id known when the plan was made. Each
+branch reads with the pinned reader schema, by Avro's own resolution rules. If a job also takes JSON, a message that
+starts with `{` is read as JSON by the same contract.
 """
 
 import operator
@@ -40,20 +39,19 @@ from streaming.events.read_schemas import END, END_MARK, ReadSchemas, Writer
 def decode(messages: DataFrame, writers: Mapping[int, Contract], reader: Contract, *, json: bool = False) -> DataFrame:
     """Add `event` and `problem` to messages of a source.
 
-    In: `value` (binary). Out: the same columns and `event`, a struct with the reader's fields (all null where the
-    message could not be read), and `problem`, null for a decoded message and else one of common.reasons.
-    `writers` maps each known schema id to the schema registered under it. A schema that cannot be read by the contract
-    costs its own messages only (`sorted_out`). `json` takes JSON objects besides, or nothing else where there are no
-    writers.
+    In: `value` (binary). Out: the same columns, `event`, a struct with the reader's fields (all null for an unreadable
+    message), and `problem`, null for a decoded message and else one of common.reasons. `writers` maps each known
+    schema id to the schema registered under it. A schema that the contract cannot read affects only its own messages
+    (`sorted_out`). With `json`, JSON objects are accepted too; without writers, only JSON objects.
 
-    Where the messages have `headers`, a value that is unreadable because its schema is named in a header gets a
-    reason of its own. The stream reads none, which would cost each message something; the second read of a batch with
-    dead letters does, and only there the reason matters.
+    If the messages have `headers`, an unreadable value with its schema id in a header gets its own reason. The stream
+    reads no headers, because that would make each message dearer. The second read of a batch with dead letters does,
+    and only there the reason matters.
     """
     by_header = named_by_header() if "headers" in messages.columns else {}
     readable, refused = sorted_out(messages.sparkSession, writers, reader)
     schemas = ReadSchemas(readable, reader)
-    # A step each, or Spark would repeat the header and the decode wherever their result is used.
+    # One step each. Otherwise Spark would repeat the header and the decode for each use of their result.
     return (
         messages.withColumn(_HEADER, F.substring("value", 1, wire.HEADER_BYTES))
         .withColumn(_READ, _read(schemas, reader, json=json))
@@ -66,7 +64,7 @@ def decode(messages: DataFrame, writers: Mapping[int, Contract], reader: Contrac
 def sorted_out(
     spark: SparkSession, writers: Mapping[int, Contract], reader: Contract
 ) -> tuple[dict[int, Writer], dict[int, Refusal]]:
-    """The schemas that the contract can read, by id, and those of which it can read no message, with the reason."""
+    """Split the schemas: readable by the contract, by id; and those without a readable message, with the reason."""
     readable, refused = {}, {}
     for schema_id, found in resolutions(writers, reader).items():
         text = writers[schema_id].text
@@ -82,7 +80,7 @@ def sorted_out(
 
 
 def _refused_by_java(spark: SparkSession, text: str) -> str | None:
-    """What the parser says that `from_avro` will ask, None where it takes the schema."""
+    """Return the error of the parser that `from_avro` will use; None if it accepts the schema."""
     jvm: Any = spark._jvm
     try:
         jvm.org.apache.avro.Schema.Parser().setValidateDefaults(False).parse(text)

@@ -34,10 +34,10 @@ def named_by_header() -> dict[str, Column]:
 
 
 def in_another_format(value: Column) -> Column:
-    """Whether a value's first bytes are those of another format, and not the registry's magic byte."""
+    """Return whether a value begins like another format, instead of with the registry's magic byte."""
     first = F.substring(value, 1, 2)
     glue = first.isin([bytes([GLUE, compression]) for compression in GLUE_COMPRESSIONS])
-    # Not zeros, as an id of the registry has behind a damaged magic byte, unless it is a random UUID all the same.
+    # Not zeros: an id of the registry behind a damaged magic byte has those. A random UUID may have them too.
     random_uuid = F.hex(F.substring(value, 9, 1)).like("4_") & F.hex(F.substring(value, 11, 1)).rlike("^[89AB]")
     glue &= (F.substring(value, 3, 1) != F.lit(bytes(1))) | random_uuid
     return (glue & (F.length(value) >= GLUE_BYTES)) | (

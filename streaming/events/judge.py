@@ -1,19 +1,18 @@
-"""Which events count, decided for each message by itself, before the watermark sees it.
+"""Decide which events count, for each message by itself, before the watermark sees it.
 
-Every string is UTF-8, of a length that a key may have, and not empty where the contract wants one; every number is
-finite and within bounds; no event is far *ahead* of its record's arrival: the watermark follows the largest event time,
-so a single event ten years ahead would close every open window. What a topic's events must hold besides stands in
-`RULES`.
+Every string is UTF-8, within the length of a key, and not empty if the contract requires it. Every number is finite and
+within bounds. No event is far *ahead* of its record's arrival: the watermark follows the largest event time, so a
+single event ten years ahead would close every open window. `RULES` has further rules for a topic's events.
 
-Nor is one from before 1970: a window around the first microsecond that Spark can tell, or a year that Python does not
-have, would end the batch, each time it is tried.
+No event is from before 1970: a window around Spark's first microsecond, or a year that Python does not have, would fail
+the batch at each attempt.
 
-A job with a `lateness` also decides here which event is late: one that is older than its own record's arrival by more
-than that. Spark drops late rows by the watermark of the *previous* batch, so what it drops depends on where batches
-begin; this is the same answer in every replay, and one that anybody can repeat from the topic.
+A job with a `lateness` also decides here which events are late: those older than their own record's arrival by more
+than the lateness. Spark drops late rows by the watermark of the *previous* batch, so the result depends on the borders
+of batches. This decision is the same in every replay, and anybody can repeat it from the topic.
 
-Arrival is the broker's time, and the topic must use LogAppendTime, or a producer's clock decides; for a file it is the
-time at which it was last modified. The same rules for one event, in plain Python: common.event_rules.
+Arrival is the broker's time, and the topic must use LogAppendTime, or a producer's clock decides. For a file it is the
+time of its last modification. The same rules for one event, in plain Python: common.event_rules.
 """
 
 from collections.abc import Callable, Iterator
@@ -66,7 +65,7 @@ def judge(decoded: DataFrame, contract: Contract, *, lateness: timedelta | None 
 
 
 def only_dead_letters(judged: DataFrame) -> DataFrame:
-    """The judged messages that are neither counted nor late.
+    """Return the judged messages that are neither counted nor late.
 
     Not by `where`: Spark would push the condition below the decode and repeat the decode for each of its parts, until
     the generated code is too large to compile.
@@ -80,13 +79,13 @@ def is_dead(outcome: Column) -> Column:
 
 
 def _rules(contract: Contract, event: Column) -> Iterator[tuple[str, Column]]:
-    """Reason -> condition for each field by its type, in the order in which they are asked."""
+    """Return reason -> condition for each field by its type, in the order of checking."""
     for field in contract.schema["fields"]:
         name, value = field["name"], event[field["name"]]
         if _holds(field["type"], "string"):
             yield f"{name}_not_utf8", ~F.is_valid_utf8(value)
             if field["type"] == "string":
-                # Texts that begin with anything above a space need no trimming to be told from an empty one.
+                # A text that begins above a space is not empty, even without trimming it.
                 yield f"{name}_empty", (value < "!") & (F.trim(value) == "")
             yield f"{name}_too_long", F.octet_length(value) > LONGEST_STRING_BYTES
         if _holds(field["type"], "double") or _holds(field["type"], "float"):

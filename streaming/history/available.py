@@ -40,7 +40,7 @@ class Messages(Protocol):
 
 @dataclass(frozen=True)
 class InKafka:
-    """What the topic itself still holds."""
+    """The messages that the topic itself still holds."""
 
     spark: SparkSession
     settings: Settings
@@ -66,10 +66,10 @@ class InKafka:
 
 
 def needed(kept: Mapping[int, Kept], first: Mapping[int, int], committed: Mapping[int, int], *, whole: bool) -> Ranges:
-    """The offsets to read: from `since` (never before the job's `first` one) to `until`, but only what is `committed`.
+    """Return the offsets to read: from `since` to `until`, none before the job's `first`, only `committed` ones.
 
-    With `whole`, to the end of what is committed: late events arrive at any time. Empty ranges are left out. Whether
-    all of it is there is for `require_all` to say.
+    With `whole`, read to the end of the committed offsets, because late events arrive at any time. Empty ranges are
+    left out. `require_all` checks that all of them still exist.
     """
     ranges = {}
     for partition, end in committed.items():
@@ -82,7 +82,7 @@ def needed(kept: Mapping[int, Kept], first: Mapping[int, int], committed: Mappin
 
 
 def lost(kept: Mapping[int, Kept], first: Mapping[int, int], committed: Mapping[int, int]) -> list[int]:
-    """Partitions whose messages before `begin` are gone, though the job has read them and they may be wanted."""
+    """Return partitions without their messages before `begin`, which the job has read and a backfill may need."""
     return [
         partition
         for partition, has in sorted(kept.items())
@@ -97,7 +97,7 @@ def require_all(place: Messages, kept: Mapping[int, Kept], ranges: Ranges, gone:
         has = kept[partition]
         if has.begin < has.end:
             oldest = place.read({partition: (has.begin, has.begin + 1)}).agg(F.min(F.unix_millis("timestamp"))).first()
-            # No message lies at an offset where a transaction was marked as ended.
+            # The offset of a transaction's end mark holds no message.
             since_when = f", from {moment(oldest[0])} on" if oldest and oldest[0] is not None else ""
             held = f"holds offsets {has.begin:,} to {has.end - 1:,}{since_when}"
         else:

@@ -1,4 +1,7 @@
-"""What an archive has read, by partition: kept beside its messages, as gaps between these are no sign of a loss."""
+"""The recorded ranges of an archive, by partition.
+
+They are kept beside its messages, because a gap between messages proves no loss.
+"""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -7,7 +10,7 @@ from dataclasses import dataclass
 from common.errors import BadInput
 from streaming.recovery.checkpoint import Checkpoint
 
-# Spark reads no folder whose name begins like this.
+# Spark ignores folders with this prefix.
 _FOLDER = "_passages"
 
 

@@ -1,8 +1,8 @@
-"""A job's windows over again, from messages that are read as a batch: what the stream must have counted in them.
+"""Compute a job's windows again, from messages read as a batch: the counts that the stream must have made.
 
-The pattern is the job's own. Two things the stream does with its state a batch must do by itself: of a repeated event
-id the first occurrence counts, which may lie before the windows; and late events, which the stream leaves out, count
-where that is asked for.
+The pattern is the job's own. A batch must do two things that the stream does with its state. Of a repeated event id the
+first occurrence counts, which may be before the windows. And late events, which the stream leaves out, count if that is
+asked for.
 """
 
 from collections.abc import Mapping
@@ -26,8 +26,8 @@ def usable(judged: DataFrame, job: Job) -> DataFrame:
     """Judged messages -> the events that count or are late, each id once (`dedupe`), in the order of arrival.
 
     Out: the contract's fields, `position`, `identity`, and of the message `late`, `partition`, `offset`, `arrived`. An
-    id that came in time has no late event any more; of one that only came late all are kept, as it depends on how far
-    late events count which of them is the first (`counting`).
+    id that came in time has no late event any more. If an id only came late, all its events stay: which of them is the
+    first depends on how far late events count (`counting`).
     """
     event = F.struct(
         F.col("event"),
@@ -73,10 +73,10 @@ def windows(events: DataFrame, job: Job, span: Span) -> DataFrame:
 
 
 def late_by_ad(events: DataFrame, job: Job, span: Span) -> DataFrame:
-    """What late events put into the windows of the span: `ad_id`, `events`, `clicks`, `views`, `micros`, `delay`.
+    """Return sums of late events in the windows of the span: `ad_id`, `events`, `clicks`, `views`, `micros`, `delay`.
 
-    Each event once, although it lies in several windows; `micros` are millionths of the account's currency, `delay` the
-    longest time from an event to its arrival, in milliseconds.
+    Each event counts once, although it is in several windows. `micros` are millionths of the account's currency,
+    `delay` the longest time from an event to its arrival, in milliseconds.
     """
     delay = F.unix_millis("arrived") - F.unix_millis(_time_field(job))
     return (

@@ -17,13 +17,14 @@ _EXTENSIONS = "org.apache.iceberg.spark.extensions.IcebergSparkSessionExtensions
 
 
 def spark_options(settings: LakehouseSettings, warehouse: str) -> dict[str, str]:
-    """What a session needs to know the catalog; `warehouse` is used where the settings name none. May hold secrets."""
+    """Return Spark's options for the catalog; `warehouse` applies if the settings name none. May hold secrets."""
     catalog = f"spark.sql.catalog.{settings.catalog}"
     options = {
         "spark.sql.extensions": _EXTENSIONS,
         catalog: "org.apache.iceberg.spark.SparkCatalog",
         f"{catalog}.type": settings.type,
-        # A query runs in a session of its own: what it commits would stay unseen here until the cached table expires.
+        # A query runs in its own session. Without this its commits would stay invisible here until the cached table
+        # expires.
         f"{catalog}.cache-enabled": "false",
         f"{catalog}.warehouse": settings.warehouse or warehouse,
     }
@@ -79,7 +80,7 @@ def _explained(settings: LakehouseSettings) -> Iterator[None]:
 
 
 def unwritten(where: str, error: PySparkException) -> SinkError:
-    """What is said about a table that could not be written."""
+    """Describe an error of writing a table."""
     return SinkError(
         f"{where} was not written: {first_line(error)}",
         "check the ADSTREAM_LAKEHOUSE settings and the warehouse's disk",
@@ -111,6 +112,6 @@ def _in_utc(value: object) -> object:
 
 
 def first_line(error: Exception) -> str:
-    """What went wrong, without the Java behind it."""
+    """Return the error's first line, without the Java behind it."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return (lines or [type(error).__name__])[0][:300]

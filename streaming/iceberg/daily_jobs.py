@@ -72,16 +72,16 @@ def find(name: str) -> BatchJob:
 
 
 def load(spark: SparkSession, settings: LakehouseSettings, job: BatchJob, rows: Iterable[Sale]) -> int:
-    """Store raw rows, replacing those of the same days; returns how many."""
+    """Store raw rows, replacing those of the same days. Returns their number."""
     raw = spark.createDataFrame(list(rows), job.schema)
     return _replace_days(spark, settings, job.raw, raw)
 
 
 def run(spark: SparkSession, settings: LakehouseSettings, job: BatchJob, day: date | None) -> Validation:
-    """Summarise a day, or every day there is, and replace those days' summaries in one commit.
+    """Summarise a day, or every day with rows, and replace the summaries of these days in one commit.
 
-    What was computed is validated first, and only written when nothing is wrong with it. Raises BadInput where there
-    are no raw rows, and Mismatch with the first problem; the previous summaries stay in both cases.
+    The job validates the summaries first, and writes them only if all checks pass. Raises BadInput if there are no raw
+    rows, and Mismatch with the first problem. In both cases the previous summaries stay.
     """
     catalog.ensure_table(spark, settings, job.raw, job.schema, _BY_DATE)
     table = spark.table(catalog.table_name(settings, job.raw))

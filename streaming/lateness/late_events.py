@@ -1,8 +1,8 @@
 """Late events -> the table `late_events`, for jobs that write to Cassandra.
 
-A batch's part of a window is a row of its own, by the checkpoint's id and the batch's number, with absolute values: a
-batch that comes again rewrites the same rows. Where the job decides lateness itself, they are written before the batch
-is committed, so the table is exact. What Spark's watermark drops is only known after the commit: if the driver dies in
+Each batch writes its own row for a window, by the checkpoint's id and the batch's number, with absolute values. A
+repeated batch rewrites the same rows. If the job decides lateness itself, it writes the rows before the commit of the
+batch, so the table is exact. Spark reports rows dropped by its watermark only after the commit. If the driver dies in
 between, that batch's late events are missing from the table.
 """
 

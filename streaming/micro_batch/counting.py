@@ -1,8 +1,7 @@
-"""Counts a batch's judged messages on their way to the pattern, and lets through those that count.
+"""Count a batch's judged messages on their way to the pattern, and pass on those that count.
 
-Spark counts by `observe`, which is no part of the code that it generates: Spark copies each row to pass one. So a row
-goes through with few columns, and whatever only few rows have is computed before, as one more column that is null for
-all others.
+Spark evaluates `observe` outside of its generated code, and copies each row for it. So rows have few columns here.
+Values that only few rows have are computed before, in one more column that is null for all others.
 """
 
 from pyspark.sql import Column, DataFrame
@@ -16,7 +15,7 @@ from streaming.lateness.counts import observed_pairs
 
 MOST_REASONS = 256
 _IDS_TRACKED = 1_000
-# What goes through the observation besides the event's fields, under names that no field of a contract has.
+# Columns that pass through the observation besides the event's fields. No field of a contract has these names.
 _OUTCOME, _UNKNOWN_ID, _LATE_PAIR = "_outcome", "_unknown_id", "_late_pair"
 _PLACE = ("topic", "partition", "offset")
 
@@ -66,5 +65,5 @@ def counts(*, late: bool) -> list[Column]:
 
 
 def _unknown_id() -> Column:
-    """The schema id of a message whose id the plan does not know, and null for all others."""
+    """Return the schema id of a message whose id the plan does not know, and null for all others."""
     return F.when(F.col("outcome") == UNKNOWN_SCHEMA_ID, schema_id(F.col("value")))

@@ -1,4 +1,4 @@
-"""What of each batch was late: counted by window, and written to the table `late_events` by jobs that have tables."""
+"""Late events of each batch: counted by window, and written to the table `late_events` by jobs that have tables."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -43,7 +43,7 @@ class LateBatches:
         return late
 
     def committed(self, report: BatchReport, written: Mapping[int, Written]) -> BatchReport:
-        """The report with what Spark's watermark dropped, in events; they are written down, too."""
+        """Return the report with the events dropped by Spark's watermark, and write their counts."""
         report = replace(report, late_option=self.job.late_option)
         dropped = report.dropped_by_watermark
         if not dropped or self.job.lateness is not None:
@@ -59,6 +59,6 @@ class LateBatches:
         return with_late(report, late)
 
     def write(self, batch_id: int, late: Late, stamp: Stamp) -> None:
-        """Upsert what the batch adds to each window, if the job has tables. Raises SinkError."""
+        """Upsert the batch's part of each window, if the job has tables. Raises SinkError."""
         if self.table is not None:
             late_events.write(self.table, late, self.job.name, self.checkpoint.id, batch_id, stamp)

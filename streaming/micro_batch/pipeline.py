@@ -24,13 +24,13 @@ _WHOLE = "whole_value"
 
 @dataclass(frozen=True)
 class Pipeline:
-    """One job's plan for the writer schemas that are known now; `lookup` is the static table that some jobs join.
+    """One job's plan for the writer schemas known now. `lookup` is the static table of jobs with a join.
 
-    Messages at the places in `set_aside`, (partition, offset), are dead letters, and not even read.
+    Messages at the places in `set_aside`, (partition, offset), are dead letters, and are not decoded.
 
-    In `real_time` rows have a `version` and a `newest_event` (streaming.patterns.versions). There a batch cannot be
-    taken back once it is computed: so with `refused`, the schema ids that the registry does not know, a message of any
-    other id that is not in the plan ends the query (streaming.events.unplanned).
+    In `real_time` rows have a `version` and a `newest_event` (streaming.patterns.versions). A real-time batch cannot be
+    undone once it is computed. `refused` are the schema ids that the registry does not know. A message with any other
+    id outside the plan ends the query (streaming.events.unplanned).
     """
 
     job: Job
@@ -81,17 +81,17 @@ class Pipeline:
         return contracts.latest(self.job.contract)
 
     def unreadable(self, spark: SparkSession) -> dict[int, str]:
-        """A line for each writer's schema, by its id, of which the job can read no message."""
+        """Return a line for each writer schema, by its id, without any readable message."""
         _, refused = sorted_out(spark, self.writers, self._reader)
         return {
             schema_id: unreadable_line(schema_id, self.writers[schema_id], why) for schema_id, why in refused.items()
         }
 
     def rows(self, messages: DataFrame) -> DataFrame:
-        """What the job computes, as its sinks take it; observes `judged`, and `late` where a pattern tells it.
+        """Return the job's rows for its sinks. Observes `judged`, and `late` for patterns that report it.
 
-        A pattern with state of its own says in `late_rows` how many rows of a key were older than what the key has
-        seen; those rows are counted here and go no further.
+        A pattern with state of its own returns `late_rows`: the number of a key's rows older than its newest one. This
+        function counts these rows and removes them.
         """
         events = self.counted(messages)
         rows = self.job.compute(events) if self.lookup is None else self.job.compute(events, self.lookup)

@@ -1,6 +1,6 @@
-"""What a committed batch did, from Spark's own progress: also the only place to learn the lag from.
+"""Report a committed batch, from Spark's own progress. Only this progress has the lag.
 
-Spark keeps its offsets in the checkpoint and commits none to Kafka, so the lag of a consumer group says nothing here.
+Spark keeps its offsets in the checkpoint and commits none to Kafka, so a consumer group's lag says nothing here.
 """
 
 import json
@@ -21,7 +21,7 @@ _WINDOWS_SHOWN = 3
 
 @dataclass(frozen=True)
 class State:
-    """What a stateful operator keeps: rows (None where they are not counted), memory, and files of RocksDB."""
+    """The state of a stateful operator: rows (None if they are not counted), memory, and files of RocksDB."""
 
     rows: int | None
     memory: int
@@ -30,17 +30,15 @@ class State:
 
 @dataclass(frozen=True)
 class BatchReport:
-    """One committed batch: its messages as `events`, wall-clock seconds, lag in messages; None where they are unknown.
+    """One committed batch: its messages as `events`, wall-clock seconds, lag in messages; None for unknown values.
 
-    `lag` goes to the high watermark: `held_back` of it are in or behind open transactions. `ends` is where each
-    partition ended after the commit, where Kafka could be asked.
+    `lag` counts up to the high watermark; `held_back` of it are in open transactions or behind them. `ends` has the end
+    of each partition after the commit, if Kafka could be asked.
 
-    `late` counts each event once, `late_by_window` (UTC) in each of its windows, and `late_delays` by how long would
-    have had to be waited for it; `late_option` is the job's option for that.
-
-    `dropped_by_watermark` is Spark's count, of groups where the pattern aggregates; `alarm` says that it should be 0.
-
-    `sink_seconds` is the part in which the rows were computed and written; `progress` is Spark's own, as parsed JSON.
+    `late` counts each event once, `late_by_window` (UTC) in each of its windows, and `late_delays` by the lateness that
+    would have kept it; `late_option` is the job's option for that. `dropped_by_watermark` is Spark's count, of groups
+    if the pattern aggregates; `alarm` says that it should be 0. `sink_seconds` is the time in which rows were computed
+    and written; `progress` is Spark's own, as parsed JSON.
     """
 
     batch_id: int
@@ -105,7 +103,7 @@ class BatchReport:
         return f"window {shown}{more}"
 
     def _would_have_kept(self) -> str:
-        """The delays, those that are the same named once: by the larger share."""
+        """Return the delays; equal ones once, with the larger share."""
         if not self.late_delays:
             return ""
         near, beyond = within_reach(self.late_delays)
@@ -127,11 +125,11 @@ def reports(query: StreamingQuery, *, after: int, writer: Batches) -> Iterator[B
 
 
 def _since(query: StreamingQuery, after: int) -> list[Any]:
-    """Spark's progress documents from the first one after batch `after` on, of those that it still keeps.
+    """Return Spark's progress documents after batch `after`, as far as Spark still keeps them.
 
-    Read from the newest backwards: each costs a call into the JVM, and PySpark's `recentProgress` asks for all hundred,
-    which a job without data would do five times a second.
-    As JSON, because PySpark's own objects hold the offsets as the text of a Python dict.
+    The search goes backwards from the newest one, because each costs a call into the JVM. PySpark's `recentProgress`
+    asks for all hundred, and a job without data would do that five times a second. The documents are parsed from JSON,
+    because PySpark's own objects hold the offsets as the text of a Python dict.
     """
     kept: Any = query._jsq.recentProgress()
     found: list[Any] = []
@@ -145,15 +143,15 @@ def _since(query: StreamingQuery, after: int) -> list[Any]:
 
 
 def with_ends(report: BatchReport, ends: Mapping[int, Ends]) -> BatchReport:
-    """The report with what open transactions hold back: Spark asks for the end of committed messages only."""
+    """Return the report with messages held back by open transactions; Spark asks for committed messages only."""
     lag = None if report.lag is None else report.lag + held_back(ends)
     return replace(report, lag=lag, ends=ends)
 
 
 def partitions(report: BatchReport) -> dict[str, dict[str, int]]:
-    """Partition -> the offset after the batch (`end`), the newest that is known (`latest`), and what is between.
+    """Return partition -> the offset after the batch (`end`), the newest (`latest`), and the number in between.
 
-    Where Kafka was asked after the commit also how much of that is `held_back`.
+    If Kafka was asked after the commit, also how many of these are `held_back`.
     """
     found = _known_to_spark(report.progress)
     for number, ends in report.ends.items():
@@ -199,7 +197,7 @@ def state(progress: Mapping[str, Any]) -> dict[str, State]:
         same = sum(each.split(" ")[0] == name for each in found)
         key = f"{name} {same + 1}" if same else name
         disk = operator["customMetrics"].get("rocksdbSstFileSize")
-        # RocksDB says 0 unless it is told to count (streaming.spark.session).
+        # RocksDB reports 0 unless it counts (streaming.spark.session).
         rows = operator["numRowsTotal"] or (0 if disk is None else None)
         found[key] = State(rows, operator["memoryUsedBytes"], disk or 0)
     return found
@@ -248,7 +246,7 @@ def rates(report: BatchReport) -> tuple[float, float]:
 
 
 def replayed(batch_id: int, writer: Batches) -> BatchReport:
-    """The report of a committed batch that Spark gave none of: how long it took, and what is behind it, is unknown."""
+    """Return a report of a committed batch that Spark did not report: duration and remaining lag are unknown."""
     written = writer.written[batch_id]
     late = written.late
     return with_late(
@@ -303,7 +301,7 @@ def _custom(operator: Any, metric: str) -> int:  # noqa: ANN401
 
 
 def _lag(sources: Any) -> int | None:  # noqa: ANN401
-    """None where what is known of the topic's end is older than the batch (real-time mode, with Kafka away)."""
+    """Return the lag. None if the known end of the topic is older than the batch (real-time mode, with Kafka down)."""
     behind = [_total(source["latestOffset"]) - _total(source["endOffset"]) for source in sources]
     return None if any(each < 0 for each in behind) else sum(behind)
 

@@ -1,7 +1,7 @@
-"""What the running batch has counted on its way, before it is committed.
+"""Read the counts of the running batch before its commit.
 
-Spark's progress tells observed metrics only after the commit, and dead letters must be published before it. The
-execution of the batch that is under way holds the same numbers as soon as its rows have been computed once.
+Spark's progress has observed metrics only after the commit, but dead letters must be published before it. The running
+batch's execution has the same numbers once its rows have been computed.
 """
 
 import json
@@ -20,14 +20,13 @@ _START_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class Observed:
-    """Messages of the batch: late ones, dead ones, and the dead ones with a schema id unknown to the plan.
+    """Counts of the batch's messages: late, dead, and dead with a schema id unknown to the plan.
 
-    `messages` are all of them: events, where a file of a folder is a row of its own to Spark, and no marks of
-    transactions, which have offsets as messages have.
-    `unknown_ids`: the ids of the last, the most frequent first, and at most common.registry.writers.MOST_ASKED. With
-    as many, any of the equally frequent may be missing.
-    `late_pairs`: the late ones by window and delay, where the job decides lateness (streaming.lateness.counts).
-    `dead_by_reason`: the dead ones, reason -> messages.
+    `messages` counts all events. In a folder Spark counts a file as one row, and offsets include marks of transactions;
+    both are excluded here. `unknown_ids` are ids unknown to the plan, the most frequent first, at most
+    common.registry.writers.MOST_ASKED. At that number, any of the equally frequent ones may be missing. `late_pairs` are the
+    late messages by window and delay, if the job decides lateness (streaming.lateness.counts). `dead_by_reason` has reason -> dead
+    messages.
     """
 
     late: int = 0
@@ -60,7 +59,7 @@ class RunningBatch:
 
 
 def counts_of(execution: Any) -> Observed:  # noqa: ANN401 - a QueryExecution of Spark
-    """What a plan of streaming.micro_batch.pipeline has counted, once its rows were computed."""
+    """Return the counts of a plan of streaming.micro_batch.pipeline, once its rows were computed."""
     metrics = execution.observedMetrics()
     return observed_in(_metric(metrics, "judged"), _metric(metrics, "late"))
 

@@ -1,8 +1,8 @@
-"""What happens to one micro-batch before it may be committed.
+"""The steps of one micro-batch before its commit.
 
-Rows go to the sinks, and how many of its events were late to the table of those; if any of its messages cannot be
-counted, the batch is read again and those go to the dead-letter topic. Only then does the function return and Spark
-commit. Whatever raises here leaves the batch uncommitted: it comes again, with the same messages.
+The writer writes rows to the sinks, and counts of late events to `late_events`. If messages are dead, it reads the
+batch again and publishes them to the dead-letter topic. Only then the function returns, and Spark commits. Any error
+here leaves the batch uncommitted, and it runs again with the same messages.
 """
 
 import threading
@@ -19,7 +19,7 @@ from streaming.lateness.counts import Late
 from streaming.micro_batch.running_counts import Observed
 from streaming.sinks.sink import Stamp, Write
 
-# Spark keeps the progress of so many batches, for whoever reads it late.
+# Spark keeps the progress of this many batches for late readers.
 _REMEMBERED = 100
 
 
@@ -28,18 +28,18 @@ class StopRequested(Exception):
 
 
 class PlanAgain(Exception):
-    """No failure: the query goes on from its checkpoint with a plan that is made anew."""
+    """No failure: the query goes on from its checkpoint with a new plan."""
 
 
 class NewWriterSchema(PlanAgain):
-    """Messages of schemas that the registry has and the plan does not; the plan must be made anew."""
+    """Messages of schemas that the registry has and the plan does not; the job must make a new plan."""
 
 
 @dataclass(frozen=True)
 class Written:
-    """What a batch left behind: rows in the sinks, how many messages it had, and which of them were late or dead.
+    """The result of a batch: rows in the sinks, number of messages, and counts of late and dead ones.
 
-    `seconds` went by while the rows were computed and written, which Spark does in one.
+    `seconds` is the time in which Spark computed and wrote the rows, in one pass.
     """
 
     rows: int
@@ -52,13 +52,13 @@ class Written:
 
 
 class Batches(Protocol):
-    """What a query's batches have written, as far as that is known, and the Python exception that has ended it."""
+    """The results of a query's batches, as far as known, and the Python exception that has ended it."""
 
     error: Exception | None
     written: dict[int, Written]
 
     def of(self, progress: Mapping[str, Any], /) -> Written | None:
-        """What the committed batch of Spark's progress report has written."""
+        """Return the result of the batch in Spark's progress report."""
         ...
 
 
@@ -78,9 +78,12 @@ class BatchWriter:
         stopping: threading.Event,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        """`observed()`: what the running batch counted; `keep_late(batch_id, observed, stamp)`: writes its late events
-        down; `reread(batch_id)`: its judged messages; `registered(batch_id, ids)`: the schemas that messages of unknown
-        ids, the most frequent first, can be read with; `timestamps()`: the one for the next batch's writes."""
+        """`observed()` returns the counts of the running batch.
+
+        `keep_late(batch_id, observed, stamp)` stores its late events. `reread(batch_id)` returns its judged messages.
+        `registered(batch_id, ids)` returns the schemas for messages of unknown ids, the most frequent first.
+        `timestamps()` returns the timestamp for the next batch's writes.
+        """
         self._sink = write
         self._observed = observed
         self._keep_late = keep_late

@@ -42,7 +42,7 @@ class Metrics(Collector):
         return []
 
     def collect(self) -> Iterator[Any]:
-        """Every metric as it is now."""
+        """Return every metric with its present value."""
         told = self._progress()
         for name, (metric, meaning) in _COUNTS.items():
             counter = CounterMetricFamily(f"adstream_{metric}", meaning, labels=("job",))

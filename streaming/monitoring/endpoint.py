@@ -1,4 +1,4 @@
-"""A job's HTTP endpoint: `/health`, `/ready`, `/progress` and `/metrics`, answered from what the monitor knows."""
+"""A job's HTTP endpoint: `/health`, `/ready`, `/progress` and `/metrics`, from the monitor's state."""
 
 import json
 import threading
@@ -21,7 +21,7 @@ _TEXT, _JSON = "text/plain; charset=utf-8", "application/json"
 
 
 class Answering(Protocol):
-    """What knows the answers: a job's monitor, or that of the applying process."""
+    """The source of the answers: a job's monitor, or that of the applying process."""
 
     @property
     def metrics(self) -> "Exposed":
@@ -61,7 +61,7 @@ def served(settings: Settings, monitor: Monitor) -> Iterator[str | None]:
 
 @contextmanager
 def answering(where: MetricsSettings, monitor: Answering) -> Iterator[str | None]:
-    """Within, what the monitor knows is answered at the URL given. Raises as `served`."""
+    """Serve the monitor's state at the yielded URL. Raises the errors of `served`."""
     if where.port == "off":
         yield None
         return
@@ -89,7 +89,7 @@ def _listening(host: str, port: int, monitor: Answering) -> ThreadingHTTPServer:
 
 
 def _url(where: MetricsSettings, port: int) -> str:
-    """What a program on this machine asks, also where the job listens on all addresses."""
+    """Return the URL for a program on this machine, also if the job listens on all addresses."""
     return f"http://{'127.0.0.1' if where.host == '0.0.0.0' else where.host}:{port}"  # noqa: S104
 
 

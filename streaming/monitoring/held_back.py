@@ -1,8 +1,8 @@
-"""What open transactions hold back from a running job.
+"""Messages that open transactions hold back from a running job.
 
-Spark asks for the last stable offset only. So a job at the end of its topic looks as if all were counted, while a
-transaction that nobody ends holds back its own messages, and everything that was written behind them. Kafka is asked
-for the high watermark, too: after each batch, and now and then while no batch comes.
+Spark asks for the last stable offset only. So a job at the end of its topic seems to have counted everything, while an
+open transaction holds back its own messages and all messages behind them. The job therefore also asks Kafka for the
+high watermark: after each batch, and regularly while no batch comes.
 """
 
 from collections.abc import Callable, Mapping
@@ -31,7 +31,10 @@ class Held:
 
 
 class HeldBack:
-    """Of one topic. `told` hears what is held back whenever Kafka was asked, `notice` of one that lasts too long."""
+    """Held-back messages of one topic.
+
+    `told` gets their number after each question to Kafka, `notice` a line about a long transaction.
+    """
 
     def __init__(
         self,
@@ -73,7 +76,7 @@ class HeldBack:
             self.ends()
 
     def at_the_end(self) -> None:
-        """Say what a run that takes all there is has left."""
+        """Report what a run to the end of the topic has left."""
         if count := held_back(self.ends()):
             self._notice(f"{count:,} messages of {self._topic} are held back by open transactions: not counted yet")
 

@@ -1,4 +1,4 @@
-"""What a job says, as one JSON object a line, for programs that collect logs."""
+"""A job's lines as JSON objects, for programs that collect logs."""
 
 import json
 from collections.abc import Iterator

@@ -20,7 +20,7 @@ from streaming.monitoring.held_back import Held
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
 _SECONDS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
-# What all the other phases sum up to.
+# All the other phases add up to this one.
 _WHOLE = "triggerExecution"
 
 
@@ -116,13 +116,13 @@ class Metrics:
             self._held_seconds.labels(self._job, shown(partition))  # 0 until an open transaction is seen
 
     def held_back(self, at: Mapping[int, Held]) -> None:
-        """What open transactions hold back."""
+        """Set the messages held back by open transactions."""
         for partition, held in at.items():
             self._held_back.labels(self._job, str(partition)).set(held.messages)
             self._held_seconds.labels(self._job, str(partition)).set(held.seconds)
 
     def with_applied(self, figures: Callable[[], dict[str, Any]]) -> None:
-        """Expose what the applying process of real-time mode tells, too."""
+        """Also expose the figures of real-time mode's applying process."""
         self._registry.register(Applied(self._job, figures))
 
     def restarted(self) -> None:

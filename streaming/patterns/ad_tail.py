@@ -1,4 +1,4 @@
-"""The ad events themselves, as they arrive: what to look at when the numbers downstream look wrong."""
+"""The ad events as they arrive: look here first when numbers downstream look wrong."""
 
 from pyspark.sql import DataFrame
 

@@ -1,9 +1,11 @@
-"""Sliding windows and an all-time total in one stateful query.
+"""Put sliding windows and an all-time total into one stateful query.
 
-An event lies in several sliding windows, so summing windows counts it several times: totals need an aggregate of their
-own. A second query would read and decode everything again. Instead each event is put into all its windows *and* into
-one bucket that stands for all time, and one group-by keeps them side by side. Spark's watermark removes a group when
-the *end* of its event-time struct has passed; the all-time bucket ends in the year 2200, so it stays for ever.
+An event is in several sliding windows, so their sum counts it several times: totals need an aggregate of their own. A
+second query would read and decode everything again. Instead each event goes into all its windows *and* into one bucket
+for all time, and one group-by keeps both.
+
+Spark's watermark evicts a group when it has passed the *end* of the group's event-time struct. The all-time bucket ends
+in the year 2200, so it stays for ever.
 """
 
 from datetime import UTC, datetime, timedelta

@@ -8,14 +8,12 @@ from pyspark.sql import functions as F
 
 
 def daily_sales(raw: DataFrame) -> DataFrame:
-    """Summarise sales per day and product. For batch: a day is complete when it is over.
+    """Summarise sales per day and product. Use it as a batch: a day is complete when it is over.
 
     In: `transaction_date` (date), `product_id` (int), `quantity` (int), `unit_price` (decimal(10,2), currency),
-    `amount` (decimal(12,2), quantity times unit price).
-
-    Out: `transaction_date`, `product_id`, `transaction_count`, `total_quantity` (bigint), `total_revenue` (decimal with
-    2 places, exact), `avg_transaction_value` (decimal with 6 places, rounded half-up), `max_transaction_value`,
-    `min_transaction_value` (decimal with 2 places).
+    `amount` (decimal(12,2), quantity times unit price). Out: `transaction_date`, `product_id`, `transaction_count`,
+    `total_quantity` (bigint), `total_revenue` (decimal with 2 places, exact), `avg_transaction_value` (decimal with 6
+    places, rounded half-up), `max_transaction_value`, `min_transaction_value` (decimal with 2 places).
     """
     return raw.groupBy("transaction_date", "product_id").agg(
         F.count("*").alias("transaction_count"),
@@ -29,7 +27,7 @@ def daily_sales(raw: DataFrame) -> DataFrame:
 
 @dataclass(frozen=True)
 class Validation:
-    """What was compared, and what is wrong: one line for each problem, none if all is well. Revenue in currency."""
+    """The compared figures, and the problems: one line each, none if all is well. Revenue in currency."""
 
     raw_rows: int
     summary_rows: int
@@ -39,7 +37,7 @@ class Validation:
 
     @property
     def reduction(self) -> float:
-        """How many raw rows one summary row stands for; 0 where there is no summary."""
+        """Return the number of raw rows per summary row; 0 if there is no summary."""
         return self.raw_rows / self.summary_rows if self.summary_rows else 0.0
 
 

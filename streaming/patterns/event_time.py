@@ -2,8 +2,8 @@
 
 from datetime import timedelta
 
-# Spark knows by this key in a column's metadata that it carries event time, and how long it is waited for, in
-# milliseconds; `withWatermark` and `F.window` set it.
+# In a column's metadata this key marks event time and its delay in milliseconds for Spark; `withWatermark` and
+# `F.window` set it.
 DELAY_KEY = "spark.watermarkDelayMs"
 
 

@@ -54,10 +54,9 @@ def expiring_totals(
 ) -> DataFrame:
     """Add up each user's transactions since the last pause of more than `timeout` (exactly `timeout` is no pause).
 
-    In: as `running_totals`.
-
-    Out, a row per user who had a new transaction: `user_id`, `total` (decimal with 6 places), `transactions` (bigint,
-    since the pause), `last_transaction` (timestamp, UTC), and `late_rows` (bigint): null, except in a row that only
-    tells how many of a user's rows were not used because a batch before had newer ones.
+    In: as `running_totals`. Out, a row per user with a new transaction: `user_id`, `total` (decimal with 6 places),
+    `transactions` (bigint, since the pause), `last_transaction` (timestamp, UTC), and `late_rows` (bigint). `late_rows`
+    is null, except in an extra row with a user's number of late rows: those older than a row of an earlier batch, which
+    are ignored.
     """
     return accounts(transactions, ExpiringTotals(microseconds(timeout)), watermark)

@@ -11,14 +11,13 @@ WATERMARK = timedelta(minutes=10)
 
 
 def fruit_categories(events: DataFrame, categories: DataFrame, *, watermark: timedelta = WATERMARK) -> DataFrame:
-    """Give each fruit its category; a fruit whose id has no category does not come out.
+    """Give each fruit its category. A fruit without a category gives no row.
 
     In: `events` with `id` (int), `value` (string, the fruit's name), `timestamp` (UTC); `categories` with `id` (int),
-    `category` (string). Of an id that stands there twice the alphabetically first category is taken, so that no event
-    comes out twice.
+    `category` (string). For an id with two categories the alphabetically first one counts, so that no event gives two
+    rows. Out: `id`, `value`, `category`, `timestamp`.
 
-    Out: `id`, `value`, `category`, `timestamp`. The join keeps no state, so the watermark drops nothing here: it is for
-    aggregates that follow.
+    The join keeps no state, so the watermark drops nothing here: it is for aggregates that follow.
     """
     one_each = categories.where(F.col("category").isNotNull()).groupBy("id").agg(F.min("category").alias("category"))
     # Broadcast: the small table goes to the events, not the events through a shuffle to the small table.

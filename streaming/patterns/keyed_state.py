@@ -1,8 +1,8 @@
 """Arbitrary state per key, by Spark's transformWithState; the rules of a pattern stay plain Python.
 
-Spark hands over the rows of a key in any order, calls timers only after a batch's rows, and fires none in batch mode.
-So the rules never learn the time from a timer: they take a key's rows in event order and compare event times. A timer
-only removes what no row can need any more, which is why the result is the same whether it has fired yet or not.
+Spark hands over the rows of a key in any order. It calls timers only after a batch's rows, and never in batch mode. So
+the rules never learn the time from a timer: they process a key's rows in event order and compare event times. A timer
+only removes state that no row can need any more. So the result is the same before and after the timer fires.
 
 Every call to the state is a message from Python to the JVM. So a key has one value, read and written once per batch,
 and at most one timer, set again only after it has fired.
@@ -31,7 +31,7 @@ EventRow = tuple[Any, ...]
 
 
 class Taken(NamedTuple, Generic[State]):
-    """What came of some rows: the new state, the rows to emit (without the key), and how many rows were too late."""
+    """The result of some rows: the new state, the rows to emit (without the key), and the number of late rows."""
 
     state: State
     emitted: Sequence[tuple[Any, ...]]
@@ -39,10 +39,10 @@ class Taken(NamedTuple, Generic[State]):
 
 
 class KeyRules(ABC, Generic[State]):
-    """What one key remembers and gives out. Event times are microseconds since 1970, UTC.
+    """The state and the output of one key. Event times are microseconds since 1970, UTC.
 
     `remembered` is a named tuple with the columns of `stored`, in their order. `emitted` has the columns of an emitted
-    row, without the key. `lasts` says until when a key is remembered, with the pattern's parameters in braces.
+    row, without the key. `lasts` describes how long a key stays, with the pattern's parameters in braces.
     """
 
     lasts: ClassVar[str]
@@ -52,7 +52,7 @@ class KeyRules(ABC, Generic[State]):
 
     @abstractmethod
     def take(self, state: State | None, rows: Sequence[EventRow]) -> Taken[State]:
-        """Apply some rows, sorted by event time and then by their values, to what the key remembers, if anything."""
+        """Apply some rows, sorted by event time and then by their values, to the key's state, if there is one."""
 
     @abstractmethod
     def expires_at(self, state: State) -> int | None:
@@ -60,20 +60,21 @@ class KeyRules(ABC, Generic[State]):
 
     @abstractmethod
     def expire(self, state: State, watermark: int) -> State | None:
-        """The state without what no row newer than the watermark can need; None if nothing is left."""
+        """Return the state without entries that no row newer than the watermark can need; None if nothing is left."""
 
 
 def apply_rules(
     events: DataFrame, rules: KeyRules[Any], *, key: str, event_time: str, values: Sequence[Column]
 ) -> DataFrame:
-    """Apply the rules to every key. The column `event_time` carries a watermark; rows older than it are dropped.
+    """Apply the rules to every key.
 
-    Out, for output mode update: the key, what the rules emit, and `late_rows` (bigint). That is null, except in a row
-    of its own for the rows of a key that came too late in a batch: their number, the key, and null in the rest.
+    The column `event_time` carries a watermark; Spark drops older rows. Out, for output mode update: the key, the
+    columns that the rules return, and `late_rows` (bigint). `late_rows` is null, except in one extra row per key and
+    batch with late rows: that row has their number, the key, and null in all other columns.
     """
     # A batch has a state store too; Spark only starts its coordinator when a session first uses streams.
     events.sparkSession.streams  # noqa: B018
-    # The event time is sent along as Spark has it, because Spark tells by this column what is late.
+    # The event time is included in Spark's own form, because Spark uses this column to find late rows.
     sent = [F.unix_micros(event_time).alias("at")]
     sent += [value.alias(f"value{position}") for position, value in enumerate(values)]
     rows = events.select(key, event_time, *sent)
@@ -102,7 +103,7 @@ class _Processor(StatefulProcessor):
         timerValues: TimerValues,  # noqa: N803
     ) -> Iterator[Row]:
         state, timer = self._read()
-        # A row is the key, the event time as Spark has it, then what the rules take.
+        # A row is the key, the event time in Spark's form, then the columns for the rules.
         taken = self._rules.take(state, sorted(tuple(row)[2:] for row in rows))
         self._keep(taken.state, timer, timerValues)
         row = Row(*self._columns)
@@ -130,7 +131,10 @@ class _Processor(StatefulProcessor):
         return self._rules.remembered(*values), timer
 
     def _keep(self, state: tuple[Any, ...], timer: int | None, times: TimerValues) -> None:
-        """Store what can still be needed. Only for after a batch's rows: those may be older than its watermark."""
+        """Store the state that later rows may need.
+
+        Call it only after a batch's rows, which may be older than the batch's watermark.
+        """
         left = self._rules.expire(state, times.getCurrentWatermarkInMs() * 1000)
         if left is None:
             self._value.clear()

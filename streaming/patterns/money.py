@@ -1,6 +1,6 @@
 """Exact money: amounts become whole millionths once, when they are read, and are summed as integers.
 
-Floating-point sums depend on the order of arrival; sums of integers do not. An amount is bounded when it is judged
+Floating-point sums depend on the order of arrival; sums of integers do not. The judge bounds an amount
 (streaming.events.judge), so that nine million of the largest, for one key, still fit into 64 bits.
 """
 
@@ -12,10 +12,10 @@ _CLEAR = 0.25
 
 
 def micros(amount: Column) -> Column:
-    """A double rounded half-up to 6 decimals, in millionths (bigint).
+    """Round a double half-up to 6 decimals, and return millionths (bigint).
 
-    Only near the middle between two millionths does it matter how: there `round` goes by the double's shortest decimal
-    text, which costs ten times as much as the multiplication that is enough everywhere else.
+    The method of rounding matters only near the middle between two millionths. There `round` uses the double's shortest
+    decimal text, which costs ten times as much as the multiplication that is enough elsewhere.
     """
     scaled = amount * F.lit(1e6)
     nearest = F.rint(scaled)

@@ -1,4 +1,4 @@
-"""The average order value per hour, exact to the last of 6 decimals whatever the order of arrival."""
+"""The average order value per hour, exact to 6 decimals for every order of arrival."""
 
 from datetime import timedelta
 

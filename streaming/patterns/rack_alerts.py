@@ -24,7 +24,7 @@ NORMAL = "normal"
 
 
 class Rack(NamedTuple):
-    """Whether a rack is in warning, how many hot readings it had in a row, and the event time of its last reading."""
+    """A rack's state: warning or not, its hot readings in a row, and the event time of its last reading."""
 
     warning: bool
     hot: int
@@ -71,14 +71,16 @@ class RackAlerts(KeyRules[Rack]):
 def rack_alerts(
     temperatures: DataFrame, *, threshold: int = THRESHOLD, readings: int = READINGS, watermark: timedelta = WATERMARK
 ) -> DataFrame:
-    """Tell when a rack becomes too hot: `readings` readings in a row of at least `threshold`; and when it ends.
+    """Return a row when a rack becomes too hot, and when that ends.
 
-    In: `rack` (string), `temperature` (float, degrees Fahrenheit), `ts` (timestamp, UTC).
+    A rack is too hot after `readings` readings in a row of at least `threshold`.
 
-    Out, a row per change of status: `rack`, `changed_at` (timestamp, UTC, of the reading that made the change),
-    `status` (`warning` or `normal`), `temperature` (float, of that reading), and `late_rows` (bigint): null, except in
-    a row that only tells how many of a rack's readings were not used because a batch before had newer ones. A rack
-    begins as normal, without a row.
+    In: `rack` (string), `temperature` (float, degrees Fahrenheit), `ts` (timestamp, UTC). Out, a row per change of
+    status: `rack`, `changed_at` (timestamp, UTC, of the reading that made the change), `status` (`warning` or
+    `normal`), `temperature` (float, of that reading), and `late_rows` (bigint). `late_rows` is null, except in an extra
+    row with a rack's number of late readings: those older than a reading of an earlier batch, which are ignored.
+
+    A rack begins as normal, without a row.
     """
     timely = temperatures.withWatermark("ts", interval(watermark))
     rules = RackAlerts(threshold, readings)

@@ -12,7 +12,7 @@ WINDOW = timedelta(minutes=10)
 SLIDE = timedelta(minutes=5)
 WATERMARK = timedelta(minutes=10)
 
-# Stands in `rack` where the average is of all racks.
+# The value of `rack` for the average of all racks.
 ALL_RACKS = "all"
 
 

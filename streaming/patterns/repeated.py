@@ -10,14 +10,14 @@ from streaming.patterns.event_time import DELAY_KEY, interval
 
 
 def watermarked(events: DataFrame, time: str, delay: timedelta, *, dedupe: bool) -> DataFrame:
-    """The events with a watermark on `time`; with `dedupe` each id once, in a stream within that watermark.
+    """Return the events with a watermark on `time`; with `dedupe` each id once, in a stream within that watermark.
 
-    A repetition carries the time of the first, and what is older than the watermark is dropped without being asked for
-    its id. So an id is kept until the watermark has passed its time; Spark would keep it for as long again, and goes
-    through all ids in each batch.
+    A repetition has the time of the first event, and Spark drops an event older than the watermark before it looks up
+    the id. So the plan keeps an id until the watermark has passed the event's time. Spark's own operator would keep it
+    twice as long, and check all ids in each batch.
 
-    Then `identity` is added, and below the watermark: Spark leaves no column uncomputed that has to pass one, and
-    `position` is only needed where an event has no id.
+    With `dedupe` the column `identity` is added below the watermark. Spark computes every column that passes a
+    watermark, and only events without an id need `position`.
     """
     if not dedupe:
         return events.withWatermark(time, interval(delay))
@@ -31,11 +31,11 @@ def watermarked(events: DataFrame, time: str, delay: timedelta, *, dedupe: bool)
 
 
 def identified(events: DataFrame) -> DataFrame:
-    """Add `identity`, which only a repeated event shares with another.
+    """Add `identity`, which only copies of the same event share.
 
-    In: `event_id` (null or empty where there is none) and `position`, unique per message. Nulls would all count as one
-    id, so an event without id goes by its position. An id that reads like a position is told from one by its `=`, with
-    which no topic and no file begins.
+    In: `event_id` (null or empty if there is none) and `position`, unique per message. All nulls would be one id, so an
+    event without id uses its position. Ids get the prefix `=`. No topic or file name starts with `=`, so an id cannot
+    equal a position.
     """
     known = F.when(F.col("event_id") != "", F.concat(F.lit("="), "event_id"))
     return events.withColumn("identity", F.coalesce(known, F.col("position")))

@@ -33,7 +33,7 @@ class Account(NamedTuple):
 
 
 class AccountRules(KeyRules[Account]):
-    """Rows are (event time, transaction id, millionths); what comes out is the account without its ids."""
+    """Rows are (event time, transaction id, millionths). The output is the account without its ids."""
 
     remembered = Account
     emitted = StructType().add("total", LongType()).add("transactions", LongType()).add("last", LongType())
@@ -63,13 +63,12 @@ class RunningTotals(AccountRules):
 
 
 def running_totals(transactions: DataFrame, *, watermark: timedelta = WATERMARK) -> DataFrame:
-    """Add up each user's transactions, in whatever order they come.
+    """Add up each user's transactions, in any order of arrival.
 
     In: `userId`, `transactionId` (string), `transactionTime` (timestamp, UTC), `amount` (double, in currency; rounded
-    half-up to 6 decimals before it is added).
-
-    Out, a row per user who had a new transaction: `user_id`, `total` (decimal with 6 places), `transactions` (bigint)
-    and `last_transaction` (timestamp, UTC). A user's state stays for ever; the ids in it go with the watermark.
+    half-up to 6 decimals before it is added). Out, a row per user with a new transaction: `user_id`, `total` (decimal
+    with 6 places), `transactions` (bigint) and `last_transaction` (timestamp, UTC). A user's state stays for ever; the
+    watermark evicts its ids.
     """
     return accounts(transactions, RunningTotals(), watermark).drop(LATE_ROWS)
 

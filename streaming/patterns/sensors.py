@@ -1,7 +1,7 @@
-"""Temperatures per sensor: one average every 5 minutes, and a moving average that is renewed every minute.
+"""Temperatures per sensor: an average every 5 minutes, and a moving average every minute.
 
-Both are for output mode append: a window comes out once, when the watermark has passed its end, and is never changed
-afterwards. That is what a table of files wants, where a change means to write files anew.
+Both are for output mode append: Spark emits a window once, when the watermark has passed its end, and never changes it.
+That suits a table of files, where each change means new files.
 """
 
 from datetime import timedelta

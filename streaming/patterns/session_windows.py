@@ -1,8 +1,8 @@
 """Sessions of users by Spark's own session window, for output mode append.
 
-Spark opens a window [event, event + gap) for every event and merges those of a user that touch or overlap. So two
-events exactly one gap apart are one session. The merged window ends one gap after the last event; what people mean by
-the end of a session is the last event itself.
+Spark opens a window [event, event + gap) for every event and merges windows of a user that touch or overlap. So two
+events exactly one gap apart are one session. The merged window ends one gap after the last event, but a session ends at
+its last event.
 """
 
 from datetime import timedelta
@@ -17,11 +17,11 @@ WATERMARK = timedelta(minutes=10)
 
 
 def session_windows(clicks: DataFrame, *, gap: timedelta = GAP, watermark: timedelta = WATERMARK) -> DataFrame:
-    """Put together the events of each user that are no more than `gap` apart.
+    """Merge the events of each user that are no more than `gap` apart into sessions.
 
     In: `user_id`, `eventtimestamp` (UTC). Out: `user_id`, `session_start`, `session_end` (UTC, its first and its last
-    event), `duration_seconds` (double), `events` (bigint). A session comes out once, when the watermark has passed its
-    last event by `gap`.
+    event), `duration_seconds` (double), `events` (bigint). Spark emits a session once, when the watermark has passed
+    its last event by `gap`.
     """
     return (
         clicks.withWatermark("eventtimestamp", interval(watermark))

@@ -1,8 +1,8 @@
-"""The best-selling products per 30 minutes: the stream keeps totals, and the ranking is made of a whole window.
+"""The best-selling products per 30 minutes: the stream keeps totals, and the sink ranks a whole window.
 
-A micro-batch in output mode update holds only the products whose total has just changed. Ranking *those* is the usual
-mistake: a product that sold a lot before and nothing now would not be among them. So the pattern gives totals, the sink
-stores them, reads the changed windows back whole, and ranks them by `ranked`.
+A micro-batch in output mode update has only the products whose total has just changed. Ranking *those* is the usual
+mistake: it leaves out a product that sold a lot before and nothing now. So the pattern returns totals. The sink stores
+them, reads the changed windows back whole, and ranks them by `ranked`.
 """
 
 import heapq
@@ -39,9 +39,9 @@ def top_products(sales: DataFrame, *, window: timedelta = WINDOW, watermark: tim
 
 
 def ranked(totals: Iterable[tuple[str, int]], top: int = TOP) -> list[tuple[int, str, int]]:
-    """The best of all (product_id, total) of one window, as (rank from 1, product_id, total).
+    """Return the best of all (product_id, total) of one window, as (rank from 1, product_id, total).
 
-    Equal totals go by product_id, so that the same totals always give the same ranks.
+    Equal totals are ordered by product_id, so that the same totals always give the same ranks.
     """
     best = heapq.nsmallest(top, totals, key=lambda each: (-each[1], each[0]))
     return [(rank, product, total) for rank, (product, total) in enumerate(best, start=1)]

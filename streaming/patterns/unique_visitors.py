@@ -1,8 +1,8 @@
-"""How many different users came in each hour, a new hour beginning every 30 minutes: an estimate.
+"""An estimate of the different users in each hour, with a new hour every 30 minutes.
 
-Distinct users cannot be added up: whoever came in two windows would count twice. And an exact count must remember every
-user of every open window. The sketch (HyperLogLog++) that `approx_count_distinct` keeps instead has some hundred bytes
-per window, however many users there are. It is off by 5 % as a standard deviation: mostly less, seldom twice that.
+Distinct users do not add up: a user in two windows would count twice. And an exact count must keep every user of every
+open window. `approx_count_distinct` instead keeps a sketch (HyperLogLog++) of some hundred bytes per window, for any
+number of users. Its standard deviation is 5 %: mostly less, seldom twice that.
 """
 
 from datetime import timedelta

@@ -15,8 +15,8 @@ WATERMARK = timedelta(minutes=10)
 def user_clicks(clicks: DataFrame, *, window: timedelta = WINDOW, watermark: timedelta = WATERMARK) -> DataFrame:
     """Count the events of each user per tumbling window, for output mode update or complete.
 
-    In: `user_id`, `eventtimestamp` (UTC). Every event counts, whatever its `event` is; events carry no id, so one that
-    is sent twice counts twice. Out: `user_id`, `window_start`, `window_end` (UTC), `clicks` (bigint).
+    In: `user_id`, `eventtimestamp` (UTC). Every event counts, whatever its `event` is. Events carry no id, so an event
+    that is sent twice counts twice. Out: `user_id`, `window_start`, `window_end` (UTC), `clicks` (bigint).
     """
     return (
         clicks.withWatermark("eventtimestamp", interval(watermark))

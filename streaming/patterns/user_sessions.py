@@ -1,4 +1,4 @@
-"""Sessions of each user, by arbitrary state: what `session_windows` leaves to Spark, written out."""
+"""Sessions of each user, by arbitrary state: the rules that `session_windows` leaves to Spark, written out."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -61,11 +61,10 @@ class UserSessions(KeyRules[Session]):
 def user_sessions(clicks: DataFrame, *, gap: timedelta = GAP, watermark: timedelta = WATERMARK) -> DataFrame:
     """Group each user's events into sessions: events at most `gap` apart (exactly `gap` is the same session).
 
-    In: `user_id` (string), `eventtimestamp` (timestamp, UTC).
-
-    Out, a row per session that had new events: `user_id`, `session_start`, `session_end` (timestamps, UTC, of the first
-    and the last event), `duration_seconds` (double), `events` (bigint), and `late_rows` (bigint): null, except in a row
-    that only tells how many of a user's events were not used because a batch before had newer ones.
+    In: `user_id` (string), `eventtimestamp` (timestamp, UTC). Out, a row per session with new events: `user_id`,
+    `session_start`, `session_end` (timestamps, UTC, of the first and the last event), `duration_seconds` (double),
+    `events` (bigint), and `late_rows` (bigint). `late_rows` is null, except in an extra row with a user's number of
+    late events: those older than an event of an earlier batch, which are ignored.
     """
     timely = clicks.withWatermark("eventtimestamp", interval(watermark))
     rules = UserSessions(microseconds(gap))

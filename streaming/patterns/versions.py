@@ -1,8 +1,8 @@
-"""Which state of a row is the newer one: two more columns, where the events ask for them.
+"""Two more columns that say which state of a row is newer, if the events ask for them.
 
-A query in real-time mode gives a row again with each event, and after a crash once more from an older state. Each row
-then carries how many events it holds, and the newest of their times. Events ask by a column `newest_event`, which the
-pipeline adds in that mode only: other queries have no use for two more sums, and their state is made without them.
+A query in real-time mode emits a row with each event, and after a crash once more from an older state. So each row
+carries its number of events, and the newest of their times. Events ask by a column `newest_event`, which the pipeline
+adds in that mode only. Other queries do not need two more sums, and their state is made without them.
 """
 
 from pyspark.sql import Column, DataFrame

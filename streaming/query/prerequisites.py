@@ -1,4 +1,4 @@
-"""What a job needs to be there, asked before Spark is started: the user hears of a missing table in a second."""
+"""Check that everything a job needs exists, before Spark starts: the user hears of a missing table within a second."""
 
 from common.cassandra.session import require_tables
 from common.kafka import require_topic
@@ -15,8 +15,8 @@ from streaming.sources import Topic
 def require(settings: Settings, job: Job, options: Options) -> None:
     """Ask each service that the job will use.
 
-    Raises TopicNotFound, SchemaNotFound or MigrationError for what is missing, ServiceUnavailable for a service that
-    does not answer, AccessDenied for one that refuses.
+    Raises TopicNotFound, SchemaNotFound or MigrationError if something is missing, ServiceUnavailable if a service does
+    not answer, AccessDenied if one refuses.
     """
     source = options.source or Topic(settings, topic_of(settings, job.contract))
     source.identity()

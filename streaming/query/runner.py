@@ -184,7 +184,7 @@ class Runner:
         committed = self._follow(writer, query)
         error = self._failure(writer, query)
         if error is not None and "CONCURRENT_STREAM_LOG_UPDATE" in str(error):
-            # What this one has written since is older by its lease than what the other one writes.
+            # This driver's later writes have an older lease than the other driver's, so they lose.
             raise CheckpointError(
                 f"another driver runs on checkpoint {self._checkpoint.path}", "stop all but one"
             ) from error
@@ -259,7 +259,8 @@ class Runner:
         rows = self._pipeline.rows(self._source.stream(spark))
         spark.conf.set(state_store.PROVIDER, state_store.suited(rows, job.output_mode, self._settings.spark))
         if self._tables:
-            # Now and not with the first batch: a driver that hangs meanwhile must be older than the one after it.
+            # Take the lease now and not with the first batch: a driver that hangs meanwhile must have an older lease
+            # than its successor.
             self._timestamps = leases.Lease(partial(leases.take, self._settings.cassandra, job.name)).next
         return self._query(rows)
 
@@ -384,5 +385,5 @@ class _Replayed(PlanAgain):
 
 
 def _line(error: Exception) -> str:
-    """What went wrong, in one line: ours as it is, Spark's by the innermost cause."""
+    """Return the problem in one line: our errors unchanged, Spark's by the innermost cause."""
     return str(error) if isinstance(error, AdstreamError) else first_cause(error)

@@ -12,7 +12,8 @@ from typing import Any
 
 from common.errors import JobFailed
 
-# It ends by itself after minutes without a service. If it ends so often in a row without applying anything, it stays.
+# It ends by itself after minutes without a service. If it ends this often in a row without applying anything, it is not
+# started again.
 ATTEMPTS = 5
 _FIRST_PAUSE_SECONDS = 1.0
 _LINES_KEPT = 5
@@ -22,10 +23,10 @@ Figures = Mapping[str, Any]
 
 
 class ApplyingProcess:
-    """The child. `told` hears each of its reports, as parsed JSON, on a thread of its own.
+    """The applying process, a child. A thread passes each of its reports, as parsed JSON, to `told`.
 
-    `member` is its name in the consumer group: one that is started again under the same name goes on at once, where the
-    group would wait for the end of a session first.
+    `member` is its name in the consumer group. A process restarted under the same name goes on at once; otherwise the
+    group would first wait for the end of a session.
     """
 
     def __init__(
@@ -40,9 +41,9 @@ class ApplyingProcess:
         self._applied = False
 
     def start(self) -> None:
-        """Start it. A Ctrl-C at the terminal does not reach it, since it has to apply what the query still writes.
+        """Start the process. A Ctrl-C at the terminal does not reach it, because it must still apply the query's rows.
 
-        It ends when its input does: with this process, whatever ends that.
+        It ends when its input ends: together with this process, for whatever reason that ends.
         """
         self._applied = False
         command = [sys.executable, "-m", "adstream.cli", "apply", self._job, "--until-input-ends"]
@@ -69,7 +70,7 @@ class ApplyingProcess:
             self.start()
 
     def stop(self) -> None:
-        """Let it finish what it has begun."""
+        """Ask it to finish the rows that it has begun."""
         process = self._process
         if process is None:
             return

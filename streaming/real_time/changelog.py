@@ -1,8 +1,8 @@
-"""A job's rows as messages of its updates topic: a keyed changelog, in Avro.
+"""Encode a job's rows as messages of its updates topic: a keyed changelog, in Avro.
 
-The key is the row's key as JSON text, nulls left out, so a row's states lie in one partition, in order. The value is
-framed as the registry's wire format has it. `version` is its first field: whoever compares two states of a row reads a
-few bytes. It is a number of microseconds, and the timestamp of the row's write in Cassandra (`Versions`).
+The key is the row's key as JSON text without nulls. So all states of a row are in one partition, in order. The value
+has the registry's wire format. `version` is its first field, so a comparison of two states reads only a few bytes. It
+is a number of microseconds, and the timestamp of the row's write in Cassandra (`Versions`).
 """
 
 import json
@@ -50,12 +50,13 @@ _PLAIN: dict[type[DataType], Any] = {
 
 @dataclass(frozen=True)
 class Versions:
-    """How versions are made: `lease` (microseconds since 1970) + 16 for each event in the row + the `start`, mod 16.
+    """The parts of versions: `lease` (microseconds since 1970) + 16 for each event in the row + the `start`, mod 16.
 
-    The lease is as old as the checkpoint, and its state counts the events. So a version only grows, also when a query
-    is started again and counts the events since its last commit once more: until it is past where it was, its versions
-    are smaller. Of two starts that count the same events in another order, the later one's state is the one that stays.
-    Versions stay behind the clock as long as no row takes more than 62,500 events a second, from the lease on.
+    The lease is as old as the checkpoint, and its state counts the events. So a version only grows. A restarted query
+    counts the events since its last commit again: until the count passes its old value, its versions are smaller. If
+    two starts count the same events in another order, the state of the later start stays.
+
+    Versions stay behind the clock as long as no row gets more than 62,500 events a second, from the lease on.
     """
 
     lease: int
@@ -67,7 +68,7 @@ class Versions:
 
 
 def contract_of(job: Job, topic: str, rows: StructType) -> Contract:
-    """The contract of the job's updates topic: the committed one where there is one, else what its rows come to."""
+    """Return the contract of the job's updates topic: the committed one, or else one that follows from its rows."""
     subject, name = f"{topic}-value", updates_contract(job.name)
     if name in contracts.names():
         committed = contracts.latest(name)

@@ -1,8 +1,8 @@
-"""Runs one job in real-time mode: rows go to the updates topic as their events are read, and from there to the tables.
+"""Run one job in real-time mode: each event's rows go to the updates topic at once, and from there to the tables.
 
-One query runs for the length of a batch at a time. Its rows leave it at once; its offsets and its state are committed
-at the end of the batch. After a crash the events since the last commit are counted again, and their rows lose by their
-versions wherever newer ones are. What a micro-batch does before its commit, a real-time batch has done after it
+A query works in long batches. Its rows leave at once; Spark commits its offsets and state at the end of the batch.
+After a crash the query counts the events since the last commit again. Their rows have smaller versions at first, so
+newer rows stay. A real-time batch does after its commit what a micro-batch does before it
 (streaming.real_time.settling).
 """
 
@@ -142,7 +142,10 @@ class RealTimeRunner(Runner):
         return settling
 
     def _versions(self) -> Versions:
-        """For one more start. Only what is in the tables may have been counted by an earlier one: they come first."""
+        """Return versions for one more start.
+
+        An earlier start may have counted the rows in the tables, so they come first.
+        """
         leased = self._checkpoint.notes(_LEASE)
         if not leased:
             leased = [str(leases.take(self._settings.cassandra, self._job.name))]
@@ -178,7 +181,10 @@ class RealTimeRunner(Runner):
             raise NewWriterSchema(_named(new))
 
     def _may_stop(self, _query: StreamingQuery, committed_since: bool) -> bool:
-        """Between two batches: what has been read since is counted again at the next start."""
+        """Return whether the query may stop.
+
+        Between two batches events read since the commit are counted again at the next start.
+        """
         return committed_since
 
     def _failure(self, writer: Batches, query: StreamingQuery) -> Exception | None:
@@ -191,7 +197,7 @@ class RealTimeRunner(Runner):
             return ended_by
 
     def _unplanned(self) -> PlanAgain | None:
-        """What the registry says of ids that wait and are not in the plan; None where there are none."""
+        """Ask the registry about waiting ids outside the plan. Returns None if there are none."""
         if self._pipeline.refused is None:
             return None
         planned = self._pipeline.writers.keys()
@@ -207,7 +213,7 @@ class RealTimeRunner(Runner):
         return self._waiting()
 
     def _waiting(self) -> dict[int, tuple[int, int]]:
-        """What was not counted by a committed batch."""
+        """Return the messages that no committed batch has counted."""
         name = self._source.name
         begins = kafka.begin_offsets(self._settings, name)
         counted = self._checkpoint.next_offsets(name) or self._checkpoint.first_offsets(name)

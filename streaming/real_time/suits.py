@@ -7,17 +7,17 @@ from common.text.durations import duration_text
 from streaming.job import Job
 from streaming.sinks.sink import write_row_by_row
 
-# The time between two commits: each is a pause, and what was counted since the last one is counted again after a crash.
+# The time between two commits. Each commit is a pause, and events since the last one are counted again after a crash.
 TRIGGER = timedelta(seconds=60)
 SHORTEST_TRIGGER = timedelta(seconds=5)
 _MODE = "update"
 
 
 def refusal(job: Job) -> str:
-    """Why the job cannot run in real-time mode, in a line; empty where it can.
+    """Return in one line why the job cannot run in real-time mode; empty if it can.
 
-    Spark lets few steps into such a query: no Python, so no state of one's own; no joined table that is read anew; and
-    rows can only come out whole and again (update). The row's way leads through a topic, so its tables are Cassandra's.
+    Spark allows few steps in such a query: no Python, so no state of one's own; no joined table that is read again; and
+    only output mode update. Rows pass through a topic to Cassandra's tables.
     """
     if job.arbitrary_state:
         return "its state is kept by Python, which Spark does not run in this mode"
@@ -57,10 +57,10 @@ def require(job: Job, *, once: bool, console: bool, from_topic: bool) -> None:
 
 
 def slots(partitions: int, shuffle_partitions: int, *, dedupe: bool) -> int:
-    """How many tasks there must be room for: all of all stages, for as long as the query runs, and those that settle.
+    """Return the number of tasks that must have a slot: all of all stages, while the query runs, and those that settle.
 
-    A task for each partition of the topic, and one for each of the state's partitions in each stateful step. Where the
-    last batch is settled meanwhile, a stage of that job may have as many tasks as either; the next batch cannot begin
-    unless it finds all its slots free.
+    There is a task for each partition of the topic, and one for each state partition in each stateful step. While the
+    last batch is settled, a stage of that job may have as many tasks as either. The next batch cannot begin unless all
+    its slots are free.
     """
     return partitions + shuffle_partitions * (2 if dedupe else 1) + max(partitions, shuffle_partitions)

@@ -1,8 +1,8 @@
-"""The updates topic of a job: which one it is, how far it was applied, and what becomes of a query that has lost it.
+"""The updates topic of a job: its name, the applied offsets, and the recovery of a query that has lost it.
 
 Rows that Spark has committed and nobody has applied exist in that topic only. So the checkpoint notes the newest batch
-whose rows are all in the tables. Where the topic is gone, or is another one of the same name, the query goes back to
-that batch and makes the rows of all later ones again; those that were applied after all lose by their versions.
+with all its rows in the tables. If the topic is gone, or is another one of the same name, the query goes back to that
+batch and makes the rows of all later ones again. Rows that were applied already lose by their versions.
 """
 
 import time
@@ -55,7 +55,7 @@ class Updates:
             self._waiting.append((batch_id, self._applied.ends()))
 
     def poll(self) -> None:
-        """Note what was applied since, now and then. Raises UpdatesLost."""
+        """Record newly applied rows, now and then. Raises UpdatesLost."""
         now = time.monotonic()
         if now < self._next:
             return

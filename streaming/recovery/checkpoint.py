@@ -1,8 +1,8 @@
-"""A job's checkpoint folder: which job, topic and options it belongs to, and which offsets a batch holds.
+"""A job's checkpoint folder: the job, topic and options that it belongs to, and the offsets of each batch.
 
-State is only meaningful to the plan that wrote it, and offsets only to the topic they were read from. Both are written
-down beside the checkpoint when it is made, and compared on every start, so that a checkpoint is never continued by
-something else. Files are reached through Hadoop's file system, so the folder may be local, on HDFS or in S3.
+State fits only the plan that wrote it, and offsets only the topic that they were read from. So both are recorded beside
+a new checkpoint, and compared at every start: no other job, topic or option continues it. Files are accessed through
+Hadoop's file system, so the folder may be local, on HDFS or in S3.
 """
 
 import json
@@ -23,7 +23,7 @@ _FILE = "adstream.json"
 _LOCK = "adstream.lock"
 _ID = "id"
 _ASIDE = "set-aside"
-# The option that says in which mode a checkpoint counts.
+# The option with the mode in which a checkpoint counts.
 REAL_TIME = "real_time"
 
 
@@ -62,11 +62,11 @@ class Checkpoint:
     def claim(
         self, fixed: dict[str, Any], kept: dict[str, Any] | None = None, unwritten: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:
-        """Write the options into a new checkpoint, or compare them with those it was made with.
+        """Write the options into a new checkpoint, or compare them with its recorded ones.
 
-        Returns those of the `kept` that differ, with the checkpoint's values, which hold. `unwritten` are the values of
-        options that earlier releases had and did not write down. Raises CheckpointError when one of the `fixed`
-        differs, or when the folder holds a checkpoint of unknown origin or a damaged one.
+        Returns those of the `kept` options that differ, with the checkpoint's values, which apply. `unwritten` has
+        values of options that earlier releases did not record. Raises CheckpointError if one of the `fixed` options
+        differs, if another program made the folder's checkpoint, or if it is damaged.
         """
         found, kept = self._read(_FILE), kept or {}
         if found is None:
@@ -96,9 +96,9 @@ class Checkpoint:
 
     @property
     def id(self) -> str:
-        """The same for as long as the checkpoint exists, wherever it is moved; empty before it is claimed."""
+        """The checkpoint's id: the same for its whole life, also after a move; empty before it is claimed."""
         made_with = self._parsed(self._read(_FILE) or "{}")
-        # One made before checkpoints had an id goes by Spark's.
+        # A checkpoint from before checkpoints had an id uses Spark's.
         return str(made_with.get(_ID) or json.loads(self._read("metadata") or "{}").get("id", ""))
 
     def require_whole(self) -> None:
@@ -130,7 +130,7 @@ class Checkpoint:
         )
 
     def made_with(self) -> dict[str, Any]:
-        """The options that were written when the checkpoint was made. Raises CheckpointError where there are none."""
+        """Return the recorded options of the checkpoint. Raises CheckpointError if there are none."""
         found = self._read(_FILE)
         if found is None:
             raise CheckpointError(f"{self.path} is not a checkpoint of ours", "give the --checkpoint of the job")
@@ -143,7 +143,7 @@ class Checkpoint:
         return datetime.fromtimestamp(millis / 1_000, UTC)
 
     def last_committed(self) -> int:
-        """The newest batch that was committed. Raises CheckpointError where there is none."""
+        """Return the newest committed batch. Raises CheckpointError if there is none."""
         batches = self._numbered("commits")
         if not batches:
             raise CheckpointError(f"{self.path} holds no committed batch", "let the job run first")
@@ -188,7 +188,7 @@ class Checkpoint:
                 self._remove(f"{folder}/{number}")
 
     def marked(self, folder: str) -> int | None:
-        """The newest batch of such a note; None where there is none."""
+        """Return the newest batch of such a note; None if there is none."""
         return max(self._numbered(folder), default=None)
 
     def committed_after(self, batch_id: int) -> list[int]:
@@ -196,9 +196,9 @@ class Checkpoint:
         return [each for each in self._numbered("commits") if each > batch_id]
 
     def back_to(self, batch_id: int) -> None:
-        """Forget all batches after this one, -1 for all: they come again, from the state that this one left.
+        """Remove all batches after this one, -1 for all: they run again, from the state after this one.
 
-        Raises CheckpointError where Spark has removed what it would begin with.
+        Raises CheckpointError if Spark has removed the files that the next batch begins with.
         """
         if batch_id >= 0 and not self.is_committed(batch_id):
             raise self.damaged(f"batch {batch_id}, to go back to, is not there any more")
@@ -223,7 +223,7 @@ class Checkpoint:
         return sorted({entry["path"] for entry in entries if entry["batchId"] in wanted})
 
     def late_before(self, batch_id: int) -> int:
-        """The watermark, in milliseconds, by which Spark drops rows of a batch as late: that of the batch before."""
+        """Return the watermark (ms) below which Spark drops rows of a batch as late: that of the batch before."""
         text = self._read(f"offsets/{batch_id - 1}") if batch_id else None
         return int(json.loads(text.splitlines()[1])["batchWatermarkMs"]) if text else 0
 
@@ -235,7 +235,7 @@ class Checkpoint:
         text = self._read(file)
         if text is None:
             return None
-        # A version line, a line of metadata where there is any, and last the offsets of the only source.
+        # A version line, an optional line of metadata, and last the offsets of the only source.
         try:
             by_topic = json.loads(text.strip().splitlines()[-1])
             return {int(partition): int(offset) for partition, offset in by_topic[topic].items()}
@@ -296,7 +296,7 @@ class Checkpoint:
 
 
 def first_cause(error: Exception) -> str:
-    """What went wrong in the JVM, by the innermost cause, in one line."""
+    """Return the JVM's innermost cause, in one line."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     if isinstance(error, Py4JJavaError):
         lines = [line.removeprefix(": ") for line in lines[1:]]  # the first says only which call it was
@@ -304,7 +304,7 @@ def first_cause(error: Exception) -> str:
     return (causes or lines or [type(error).__name__])[-1 if causes else 0][:300]
 
 
-# How Spark and Hadoop word a file of the checkpoint that is gone or is not what was written.
+# Spark's and Hadoop's messages about a checkpoint file that is missing or changed.
 _DAMAGE = (
     "CHECKPOINT_FILE_CHECKSUM_VERIFICATION_FAILED",
     "ChecksumException",
@@ -320,6 +320,6 @@ _PASSING = "UNRELEASED_THREAD_ERROR"
 
 
 def damage(error: Exception) -> str | None:
-    """What is wrong with the checkpoint's files, where that is why Spark's query ended."""
+    """Return the damage of the checkpoint's files, if it ended Spark's query."""
     text = str(error)
     return first_cause(error) if _PASSING not in text and any(sign in text for sign in _DAMAGE) else None

@@ -1,9 +1,9 @@
-"""Messages that make a batch crash, set aside as dead letters so that the job goes on.
+"""Set aside messages that crash a batch, as dead letters, so that the job goes on.
 
-No message should be able to: decoding and judging have a reason for everything they know of. This is for what nobody
-thought of. A batch that crashes twice is computed again in halves, quarters and so on, without writing anything, until
-single messages are left that crash by themselves. They are named only if the rest of the batch then goes through: a
-service that fails meanwhile, or a bug that any event meets, is no message's fault.
+No message should be able to crash a batch: decoding and judging have a reason for every known problem. This is for
+unforeseen ones. A batch that crashes twice is computed again in halves, quarters and so on, without writing anything,
+until single messages are left that crash by themselves. They are named only if the rest of the batch then passes. If a
+service fails meanwhile, or a bug affects any event, no message is to blame.
 """
 
 from collections.abc import Callable, Mapping
@@ -59,7 +59,7 @@ def _halves(ranges: Ranges) -> list[Ranges]:
 
 
 def _without(ranges: Ranges, places: list[tuple[int, int]]) -> list[Ranges]:
-    """The same messages but those, in as few parts as there are gaps in a partition."""
+    """Return the same messages without those, with few parts: one per gap in a partition."""
     pieces: dict[int, list[tuple[int, int]]] = {}
     for partition, (begin, end) in ranges.items():
         gaps = sorted(offset for other, offset in places if other == partition)

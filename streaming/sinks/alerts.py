@@ -1,7 +1,8 @@
 """Rows that are alerts -> the alert topic, in Avro, by the contract `alerts`.
 
-An alert's id is made of its job, its subject and its event time, so a replayed batch sends the same message with the
-same id and key, and readers see each once. Contract: the function returns when Kafka has acknowledged every alert.
+An alert's id consists of its job, its subject and its event time. So a replayed batch sends the same message with the
+same id and key, and readers can count each once. Contract: the function returns when Kafka has acknowledged every
+alert.
 """
 
 from dataclasses import dataclass

@@ -1,11 +1,12 @@
-"""BATCH requests of rows that are encoded already, over the driver's own connections.
+"""BATCH requests of rows that are already encoded, over the driver's own connections.
 
-The driver writes a batch value by value, and makes objects for each row before. Here the rows' part of the message is
-copied as it is. All else stays the driver's: routing, timestamps, consistency, timeouts, preparing anew, retries.
+The driver writes a batch value by value, and first makes objects for each row. Here the rows' part of the message is
+copied unchanged. The driver still does everything else: routing, timestamps, consistency, timeouts, preparing again,
+retries.
 
-`statement` makes a batch of one bound statement, whose values are `EncodedRows`. They reach the message as they are,
-and `BulkProtocol`, the session's protocol handler, writes the message that they ask for.
-Source: "Native protocol v5", section 4.1.7, in Cassandra's documentation.
+`statement` makes a batch of one bound statement, whose values are `EncodedRows`. They reach the message unchanged, and
+`BulkProtocol`, the session's protocol handler, writes the message. Source: "Native protocol v5", section 4.1.7, in
+Cassandra's documentation.
 """
 
 import io

@@ -1,13 +1,12 @@
 """Rows -> Cassandra, by upsert.
 
-Contract: `RowWriter.finish` returns when Cassandra, at the consistency level of the settings, has acknowledged every
-row that was added. If a write fails after its retries, `add`, `add_columns` or `finish` raises SinkError: then do not
-commit the batch that the rows belong to. Rows carry absolute values and go by primary key, so every write may be
-repeated: a batch that comes again rewrites the same rows. None leaves a column as it is (UNSET), as a null would be a
-tombstone.
+Contract: `RowWriter.finish` returns when Cassandra has acknowledged every added row, at the consistency level of the
+settings. If a write fails after its retries, `add`, `add_columns` or `finish` raises SinkError: then do not commit the
+batch of these rows. Rows are absolute values by primary key, so every write may be repeated: a repeated batch rewrites
+the same rows. None leaves a column unchanged (UNSET), because a null would be a tombstone.
 
-Rows with the same replicas travel together in unlogged batches, bounded in rows and bytes. A bounded number of batches
-is in flight; when it is full, the oldest is waited for. Nothing is atomic across rows, and nothing needs to be.
+Rows with the same replicas share unlogged batches, with limits on rows and bytes. The number of batches in flight is
+limited too; at the limit the writer waits for the oldest. Nothing is atomic across rows, and nothing needs to be.
 """
 
 import os
@@ -90,10 +89,10 @@ class RowWriter:
         self._queue(insert, [_encoded(column, kind) for column, kind in zip(columns, insert.types, strict=True)])
 
     def add(self, table: Table, row: tuple[Any, ...]) -> None:
-        """Queue a row. Rows are encoded, and full batches sent, a thousand at a time.
+        """Queue a row. The writer encodes rows and sends full batches a thousand rows at a time.
 
         Values are str, int, Decimal, date (or its days since 1970) and aware datetime (or its milliseconds since then),
-        as the columns ask, or None to leave a column as it is.
+        as the columns require, or None to leave a column unchanged.
         """
         rows = self._waiting.setdefault(table, [])
         rows.append(row)

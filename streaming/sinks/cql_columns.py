@@ -1,11 +1,11 @@
 """Arrow columns -> the values of CQL's native protocol, a whole column at a time.
 
-A row of nine values took 14 µs to encode value by value, which was half of what a row cost the writing process
-(docs/performance.md). A column of ten thousand takes a few calls of numpy and Arrow, whatever its length.
+Encoding a row of nine values one by one took 14 µs, half of a row's cost in the writing process (docs/performance.md).
+A column of ten thousand values takes a few calls of numpy and Arrow, whatever its length.
 
-A column here is a binary array, or one binary scalar where all rows have the same value. Each element is a whole
-`[value]` of the protocol: its length in four bytes, then its bytes. Null becomes "not set", length -2 without bytes.
-Source: "Native protocol v5", sections 3 and 6, in Cassandra's documentation.
+A column here is a binary array, or one binary scalar if all rows have the same value. Each element is a whole `[value]`
+of the protocol: its length in four bytes, then its bytes. Null becomes "not set", length -2 without bytes. Source:
+"Native protocol v5", sections 3 and 6, in Cassandra's documentation.
 """
 
 from collections.abc import Callable, Sequence

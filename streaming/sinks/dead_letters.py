@@ -33,8 +33,8 @@ def producer_options(settings: KafkaSettings, topic: str) -> dict[str, str]:
         # The client's own limit would be 1 MB.
         "kafka.max.request.size": str(kafka.LARGEST_LETTER_BYTES),
         "kafka.buffer.memory": str(kafka.LARGEST_LETTER_BYTES),
-        # One message a batch. One of several that the broker finds too large is split by the client and sent on in
-        # pieces, and a job was seen to commit while the topic's limit was below the size of any letter.
+        # One message per Kafka batch. If the broker finds a batch too large, the client splits it and sends the pieces.
+        # A job was seen to commit while the topic's limit was below the size of any letter.
         "kafka.batch.size": "0",
         "kafka.acks": "all",
         "kafka.max.block.ms": str(limit),

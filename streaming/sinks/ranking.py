@@ -1,9 +1,9 @@
-"""The best of each window, by rank, kept from the window's stored totals.
+"""The best of each window, by rank, computed from the window's stored totals.
 
-A batch holds only the totals that changed, so it cannot rank: the best of a window may not be among them. The sink
-first upserts the totals, then reads each changed window back whole and rewrites its ranks, all of one window in one
-single-partition batch. Whoever falls out of the ranks is overwritten by the one who takes its place. A replay reads
-and writes the same.
+A batch has only the changed totals, so it cannot rank: the best of a window may not be among them. The sink first
+upserts the totals. Then it reads each changed window back whole and rewrites its ranks, all of one window in one
+single-partition batch. A product that leaves the ranks is overwritten by its successor. A replay reads and writes the
+same.
 """
 
 from datetime import datetime

@@ -1,12 +1,12 @@
 """A job's rows -> its Cassandra tables, written by Spark's own workers.
 
-The table itself says what is written: a column takes the row's value of the same name, `last_updated` and
-`processing_time` take the batch's time, and `day`, which keeps partitions small, is the date of the first timestamp
-among the clustering columns. So a migration and a pattern are all that a new table needs.
+The table defines the written columns. A column takes the row's value of the same name. `last_updated` and
+`processing_time` take the batch's time. `day`, which keeps partitions small, is the date of the first timestamp among
+the clustering columns. So a new table needs only a migration and a pattern.
 
-Contract: the function returns when Cassandra has acknowledged every row, or raises SinkError, and then the batch is not
-committed and comes again. Values are absolute and go by primary key: a replayed batch rewrites the same rows. One Spark
-action does it all: it computes the batch, writes its rows, and brings back their number or what went wrong.
+Contract: the function returns when Cassandra has acknowledged every row, or raises SinkError. Then the batch is not
+committed and runs again. Values are absolute, by primary key: a replayed batch rewrites the same rows. One Spark action
+does everything: it computes the batch, writes its rows, and returns their number or the error.
 """
 
 from collections.abc import Callable, Iterable, Mapping

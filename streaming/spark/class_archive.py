@@ -1,8 +1,8 @@
-"""Spark's class archive: the classes that a job loads when it starts, kept as Java's class data sharing maps them.
+"""Spark's class archive: the classes that a job loads at its start, for Java's class data sharing.
 
-A JVM with the archive neither reads those classes out of three hundred jars nor checks them again. It is made once for
-each Java and each PySpark (`make warm`), in the cache beside the JVM parts: `<cache>/classes-<place>-<hash>/`, which
-comes into being by one rename. Without it everything works as well, and starts more slowly.
+A JVM with the archive neither reads those classes from three hundred jars nor checks them again. `make warm` makes it
+once for each Java and each PySpark, in the cache beside the JVM parts: `<cache>/classes-<place>-<hash>/`, created by
+one rename. Without it everything works too, and starts more slowly.
 """
 
 import contextlib
@@ -30,9 +30,8 @@ from stack.ivy import pyspark_folder
 from stack.parts import Report
 
 TRAINING_SECONDS = 600.0
-# The groups of JVM parts that lie on a driver's class path, before Spark's own jars, where the master is local. Java
-# archives no class that another class loader has loaded, as those of `spark.jars`, and passes over an archive where the
-# class path begins differently.
+# Groups of JVM parts on a local driver's class path, before Spark's own jars. Java archives no class of another class
+# loader, and `spark.jars` has one. Java also ignores an archive if the class path begins differently.
 CLASS_PATH = ("local-files", "spark")
 _SPARKS = "spark.jsa"
 _JAVAS = "java.jsa"
@@ -42,9 +41,9 @@ _QUIET = "-Xlog:cds*=off"
 
 
 def home(cache: Path, java: Java, pyspark: Path) -> Path:
-    """Where the archive of this Java and this PySpark belongs, whether it is there or not.
+    """Return the folder for the archive of this Java and this PySpark, whether it exists or not.
 
-    A JVM passes over an archive of another Java, or of jars at another place or of another time: it is named by those.
+    A JVM ignores an archive of another Java, or of jars with another place or time: these are part of the name.
     """
     return cache / f"classes-{_digest(str(pyspark), str(java.home))[:8]}-{_digest(*_made_of(java, pyspark))[:16]}"
 
@@ -70,14 +69,14 @@ def _digest(*texts: str) -> str:
 
 
 def _own(java: Java) -> Path:
-    """The archive of Java's own classes, which most come with; Spark's lies on top of it."""
+    """Return the archive of Java's own classes, which most Javas bring; Spark's archive builds on it."""
     return java.home / "lib" / "server" / "classes.jsa"
 
 
 def java_option(settings: StackSettings, java: Java) -> str:
-    """What a driver's JVM needs on its command line to use the archive; empty where there is none.
+    """Return the options that let a driver's JVM use the archive; empty if there is none.
 
-    Java passes over an archive that does not suit it, and says nothing; it takes one for whole.
+    Java silently ignores an archive that does not match, and does not check that the archive is complete.
     """
     folder = home(parts.cache_root(settings), java, pyspark_folder())
     try:
@@ -91,7 +90,7 @@ def java_option(settings: StackSettings, java: Java) -> str:
 
 
 def make(settings: StackSettings, report: Report) -> None:
-    """Make the archive where it is missing, by a run of Spark (a minute). Whatever fails is reported in one line."""
+    """Make a missing archive, by a run of Spark (a minute). Any failure is reported in one line."""
     try:
         java = find_java(settings.java_home)
         folder = home(parts.cache_root(settings), java, pyspark_folder())
@@ -152,7 +151,7 @@ def _run(command: list[str], work: Path, output: IO[bytes], environment: Mapping
 
 
 def _seal(made: Path) -> None:
-    """Write the sizes down, once what has them is on the disk: `java_option` believes in nothing else."""
+    """Record the sizes once the archive is on the disk: `java_option` trusts nothing else."""
     sizes: dict[str, int] = {}
     for archive in (made / _JAVAS, made / _SPARKS):
         if archive.name == _JAVAS and not archive.is_file():

@@ -17,13 +17,13 @@ OPTIONS = {
     _FILES: "com.globalmentor.apache.hadoop.fs.BareLocalFileSystem",
     _CHECKPOINTS: "org.apache.spark.sql.execution.streaming.checkpointing.FileSystemBasedCheckpointFileManager",
 }
-# Options by which a user says which file system holds the checkpoint, brings a configuration that may say so, or gives
-# executors other jars than ours.
+# Options by which a user names the checkpoint's file system, brings a configuration that may name it, or gives
+# executors other jars.
 _CHOICES = {_FILES, _CHECKPOINTS, "spark.hadoop.fs.defaultFS", CLASS_PATH, "spark.jars"}
 
 
 def suit(master: str, places: Iterable[str], properties: Mapping[str, str]) -> bool:
-    """Whether a job on a cluster keeps all its files in folders that every machine sees.
+    """Return whether a job on a cluster keeps all its files in folders that every machine sees.
 
     Only a standalone cluster qualifies. On HDFS the checkpoint needs Spark's own file manager, whose rename never
     overwrites. So nothing may name another file system: no place of the job, no environment, no configuration, and no

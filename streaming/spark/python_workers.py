@@ -1,8 +1,10 @@
-"""What Spark's Python workers do between our functions, made cheap. It is most of their time where batches are small.
+"""Make the work of Spark's Python workers between two of our functions cheap.
 
-Before each task a worker has the import system forget what it knows. Python 3.11 answers by reading the directories of
-all zip files on its path again, in Python: on a cluster Spark puts its core jar there, with 5,000 entries. After each
-task the worker collects garbage, and goes through every module that is loaded (docs/performance.md has the figures).
+With small batches it is most of their time.
+
+Before each task a worker invalidates the import system's caches. Python 3.11 then reads the directories of all zip
+files on its path again, in Python. On a cluster that includes Spark's core jar with 5,000 entries. After each task the
+worker collects garbage, and visits every loaded module (docs/performance.md has the figures).
 """
 
 import gc
@@ -13,9 +15,9 @@ _frozen = False
 
 
 def settle() -> None:
-    """Called at the end of a function that runs in a worker, it leaves nothing to read or to go through to the next.
+    """Leave a worker nothing to read or to visit before its next function. Call this at the end of a function.
 
-    An import that needs a zip file opens it again, from what Python has kept of it.
+    An import from a zip file opens the file again, from Python's kept directory.
     """
     global _frozen
     for path, finder in list(sys.path_importer_cache.items()):

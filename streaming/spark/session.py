@@ -102,7 +102,7 @@ def _ended_with() -> int | None:
 
 
 def _ended(settings: Settings, name: str, code: int) -> JobFailed:
-    """What a user is told of a JVM that ended by itself."""
+    """Return the error for the user about a JVM that ended by itself."""
     log = _log(settings, name)
     if code == _OUT_OF_MEMORY:
         memory = f"ADSTREAM_SPARK_DRIVER_MEMORY={settings.spark.driver_memory}"
@@ -152,11 +152,11 @@ def open_session(
 ) -> SparkSession:
     """Start Spark for the job `name`, with the Iceberg catalog of the settings if it is for the `lakehouse`.
 
-    `places` are paths or URIs that the job uses: with one of them on a Hadoop file system, the environment's
-    configuration for Hadoop counts on a local master, too. `java_options` are the driver's besides the usual ones; it
-    uses the class archive, where there is one, if none are given.
+    `places` are paths or URIs that the job uses. If one is on a Hadoop file system, the environment's configuration for
+    Hadoop applies on a local master too. `java_options` are added to the driver's usual ones; without any the driver
+    uses the class archive if there is one.
 
-    Raises JobFailed when the JVM does not start, and ConfigError or StackError for what keeps it from starting.
+    Raises JobFailed if the JVM does not start, and ConfigError or StackError for a known cause.
     """
     spark = settings.spark
     log = _log(settings, name)
@@ -302,9 +302,9 @@ def _jvm_deaf_to_termination() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _jvm_output_to(log: Path) -> Iterator[None]:
-    """Let a JVM started meanwhile inherit the log as its output: it prints before it reads its settings.
+    """Let a JVM started in this context write its output to the log, because it prints before it reads its settings.
 
-    What keeps Java itself from starting goes to standard output.
+    If Java itself does not start, its message goes to standard output.
     """
     sys.stdout.flush()
     sys.stderr.flush()

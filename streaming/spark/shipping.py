@@ -108,7 +108,7 @@ def _distributions(root: str) -> list[metadata.Distribution]:
 
 
 def _needs(distribution: metadata.Distribution, extras: str) -> Iterator[tuple[str, str]]:
-    """(Name, extras) of what it requires, with that of the `extras` that were asked of it."""
+    """Return (name, extras) of each requirement, including those of the `extras` asked for."""
     for requirement in distribution.requires or ():
         wanted, _, marker = requirement.partition(";")
         of_extra = _OF_EXTRA.search(marker)

@@ -1,9 +1,9 @@
-"""Which state store a query gets: Spark's own, or one whose batches do not take longer the more it holds.
+"""Choose a query's state store: Spark's own, or one whose batches take no longer when it holds more.
 
-At the end of each batch Spark goes through all entries of a store to find those that the watermark has passed.
-`adstream.IncrementalCleanupProvider` (streaming/spark/jvm) shows Spark a part of them in each batch. That is right only
-where Spark looks for entries to remove. Timers, sessions, joins and the modes append and complete take results from the
-same call, so a query gets the store only if every step of its plan is known to be none of these.
+At the end of each batch Spark checks all entries of a store for expired ones. `adstream.IncrementalCleanupProvider`
+(streaming/spark/jvm) shows Spark a part of them in each batch. That is right only if Spark looks for entries to remove.
+Timers, sessions, joins and the modes append and complete take results from the same call. So a query gets this store
+only if every step of its plan is known to be none of these.
 """
 
 from importlib import resources
