@@ -47,7 +47,7 @@ def find(data: Path, service: str) -> Found | None:
 
 
 def address_of(data: Path, name: str) -> dict[str, Any]:
-    """What `adstream up` left behind of something that is no service of others' data, as the Spark master."""
+    """Return the address of a part of the own stack without users' data, such as the Spark master."""
     known: dict[str, Any] = (_state(data) or {}).get("addresses", {}).get(name, {})
     return known
 

@@ -25,7 +25,7 @@ _N = TypeVar("_N", bound=_Named)
 
 
 def joined(ours: dict[str, _N], attribute: str) -> dict[str, _N]:
-    """`ours`, and by name what the project lists as `attribute`. Raises ConfigError for a name that is taken."""
+    """Return `ours` and the project's `attribute`, by name. Raises ConfigError for a name that is taken."""
     name = project()
     if not name:
         return ours
@@ -38,16 +38,16 @@ def joined(ours: dict[str, _N], attribute: str) -> dict[str, _N]:
 
 
 def folder(name: str) -> Path | None:
-    """The project's folder `name`, where there is one."""
+    """Return the project's folder `name`, if it exists."""
     found = root()
     return found / name if found is not None and (found / name).is_dir() else None
 
 
 def root() -> Path | None:
-    """The project's package as a folder, found without running it. Raises ConfigError where there is none.
+    """Return the folder of the project's package, found without importing it. Raises ConfigError if there is none.
 
-    A program that is installed does not look for packages in the folder where it runs. For the project it does, last of
-    all, and so do the Python processes that Spark starts.
+    An installed program does not search its working directory for packages. For the project adstream adds that
+    directory as the last one, and Spark's Python processes inherit this.
     """
     name = project()
     if not name:

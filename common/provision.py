@@ -1,4 +1,7 @@
-"""What must exist before the first event: the topics, and the contracts in the registry. Safe to run at any time."""
+"""Create what must exist before the first event: the topics, and the contracts in the registry.
+
+Safe to run at any time.
+"""
 
 import secrets
 from dataclasses import dataclass, replace

@@ -45,5 +45,5 @@ _REMEDIES = {
 
 
 def remedy(reason: str) -> str:
-    """What to do about a message that cannot be read."""
+    """Return what to do about an unreadable message."""
     return _REMEDIES.get(reason, "Correct the producer, and send the event again.")

@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 
 def call(action: Callable[[], T], *, on: type[Exception] | tuple[type[Exception], ...]) -> T:
-    """Return `action()`, trying again after an error in `on`; the last error is raised as it is."""
+    """Return `action()`, and retry after an error in `on`. Raises the last error unchanged."""
     for attempt in stamina.retry_context(
         on=on, attempts=ATTEMPTS, timeout=LONGEST_SECONDS, wait_initial=0.2, wait_max=3.0, wait_jitter=0.2
     ):

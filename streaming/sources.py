@@ -1,7 +1,7 @@
-"""Where messages come from: a Kafka topic, a folder of JSON files, or a socket.
+"""The sources of messages: a Kafka topic, a folder of JSON files, or a socket.
 
-All give the same columns: `key`, `value` (binary), `topic`, `partition`, `offset` and `timestamp`, the arrival. A
-source can also read a batch again, from what the checkpoint says of it: for dead letters, and to count late events.
+All return the same columns: `key`, `value` (binary), `topic`, `partition`, `offset` and `timestamp`, the arrival. A
+source can also read a batch again, by the checkpoint's record of it: for dead letters, and to count late events.
 """
 
 import json
@@ -42,7 +42,7 @@ class Source(Protocol):
     def json_only(self) -> bool: ...
 
     def identity(self) -> dict[str, str]:
-        """What a checkpoint must be continued with. Raises where the source is not there."""
+        """Return the source's identity, which a checkpoint must match. Raises if the source does not exist."""
         ...
 
     def stream(self, spark: SparkSession) -> DataFrame: ...
@@ -54,9 +54,9 @@ class Source(Protocol):
 
 @dataclass(frozen=True)
 class Topic:
-    """A Kafka topic; `start` (earliest, or a broker time) is used by a new checkpoint only.
+    """A Kafka topic; only a new checkpoint uses `start` (earliest, or a broker time).
 
-    Batches have a `bounded` number of messages, but for real-time mode, whose batches end by the clock.
+    Batches have a `bounded` number of messages, except in real-time mode, whose batches end by the clock.
     """
 
     settings: Settings
@@ -114,8 +114,10 @@ class Topic:
         return spark.readStream.format("kafka").options(**options).load()
 
     def batch_again(self, spark: SparkSession, checkpoint: Checkpoint, batch_id: int) -> DataFrame:
-        """By consumers that stay: for each read Spark makes a group, and keeps its consumers for five minutes, together
-        with what they have fetched. A dead letter in every batch filled the heap that way.
+        """Reuse one consumer group.
+
+        Spark otherwise creates a group per read, and keeps its consumers for five minutes with all prefetched messages.
+        With a dead letter in every batch, these filled the heap.
         """
         ranges = checkpoint.batch_offsets(self.name, batch_id)
         return topic_range(spark, self.settings.kafka, self.name, ranges, group=f"adstream-{self.name}-again")
@@ -128,7 +130,7 @@ _PATTERN_IN_URI = r"[\\*?\[\]{}]|%5[BCD]|%7[BD]|%3F"
 
 @dataclass(frozen=True)
 class Folder:
-    """JSON lines in the files of a folder, those to come included. Each file is read whole, into memory."""
+    """JSON lines in the files of a folder, including future ones. Spark reads each file whole, into memory."""
 
     path: Path
     files_per_batch: int = FILES_PER_BATCH
@@ -159,7 +161,7 @@ class Folder:
 
 @dataclass(frozen=True)
 class Socket:
-    """JSON lines from a TCP server, to play with: what was read is lost when the job fails."""
+    """JSON lines from a TCP server, to play with: when the job fails, read lines are lost."""
 
     host: str
     port: int

@@ -1,6 +1,6 @@
-"""`--set field=value`: a message with some fields changed, by the schema that it was written with.
+"""`--set field=value`: change some fields of a message, by its writer schema.
 
-The bytes of the changed fields are replaced. All others stay as they are, in whatever way they were written.
+The bytes of the changed fields are replaced. All other bytes stay exactly as they are.
 """
 
 import json

@@ -1,7 +1,7 @@
-"""Dead letters go back to their topic: checked that they can be used now, sent, acknowledged, and then marked.
+"""Replay dead letters to their topic: check that they can be used now, send, wait for the acknowledgement, mark.
 
-Contract: a letter is marked only after Kafka acknowledged it, so a crash in between loses nothing and the next replay
-sends it again: at least once. Events with an id are counted once all the same (docs/decisions/0015).
+Contract: a letter is marked only after Kafka acknowledged it. So a crash in between loses nothing, and the next replay
+sends it again: at least once. Events with an id still count once (docs/decisions/0015).
 """
 
 import json
@@ -57,7 +57,7 @@ class Plan:
 
 
 class Checker:
-    """Says what a topic's own reader would do with a message now; asks the registry once for each topic."""
+    """Decides how a topic's own reader would treat a message now; asks the registry once for each topic."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -111,9 +111,11 @@ def send(
     clock: Callable[[], datetime],
     sent: Callable[[Letter, Mark], None] = lambda _letter, _mark: None,
 ) -> int:
-    """Send each once and mark it, and tell `sent`; returns how many. Raises DeliveryFailed, TopicNotFound.
+    """Send each letter once, mark it, and report it to `sent`.
 
-    After DeliveryFailed what was acknowledged is marked, and the rest can be replayed again.
+    Returns their number. Raises DeliveryFailed, TopicNotFound.
+
+    After DeliveryFailed the acknowledged letters are marked, and the rest can be replayed again.
     """
     for topic in sorted({each.letter.place.topic for each in outgoing}):
         require_topic(settings, topic)
@@ -174,7 +176,10 @@ class Outbound:
 
 
 class Sender:
-    """Idempotent, acknowledged by all replicas; `failure` is what kept records of the last `deliver` from arriving."""
+    """An idempotent producer; all replicas acknowledge.
+
+    `failure` is the cause of undelivered records of the last `deliver`.
+    """
 
     def __init__(self, settings: Settings) -> None:
         timeout = settings.kafka.timeout_seconds
@@ -194,7 +199,7 @@ class Sender:
             self._producer = Producer(config)
 
     def deliver(self, records: Sequence[Outbound]) -> list[Place | None]:
-        """Send, and wait: where each record lies now, None for one that Kafka did not acknowledge."""
+        """Send and wait. Returns the new place of each record, or None for one without acknowledgement."""
         self.failure = None
         places: list[Place | None] = [None] * len(records)
         for number, record in enumerate(records):

@@ -75,7 +75,7 @@ def migrate(
 
 
 def _brought(run: Run, keyspace: str, records: str, wanted: list[Migration]) -> list[Applied]:
-    """Apply what the table `records` does not have of `wanted`."""
+    """Apply the `wanted` migrations that the table `records` lacks."""
     run(_RECORDS_TABLE.format(records=f"{keyspace}.{records}"), ())
     recorded = _recorded(run, keyspace, records, wanted)
     for migration in wanted[len(recorded) :]:

@@ -1,4 +1,4 @@
-"""Reads of `late_events` for people: what was late for a job, by window and in all; written by streaming.sinks."""
+"""Read `late_events` for people: a job's late events, by window and in all. streaming.sinks writes the table."""
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
@@ -22,10 +22,11 @@ _PAGE = 5_000
 
 @dataclass(frozen=True)
 class LateEvents:
-    """`events`, each counted once, and the delays of each window by its start (UTC), newest first.
+    """Late `events`, each counted once, and the delays of each window by its start (UTC), newest first.
 
-    Of the checkpoint that was written last: another one may have judged the same messages, maybe by another rule.
-    `others` is how many events the job's other checkpoints counted; `complete` is False where there was more to read.
+    They come from the checkpoint written last; another checkpoint may have judged the same messages by another rule.
+    `others` is the number of events that the job's other checkpoints counted; `complete` is False if there was more to
+    read.
     """
 
     events: int = 0

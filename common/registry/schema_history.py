@@ -27,7 +27,7 @@ _SAYS = {
 
 
 def problems(history: list[Contract]) -> list[str]:
-    """What is wrong in a contract's versions, oldest first; one sentence each, empty where nothing is."""
+    """Return the problems of a contract's versions, oldest first; one sentence each, empty if there are none."""
     found = []
     for position, contract in enumerate(history, start=1):
         if contract.version != position:
@@ -66,7 +66,7 @@ def _parsed(text: str) -> avro.schema.Schema:
 
 
 def _invalid(contract: Contract) -> str | None:
-    """fastavro besides Avro's own parser: it also compares a default with its field's type."""
+    """Check with fastavro besides Avro's own parser: fastavro also compares a default with its field's type."""
     try:
         _parsed(contract.text)
         fastavro.parse_schema(json.loads(contract.text))
@@ -104,7 +104,7 @@ def _changed_meanings(reader: Any, writer: Any, at: str = "") -> list[str]:  # n
 
 
 def _in_unions(reader: Any, writer: Any, at: str) -> list[str]:  # noqa: ANN401
-    """Every branch that was written must keep its meaning in one of those that can read it."""
+    """Check that every written branch keeps its meaning in one of the branches that can read it."""
     branches = reader if isinstance(reader, list) else [reader]
     found = []
     for old in writer if isinstance(writer, list) else [writer]:

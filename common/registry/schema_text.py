@@ -18,7 +18,7 @@ def same_schema(one: str, other: str, *, documentation: bool = True) -> bool:
 
 
 def normalized(text: str, documentation: bool = True) -> str:
-    """The text with sorted keys and no white space, and with its `documentation`; a text that is not JSON as it is."""
+    """Return the text with sorted keys and `documentation`, without white space; text other than JSON unchanged."""
     try:
         schema = json.loads(text)
         return json.dumps(schema if documentation else _without_docs(schema), sort_keys=True, separators=(",", ":"))
@@ -27,9 +27,9 @@ def normalized(text: str, documentation: bool = True) -> str:
 
 
 def self_contained(text: str, definitions: Iterable[str]) -> str:
-    """The schema with each type that `definitions` (the texts it refers to) define written out at its first use.
+    """Return the schema with each type of `definitions` (the referenced texts) written out at its first use.
 
-    Returns the text as it is where it cannot be read.
+    An unreadable text is returned unchanged.
     """
     try:
         named: dict[str, dict[str, Any]] = {}

@@ -1,7 +1,7 @@
-"""The proxies that the environment names: `http_proxy`, `https_proxy`, `all_proxy`, and the exceptions in `no_proxy`.
+"""The proxies of the environment: `http_proxy`, `https_proxy`, `all_proxy`, and the exceptions in `no_proxy`.
 
-As curl and most libraries read them: in either case, the lower one first, and an empty one means no proxy. What is on
-this machine is never asked through a proxy.
+They are read as curl and most libraries do: in either case, the lower one first, and an empty one means no proxy.
+Connections to this machine never use a proxy.
 """
 
 import ipaddress

@@ -1,4 +1,4 @@
-"""PYTHONPATH, where it holds another PySpark: Python would import it before the one of the requirements."""
+"""PYTHONPATH with another PySpark, which Python would import before the PySpark of the requirements."""
 
 import os
 import sys
@@ -11,11 +11,11 @@ _SPARKS_OWN = ("pyspark", "py4j")
 
 
 def leave_other_pysparks() -> list[str]:
-    """Take the folders and archives that bring another PySpark or Py4J off Python's path; returns them.
+    """Take folders and archives with another PySpark or Py4J off Python's path, and return them.
 
-    As `PYTHONPATH=$SPARK_HOME/python` of an installed Spark. This process and all that it starts use the PySpark of the
-    requirements. Where there is none, nothing is changed. The PySpark of real-time mode stays: a child process gets it
-    so.
+    An example is `PYTHONPATH=$SPARK_HOME/python` of an installed Spark. This process and its children use the PySpark
+    of the requirements. Without another one nothing changes. The PySpark of real-time mode stays, because a child
+    process gets it by this path.
     """
     named = [entry for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry]
     others = [entry for entry in named if not _is_ours(entry) and any(_has(each, entry) for each in _SPARKS_OWN)]

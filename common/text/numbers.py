@@ -1,7 +1,7 @@
 """Numbers as files and options write them: as JSON does, in ASCII digits with a point.
 
-`int` and `float` take more: `1_000`, digits of other scripts, `+1`, `nan`, a space before or behind. What was meant by
-these is a guess, so they are refused.
+`int` and `float` accept more: `1_000`, digits of other scripts, `+1`, `nan`, a space before or behind. The meaning of
+these would be a guess, so they are refused.
 """
 
 import re

@@ -1,6 +1,6 @@
-"""What moves while a command works: a line on standard error, where that is a terminal, and nothing elsewhere.
+"""A line of progress on standard error while a command works, if that is a terminal.
 
-So standard output stays the command's own, for pipes and files, and a log has no half-drawn bars.
+So standard output stays free for pipes and files, and a log has no half-drawn bars.
 """
 
 import sys
@@ -13,7 +13,7 @@ from common.text.terminal import Terminal
 
 
 class Working:
-    """The line, while the block runs: what is done, how much of it, and for how long. Call it to tell more."""
+    """The line, while the block runs: the work, its amount, and its duration. Call it to change the line."""
 
     def __init__(self, what: str) -> None:
         err = Terminal(stderr=True)

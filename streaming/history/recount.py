@@ -50,7 +50,7 @@ def usable(judged: DataFrame, job: Job) -> DataFrame:
 
 
 def counting(events: DataFrame, job: Job, span: Span) -> DataFrame:
-    """Those of the usable events that count in windows of the span: on time, or late below its offsets."""
+    """Return the usable events that count in windows of the span: on time, or late with an offset below the limit."""
     length, slide = _lengths(job)
     time = F.col(_time_field(job))
     # The newest window of an event begins less than one slide before it, the oldest one window before that.
@@ -96,10 +96,10 @@ def late_by_ad(events: DataFrame, job: Job, span: Span) -> DataFrame:
 def needed_times(
     job: Job, start: datetime, end: datetime, *, ahead: timedelta, state: timedelta
 ) -> tuple[datetime, datetime]:
-    """The broker times [since, until) of all messages on time that matter to windows that begin in [start, end).
+    """Return the broker times [since, until) of all on-time messages that matter to windows that begin in [start, end).
 
-    An event may be `ahead` of its arrival, and late by the job's lateness. An id is remembered for one watermark
-    delay (`state`) after the event that had it first, which again may have been ahead: twice that is more than enough.
+    An event may be `ahead` of its arrival, and late by the job's lateness. The state keeps an id for one watermark
+    delay (`state`) after its first event, which may also have been ahead. Twice that time is more than enough.
     """
     length, _ = _lengths(job)
     lateness = job.lateness or timedelta(0)

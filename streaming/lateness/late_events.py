@@ -22,7 +22,7 @@ _COLUMNS = (
 
 
 def write(settings: CassandraSettings, late: Late, job: str, checkpoint: str, batch_id: int, stamp: Stamp) -> None:
-    """Upsert what one batch adds to each window; returns when all is acknowledged, or raises SinkError."""
+    """Upsert one batch's part of each window. Returns when all rows are acknowledged, or raises SinkError."""
     if not late.windows:
         return
     writer = RowWriter(settings, timestamp=stamp.micros)

@@ -23,7 +23,7 @@ _HEAD = struct.Struct(">BH")
 
 
 def row_start(prepared: PreparedStatement) -> bytes:
-    """What each row of a batch begins with: the statement's id, and how many values come."""
+    """Return the first bytes of each row in a batch: the statement's id, and the number of values."""
     query_id, values = prepared.query_id, len(prepared.column_metadata)
     return struct.pack(f">BH{len(query_id)}sH", _PREPARED, len(query_id), query_id, values)
 

@@ -40,7 +40,7 @@ def encoded(column: pa.Array, cql_type: Any, protocol_version: int) -> pa.Binary
 
 
 def encoded_values(values: Sequence[Any], cql_type: Any, protocol_version: int) -> pa.BinaryArray:  # noqa: ANN401
-    """Values of Python, each by itself; None is null."""
+    """Encode Python values one by one; None is null."""
     encode = encoder(cql_type, protocol_version)
     column = pa.array([None if value is None else encode(value) for value in values], pa.binary())
     return _or_not_set(_with_length(column), column)

@@ -1,8 +1,8 @@
-"""Python values -> the bytes of CQL's native protocol, for the types that the tables are made of.
+"""Python values -> the bytes of CQL's native protocol, for the types of the tables.
 
-The driver's own `bind` is the largest part of what a row costs the writing process; this takes about a quarter of its
-time (docs/performance.md). Types not named here are left to the driver.
-Source: "Native protocol v5", section 6, in Cassandra's documentation.
+The driver's own `bind` is the largest part of a row's cost in the writing process; this takes about a quarter of its
+time (docs/performance.md). The driver encodes all other types. Source: "Native protocol v5", section 6, in Cassandra's
+documentation.
 """
 
 import struct

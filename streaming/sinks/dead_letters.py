@@ -1,12 +1,11 @@
-"""The dead-letter topic: every message that can neither be counted nor was late, whole, with its place and the reason.
+"""The dead-letter topic: every message that can neither be counted nor is late, with its place and the reason.
 
-Value, key and headers are the original's, byte for byte; what is known of it is added as headers:
-`adstream.reason`, `adstream.topic`, `adstream.partition`, `adstream.offset`, `adstream.timestamp` (broker time, ISO
-8601, UTC), `adstream.schema_id` (where it has one) and `adstream.job`.
+Value, key and headers are the original's, byte for byte. Further headers describe it: `adstream.reason`,
+`adstream.topic`, `adstream.partition`, `adstream.offset`, `adstream.timestamp` (broker time, ISO 8601, UTC),
+`adstream.schema_id` (if it has one) and `adstream.job`.
 
-Contract: `publish` returns when Kafka has acknowledged every message, or raises, and then the batch is not committed.
-A replayed batch publishes again: topic, partition and offset say which are the same.
-The other side of this, which reads them, is adstream.dead_letters.letters.
+Contract: `publish` returns when Kafka has acknowledged every message, or raises; then the batch is not committed. A
+replayed batch publishes again: topic, partition and offset identify the copies. adstream.dead_letters.letters reads this topic.
 """
 
 from pyspark.sql import Column, DataFrame

@@ -1,7 +1,7 @@
-"""Which rows live on the same nodes, so that a batch of them is one request to one of those nodes.
+"""Find the rows with the same replicas, so that a batch of them is one request to one of these nodes.
 
-A batch of rows from anywhere makes its coordinator forward most of them; a batch of rows with the same replicas does
-not, and costs one round trip for many rows.
+The coordinator of a batch with mixed rows must forward most of them. The coordinator of a batch with the same replicas
+need not, and one round trip serves many rows.
 """
 
 import struct
@@ -21,7 +21,7 @@ _SMALLEST_TOKEN, _LARGEST_TOKEN = -(2**63), 2**63 - 1
 
 
 class ReplicaSets:
-    """The keyspace's token ring as it is now; a ring that has changed since costs speed and nothing else."""
+    """The keyspace's token ring at this moment. A later change of the ring only costs speed."""
 
     def __init__(self, metadata: Any, keyspace: str) -> None:  # noqa: ANN401 - the driver has no types
         self._ring: list[int] = []

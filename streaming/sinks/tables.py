@@ -64,7 +64,7 @@ class Tables(Sink):
         return True
 
     def open(self, _spark: SparkSession, settings: Settings, schema: StructType) -> Write:
-        """Raises MigrationError where a table is missing, or its columns are not those that the job computes."""
+        """Open the tables. Raises MigrationError if a table is missing, or if its columns differ from the job's."""
         layouts = layouts_of(settings.cassandra, self._tables, schema.names)
         return lambda rows, stamp: write(rows, layouts, settings.cassandra, stamp)
 

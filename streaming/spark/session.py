@@ -232,7 +232,10 @@ def open_session(
 
 
 def _compiler() -> str:
-    """In real-time mode a query runs for long and plans little: there the second compiler earns what it takes."""
+    """Return options for the JIT compiler.
+
+    A real-time query runs for long and plans little, so the second compiler pays off.
+    """
     return "" if real_time.entered() else _SECOND_COMPILER
 
 
@@ -283,10 +286,11 @@ def _hadoop_catalog(settings: Settings) -> str:
 
 @contextlib.contextmanager
 def _jvm_deaf_to_termination() -> Iterator[None]:
-    """Let a JVM started meanwhile ignore SIGTERM, and keep our own handlers for SIGINT and SIGTERM.
+    """Let a JVM started in this context ignore SIGTERM, and keep our own handlers for SIGINT and SIGTERM.
 
-    A SIGTERM to the whole process group must let the running batch finish; PySpark already shields the JVM from Ctrl-C,
-    but puts in a handler of its own that would cancel the batch. The JVM ends with this process, when its input closes.
+    A SIGTERM to the whole process group must let the running batch finish. PySpark already shields the JVM from Ctrl-C,
+    but installs a handler of its own that would cancel the batch. The JVM ends with this process, when its input
+    closes.
     """
     if threading.current_thread() is not threading.main_thread():
         yield

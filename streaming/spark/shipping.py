@@ -1,8 +1,8 @@
-"""What a cluster's executors need of this program, packed so that nothing has to be installed on its machines.
+"""Pack this program for a cluster's executors, so that nobody has to install anything on its machines.
 
-Spark hands the archives out itself (`spark.archives`) and unpacks them beside each executor: one with the code, one
-with the libraries it imports, at the versions of this environment. A machine of the cluster has Spark and a Python of
-the same minor version, as for any PySpark program.
+Spark ships the archives (`spark.archives`) and unpacks them beside each executor: one with the code, one with the
+libraries that it imports, at the versions of this environment. A machine of the cluster has Spark and a Python of the
+same minor version, as for any PySpark program.
 """
 
 import hashlib
@@ -37,9 +37,9 @@ def spark_options(folder: Path) -> dict[str, str]:
 
 
 def archives(folder: Path) -> dict[str, Path]:
-    """Name -> archive, made in `folder` unless it is there: `code` and `libraries`. Raises JobFailed.
+    """Return name -> archive of `code` and `libraries`; missing ones are made in `folder`. Raises JobFailed.
 
-    Each is named after the hash of what it holds, and the folder keeps one of each.
+    The name of each has the hash of its content, and the folder keeps one of each.
     """
     code = sorted(_code())
     versions = sorted(f"{each.name}=={each.version}" for each in _distributions("adstream"))

@@ -25,7 +25,7 @@ _SECONDS = 120
 
 
 def make(into: Path) -> None:
-    """Compile the sources, and write the jar. Raises CalledProcessError with what the compiler says."""
+    """Compile the sources, and write the jar. Raises CalledProcessError with the compiler's output."""
     with zipfile.ZipFile(into, "w") as jar:
         for name, content in [_MANIFEST, *_classes()]:
             jar.writestr(zipfile.ZipInfo(name, _LONG_AGO), content)
