@@ -12,7 +12,7 @@ _ASK_SECONDS = 2.0
 
 
 def choose_port(asked: int | None, last: int | None = None) -> int:
-    """`asked`, any that is free for 0; else that of last time or 8501, unless something listens there.
+    """Return `asked`, or any free port for 0; else the last port or 8501, unless something listens there.
 
     Raises ConfigError.
     """

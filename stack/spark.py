@@ -1,7 +1,7 @@
-"""A standalone Spark cluster on this machine: a master and workers, each a process of its own, from pip's PySpark.
+"""A standalone Spark cluster on this machine: a master and workers, each its own process, from pip's PySpark.
 
-The workers start with an empty environment: what a job needs there must come with the job
-(streaming/spark/shipping.py), as on machines that have nothing but Spark and Python.
+The workers start with an empty environment. So a job must bring everything that it needs there
+(streaming/spark/shipping.py), as on machines that have only Spark and Python.
 """
 
 import http.client
@@ -22,7 +22,7 @@ _PAGES = "spark-pages"
 
 
 def cluster(workers: int) -> tuple[Service, ...]:
-    """The services of a cluster with so many workers; none for 0. The port of a worker is that of its pages."""
+    """Return the services of a cluster with this many workers; none for 0. A worker's port is that of its pages."""
     return (MASTER, *(worker(number) for number in range(1, workers + 1))) if workers else ()
 
 
@@ -75,7 +75,7 @@ def _daemon(place: Place, main: str, *arguments: str) -> list[str]:
     ]
 
 
-# Once it runs, jobs run there: `master` is what the section `spark` of the settings calls it.
+# While it runs, jobs run there: `master` is its name in the section `spark` of the settings.
 MASTER = Service(
     "spark",
     "Spark master",

@@ -1,11 +1,10 @@
-"""The dead-letter topic as its readers see it: each message once, by the place that it had in its own topic.
+"""The dead-letter topic for its readers: each message once, by its place in its own topic.
 
-The job writes it (streaming.sinks.dead_letters): the original's key, value and headers, followed by headers of ours
+The job writes letters (streaming.sinks.dead_letters): the original's key, value and headers, followed by our headers
 (common.dead_letter_headers). A replayed batch publishes its letters again, and two jobs over one topic publish the same
-one: the place (topic, partition, offset) says which are the same, and the newest copy is taken.
-
-What was sent back is in a compacted topic beside it, `<dead-letter topic>.replayed`: the place is the key, and the
-value says when and where to (docs/decisions/0016).
+letters. The place (topic, partition, offset) identifies copies, and the newest copy counts. Marks of replayed letters
+are in a compacted topic, `<dead-letter topic>.replayed`: the key is the place, and the value says when and where the
+letter was sent (docs/decisions/0016).
 """
 
 import json
@@ -35,7 +34,7 @@ _PLACE = re.compile(
 
 @dataclass(frozen=True, order=True, slots=True)
 class Place:
-    """Where a message lies: written `ads_data/1/4711`."""
+    """The place of a message, written `ads_data/1/4711`."""
 
     topic: str
     partition: int
@@ -47,11 +46,11 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """A dead letter: its place, why it is one (`reason`), when the broker took the original (`timestamp`, UTC).
+    """A dead letter: its place, its `reason`, and the broker time of the original (`timestamp`, UTC).
 
-    `schema_id` is what the value's header says, if it has one; `size` the value's bytes; `job` the last job to publish
-    it, `published` when it did (UTC), and `copies` how often it was published. `headers` are the original's alone.
-    `key`, `value` and `headers` are empty in a list.
+    `schema_id` comes from the value's header, if it has one; `size` is the number of the value's bytes. `job` is the
+    last job to publish the letter, `published` the time (UTC), and `copies` the number of its copies. `headers` are the
+    original's only. `key`, `value` and `headers` are empty in a list.
     """
 
     place: Place
@@ -83,7 +82,7 @@ class Mark:
 
 @dataclass(frozen=True)
 class Wanted:
-    """Which letters: of a topic, with a reason, and of originals that the broker took from `start` to `end` (UTC).
+    """A selection of letters: by topic, reason, and broker time of the original from `start` to `end` (UTC).
 
     `job` and `since` choose among copies: only those that this job published, and not before that time.
     """
@@ -137,7 +136,7 @@ def read(settings: Settings, wanted: Wanted, *, whole: bool) -> dict[Place, Lett
 
 
 def letter_of(message: Message) -> Letter | None:
-    """What a message of the dead-letter topic says; None where it is not one of ours."""
+    """Parse a message of the dead-letter topic. Returns None if it is not one of ours."""
     headers: Headers = [(name, _bytes(value)) for name, value in message.headers() or []]
     # Ours follow the original's, which may have headers of the same names: it may be a replayed one.
     begin = max((at for at, (name, _) in enumerate(headers) if name == REASON), default=None)
@@ -168,7 +167,7 @@ def missing(place: Place, known: dict[Place, Letter]) -> BadInput:
 
 
 class Marks:
-    """What was sent back already."""
+    """The marks of letters that were already replayed."""
 
     def __init__(self, by_place: Mapping[str, Mark]) -> None:
         self._by_place = by_place

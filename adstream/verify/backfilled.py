@@ -1,7 +1,6 @@
-"""Late events that a backfill has counted since: they are in the windows, and not in the totals.
+"""Late events that a backfill has counted: they are in the windows, but not in the totals.
 
-Which ones is taken from what backfills recorded (common.bookkeeping.backfills); what they come to is computed here like
-all else.
+Records of backfills (common.bookkeeping.backfills) say which ones. Their sums are computed here, as all others.
 """
 
 from collections.abc import Iterable

@@ -20,9 +20,9 @@ from common.text.terminal import parts, plain, print_whole
 def report(
     settings: Settings, checkpoint: Path, out: Console, wish: Wish | None = None, *, as_json: bool = False
 ) -> None:
-    """Verify and print what was found; as JSON, on standard output and not on `out`.
+    """Verify and print the result; with `as_json` on standard output and not on `out`.
 
-    Raises Mismatch where anything differs or is missing.
+    Raises Mismatch if anything differs or is missing.
     """
     with Working("reading the topic") as working:
         found = ad_metrics.verify(settings, checkpoint, wish, progress=working)

@@ -1,11 +1,13 @@
-"""What backfills have corrected: remembered, so that no later one takes it back and the ledger can net it.
+"""Records of corrections by backfills, for later backfills and the ledger.
 
-A row of `backfills` is written after the corrected windows. A backfill that dies in between leaves none: it is run
-again and writes the same windows. Rows go by lease (common.bookkeeping.leases), so writing one twice is writing it
-once.
+No later backfill undoes a recorded correction, and the ledger accounts for it.
 
-They belong to one checkpoint, by the id that Spark gave it: a job that begins anew writes its windows anew, without
-late events, and what was corrected before says nothing about them.
+A backfill writes its row in `backfills` after the corrected windows. If it dies in between, there is no row: somebody
+runs it again, and it writes the same windows. The key of a row is the lease (common.bookkeeping.leases), so writing a
+row twice changes nothing.
+
+Rows belong to one checkpoint, by the id that Spark gave it. A job that starts over writes its windows anew, without
+late events, so earlier corrections no longer apply.
 """
 
 from collections.abc import Iterable, Mapping
@@ -63,7 +65,7 @@ def recorded(settings: CassandraSettings, job: str, checkpoint: str) -> list[Bac
 
 
 def record(settings: CassandraSettings, job: str, checkpoint: str, done: Backfill) -> None:
-    """Remember a correction whose rows Cassandra has acknowledged."""
+    """Record a correction whose rows Cassandra has acknowledged."""
     insert = f"INSERT INTO backfills (job, checkpoint, {_COLUMNS}) VALUES ({', '.join(['%s'] * 11)})"  # noqa: S608
     values = (done.lease, done.start, done.end, done.late, dict(done.upto), done.events, done.late_events)
     with connect(settings, keyspace=settings.keyspace) as session:
@@ -76,7 +78,7 @@ def record(settings: CassandraSettings, job: str, checkpoint: str, done: Backfil
 
 
 def spans(start: datetime, end: datetime, done: Iterable[Backfill], *, longest: timedelta) -> list[Span]:
-    """[start, end) in pieces of at most `longest`, in each of which the same late events count in all windows."""
+    """Return [start, end) in pieces of at most `longest`; within a piece the same late events count in all windows."""
     counting = [each for each in done if each.late]
     cuts = {start, end} | {cut for each in counting for cut in (each.start, each.end) if start < cut < end}
     cuts |= {start + nth * longest for nth in range(1, -((start - end) // longest))}

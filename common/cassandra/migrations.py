@@ -1,12 +1,12 @@
-"""The keyspace brought to where `cql/` says: numbered migrations, each applied once, in order, and recorded.
+"""Bring the keyspace up to date with `cql/`: numbered migrations, each applied once, in order, and recorded.
 
-What was applied stands with its checksum in the keyspace's own `schema_migrations`. A file that has changed since, or
-a record without a file, stops the run: history is not rewritten, it gets a new file. The migrations of a project of
-one's own follow; they have a history of their own, `project_migrations`, so that neither side has to know the numbers
-of the other. Two runs at once take turns by a
-lock; only the very first one of a cluster with several nodes, which makes the lock's table, should be alone.
+The keyspace's own `schema_migrations` has each applied migration with its checksum. A file that has changed since, or a
+record without a file, stops the run: a change must be a new file. The migrations of a user's project follow. They have
+their own history, `project_migrations`, so neither side needs to know the numbers of the other.
 
-Replication and time to live are settings and not history, so each run brings them to what the settings say.
+Two runs at once wait for each other by a lock. Only the very first run on a cluster of several nodes, which creates the
+lock's table, should be alone. Replication and time to live are settings, not history, so each run applies their current
+values.
 """
 
 import ast
@@ -30,7 +30,7 @@ from common.settings import CassandraSettings, Settings
 # A change of schema writes several system tables, which a busy node takes seconds for.
 STATEMENT_SECONDS = 30.0
 SECONDS_PER_DAY = 86_400
-# What these say holds for as long as there are results: whose checkpoint counts, and what was corrected.
+# These rows must live as long as the results: which checkpoint counts, and what was corrected.
 _KEPT = ("job_checkpoints", "backfills")
 
 _OURS, _PROJECTS = "schema_migrations", "project_migrations"
@@ -50,9 +50,9 @@ class Applied:
 def migrate(
     settings: Settings, *, migrations: list[Migration] | None = None, report: Report = lambda _line: None
 ) -> list[Applied]:
-    """Apply what is missing, and return every migration in order; `report` hears of waits and changed options.
+    """Apply missing migrations, and return all of them in order. `report` gets lines about waits and changed options.
 
-    `migrations` stands in for all the files there are. Raises MigrationError, and as
+    `migrations` replaces the committed files. Raises MigrationError, and the errors of
     `common.cassandra.session.open_session`.
     """
     series = {_OURS: committed() if migrations is None else migrations}
@@ -193,7 +193,7 @@ def _apply(run: Run, keyspace: str, records: str, migration: Migration) -> None:
 
 
 def _reconcile_ttl(run: Run, settings: CassandraSettings, report: Report) -> None:
-    """Rows of the tables that grow with time expire; those are the ones with clustering columns, but for `_KEPT`."""
+    """Set the time to live of tables with clustering columns, which grow with time; except those in `_KEPT`."""
     keyspace, wanted = settings.keyspace, settings.window_ttl_days * SECONDS_PER_DAY
     columns = run("SELECT table_name, kind FROM system_schema.columns WHERE keyspace_name = %s", (keyspace,))
     growing = {column.table_name for column in columns if column.kind == "clustering"}

@@ -24,8 +24,8 @@ from stack.security import certificates
 ADMIN = "admin"
 _KAFKA, _REGISTRY, _CASSANDRA = "ADSTREAM_KAFKA_SASL_", "ADSTREAM_REGISTRY_", "ADSTREAM_CASSANDRA_"
 
-# The services that know each role, and the beginning of its file. The role's rights are in stack/security/kafka_rights.py,
-# stack/registry.py and stack/security/cassandra_rights.py.
+# The services that know each role, and the beginning of its file. The role's rights are in
+# stack/security/kafka_rights.py, stack/registry.py and stack/security/cassandra_rights.py.
 ROLES: dict[str, tuple[str, tuple[str, ...]]] = {
     ADMIN: ("makes topics, schemas, tables and users", (_KAFKA, _REGISTRY, _CASSANDRA)),
     "producer": ("sends events", (_KAFKA, _REGISTRY)),

@@ -1,4 +1,4 @@
-"""What the applying process says of itself: a line for people every few seconds, or one for programs every second."""
+"""The reports of the applying process: a line for people every few seconds, or one for programs every second."""
 
 import json
 import threading
@@ -17,7 +17,7 @@ PROGRAM_SECONDS, PEOPLE_SECONDS = 1.0, 5.0
 
 
 class ApplyMonitor:
-    """What the endpoint answers from (streaming.monitoring.endpoint). The loop's thread fills it, others only read."""
+    """The state for the endpoint (streaming.monitoring.endpoint). The loop's thread writes it, others only read."""
 
     def __init__(self, job: str, applier: Applier) -> None:
         self.job = job
@@ -35,12 +35,12 @@ class ApplyMonitor:
         return found
 
     def progress(self) -> dict[str, Any]:
-        """What `/progress` answers (docs/metrics.md)."""
+        """Return the answer to `/progress` (docs/metrics.md)."""
         with self._lock:
             return {"job": self.job, "topic": self._applier.changelog.topic, **self._progress}
 
     def unhealthy(self) -> str:
-        """Never: the process ends by itself when it cannot go on."""
+        """Return an empty line always: the process ends by itself when it cannot go on."""
         return ""
 
     def unready(self) -> str:
@@ -59,7 +59,7 @@ class Report:
         self._freshness = Freshness()
 
     def __call__(self, *, now: bool = False) -> None:
-        """Say how it stands, every few seconds or `now`."""
+        """Print the state, every few seconds or `now`."""
         elapsed = time.monotonic() - self._at
         if elapsed < self._every and not now:
             return
@@ -100,9 +100,9 @@ class Report:
 
 
 def figures(applier: Applier) -> dict[str, Any]:
-    """Counts since the process began; offsets by partition, of those that it has.
+    """Return counts since the process began, and offsets of its partitions.
 
-    `applied` is the offset that comes next: all before it are in the tables.
+    `applied` is the next offset: all rows before it are in the tables.
     """
     done = applier.figures
     newest = datetime.fromtimestamp(done.newest_event / 1_000, UTC) if done.newest_event else None
@@ -120,7 +120,7 @@ def figures(applier: Applier) -> dict[str, Any]:
 
 
 def last_line(applier: Applier) -> str:
-    """What the process did in all."""
+    """Return a line with the totals of the process."""
     done = applier.figures
     return (
         f"{done.read:,} rows read, {done.written:,} written; {applier.newest.coalesced:,} had a newer one waiting, "

@@ -40,8 +40,8 @@ def decode(messages: DataFrame, writers: Mapping[int, Contract], reader: Contrac
     """Add `event` and `problem` to messages of a source.
 
     In: `value` (binary). Out: the same columns, `event`, a struct with the reader's fields (all null for an unreadable
-    message), and `problem`, null for a decoded message and else one of common.reasons. `writers` maps each known
-    schema id to the schema registered under it. A schema that the contract cannot read affects only its own messages
+    message), and `problem`, null for a decoded message and else one of common.reasons. `writers` maps each known schema
+    id to the schema registered under it. A schema that the contract cannot read affects only its own messages
     (`sorted_out`). With `json`, JSON objects are accepted too; without writers, only JSON objects.
 
     If the messages have `headers`, an unreadable value with its schema id in a header gets its own reason. The stream

@@ -1,13 +1,13 @@
-"""JSON objects by an Avro contract: the same fields under the same names.
+"""Read JSON objects by an Avro contract: the same fields under the same names.
 
-A time is an ISO 8601 date, or date and time (UTC unless it says otherwise), in the form of common.text.moments, or a
-whole number of seconds since 1970, of ten digits: 20250221 is no time, and neither are milliseconds. Decimals beyond
-milliseconds are cut off, as the contract has none. A field of the wrong type is null, which the decoder takes for an
-unreadable message wherever the contract wants a value; where it wants text, a number or an object is the JSON that it
-is written as.
+A time is an ISO 8601 date, or date and time (UTC without an offset), in the form of common.text.moments, or a whole
+number of seconds since 1970 with ten digits. 20250221 is not a time, and neither are milliseconds. Decimals beyond
+milliseconds are cut off, because the contract has none. A field of the wrong type is null; the decoder treats it as an
+unreadable message if the contract requires a value. If the contract requires text, a number or an object counts as its
+JSON text.
 
-Nothing is read from bytes that are not UTF-8, from an object with something behind it, or where an escape stands for
-half a character (`"\\ud800"`): Spark would put `?` or U+FFFD in their place, and different ids would become one.
+Three kinds of input are refused: bytes that are not UTF-8, an object followed by other characters, and an escape that
+is half a character (`"\\ud800"`). Spark would put `?` or U+FFFD there, and different ids would become one.
 """
 
 from typing import Any
@@ -43,8 +43,8 @@ def from_json_text(value: Column, contract: Contract) -> Column:
     schema = T.StructType([T.StructField(name, _read_as(kind)) for name, kind in fields.items()])
     text = F.when(F.is_valid_utf8(value.cast("string")), value.cast("string"))
     text = F.when(~_has_half_a_character(text), text)
-    # Spark stops where the object ends. Inside another one, whatever follows it is an error, unless somebody goes on as
-    # if he knew of that one: his event counts all the same.
+    # Spark stops where the object ends. Inside another object any further text is an error. A writer who knows the
+    # wrapper could still close it and go on; then the event counts.
     whole = T.StructType([T.StructField("event", schema), T.StructField("end", T.BooleanType())])
     options = {"mode": "PERMISSIVE", "allowSingleQuotes": "false"}
     read = F.from_json(F.concat(F.lit('{"event":'), text, F.lit(',"end":true}')), whole, options)
@@ -53,7 +53,7 @@ def from_json_text(value: Column, contract: Contract) -> Column:
 
 
 def _has_half_a_character(text: Column) -> Column:
-    """True where a \\u escape of one half of a surrogate pair stands without the other."""
+    """True if a \\u escape of one half of a surrogate pair has no second half."""
     high, low = r"\\u[dD][89abAB][0-9a-fA-F]{2}", r"\\u[dD][c-fC-F][0-9a-fA-F]{2}"
     # Without escaped backslashes every one that is left begins an escape.
     escapes = F.replace(text, F.lit("\\\\"), F.lit(""))

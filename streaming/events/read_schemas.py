@@ -1,18 +1,18 @@
-"""The Avro schemas that `from_avro` gets: the registered ones, with what makes corruption visible around them.
+"""The Avro schemas for `from_avro`: the registered ones, with additions that make corruption visible.
 
-Avro's decoder lets four things pass. Each would count a corrupted message as a good one, or a good message wrongly:
+Avro's decoder lets four problems pass. Each would count a corrupted message as a good one, or a good message wrongly:
 
-- Bytes behind the last field. The payload is read as the first field of a frame, and a mark that is put behind the
-  payload as the second. Avro finds the mark only where the event ends exactly at the end of the payload.
-- An `int` of more than 32 bits: the decoder keeps the lower ones. Avro writes an int as it writes a long, so it is read
-  as a long, and made an int afterwards, if it is one.
+- Bytes behind the last field. The payload is the first field of a frame, and a mark behind the payload is the second.
+  Avro finds the mark only if the event ends exactly at the end of the payload.
+- An `int` of more than 32 bits: the decoder keeps the lower ones. Avro writes an int as it writes a long. So the schema
+  reads a long, which becomes an int afterwards if it fits.
 - Text that is not UTF-8. The contract's own text is judged later (streaming.events.judge). The first texts that only
-  the writer has are read under names of ours, and looked at here.
-- Times in another unit: Avro reads microseconds as if they were milliseconds. They are read as numbers under a name of
-  ours, and converted here; the rest of a millisecond is cut.
+  the writer has are read under names of ours, and checked here.
+- Times in another unit: Avro reads microseconds as if they were milliseconds. The schema reads them as numbers under a
+  name of ours. They are converted here, and the rest of a millisecond is cut.
 
-Avro matches fields by name, so the writers' fields get the names that say what they are to us. Everything else that a
-writer has is skipped, whatever its type.
+Avro matches fields by name, so the writers' fields get names that say what they are here. Avro skips everything else
+that a writer has, whatever its type.
 """
 
 import json
@@ -33,8 +33,8 @@ from common.contracts import Contract
 
 # The parts of a frame. The mark is drawn, so that nobody can write a message that ends with it.
 VALUE, END = "value", "end"
-# Read as a double: of eight bytes that is what costs Avro and Spark least. The highest bits say that it is an ordinary
-# number, which equals no other bytes.
+# Read as a double: of eight bytes this is the cheapest for Avro and Spark. The highest bits make it an ordinary number,
+# which equals no other bytes.
 END_MARK = secrets.token_bytes(7) + b"\x3f"
 (_END,) = struct.unpack("<d", END_MARK)
 
@@ -50,7 +50,7 @@ class Writer:
 
 
 class ReadSchemas:
-    """What the messages of all `writers` are read with: `by_id` their schemas, and one reader's schema for all."""
+    """The schemas for the messages of all `writers`: `by_id` their schemas, and one reader's schema for all."""
 
     def __init__(self, writers: Mapping[int, Writer], reader: Contract) -> None:
         self._fields = reader.schema["fields"]
@@ -184,12 +184,12 @@ def _millis(number: Column, units: int) -> Column:
 
 
 def _is_int(kind: Any) -> bool:  # noqa: ANN401
-    """Whether a type of the contract is an int; one with a meaning of its own, like a date, is read as it is."""
+    """Return whether a type of the contract is an int. An int with its own meaning, like a date, is read unchanged."""
     return "int" in (kind if isinstance(kind, list) else [kind])
 
 
 def _wide(kind: Any) -> Any:  # noqa: ANN401
-    """The type with every int as a long, except where a union would have two, or the int is a date or a time."""
+    """Return the type with every int as a long. Exceptions: a union with a long already, and dates and times."""
     if isinstance(kind, list):
         return kind if any(_is(branch, "long") for branch in kind) else [_wide(branch) for branch in kind]
     means_more = isinstance(kind, dict) and kind.get("logicalType") in ("date", "time-millis")

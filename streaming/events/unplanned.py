@@ -1,9 +1,9 @@
-"""Messages of schemas that the plan does not know end a real-time query, before its batch can be committed.
+"""End a real-time query at a message of a schema outside the plan, before its batch can be committed.
 
-A micro-batch with such messages is left uncommitted once its rows were computed (streaming.micro_batch.writer). A
-real-time batch has no such moment. So the first message of an id that is neither in the plan nor known to be nobody's
-ends the query. The messages that wait tell which ids there are. The registry is asked for them, and the query starts
-again with one more schema, or with one more id whose messages are dead letters.
+A micro-batch with such messages stays uncommitted after its rows were computed (streaming.micro_batch.writer). A
+real-time batch has no such moment. So the first message of an id outside the plan ends the query, unless the registry
+is known not to have the id. The waiting messages show which ids there are. The runner asks the registry for them, and
+starts the query again: with one more schema, or with one more id whose messages are dead letters.
 """
 
 from collections.abc import Collection
@@ -20,9 +20,9 @@ _SAYS = "adstream does not plan for schema id "
 
 
 def refuse_unplanned(judged: DataFrame, refused: Collection[int]) -> DataFrame:
-    """Judged messages of which one of an unknown id raises, unless the id is one of the `refused`.
+    """Return judged messages of which one with an unknown id raises, unless the id is one of the `refused`.
 
-    The error is for the log: what reaches the driver is often that of another task, which waits for the one that fails.
+    The error is for the log: the driver often gets the error of another task, which waits for the failing one.
     """
     outcome, found = F.col("outcome"), schema_id(F.col("value"))
     asked_for = found.isin(sorted(refused)) if refused else F.lit(False)

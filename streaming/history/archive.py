@@ -1,10 +1,11 @@
-"""A topic's raw messages as Parquet files: `FOLDER/day=2026-01-31/...`, with Kafka's own columns.
+"""Archive a topic's raw messages as Parquet files: `FOLDER/day=2026-01-31/...`, with Kafka's own columns.
 
-They outlive the topic's retention, so that what has aged out of Kafka can still be computed again. Not every offset is
-a message (transactions, compaction), so a gap between two of them says nothing by itself. What was read is therefore
-written down, after the messages: the offsets of each partition, and how many messages these held
-(streaming.history.passages). The folder goes on where it ended. A run that is killed before it has written that down
-leaves at most one file of each partition, which is whole; the next run takes it over.
+The files outlive the topic's retention, so that messages deleted in Kafka can still be computed again.
+
+Not every offset is a message (transactions, compaction), so a gap between two messages proves nothing. After the
+messages, each run therefore records the offsets of each partition, and the number of messages in them
+(streaming.history.passages). The next run continues there. A run that is killed before this record leaves at most one
+file per partition. That file is complete, and the next run adopts it.
 """
 
 from collections.abc import Callable
@@ -61,7 +62,7 @@ class Archive:
         return reader.parquet(self.folder).select(*_NAMES)
 
     def require(self, topic: str, topic_id: str, level: IsolationLevel) -> None:
-        """Raises BadInput where there is no archive, or one of another topic or isolation level."""
+        """Raises BadInput if there is no archive, or one of another topic or isolation level."""
         try:
             made_with = self._note.made_with()
         except CheckpointError:
@@ -109,7 +110,7 @@ class Archive:
         return self.rows().where(wanted)
 
     def extend(self, settings: Settings, topic: str, progress: Callable[[str], None] = lambda _line: None) -> Archived:
-        """Add what the topic holds by now; run twice, it adds nothing. Raises TopicNotFound, BadInput."""
+        """Append the topic's new messages; a second run adds nothing. Raises TopicNotFound, BadInput."""
         topic_id = kafka.topic_id(settings, topic)
         level = {ISOLATION: settings.kafka.isolation_level}
         try:
@@ -145,9 +146,9 @@ class Archive:
         return Archived(before, written)
 
     def _passages(self, *, take_over: bool = False) -> dict[int, Passage]:
-        """What was read of each partition, compared with the messages that are there. Raises BadInput.
+        """Compare the recorded ranges of each partition with the messages in the files. Raises BadInput.
 
-        Messages that were written last, and are not written down, are only accepted to `take_over` them.
+        Messages at the end without a record are accepted only to `take_over` them.
         """
         noted = passages.read(self._note)
         # An archive of an earlier release knows no gaps.

@@ -1,14 +1,14 @@
-"""Late events: how many, for which windows, and how long would have had to be waited for each.
+"""Late events: their number, their windows, and the lateness that would have kept each.
 
-Where the job decides lateness for each event (streaming.events.judge), they are counted on the way, as one more
-aggregate of the observed metric: no message is read twice. An event lies in several sliding windows; it is late for
-each of them, and counts in each.
+If the job decides lateness for each event (streaming.events.judge), one more aggregate of the observed metric counts
+late events. No message is read twice. An event in several sliding windows is late for each, and counts in each.
 
-Elsewhere Spark drops them by its watermark, and its metric tells only that something was dropped: where a pattern
-aggregates, it counts groups of rows and not rows. There the batch is read again, and each event compared with the
-watermark that Spark compared it with; only when the metric is not zero. It is a report, and changes nothing.
+Elsewhere Spark drops events by its watermark. Its metric only tells that it dropped something: for a pattern that
+aggregates, it counts groups of rows, not rows. If the metric is not zero, the batch is read again, and each event is
+compared with the watermark that Spark used. The result is a report, and changes nothing.
 
-Patterns without windows are counted by the minute of the event's time; an event from before 1970 in the first window.
+Patterns without windows count by the minute of the event's time, and count an event from before 1970 in the first
+window.
 """
 
 from collections import Counter, defaultdict
@@ -26,8 +26,8 @@ from streaming.events.judge import LATE
 from streaming.job import Job
 from streaming.patterns.event_time import interval
 
-# Up to so many late messages of a batch the sketch below cannot have overflowed, and up to so many different pairs of
-# window and delay the batch's metrics stay small. Beyond either, the batch is read again.
+# Up to this many late messages of a batch the sketch below cannot overflow. Up to this many different pairs of window
+# and delay the batch's metrics stay small. Beyond either, the batch is read again.
 MOST_TRACKED = 100_000
 MOST_DIFFERENT = 5_000
 
@@ -77,18 +77,18 @@ def observed_pairs(pairs: Column) -> Column:
 
 
 def pairs_of(items: Iterable[Mapping[str, Any]]) -> Pairs:
-    """From the observed value as parsed JSON, in which the messages that are not late are one item that is null."""
+    """Return the pairs of the observed value (parsed JSON). All messages that are not late are one null item."""
     found = [(item["item"].split(), item["count"]) for item in items if item.get("item") is not None]
     return {(int(start), int(delay)): count for (start, delay), count in found}
 
 
 def exact(pairs: Pairs, events: int) -> bool:
-    """Whether the observed counts are those of all late messages of the batch."""
+    """Return whether the observed counts include all late messages of the batch."""
     return events <= MOST_TRACKED and len(pairs) < MOST_DIFFERENT - 1
 
 
 def pairs_again(judged: DataFrame, job: Job) -> Pairs:
-    """The same from a batch's judged messages, whatever their number."""
+    """Return the same from a batch's judged messages, for any number of them."""
     # Spark merges no expression through an observation: the decode is not repeated for each part of the pair.
     whole = judged.observe("again", F.count(F.lit(1)).alias("messages"))
     rows = whole.groupBy(pair(job).alias("item")).count().collect()
@@ -96,7 +96,7 @@ def pairs_again(judged: DataFrame, job: Job) -> Pairs:
 
 
 def by_windows(pairs: Pairs, job: Job) -> Late:
-    """The late events in each window that they would have been in."""
+    """Return the late events of each window that they would have been in."""
     window, slide = job.parameters.get("window"), job.parameters.get("slide")
     older = window // slide if isinstance(window, timedelta) and isinstance(slide, timedelta) else 1
     windows: dict[datetime, Counter[int]] = defaultdict(Counter)
@@ -110,8 +110,10 @@ def by_windows(pairs: Pairs, job: Job) -> Late:
 
 
 def count_late(events: DataFrame, job: Job, watermark_millis: int) -> Late:
-    """What Spark dropped. `events` as the pattern takes them; the watermark is the one of the batch before
-    (Checkpoint.late_before). The delay is the watermark's own and what it lacked: Spark drops what *equals* it, too.
+    """Count the events that Spark dropped.
+
+    `events` are as the pattern takes them; the watermark is the one of the batch before (Checkpoint.late_before). The
+    delay is the watermark's delay plus the missing time. Spark also drops an event whose time *equals* the watermark.
     """
     time = F.col(contracts.latest(job.contract).time_field)
     window, slide, gap = (job.parameters.get(name) for name in ("window", "slide", "gap"))

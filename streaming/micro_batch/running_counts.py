@@ -24,9 +24,9 @@ class Observed:
 
     `messages` counts all events. In a folder Spark counts a file as one row, and offsets include marks of transactions;
     both are excluded here. `unknown_ids` are ids unknown to the plan, the most frequent first, at most
-    common.registry.writers.MOST_ASKED. At that number, any of the equally frequent ones may be missing. `late_pairs` are the
-    late messages by window and delay, if the job decides lateness (streaming.lateness.counts). `dead_by_reason` has reason -> dead
-    messages.
+    common.registry.writers.MOST_ASKED. At that number, any of the equally frequent ones may be missing. `late_pairs`
+    are the late messages by window and delay, if the job decides lateness (streaming.lateness.counts). `dead_by_reason`
+    has reason -> dead messages.
     """
 
     late: int = 0

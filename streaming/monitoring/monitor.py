@@ -1,8 +1,9 @@
-"""What a running job is doing: fed by the runner (as its Listener), asked by the HTTP endpoint
-(streaming.monitoring.endpoint).
+"""The state of a running job.
 
-Nobody asks Spark while a request waits: the thread that follows the query tells what it sees. So a driver that hangs
-is noticed by its silence.
+The runner feeds it (as its Listener), and the HTTP endpoint reads it (streaming.monitoring.endpoint).
+
+No request waits for Spark: the thread that follows the query reports what it sees. If the driver hangs, the reports
+stop, and `/health` notices that.
 """
 
 import threading
@@ -24,7 +25,7 @@ BATCHES_KEPT = 200
 _LEAST_SILENCE = timedelta(minutes=2)
 _TRIGGERS_OF_SILENCE = 10
 _ASK_EVERY = timedelta(seconds=1)
-# What a line of the applying process says besides its figures.
+# Fields of the applying process's lines besides its figures.
 _OF_A_LINE = ("at", "level", "job", "message")
 # Ten minutes, a point a second.
 _POINTS_KEPT = 600
@@ -60,7 +61,7 @@ class Monitor:
         )
 
     def listening(self, then: Listener) -> Listener:
-        """A listener that tells `then` what it always told, and this monitor as well."""
+        """Return a listener that calls `then` and also feeds this monitor."""
 
         def batch(report: BatchReport) -> None:
             self.batch(report)
@@ -97,7 +98,7 @@ class Monitor:
                 self._in_the_tables(newest_event(report))
 
     def held_back(self, at: Mapping[int, Held]) -> None:
-        """What open transactions hold back, also while there is nothing to make a batch of."""
+        """Set the messages held back by open transactions, also while there is no batch."""
         with self._lock:
             for number, held in at.items():
                 if (known := self._partitions.get(str(number))) is not None:
@@ -109,7 +110,7 @@ class Monitor:
         self.metrics.held_back(at)
 
     def applied(self, figures: Mapping[str, Any]) -> None:
-        """The applying process of real-time mode has told its figures (streaming.apply.report)."""
+        """Take the figures of real-time mode's applying process (streaming.apply.report)."""
         with self._lock:
             first = not self._applied
             self._applied = {name: value for name, value in figures.items() if name not in _OF_A_LINE}
@@ -168,7 +169,7 @@ class Monitor:
             return "" if self._ready or self._applied.get("rows_written") else "no batch is committed yet"
 
     def progress(self) -> dict[str, Any]:
-        """What `/progress` answers (docs/metrics.md)."""
+        """Return the answer to `/progress` (docs/metrics.md)."""
         reason = self.unhealthy() or self.unready()
         with self._lock:
             return {

@@ -14,8 +14,8 @@ WINDOW = timedelta(minutes=1)
 SLIDE = timedelta(seconds=30)
 LATENESS = timedelta(minutes=10)
 
-# Spark's own watermark only evicts state: it is looser than the lateness rule and must never drop an event. An event
-# may be one minute ahead of its arrival, and one partition be read this much behind another in event time.
+# Spark's own watermark only evicts state: it is looser than the lateness rule and must never drop an event. It allows
+# an event one minute ahead of its arrival, and one partition read this much behind another in event time.
 SLACK = timedelta(minutes=1) + timedelta(minutes=10)
 
 # The kinds of row that come out.
@@ -31,15 +31,14 @@ def ad_metrics(
     lateness: timedelta = LATENESS,
     dedupe: bool = True,
 ) -> DataFrame:
-    """Aggregate ad events; those that arrived later than `lateness` have been taken out before
-    (streaming.events.judge).
+    """Aggregate ad events. Events later than `lateness` are already taken out (streaming.events.judge).
 
     In: `ad_id`, `timestamp` (UTC), `clicks`, `views`, `cost` (double, in the account's currency), `event_id` (null, or
     counted once within the watermark), `position` (unique per message).
 
     Out: `kind` (`window` or `total`), `ad_id`, `window_start`, `window_end` (null for totals), `total_clicks`,
-    `total_views` (bigint), `total_cost` and `avg_cost_per_view` (decimal with 6 places, the average rounded half-up and
-    null without views).
+    `total_views` (bigint), `total_cost` and `avg_cost_per_view` (decimal with 6 places; the average is rounded half-up,
+    and null without views).
     """
     watermark = lateness + SLACK
     return (

@@ -1,8 +1,8 @@
-"""What is left to do once Spark has committed a real-time batch: its dead letters, and its late events.
+"""Settle a committed real-time batch: publish its dead letters, and count its late events.
 
-A micro-batch does both before it is committed (streaming.micro_batch.writer). In real-time mode nothing stands between
-a batch's last row and its commit, so the checkpoint notes the last batch that was settled, and a driver that starts
-first settles what an earlier one has left. A dead letter comes as late as its batch ends; none is missing.
+A micro-batch does both before its commit (streaming.micro_batch.writer). In real-time mode nothing happens between a
+batch's last row and its commit. So the checkpoint notes the last settled batch, and a starting driver first settles the
+batches after that. A dead letter comes when its batch ends; none is missing.
 """
 
 from collections.abc import Callable, Mapping
@@ -26,9 +26,9 @@ NOTE = "settled"
 
 
 class Settling:
-    """Of one query: a Batches. `written` has what the last settled batch left behind.
+    """Settles the batches of one query, as a Batches. `written` has the result of the last settled batch.
 
-    `unknown_ids` are that batch's schema ids that the plan does not know; their messages are dead letters.
+    `unknown_ids` are that batch's schema ids outside the plan; their messages are dead letters.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class Settling:
                     source["latestOffset"] = {topic: {str(partition): end for partition, end in ends.items()}}
 
     def catch_up(self) -> None:
-        """Settle what was committed before this query, and not settled then: nobody has told what is in there."""
+        """Settle batches committed before this query and not settled then. Nobody has reported their contents."""
         last = self._checkpoint.marked(NOTE)
         for batch_id in self._checkpoint.committed_after(-1 if last is None else last):
             self._publish_dead(batch_id)

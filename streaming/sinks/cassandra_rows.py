@@ -41,9 +41,9 @@ ROWS_AT_ONCE = 1_000
 
 @dataclass(frozen=True)
 class Table:
-    """A table and the columns that are written, in the order in which rows give their values.
+    """A table and the written columns, in the order of a row's values.
 
-    Rows of a `versioned` one have one more value behind these: the timestamp of their write, in microseconds.
+    Rows of a `versioned` table have one more value at the end: the timestamp of their write, in microseconds.
     """
 
     name: str
@@ -63,7 +63,7 @@ class RowWriter:
         in_flight: int = BATCHES_IN_FLIGHT,
         timestamp: int | None = None,
     ) -> None:
-        """`timestamp` is that of every write (common.bookkeeping.leases); None is the clock's.
+        """`timestamp` applies to every write (common.bookkeeping.leases); None means the clock.
 
         Versioned rows bring their own.
         """
@@ -81,9 +81,10 @@ class RowWriter:
             raise SinkError(error.problem, error.remedy) from error
 
     def add_columns(self, table: Table, columns: Sequence[Any]) -> None:
-        """Queue rows that come as Arrow arrays, and send the batches that are full.
+        """Queue rows of Arrow arrays, and send full batches.
 
-        What is no array is the value of all rows. `date` takes the day of a time, and times are cut to milliseconds.
+        A value that is not an array applies to all rows. `date` takes the day of a time, and times are cut to
+        milliseconds.
         """
         insert = self._insert(table)
         self._queue(insert, [_encoded(column, kind) for column, kind in zip(columns, insert.types, strict=True)])
@@ -100,7 +101,7 @@ class RowWriter:
             self._queue_rows(table)
 
     def finish(self) -> int:
-        """Send what is left, wait for every write, and return the number of rows written."""
+        """Send the remaining rows, wait for every write, and return the number of written rows."""
         for table in list(self._waiting):
             self._queue_rows(table)
         for (insert, _), batch in self._batches.rest():
@@ -187,7 +188,7 @@ def write_rows(settings: CassandraSettings, table: Table, rows: Iterable[tuple[A
 
 
 class _Insert:
-    """A prepared INSERT, and what is known of its columns."""
+    """A prepared INSERT, with the metadata of its columns."""
 
     def __init__(self, table: Table, prepared: Any) -> None:  # noqa: ANN401 - the driver has no types
         prepared.is_idempotent = True
@@ -218,7 +219,10 @@ _open: tuple[int, CassandraSettings, Session, dict[Table, _Insert]] | None = Non
 
 
 def _process_session(settings: CassandraSettings) -> tuple[Session, dict[Table, _Insert]]:
-    """This process's session, and what is prepared on it; a fork opens its own, as sockets do not survive one."""
+    """Return this process's session and its prepared statements.
+
+    A fork opens its own, because sockets do not survive a fork.
+    """
     global _open
     if _open is not None and _open[:2] != (os.getpid(), settings):
         close_session()
@@ -230,7 +234,7 @@ def _process_session(settings: CassandraSettings) -> tuple[Session, dict[Table, 
 
 
 def close_session() -> None:
-    """Close this process's session, if there is one; whoever writes next opens another."""
+    """Close this process's session, if there is one. The next writer opens another."""
     global _open
     if _open is not None and _open[0] == os.getpid():
         _open[2].cluster.shutdown()

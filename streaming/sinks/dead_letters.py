@@ -5,7 +5,8 @@ Value, key and headers are the original's, byte for byte. Further headers descri
 `adstream.schema_id` (if it has one) and `adstream.job`.
 
 Contract: `publish` returns when Kafka has acknowledged every message, or raises; then the batch is not committed. A
-replayed batch publishes again: topic, partition and offset identify the copies. adstream.dead_letters.letters reads this topic.
+replayed batch publishes again: topic, partition and offset identify the copies. adstream.dead_letters.letters reads
+this topic.
 """
 
 from pyspark.sql import Column, DataFrame
