@@ -56,10 +56,10 @@ app = typer.Typer(
 def _for_every_command(
     env_file: Annotated[
         Path | None,
-        typer.Option("--env-file", help="A file of settings, which go before those of .env (ADSTREAM_ENV_FILE)."),
+        typer.Option("--env-file", help="A file of settings, which win over those of .env (ADSTREAM_ENV_FILE)."),
     ] = None,
     _version: Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Say which version this is.")
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
     if env_file is not None:

@@ -108,5 +108,5 @@ def job_of(name: str) -> str:
         return name
     jobs = list(find(name).jobs)
     if not jobs:
-        raise ConfigError(f"{name} has no sample", f"make events up: `adstream produce {name} --count 100`")
+        raise ConfigError(f"{name} has no sample", f"generate events: `adstream produce {name} --count 100`")
     return jobs[0]

@@ -111,7 +111,7 @@ def fetched(
         raise StackError(
             f"{wrong[0]} is not the file whose SHA-256 sum is in {sums.name}"
             + (f" (nor are {len(wrong) - 1} others)" if len(wrong) > 1 else ""),
-            "it was thrown away; try again, and if it stays so do not trust the network in between",
+            "it was deleted; try again, and if the error stays do not trust the network in between",
         )
     yield
     shutil.rmtree(downloads, ignore_errors=True)

@@ -16,22 +16,26 @@ def apply(
     job: Annotated[
         str, typer.Argument(help="The job, as `adstream jobs` lists it.", autocompletion=completion.streams)
     ],
-    once: Annotated[bool, typer.Option("--once", help="Apply what the topic holds now, then stop.")] = False,
+    once: Annotated[bool, typer.Option("--once", help="Apply the topic's present rows, then stop.")] = False,
     start: Annotated[
         Literal["committed", "earliest"],
-        typer.Option("--from", help="Where to begin: after what is applied, or with all that the topic still holds."),
+        typer.Option(
+            "--from", help="Where to begin: after the applied rows, or with all rows that the topic still holds."
+        ),
     ] = "committed",
     skip: Annotated[
         list[str] | None,
-        typer.Option(help="Leave out the message at TOPIC/PARTITION/OFFSET, which is no row; may be repeated."),
+        typer.Option(help="Leave out the message at TOPIC/PARTITION/OFFSET, which is not a row; may be repeated."),
     ] = None,
     member: Annotated[
         str | None,
-        typer.Option(help="A fixed name in the group: started again within 10 s, the process keeps its partitions."),
+        typer.Option(help="A fixed name in the group: a process that restarts within 10 s keeps its partitions."),
     ] = None,
     until_input_ends: Annotated[
         bool,
-        typer.Option("--until-input-ends", help="When standard input is closed, apply what is there, then stop."),
+        typer.Option(
+            "--until-input-ends", help="When standard input closes, apply the topic's present rows, then stop."
+        ),
     ] = False,
     log_format: Annotated[
         Literal["text", "json"] | None, typer.Option(help="text, or json: an object a line, every second.")
@@ -78,5 +82,7 @@ def apply(
 def _place(text: str) -> tuple[str, int, int]:
     topic, *numbers = text.rsplit("/", 2)
     if not topic or len(numbers) != 2 or not all(each.isascii() and each.isdigit() for each in numbers):
-        raise ConfigError(f"--skip {text} is no message", "give TOPIC/PARTITION/OFFSET, for example a/0/17")
+        raise ConfigError(
+            f"--skip {text} is not the place of a message", "give TOPIC/PARTITION/OFFSET, for example a/0/17"
+        )
     return topic, int(numbers[0]), int(numbers[1])

@@ -140,7 +140,7 @@ def _conclude(found: "Found", written: int, left: "Comparison", out: Terminal) -
     """The last line. Raises Mismatch where windows differ, or differ still."""
     rows = f"{found.comparison.rows:,} rows"
     if left is found.comparison and left.different:
-        raise Mismatch(f"{left.different:,} differences in {rows}", "write what they must hold with --correct")
+        raise Mismatch(f"{left.different:,} differences in {rows}", "write the computed rows with --correct")
     if left.different:
         for line in left.differences:
             out.print(f"  {line}")

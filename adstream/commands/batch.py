@@ -16,9 +16,9 @@ from common.text.terminal import Terminal
 def batch(
     job: Annotated[str, typer.Argument(help="The batch job: daily-sales.", autocompletion=completion.batches)],
     day: Annotated[
-        str | None, typer.Option("--date", help="The day, like 2025-01-15; every day that has rows unless given.")
+        str | None, typer.Option("--date", help="The day, like 2025-01-15. Default: every day that has rows.")
     ] = None,
-    master: Annotated[str | None, typer.Option(help="Spark master; the setting's, local[2], unless given.")] = None,
+    master: Annotated[str | None, typer.Option(help="Spark master. Default: the setting's, local[2].")] = None,
 ) -> None:
     """Summarise raw rows by day. Run twice, or for an old day, it replaces that day's summaries and no others.
 

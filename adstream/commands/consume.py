@@ -33,14 +33,18 @@ def _say_what_waits(settings: Settings, topic: str) -> None:
 def consume(
     topic: Annotated[str, typer.Argument(help="The topic to read.", autocompletion=completion.topics)],
     group: Annotated[
-        str | None, typer.Option(help="Read as a member of this consumer group, from where it committed.")
+        str | None, typer.Option(help="Read as a member of this consumer group, from its committed offsets.")
     ] = None,
     offset_reset: Annotated[
-        OffsetReset, typer.Option(help="Where to start without a group, or when it committed nothing.")
+        OffsetReset, typer.Option(help="Where to start without a group, or if the group has committed nothing.")
     ] = OffsetReset.earliest,
-    count: Annotated[int | None, typer.Option(min=1, help="Stop after so many messages; else wait for more.")] = None,
+    count: Annotated[
+        int | None, typer.Option(min=1, help="Stop after this many messages. Default: wait for more.")
+    ] = None,
     to_end: Annotated[bool, typer.Option("--to-end", help="Stop at the end of the topic.")] = False,
-    commit: Annotated[bool, typer.Option("--commit", help="Commit what was shown to --group.")] = False,
+    commit: Annotated[
+        bool, typer.Option("--commit", help="Commit the offsets of the shown messages to --group.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One strict JSON object per line.")] = False,
 ) -> None:
     """Show key, decoded value, partition, offset and schema id of every message, the broken ones with their bytes.

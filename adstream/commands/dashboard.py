@@ -9,7 +9,10 @@ from common.text.shown import say
 
 def dashboard(
     port: Annotated[
-        int | None, typer.Option(min=0, max=65_535, help="0 means any free one; 8501 unless told, if that is free.")
+        int | None,
+        typer.Option(
+            min=0, max=65_535, help="The port; 0 means any free one. Default: 8501 if free, else another one."
+        ),
     ] = None,
 ) -> None:
     """Show ads, pipeline, sensors, sales and racks in a browser on this machine, and keep them up to date.

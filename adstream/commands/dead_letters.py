@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     cls=Commands,
-    help="Messages that could not be used: what, why, and again.",
+    help="Unusable messages: list them, explain one, send them again.",
     epilog="Example: `adstream dead-letters list`",
     no_args_is_help=True,
 )
@@ -32,7 +32,8 @@ SHOWN = 20
 
 _Topic = Annotated[str | None, typer.Option(help="Only letters from this topic.", autocompletion=completion.topics)]
 _From = Annotated[
-    str | None, typer.Option("--from", help="Only originals of this broker time or later: ISO 8601 or 2h.")
+    str | None,
+    typer.Option("--from", help="Only originals of this broker time or later: ISO 8601, or 2h for two hours ago."),
 ]
 _To = Annotated[str | None, typer.Option("--to", help="Only originals from before this broker time.")]
 _PLACE = "Where the message lay: topic/partition/offset, like ads_data/1/4711."
@@ -45,7 +46,7 @@ def list_(
     start: _From = None,
     end: _To = None,
     limit: Annotated[
-        int | None, typer.Option(min=0, help=f"How many letters to show; {SHOWN} unless told, with --json all.")
+        int | None, typer.Option(min=0, help=f"How many letters to show; {SHOWN} by default, with --json all.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One strict JSON object per letter, and no counts.")] = False,
 ) -> None:
@@ -104,15 +105,17 @@ def explain(
 @app.command()
 def replay(
     places: Annotated[list[str] | None, typer.Argument(help=_PLACE)] = None,
-    reason: Annotated[str | None, typer.Option(help="All with this reason that can be used now.")] = None,
-    everything: Annotated[bool, typer.Option("--all", help="All that can be used now.")] = False,
+    reason: Annotated[str | None, typer.Option(help="All letters with this reason that the job can use now.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="All letters that the job can use now.")] = False,
     topic: _Topic = None,
     start: _From = None,
     end: _To = None,
     changes: Annotated[
         list[str] | None, typer.Option("--set", help="Change a field of the event: field=value; may be repeated.")
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be sent, and send nothing.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show the letters that it would send, and send nothing.")
+    ] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
     """Send dead letters back to their topic, once, if the job can use them now.

@@ -10,7 +10,8 @@ from common.text.terminal import Terminal
 def demo(
     events: Annotated[int, typer.Option(min=1, max=10_000_000, help="How many events to produce.")] = 20_000,
     dashboard: Annotated[
-        bool, typer.Option("--dashboard/--no-dashboard", help="Start the dashboard, too; it stays up as they do.")
+        bool,
+        typer.Option("--dashboard/--no-dashboard", help="Start the dashboard too; it stays up, like the services."),
     ] = True,
 ) -> None:
     """From nothing to ad_metrics in cqlsh: start the services, produce, stream, show, verify. The services stay up.

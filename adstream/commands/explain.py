@@ -29,7 +29,7 @@ class Format(StrEnum):
 def explain(
     job: Annotated[str, typer.Argument(help="The job, as `adstream jobs` lists it.", autocompletion=completion.jobs)],
     format: Annotated[  # noqa: A002 - the option's name
-        Format, typer.Option(help="text to read, or mermaid for a page that draws it.")
+        Format, typer.Option(help="text to read, or mermaid for a page that draws the diagram.")
     ] = Format.text,
 ) -> None:
     """Draw a job: topic, contract, dead letters, late events, windows, watermark, state, output and tables.

@@ -69,16 +69,15 @@ def produce(
         bool, typer.Option("--sample", help="Send the job's documented sample, to a new topic of its own.")
     ] = False,
     count: Annotated[
-        int | None, typer.Option(min=1, help="Stop after so many events; else go on until Ctrl-C.")
+        int | None, typer.Option(min=1, help="Stop after this many events. Default: go on until Ctrl-C.")
     ] = None,
     rate: Annotated[
         float | None,
-        typer.Option(
-            min=0, help="Events a second; 0 is as fast as it goes. Default 100; with --csv, --over or --sample 0."
-        ),
+        typer.Option(min=0, help="Events a second; 0 is full speed. Default 100; with --csv, --over or --sample 0."),
     ] = None,
     seed: Annotated[
-        int | None, typer.Option(help="The same seed and --count send the same bytes. Drawn and printed unless given.")
+        int | None,
+        typer.Option(help="The same seed and --count send the same bytes. Default: a random seed, which is printed."),
     ] = None,
     start: Annotated[
         str | None,
@@ -99,9 +98,7 @@ def produce(
         float | None, typer.Option(min=0, max=1, help="Share of events up to 2 minutes out of order.")
     ] = None,
     duplicates: Annotated[float | None, typer.Option(min=0, max=1, help="Share of events sent again.")] = None,
-    broken: Annotated[
-        float | None, typer.Option(min=0, max=1, help="Share of messages that a reader must refuse, of every kind.")
-    ] = None,
+    broken: Annotated[float | None, typer.Option(min=0, max=1, help="Share of broken messages, of every kind.")] = None,
     csv: Annotated[
         Path | None,
         typer.Option(
@@ -112,21 +109,27 @@ def produce(
     delimiter: Annotated[
         Delimiter | None,
         typer.Option(
-            metavar="CHARACTER", help="What is between two columns of the CSV: , ; | or tab. Default a comma."
+            metavar="CHARACTER", help="The separator between two columns of the CSV: , ; | or tab. Default a comma."
         ),
     ] = None,
     extra_columns: Annotated[
-        ExtraColumns | None, typer.Option(help="What further columns of a CSV do. Default refuse.")
+        ExtraColumns | None, typer.Option(help="Whether to refuse or ignore further columns of a CSV. Default refuse.")
     ] = None,
     keep_timestamps: Annotated[
-        bool, typer.Option("--keep-timestamps", help="Leave the times of a CSV; else its newest row is moved to now.")
+        bool,
+        typer.Option(
+            "--keep-timestamps",
+            help="Keep the times of a CSV. Default: move its newest row to now, and the others with it.",
+        ),
     ] = False,
-    on_bad_row: Annotated[OnBadRow | None, typer.Option(help="What a bad row of a CSV does. Default stop.")] = None,
+    on_bad_row: Annotated[
+        OnBadRow | None, typer.Option(help="Whether to stop at a bad row of a CSV, or to skip it. Default stop.")
+    ] = None,
     topic: Annotated[
         str | None, typer.Option(help="Send to this topic instead of the usual one.", autocompletion=completion.topics)
     ] = None,
     format: Annotated[  # noqa: A002 - the option's name
-        Format | None, typer.Option(help="How messages are written. Default avro; json for jobs that read it.")
+        Format | None, typer.Option(help="The encoding of messages. Default avro; json for jobs that read JSON.")
     ] = None,
     files: Annotated[
         Path | None, typer.Option(help="Write files of JSON lines into this folder instead; no Kafka is needed.")
@@ -135,7 +138,8 @@ def produce(
     max_queued: Annotated[
         int | None,
         typer.Option(
-            min=1, help="Most events that wait for the broker (100,000); a full queue slows the producer down."
+            min=1,
+            help="The maximum of events that wait for the broker (100,000); a full queue slows the producer down.",
         ),
     ] = None,
     acknowledged: Annotated[

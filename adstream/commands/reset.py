@@ -18,10 +18,10 @@ def reset(
         str, typer.Argument(help="The job, as `adstream jobs` lists it.", autocompletion=completion.streams)
     ],
     checkpoint: Annotated[
-        Path | None, typer.Option(help="The job's checkpoint; else <data dir>/checkpoints/JOB.")
+        Path | None, typer.Option(help="The job's checkpoint. Default: <data dir>/checkpoints/JOB.")
     ] = None,
     keep_tables: Annotated[
-        bool, typer.Option("--keep-tables", help="Leave the rows; each stays as it is until it is counted again.")
+        bool, typer.Option("--keep-tables", help="Keep the rows. Each stays unchanged until the job counts it again.")
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:

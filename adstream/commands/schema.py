@@ -31,7 +31,7 @@ def register(
         str | None, typer.Argument(help="The contract of --file, like ads_data.", autocompletion=completion.contracts)
     ] = None,
     file: Annotated[
-        Path | None, typer.Option(help="Register this .avsc as the next version, instead of all that is in schemas/.")
+        Path | None, typer.Option(help="Register this .avsc as the next version, instead of the files in schemas/.")
     ] = None,
 ) -> None:
     """Register every version in schemas/, oldest first, and create missing topics. Safe to repeat.
@@ -62,14 +62,17 @@ def check(
     name: Annotated[
         str | None,
         typer.Argument(
-            help="The contract, like ads_data; with --offline all unless named.", autocompletion=completion.contracts
+            help="The contract, like ads_data. With --offline the default is all.", autocompletion=completion.contracts
         ),
     ] = None,
     file: Annotated[
         Path | None, typer.Option(help="Check this .avsc as the next version, instead of the newest in schemas/.")
     ] = None,
     offline: Annotated[
-        bool, typer.Option("--offline", help="Ask no registry: compare every version in schemas/ with all before it.")
+        bool,
+        typer.Option(
+            "--offline", help="Ask no registry: compare every version in schemas/ with all versions before it."
+        ),
     ] = False,
 ) -> None:
     """Say whether the newest version of a contract may be registered; exit with 1 if not.

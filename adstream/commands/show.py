@@ -30,7 +30,7 @@ def show(
     ] = None,
     limit: Annotated[int, typer.Option(min=1, max=1_000, help="How many rows at most.")] = 10,
     late: Annotated[
-        bool, typer.Option("--late", help="The events that came too late, by window, and what would have kept them.")
+        bool, typer.Option("--late", help="Late events by window, and the lateness that would have kept them.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:

@@ -20,16 +20,14 @@ def sql(
     job: Annotated[
         str, typer.Argument(help="The job, as `adstream jobs` lists it.", autocompletion=completion.streams)
     ],
-    query: Annotated[
-        str, typer.Argument(help="SQL over a table named like the job, with _ for -; as Spark writes it.")
-    ],
+    query: Annotated[str, typer.Argument(help="Spark SQL over a table named like the job, with _ for -.")],
     sample: Annotated[
-        bool, typer.Option("--sample", help="Over the newest topic of `adstream produce JOB --sample`.")
+        bool, typer.Option("--sample", help="Read the newest topic of `adstream produce JOB --sample`.")
     ] = False,
     topic: Annotated[
-        str | None, typer.Option(help="Over this topic instead of the job's own.", autocompletion=completion.topics)
+        str | None, typer.Option(help="Read this topic instead of the job's own.", autocompletion=completion.topics)
     ] = None,
-    files: Annotated[Path | None, typer.Option(help="Over the JSON files of this folder instead of Kafka.")] = None,
+    files: Annotated[Path | None, typer.Option(help="Read the JSON files of this folder instead of Kafka.")] = None,
     start: Annotated[str, typer.Option("--from", help="earliest, or a time like 2026-01-31T10:00:00Z.")] = "earliest",
     as_json: Annotated[bool, typer.Option("--json", help="One strict JSON object per row.")] = False,
 ) -> None:

@@ -59,9 +59,9 @@ def up(
     kafka_port: Port = None,
     registry_port: Port = None,
     cassandra_port: Port = None,
-    free_ports: Annotated[bool, typer.Option("--free-ports", help="Any free port for each service.")] = False,
+    free_ports: Annotated[bool, typer.Option("--free-ports", help="Use any free port for each service.")] = False,
     spark_workers: Annotated[
-        int, typer.Option(min=0, max=16, help="Start a Spark cluster of so many workers, too; jobs then run there.")
+        int, typer.Option(min=0, max=16, help="Also start a Spark cluster with this many workers; jobs then run there.")
     ] = 0,
 ) -> None:
     """Start Kafka, the schema registry and Cassandra. Running ones are left alone.

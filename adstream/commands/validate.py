@@ -24,7 +24,7 @@ def validate(
         ),
     ],
     clean_up: Annotated[
-        bool, typer.Option("--clean-up", help="Remove the tables afterwards, whatever the checks say.")
+        bool, typer.Option("--clean-up", help="Remove the tables afterwards, whatever the result of the checks.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:

@@ -16,22 +16,28 @@ from common.text.terminal import Terminal
 def verify(
     job: Annotated[str, typer.Argument(help="The job; today ad-metrics.", autocompletion=completion.verified)],
     checkpoint: Annotated[
-        Path | None, typer.Option(help="The job's checkpoint; else <data dir>/checkpoints/JOB.")
+        Path | None, typer.Option(help="The job's checkpoint. Default: <data dir>/checkpoints/JOB.")
     ] = None,
     acknowledged: Annotated[
         list[Path] | None,
-        typer.Option(help="What `adstream produce ads --acknowledged` wrote: look it up in the topic. Repeatable."),
+        typer.Option(
+            help="A file of `adstream produce ads --acknowledged`: look up its records in the topic. Repeatable."
+        ),
     ] = None,
     keep_baseline: Annotated[
         bool,
-        typer.Option("--keep-baseline", help="When all is equal, keep it, to start from when messages have aged out."),
+        typer.Option(
+            "--keep-baseline", help="If all is equal, keep a baseline, to start from after messages have aged out."
+        ),
     ] = False,
     baseline: Annotated[
-        bool, typer.Option("--baseline", help="Start from the newest kept baseline, also while the topic has it all.")
+        bool, typer.Option("--baseline", help="Start from the newest baseline, even if the topic is complete.")
     ] = False,
     partial: Annotated[
         bool,
-        typer.Option("--partial", help="Where messages have aged out and no baseline fits, compare what can be."),
+        typer.Option(
+            "--partial", help="If messages have aged out and no baseline fits, compare the remaining windows."
+        ),
     ] = False,
     as_json: AsJson = False,
 ) -> None:

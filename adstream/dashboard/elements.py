@@ -149,7 +149,7 @@ def today() -> date:
 
 def chosen_day(key: str) -> date | None:
     """The day that the viewer asks for, if any."""
-    day = st.date_input("Day (UTC)", value=None, key=key, help="Empty: the newest of the last 7 days.")
+    day = st.date_input("Day (UTC)", value=None, key=key, help="Empty: the newest day of the last 7.")
     return day if isinstance(day, date) else None
 
 

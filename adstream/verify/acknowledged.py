@@ -47,7 +47,7 @@ def load(oracle: Oracle, files: Iterable[Path], topic: str) -> dict[int, tuple[i
     for file in files:
         if file.exists() and not file.is_file():
             raise BadInput(
-                f"{file} is no regular file, and is read more than once", "write it into a file, and give that"
+                f"{file} is not a regular file, and is read more than once", "write it into a file, and give that"
             )
         try:
             _load(oracle, file, topic)

@@ -219,9 +219,7 @@ class _Run:
         note()
         batches = [seen[number] for number in sorted(seen)]
         if len(batches) >= BEYOND - 1 or any(b.number != reached.number + n for n, b in enumerate(batches, 1)):
-            raise ServiceUnavailable(
-                "the job wrote more batches than can be told apart while its tables were read", "verify again"
-            )
+            raise ServiceUnavailable("the job wrote too many batches while verify read its tables", "verify again")
         if batches:
             last = batches[-1].ends
             steps = {p: tuple(batch.ends.get(p, 0) for batch in batches) for p in last}

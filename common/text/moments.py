@@ -58,5 +58,5 @@ def parse_moment(option: str, text: str, now: datetime) -> datetime:
             return now - parse_duration(text)
         except (ConfigError, OverflowError):
             raise ConfigError(
-                f"{option} {text} is no moment", "give 2026-01-31T10:00:00Z, or how long ago, like 2h"
+                f"{option} {text} is not a time", "give 2026-01-31T10:00:00Z, or how long ago, like 2h"
             ) from None

@@ -106,7 +106,7 @@ class TextInput:
                 raise BadInput(f"{self.path} is a folder", f"give a file to {self._option}")
             if not self._pipes:
                 raise BadInput(
-                    f"{self.path} is no regular file", f"write it into a file, and give that to {self._option}"
+                    f"{self.path} is not a regular file", f"write it into a file, and give that to {self._option}"
                 )
             with tempfile.TemporaryFile(buffering=0) as file:
                 self._copy(opened, file, notice)

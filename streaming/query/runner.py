@@ -151,7 +151,7 @@ class Runner:
             if failures >= ATTEMPTS:
                 raise JobFailed(
                     f"{self._job.name} failed {failures} times on the same batch: {_line(error)}",
-                    "start it again when that is mended: it goes on from its checkpoint and nothing is lost",
+                    "repair that, and start the job again: it goes on from its checkpoint and nothing is lost",
                 ) from error
             if failures == CRASHES and not isinstance(error, AdstreamError) and self._set_culprits_aside():
                 failures = 0

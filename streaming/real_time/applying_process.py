@@ -100,7 +100,7 @@ class ApplyingProcess:
         if self._failures >= ATTEMPTS:
             raise JobFailed(
                 f"the applying process of {self._job} ended {self._failures} times in a row: {why}",
-                "start the job again when that is mended: rows wait in the updates topic, and nothing is lost",
+                "repair that, and start the job again: rows wait in the updates topic, and nothing is lost",
             )
         pause = _FIRST_PAUSE_SECONDS * 2 ** (self._failures - 1)
         self._not_before = time.monotonic() + pause

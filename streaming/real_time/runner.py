@@ -138,7 +138,9 @@ class RealTimeRunner(Runner):
         try:
             settling.catch_up()
         except (PySparkException, Py4JJavaError) as error:
-            raise ServiceUnavailable(f"what is left of the last batch: {first_cause(error)}", "see the log") from error
+            raise ServiceUnavailable(
+                f"the last batch could not be settled: {first_cause(error)}", "see the log"
+            ) from error
         return settling
 
     def _versions(self) -> Versions:

@@ -201,7 +201,7 @@ class Checkpoint:
         Raises CheckpointError if Spark has removed the files that the next batch begins with.
         """
         if batch_id >= 0 and not self.is_committed(batch_id):
-            raise self.damaged(f"batch {batch_id}, to go back to, is not there any more")
+            raise self.damaged(f"batch {batch_id} is missing, and the query must go back to it")
         for folder in ("commits", "offsets"):
             for number in reversed(self._numbered(folder)):
                 if number > batch_id:

@@ -166,7 +166,7 @@ def test_what_cannot_be_asked_for_is_refused_in_one_line(past: Past) -> None:
     assert "there is no backfill for ad-clicks" in one_line(adstream("backfill", "ad-clicks", "--from", "1h"))
     line = one_line(adstream("backfill", "ad-metrics", "--from", "1h", "--to", "2h"))
     assert "--from 1h is not before --to 2h" in line
-    assert "--from soon is no moment" in one_line(adstream("backfill", "ad-metrics", "--from", "soon"))
+    assert "--from soon is not a time" in one_line(adstream("backfill", "ad-metrics", "--from", "soon"))
 
 
 @pytest.mark.thorough

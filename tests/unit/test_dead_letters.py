@@ -153,7 +153,7 @@ def test_a_moment_is_iso_8601_or_how_long_ago() -> None:
     assert parse_moment("--from", "2h", NOW) == NOW - timedelta(hours=2)
     assert parse_moment("--from", "2026-03-01T12:00:00", NOW) == NOW
     assert parse_moment("--from", "2026-03-01T13:00:00+01:00", NOW) == NOW
-    with pytest.raises(ConfigError, match="--to yesterday is no moment"):
+    with pytest.raises(ConfigError, match="--to yesterday is not a time"):
         parse_moment("--to", "yesterday", NOW)
 
 

@@ -61,7 +61,7 @@ def test_dates_and_moments_of_options() -> None:
             iso_date(text)
     assert parse_moment("--since", "2h", NOW) == NOW - timedelta(hours=2)
     for text in ("1740121600000", "20250221", "2025-W08-5"):
-        with pytest.raises(ConfigError, match=f"--since {text} is no moment"):
+        with pytest.raises(ConfigError, match=f"--since {text} is not a time"):
             parse_moment("--since", text, NOW)
 
 

@@ -225,7 +225,7 @@ def test_a_file_that_is_not_about_the_topic_is_refused(oracle: Oracle, tmp_path:
 
 def test_a_pipe_of_acknowledged_places_is_refused_at_once(oracle: Oracle, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
-    with pytest.raises(BadInput, match="fifo is no regular file, and is read more than once; write it into a file"):
+    with pytest.raises(BadInput, match="fifo is not a regular file, and is read more than once; write it into a file"):
         acknowledged.load(oracle, [tmp_path / "fifo"], "ads")
 
 

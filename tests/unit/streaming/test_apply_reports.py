@@ -68,8 +68,8 @@ def test_before_the_first_row_there_is_no_newest_event() -> None:
         (["ad-tail"], "ad-tail does not write to Cassandra alone"),
         (["sensor-averages"], "sensor-averages does not write to Cassandra alone"),
         (["no-such-job"], "no-such-job"),
-        (["ad-metrics", "--skip", "place"], "--skip place is no message"),
-        (["ad-metrics", "--skip", "a/0/-1"], "--skip a/0/-1 is no message"),
+        (["ad-metrics", "--skip", "place"], "--skip place is not the place of a message"),
+        (["ad-metrics", "--skip", "a/0/-1"], "--skip a/0/-1 is not the place of a message"),
         (["ad-metrics", "--metrics-port", "x"], "--metrics-port x cannot be used"),
     ],
 )

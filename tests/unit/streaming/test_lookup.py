@@ -22,7 +22,7 @@ def test_columns_in_any_order_and_case_and_empty_text_is_null(spark: SparkSessio
     path.write_text('Category,ID\r\nfruit, 1\r\n"a, b",-2147483648\r\n,3\r\n', encoding="utf-8-sig")
     assert read(spark, path) == [(1, "fruit"), (-(2**31), "a, b"), (3, None)]
     os.mkfifo(tmp_path / "fifo")
-    with pytest.raises(BadInput, match="fifo is no regular file; write it into a file, and give that to --lookup"):
+    with pytest.raises(BadInput, match="fifo is not a regular file; write it into a file, and give that to --lookup"):
         read(spark, tmp_path / "fifo")
 
 
