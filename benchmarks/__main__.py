@@ -1,6 +1,7 @@
-"""`make bench`: all benchmarks but the soak, what is asked first going first, each in a process of its own.
+"""`make bench`: all benchmarks but the soak, each in a process of its own, in the order of importance.
 
-One that fails leaves the others to run; the exit code tells. Arguments name those to run: `python -m benchmarks sink`.
+If one fails, the others still run; the exit code reports the failure. Arguments name the benchmarks to run: `python -m
+benchmarks sink`.
 """
 
 import subprocess

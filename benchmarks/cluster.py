@@ -1,8 +1,8 @@
-"""A batch of 1,000 events of ad-metrics on two workers of a core each: `python -m benchmarks.cluster`.
+"""Batches of 1,000 events of ad-metrics on two workers of a core each: `python -m benchmarks.cluster`.
 
-Runs against the stack of the settings (`adstream up`), with topics and a keyspace of its own; the workers are started
-and stopped here. Batches follow each other, each with 1,000 events of the same topic. The job begins anew for each run,
-and the second half of its batches counts. Kafka, Cassandra and the driver share the machine with the workers.
+Runs against the stack of the settings (`adstream up`), with topics and a keyspace of its own. It starts and stops the
+workers. Batches follow each other, each with 1,000 events of the same topic. The job starts over for each run, and the
+second half of its batches counts. Kafka, Cassandra and the driver share the machine with the workers.
 """
 
 import os
@@ -34,9 +34,9 @@ SIDES = {
 
 @dataclass(frozen=True)
 class Batch:
-    """Seconds: of the whole batch, for its rows and their state, for the offsets and the commit, for the rest.
+    """Seconds of a batch: the whole, rows and their state, offsets and commit, the rest.
 
-    `state` are those of the tasks that commit the state, in sum.
+    `state` is the sum over the tasks that commit the state.
     """
 
     whole: float
@@ -68,7 +68,7 @@ def main(
 
 
 def _run(workers: int) -> list[Batch]:
-    """The second half of the batches over the whole topic, of a job that begins anew."""
+    """Return the second half of the batches over the whole topic, of a job that starts over."""
     reports: list[BatchReport] = []
     settings = Settings()
     topic = Topic(settings, settings.topic.ads)

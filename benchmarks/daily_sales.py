@@ -1,4 +1,4 @@
-"""The same question asked of ten million raw sales and of their daily summary, both in Iceberg, in turns.
+"""The same queries on ten million raw sales and on their daily summary, both in Iceberg, in turns.
 
 python -m benchmarks.daily_sales
 """
@@ -42,7 +42,7 @@ def fill(spark: SparkSession, settings: Settings, job: BatchJob, rows: int) -> N
 
 
 def questions(raw: DataFrame, summary: DataFrame) -> dict[str, tuple[DataFrame, DataFrame]]:
-    """Question -> the query over raw sales, and the one over the summary that answers the same."""
+    """Return question -> the query over raw sales, and the query over the summary with the same answer."""
     month = raw.groupBy("product_id").agg(F.sum("amount").alias("revenue"), F.count("*").alias("sales"))
     month_short = summary.groupBy("product_id").agg(
         F.sum("total_revenue").alias("revenue"), F.sum("transaction_count").alias("sales")

@@ -1,9 +1,9 @@
 """The dashboard's page of ads with few rows in the tables and with a million: `python -m benchmarks.dashboard`.
 
 Runs against the stack of the settings (`adstream up`), with a topic and a keyspace of its own. The page runs in this
-process, as Streamlit runs it for a viewer and without a browser, with one ad chosen: it asks Kafka which ads are
-active, and Cassandra for their newest windows, and draws. These windows are the same in both states; what comes are
-those of the days before, and other ads.
+process, as Streamlit runs it for a viewer, without a browser and with one ad chosen. It asks Kafka which ads are
+active, and Cassandra for their newest windows, and draws. These windows are the same in both states; the additional
+rows are windows of the days before, and other ads.
 """
 
 import math

@@ -1,9 +1,9 @@
-"""What dead-lettering costs ad-metrics when nothing is bad, and what a flood does: `python -m benchmarks.dead_letters`.
+"""The cost of dead-lettering for ad-metrics without bad messages, and of a flood: `python -m benchmarks.dead_letters`.
 
-Runs against the stack of the settings (`adstream up`), with topics and a keyspace of its own. Each round takes the same
-good messages twice, either one first in turns: by the job as it is, and by one that counts neither late nor dead
-messages on their way, and so publishes none. At the end it takes as many messages of which half are bad. Both plans
-observe something, because that is what keeps Spark from decoding each message again for each part of a condition.
+Runs against the stack of the settings (`adstream up`), with topics and a keyspace of its own. Each round processes the
+same good messages twice, in alternating order: by the shipped job, and by a job that counts neither late nor dead
+messages, and so publishes none. At the end it processes as many messages, of which half are bad. Both plans observe
+something, because the observation keeps Spark from decoding each message again for each part of a condition.
 """
 
 from collections.abc import Callable, Iterator
@@ -36,7 +36,7 @@ class Seconds:
 
 
 def only_messages(*, late: bool) -> list[Column]:  # noqa: ARG001 - as streaming.micro_batch.counting.counts
-    """As streaming.micro_batch.counting.counts, and nobody counts what is late or dead."""
+    """Like streaming.micro_batch.counting.counts, but without counts of late and dead messages."""
     return [F.count(F.lit(1)).alias("messages")]
 
 

@@ -21,7 +21,7 @@ RATES = (1_000, 5_000)
 
 
 class Part(StrEnum):
-    """What is measured."""
+    """The parts of the measurement."""
 
     COMPARED = "compared"
     MOST = "most"
@@ -52,7 +52,7 @@ def main(
     tried: Annotated[bool, typer.Option(help="Try settings, too, after the lengths of pauses.")] = True,
 ) -> None:
     """Measure, print a line per run, and write the results after each."""
-    # So that what was started ends, too.
+    # End the started processes too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))
     taking_part = compared.chosen(only, before) if Part.COMPARED in part else []
     notes = [f"The build before is {described(before)}."] if before else []

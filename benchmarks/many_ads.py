@@ -1,8 +1,8 @@
-"""Many ads, at which rows are the limit: how long a batch takes, and what a row costs: `python -m benchmarks.many_ads`.
+"""Many ads, so that rows limit a batch: its duration and a row's cost: `python -m benchmarks.many_ads`.
 
-Starts services of its own, `adstream stream ad-metrics` as it is, and `adstream produce ads` at a steady rate, and
-waits until every event is counted. `--other FOLDER` does the same, in turns, with the checkout of another version there
-and the Python of its `.venv`: services, job and producer. Results go into docs/performance.md.
+Starts its own services, the shipped `adstream stream ad-metrics`, and `adstream produce ads` at a steady rate. It waits
+until every event is counted. `--other FOLDER` does the same, in turns, with the checkout of another version in that
+folder and the Python of its `.venv`: services, job and producer. Results go into docs/performance.md.
 """
 
 import os
@@ -84,7 +84,7 @@ class Build:
 
 
 class Counted:
-    """What the job says of its batches."""
+    """The job's reports of its batches."""
 
     def __init__(self, job: Process) -> None:
         self.events, self.batches, self.rows = 0, list[float](), list[int]()

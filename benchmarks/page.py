@@ -67,7 +67,7 @@ def write(
 
 
 def markdown(head: Sequence[str], lines: Sequence[Sequence[str]]) -> list[str]:
-    """A table whose first column is text, and the others numbers."""
+    """Return a table whose first column is text, and the others numbers."""
     return [
         f"| {' | '.join(head)} |",
         f"|---|{'---:|' * (len(head) - 1)}",

@@ -1,4 +1,4 @@
-"""What the benchmarks share: a pipeline of their own, messages, and runs of ad-metrics that begin anew."""
+"""The common parts of the benchmarks: a pipeline of their own, messages, and runs of ad-metrics that start over."""
 
 import logging
 import os
@@ -47,7 +47,7 @@ Process = subprocess.Popen[str]
 
 
 def command(main: Callable[..., Any]) -> None:
-    """Run `main` with the options of the command line; what a user can mend is one line, and libraries log nowhere."""
+    """Run `main` with the options of the command line. A user's error is one line, and libraries log nowhere."""
     logging.getLogger().addHandler(logging.NullHandler())
     try:
         typer.run(main)
@@ -97,7 +97,10 @@ def fresh(
     batch: Callable[[BatchReport], None] = lambda _report: None,
     stopping: threading.Event | None = None,
 ) -> Iterator[Runner]:
-    """The job with empty tables and a new checkpoint. Without a `trigger` it takes what there is, and ends."""
+    """Run the job with empty tables and a new checkpoint.
+
+    Without a `trigger` it processes the present messages, and ends.
+    """
     job = job or find(JOB)
     reset.reset(settings, reset.Plan(JOB, None, None, tables_of(job.sinks)), lambda _line: None)
     with tempfile.TemporaryDirectory() as folder:

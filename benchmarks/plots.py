@@ -9,10 +9,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
-# Okabe and Ito's colours, which the colour-blind tell apart; each line has a marker of its own besides.
+# Okabe and Ito's colours, which colour-blind people can distinguish. Each line also has its own marker.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKERS = "os^Dv<>"
-# For what is shown beside.
+# For bars shown for comparison.
 OTHERS = "#A8ADB3"
 TITLE_WIDTH = 72
 

@@ -1,6 +1,6 @@
-"""Where the ceiling is: the producer, a consumer in Python, and Spark's steps one by one: `python -m benchmarks.rates`.
+"""The maximum rate of the producer, a consumer in Python, and Spark's steps one by one: `python -m benchmarks.rates`.
 
-Runs against the stack of the settings (`adstream up`), with topics and a keyspace of its own. All take the same topic,
+Runs against the stack of the settings (`adstream up`), with topics and a keyspace of its own. All read the same topic,
 in turns, and write nowhere; the producer sends as many messages to a topic of its own. The first round only warms up.
 """
 

@@ -1,6 +1,6 @@
-"""The sink as it was before rows were encoded by column: each value and each row by itself, in the driver's batches.
+"""The sink from before rows were encoded by column: each value and each row by itself, in the driver's batches.
 
-Kept as what `benchmarks.sink` measures the sink against.
+`benchmarks.sink` measures the sink against it.
 """
 
 from collections import deque

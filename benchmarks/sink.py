@@ -1,7 +1,7 @@
-"""How fast the sink upserts into one local Cassandra node, by how rows are encoded and grouped.
+"""The sink's rate of upserts into one local Cassandra node, by encoding and grouping of rows.
 
-`python -m benchmarks.sink` runs against the stack of the settings (`adstream up`), in a keyspace of its own that is
-dropped at the end. Each way writes the same rows once per round, in turns, so that a busy machine slows all of them
+`python -m benchmarks.sink` runs against the stack of the settings (`adstream up`), in a keyspace of its own that it
+drops at the end. Each way writes the same rows once per round, in turns, so that a busy machine slows all of them
 alike: compare ratios within a round. The server shares the machine's cores. Results go into docs/performance.md.
 """
 
@@ -93,7 +93,7 @@ def by_value(session: Session, settings: CassandraSettings, rows: pa.RecordBatch
 
 
 def plain_driver(session: Session, settings: CassandraSettings, rows: pa.RecordBatch) -> None:
-    """What the driver's documentation shows: a prepared statement per row, a hundred at a time."""
+    """The example of the driver's documentation: a prepared statement per row, a hundred at a time."""
     execute_concurrent_with_args(session, _prepared(session, settings), _rows(rows), concurrency=100)
 
 

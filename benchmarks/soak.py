@@ -1,11 +1,11 @@
 """Half an hour and longer of steady load, to see what grows: `make soak`, or `python -m benchmarks.soak --minutes 90`.
 
 Runs against the local stack (`adstream up`), with topics and a keyspace of its own. `adstream produce ads` sends late,
-repeated and broken messages among the good ones, `adstream stream ad-metrics` runs with its usual trigger, and every
-five seconds this process looks at both, at the services, and at the disk. At the end `adstream verify` accounts for
-every offset. A series is flat when the line through its second half grows by less than its bound, as a share of the
-mean there. Exits with 1 when one does not stay flat, or an offset is unexplained. Ctrl-C ends it early, and what there
-is by then is written.
+repeated and broken messages among the good ones. `adstream stream ad-metrics` runs with its usual trigger. Every five
+seconds this process measures both, the services, and the disk. At the end `adstream verify` accounts for every offset.
+
+A series is flat when the line through its second half grows by less than its limit, as a share of the mean there. Exits
+with 1 if one is not flat, or an offset is unexplained. Ctrl-C ends it early; it then writes its measurements so far.
 """
 
 import json
@@ -51,7 +51,7 @@ MEMORY, BATCH_TIME, DISK, LAG = "memory, MiB", "time of a batch, s", "disk, MiB"
 PER_ID, PER_MESSAGE = "checkpoint, bytes for each id that it keeps", "topic, bytes a message"
 PROCESSORS = "processors' time, %"
 PANELS = (MEMORY, BATCH_TIME, DISK, LAG, PROCESSORS, PER_ID)
-# Growth over the second half that still counts as flat, as a share of the mean. What is missing here is only shown.
+# The growth over the second half that still counts as flat, as a share of the mean. Other series are only shown.
 BOUNDS = {MEMORY: 0.10, BATCH_TIME: 0.25, LAG: 0.25, PER_ID: 0.10, PER_MESSAGE: 0.10}
 JVM = "job, JVM"
 
@@ -61,7 +61,7 @@ Sample = dict[str, dict[str, float]]
 
 @dataclass(frozen=True)
 class Judged:
-    """`growth` is what the line through the second half of a series grows by, as a share of the `mean` there."""
+    """The judgement of a series: `growth` of the line through its second half, as a share of the `mean` there."""
 
     name: str
     mean: float
@@ -74,7 +74,7 @@ class Judged:
 
 
 def growth(times: Sequence[float], values: Sequence[float]) -> tuple[float, float]:
-    """Mean of the second half, and how much the line of least squares through it grows, as a share of that mean."""
+    """Return the mean of the second half, and the growth of its line of least squares as a share of that mean."""
     begin = (times[0] + times[-1]) / 2
     late, found = zip(*((at, value) for at, value in zip(times, values, strict=True) if at >= begin), strict=True)
     mean = statistics.fmean(found)
@@ -117,7 +117,7 @@ class Watched:
 
     @property
     def ended(self) -> str:
-        """Which process has ended by itself; empty while both run."""
+        """Return the process that has ended by itself; empty while both run."""
         both = {"job": self._job, "producer": self._producer}
         return next((name for name, process in both.items() if process.poll() is not None), "")
 
@@ -168,7 +168,7 @@ class Watched:
 
 
 def settled(batches: Sequence[tuple[float, float]]) -> str:
-    """What a batch took once as many ids leave as come; `batches` are minutes and seconds."""
+    """Return a batch's duration once as many ids leave as come; `batches` are minutes and seconds."""
     watermark = find(JOB).watermark or timedelta(0)
     begin = watermark / timedelta(minutes=1) + LEVEL_MINUTES
     late = [seconds for minute, seconds in batches if minute >= begin]
@@ -178,7 +178,7 @@ def settled(batches: Sequence[tuple[float, float]]) -> str:
 
 
 def size(folder: Path) -> int:
-    """Bytes on disk of all files below; those that go meanwhile count nothing."""
+    """Return the bytes on disk of all files below; files that disappear meanwhile count nothing."""
     found = 0
     for where, _, names in os.walk(folder):
         for name in names:
@@ -197,9 +197,9 @@ def age_out(settings: Settings, minutes: float) -> None:
 
 
 def watch(watched: Watched, seconds: float, stopping: threading.Event) -> tuple[list[float], list[Sample]]:
-    """Look every five seconds, until the time is over, somebody asks to stop, or a process has ended by itself.
+    """Measure every five seconds, until the time is over, somebody asks for a stop, or a process has ended by itself.
 
-    The first look is after the first batch. Returns the minutes and what was seen.
+    The first measurement follows the first batch. Returns the minutes and the measurements.
     """
     minutes: list[float] = []
     samples: list[Sample] = []
@@ -231,7 +231,7 @@ def drain(watched: Watched, stopping: threading.Event) -> None:
 
 
 def verify(checkpoint: Path, *, partial: bool, seconds: float) -> dict[str, Any]:
-    """What `adstream verify` found. Where messages have aged out it compares what can be."""
+    """Return the result of `adstream verify`. If messages have aged out it compares the remaining windows."""
     asked = [sys.executable, "-m", "adstream.cli", "verify", JOB, "--checkpoint", str(checkpoint), "--json"]
     asked += ["--partial"] if partial else []
     done = subprocess.run(asked, stdout=subprocess.PIPE, text=True, timeout=seconds, check=False)

@@ -1,9 +1,9 @@
-"""What ad-metrics' state costs by how much it knows: `python -m benchmarks.state`. No service is needed.
+"""The cost of ad-metrics' state by its size: `python -m benchmarks.state`. No service is needed.
 
-`--part growth` and `--part hour` are in benchmarks/state_growth.py. `--part ways` is here. The state is first filled
+`--part growth` and `--part hour` are in benchmarks/state_growth.py. `--part ways` is here. It first fills the state
 with every ad, once. Then come batches in which only 1,000 ads are active. Messages are files here, one batch each, and
-rows are written nowhere: decoding, judging and state are measured. Each way to keep the state has a JVM of its own, and
-takes the sizes from the smallest to the largest.
+the sink writes nowhere: the run measures decoding, judging and state. Each way to keep the state has a JVM of its own,
+with sizes from the smallest to the largest.
 """
 
 import itertools

@@ -1,9 +1,9 @@
-"""A batch by how much is known, with the state store of the jobs and with Spark's own, side by side.
+"""A batch by the size of the state, with the jobs' state store and with Spark's own, side by side.
 
-Two queries run in one JVM, each with a state of its own, and get the same events. Both are filled, and then each takes
-a batch in turn. The store of the jobs looks through a part of its entries that follows the time since the batch before
-(`adstream.IncrementalCleanupProvider`). What goes by while it is another's turn does not count. `over_an_hour` shows
-that ids leave the state: with each batch event time goes on by thirty seconds, and that is the time that counts.
+Two queries run in one JVM, each with a state of its own, and get the same events. Both are filled, and then each
+processes a batch in turn. The jobs' store checks a part of its entries that depends on the time since the batch before
+(`adstream.IncrementalCleanupProvider`). Time of the other query's turn does not count. `over_an_hour` shows that ids
+leave the state: event time advances by thirty seconds with each batch, and this time counts.
 """
 
 import itertools
@@ -56,7 +56,10 @@ def each_its_own(number: Column) -> Column:
 
 @dataclass
 class Measured:
-    """The counted batches of one store at one size. `removing` is what Spark's tasks spent on it, in ms a batch."""
+    """The counted batches of one store at one size.
+
+    `removing` is the time of Spark's tasks for removal, in ms a batch.
+    """
 
     kind: str
     known: int
@@ -97,7 +100,7 @@ class Messages:
         self.schema = as_messages(self._made(0, each_its_own, NOW)).schema
 
     def batch(self, count: int, ads: Ads, moment: datetime = NOW) -> Path:
-        """A folder with two files. Times are the same unless told, so nothing leaves the state."""
+        """Make a folder with two files. All times are the same by default, so nothing leaves the state."""
         folder = self._folder / str(next(self._numbers))
         as_messages(self._made(count, ads, moment)).repartition(2).write.parquet(str(folder))
         self.events += count
@@ -124,7 +127,7 @@ class Fed:
         self._last, self._lasted = time.monotonic(), 1.0
 
     def take(self, batch: Path, after: float | None = None) -> dict[str, Any]:
-        """Spark's progress of this batch, as if it came `after` so many seconds, or at once after the one before."""
+        """Return Spark's progress of this batch, as if it came `after` so many seconds, or at once."""
         waited = time.monotonic() - self._last
         within = CLEANUP_SECONDS * (waited + self._lasted) / (after or self._lasted)
         self._jvm.java.lang.System.setProperty("adstream.cleanup.seconds", str(round(within)))
@@ -144,7 +147,7 @@ class Fed:
 
 
 def in_turns(spark: SparkSession, folder: Path, kind: str, sizes: Sequence[int], counted: int) -> Iterator[Measured]:
-    """Both stores at each size, the smallest first: the next one begins with what there is."""
+    """Run both stores at each size, the smallest first; the next size starts with the existing state."""
     messages = Messages(spark, folder / f"{kind}-messages")
     with ExitStack() as running:
         queries = {name: Fed(spark, messages, folder / f"{kind}-{name}", store) for name, store in STORES.items()}
@@ -195,7 +198,7 @@ def session(memory: str, folder: Path, *, count_rows: bool = False) -> Iterator[
     )
     with spark_session(settings, "bench") as spark:
         spark.conf.set("spark.sql.streaming.noDataMicroBatches.enabled", False)
-        # An idle query would look for files a hundred times a second, beside the one that is measured.
+        # An idle query would look for files a hundred times a second, beside the measured one.
         spark.conf.set("spark.sql.streaming.pollingDelay", "250ms")
         yield spark
 

@@ -1,11 +1,11 @@
-"""How fast ad-metrics drains a topic into Cassandra, beside what one might use instead, on the same work.
+"""The rate at which ad-metrics drains a topic into Cassandra, beside alternatives, on the same work.
 
-python -m benchmarks.throughput
+    python -m benchmarks.throughput
 
 Runs against the stack of the settings (`adstream up`), with topics and a keyspace of its own. In each round every
-contestant takes the same topic once, in turns. Before, each warms up with a smaller topic, which is also all that the
-slowest take. A peer that this machine cannot have, that fails, or whose sums are wrong is named in the table with the
-reason, and the others go on.
+contestant processes the same topic once, in turns. Before, each warms up with a smaller topic; the slowest process only
+that one. The table names a peer that this machine cannot have, that fails, or whose sums are wrong, with the reason,
+and the others go on.
 """
 
 import time
@@ -34,7 +34,10 @@ CHECKED, CHECKED_MIX = 5_000, Mix(keys=20, duplicates=0.1)
 
 
 def chosen(only: list[str], *, peers: bool) -> list[Contestant]:
-    """Those whose name contains one of the texts, or all of them. Raises ConfigError for a text that is in none."""
+    """Return those whose name contains one of the texts, or all of them.
+
+    Raises ConfigError for a text that no name contains.
+    """
     for text in only:
         if not any(text.lower() in each.name.lower() for each in CONTESTANTS):
             names = "; ".join(each.name for each in CONTESTANTS)

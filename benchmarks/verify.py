@@ -1,8 +1,8 @@
-"""How long `adstream verify ad-metrics` takes over millions of messages: `python -m benchmarks.verify`.
+"""The duration of `adstream verify ad-metrics` over millions of messages: `python -m benchmarks.verify`.
 
-Runs against the stack of the settings (`adstream up`), with topics and a keyspace of its own, which are left for a
-second look (`--again`). With `--job` the job fills the tables first and the result must be equal; without, all rows are
-missing and the independent computation alone is measured. Results go into docs/performance.md.
+Runs against the stack of the settings (`adstream up`), with topics and a keyspace of its own, which stay for a second
+run (`--again`). With `--job` the job fills the tables first and the result must be equal. Without, all rows are
+missing, and the run measures the independent computation alone. Results go into docs/performance.md.
 """
 
 import json
@@ -30,7 +30,7 @@ MIX = Mix(keys=1_000, late=0.01, duplicates=0.02, broken=0.005)
 
 
 class Stages:
-    """Seconds spent in each stage, by what the progress says."""
+    """The seconds spent in each stage, from the progress lines."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
@@ -49,7 +49,7 @@ def run_job(checkpoint: Path) -> None:
 
 
 def write_checkpoint(settings: Settings, checkpoint: Path) -> None:
-    """What a job that has taken everything would leave behind, as far as verify reads it."""
+    """Write the files that a job leaves behind after it has read everything, as far as verify reads them."""
     options = {
         "topic": NAME, "topic_id": kafka.topic_id(settings, NAME), "dedupe": True,
         "window_seconds": WINDOW.total_seconds(), "slide_seconds": SLIDE.total_seconds(),

@@ -36,10 +36,10 @@ def _interrupt(_signal: int, _frame: FrameType | None) -> None:
 
 
 def pytest_configure() -> None:
-    """SIGTERM ends the run as Ctrl-C does: fixtures are finalised, so that no service is left behind.
+    """Let SIGTERM end the run like Ctrl-C: fixtures are finalised, so that no service is left behind.
 
-    A run that a shell started in the background ignores Ctrl-C, and so would all programs that it starts.
-    Each Java lives for minutes: what its second compiler costs meanwhile it would not live to earn.
+    A run that a shell started in the background ignores Ctrl-C, and its children would too. Each Java lives for minutes
+    only, so its second compiler would cost more than it saves.
     """
     signal.signal(signal.SIGTERM, _interrupt)
     signal.signal(signal.SIGINT, signal.default_int_handler)

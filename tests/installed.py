@@ -35,10 +35,10 @@ class Installed:
 
 
 def install(folder: Path) -> Installed:
-    """Build the wheel from a copy, as building leaves files behind, and install it without its requirements.
+    """Build the wheel from a copy, because building leaves files behind, and install it without its requirements.
 
-    Those are this environment's: a line in a `.pth` file adds its packages behind the wheel's, but not what they add in
-    turn, such as the adstream of this folder.
+    It uses this environment's requirements: a line in a `.pth` file adds these packages behind the wheel's. It does not
+    add what they add in turn, such as the adstream of this folder.
     """
     source = folder / "source"
     for name in PACKAGES:

@@ -1,1 +1,1 @@
-"""How old a row is when it can be read: what `python -m benchmarks.latency` is made of."""
+"""The age of a row when a reader sees it: the parts of `python -m benchmarks.latency`."""

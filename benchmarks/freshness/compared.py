@@ -1,4 +1,4 @@
-"""All contestants in turn, at each load: how fresh their rows are, and what that costs."""
+"""Run all contestants in turn, at each load: the freshness of their rows, and their cost."""
 
 import statistics
 from collections.abc import Sequence
@@ -30,7 +30,10 @@ _SERVED = (JOB, APPLYING, KAFKA, CASSANDRA)
 
 
 def chosen(only: Sequence[str], before: Path | None) -> list[Contestant]:
-    """Those whose name contains one of the texts, or all. Raises ConfigError for a text that is in none."""
+    """Return those whose name contains one of the texts, or all.
+
+    Raises ConfigError for a text that no name contains.
+    """
     everyone = contestants(before)
     for text in only:
         if not any(text.lower() in each.name.lower() for each in everyone):
@@ -178,7 +181,7 @@ def draw(figure: Figure, found: Sequence[Measured]) -> None:
 
 
 def _several(values: Sequence[float]) -> str:
-    """The value, or median and range of several; a dash where there is none."""
+    """Format the value, or median and range of several; a dash if there is none."""
     if not values:
         return "-"
     return page.spread(values, 0) if len(values) > 1 else f"{values[0]:,.0f}"

@@ -35,9 +35,9 @@ FLINK_CHECKPOINTS = ("3 s", "60 s")
 
 @dataclass(frozen=True)
 class Place:
-    """Where one run takes place: its topic, the topic of its updates, and a folder for its checkpoint and log.
+    """The place of one run: its topic, its updates topic, and a folder for its checkpoint and log.
 
-    `environment` is that of its processes. `length` is that of a real-time batch.
+    `environment` is that of its processes. `length` is the length of a real-time batch.
     """
 
     settings: Settings
@@ -64,7 +64,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Started:
-    """One that runs. `alive` raises AssertionError once it does not, with what it said last."""
+    """A running contestant. `alive` raises AssertionError with its last output once it has ended."""
 
     groups: Callable[[], dict[str, list[psutil.Process]]]
     alive: Callable[[], None]
@@ -86,7 +86,7 @@ class Contestant:
 
 
 def contestants(before: Path | None) -> tuple[Contestant, ...]:
-    """All of them, in order; the build before takes part where there is one."""
+    """Return all contestants, in order, with the older build if there is one."""
     older = (Contestant(BEFORE, lambda place: micro_batches(place, before)),) if before else ()
     flinks = tuple(Contestant(FLINK.format(each), _flink(each)) for each in FLINK_CHECKPOINTS)
     return (*older, Contestant(NOW, micro_batches), Contestant(REAL_TIME, real_time), *flinks)
@@ -142,7 +142,7 @@ def services(settings: Settings) -> dict[str, list[psutil.Process]]:
 
 @contextmanager
 def place_for(settings: Settings) -> Iterator[Place]:
-    """New topics and a new folder; both are gone at the end. Processes that are started meanwhile find the topics."""
+    """Make new topics and a new folder, and remove both at the end. Processes started meanwhile find the topics."""
     ads = f"{settings.topic.ads}.{secrets.token_hex(3)}"
     updates = f"{ads}.updates"
     os.environ |= {"ADSTREAM_TOPIC_ADS": ads, UPDATES: updates}

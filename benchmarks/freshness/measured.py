@@ -1,4 +1,4 @@
-"""One contestant at one load: latencies, seconds and pauses, and what it cost."""
+"""One contestant at one load: latencies, seconds, pauses, and cost."""
 
 import math
 import statistics
@@ -60,7 +60,7 @@ class Measured:
         ]
 
     def pauses(self) -> list[int]:
-        """For each minute, the longest time (ms) in which no further probe became readable; and the rest likewise."""
+        """Return the longest time (ms) without a further readable probe, for each minute and for the rest."""
         sights = sorted(sent + latency for sent, latency in self.probes)
         gaps = [(before, after - before) for before, after in pairwise(sights)]
         return [max(found) for _, found in sorted(_by(gaps, self.begin, 60_000).items())]
@@ -78,16 +78,15 @@ def at_share(latencies: Sequence[int], share: float) -> int:
 
 
 def empty_tables(settings: Settings) -> None:
-    """As `adstream reset`: the next one may begin anew."""
+    """Empty the tables as `adstream reset` does: the next contestant may start over."""
     reset.reset(settings, reset.Plan(JOB, None, None, tables_of(find(JOB).sinks)), lambda _line: None)
 
 
 def measure(settings: Settings, contestant: Contestant, rate: int, warm: float, seconds: float) -> Measured:
-    """Start it, load it for `warm` seconds uncounted and `seconds` that count, and end it.
+    """Start the contestant, load it for `warm` seconds uncounted and `seconds` that count, and end it.
 
-    A JVM that is still compiling may fall behind: for two minutes at most it may catch up before it is measured.
-
-    Raises AssertionError where it ends by itself or shows no probe, PeerMissing where it cannot be had.
+    A JVM that is still compiling may fall behind; it gets at most two minutes to catch up before the measurement.
+    Raises AssertionError if the contestant ends by itself or shows no probe, PeerMissing if it is not available.
     """
     empty_tables(settings)
     with place_for(settings) as place, contestant.start(place) as started:

@@ -16,7 +16,7 @@ HEAD = ("events/s", "events/s sent", "p50, ms", "p99, ms", "p99 of the last 10 s
 RATES = (2_500, 5_000, 7_500, 10_000, 12_500, 15_000, 17_500, 20_000, 25_000, 30_000)
 LAST_SECONDS = 10
 BOUND_MS = 10_000
-# A step that has no time for a first median grows by what it was later.
+# A step without time for a first median grows by its later latency.
 _GROWS = 2.0
 _WORTH_A_LOOK_MS = 1_000
 _SENT_SHARE = 0.95
@@ -24,7 +24,10 @@ _SENT_SHARE = 0.95
 
 @dataclass(frozen=True)
 class Step:
-    """What one rate came to. `waiting` is when those probes were sent that had no row yet at `asked`, after the end."""
+    """The result of one rate.
+
+    `waiting` are the sending times of probes that had no row yet at `asked`, after the end.
+    """
 
     wanted: int
     rate: float
@@ -57,7 +60,7 @@ class Step:
         return [self.begin + number * quarter for number in range(4)]
 
     def _latencies(self, begin: int, end: int | None = None) -> list[int]:
-        """Of the probes sent meanwhile; one without a row is as old as it is at least."""
+        """Return latencies of the probes sent in this time; a probe without a row has at least its age."""
         until = self.end if end is None else end
         found = [latency for sent, latency in self.probes if begin <= sent < until]
         found += [self.asked - sent for sent in self.waiting if begin <= sent < until]
@@ -88,7 +91,7 @@ def _step(settings: Settings, started: Started, rate: int, seconds: float) -> St
         begin = now_ms()
         probes.wait(seconds, started.alive)
         end = now_ms()
-        # Longer, and those that wait are too old in any case.
+        # Probes that wait longer are too old in any case.
         probes.wait(BOUND_MS / 1_000 + 1, started.alive, until=lambda: not unseen(probes, begin, end))
         return Step(
             rate,

@@ -49,7 +49,7 @@ class Setting:
 
 _STREAMING = "spark.sql.streaming"
 _CLEANUP = f"{_STREAMING}.statefulOperator.incrementalCleanupFactor"
-# As it is, nothing expires in the minutes that are measured; Spark looks through all state all the same.
+# Nothing expires in the measured minutes by default, but Spark checks all state anyway.
 _SOON = ("--lateness", "30s", "--watermark", "60s")
 SETTINGS = (
     Setting("state expires after a minute", options=_SOON),

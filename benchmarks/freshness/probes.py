@@ -1,7 +1,7 @@
 """A steady load with probes in it, and a reader that notes when each probe's row can be read.
 
-A probe is the only event of an ad of its own, so its row is there as soon as it is counted. Its latency is when the
-reader sees the row in `ad_metrics`, less the probe's event time, which is taken as it is handed to the producer.
+A probe is the only event of its ad, so its row exists as soon as it is counted. Its latency is the time when the reader
+sees the row in `ad_metrics`, minus the probe's event time, taken just before the event goes to the producer.
 """
 
 import itertools
@@ -51,9 +51,9 @@ class Load:
 
 
 def send(load: Load, told: Connection) -> None:
-    """A process of its own: sends the load, and tells each probe's id and time, and now and then what is acknowledged.
+    """Send the load, in a process of its own; report probes (id and time) and, now and then, acknowledged events.
 
-    Settings come from the environment. An event is made when it is due, so its time is that of its sending.
+    Settings come from the environment. An event is made when it is due, so its time is the time of its sending.
     """
     source = SOURCES["ads"]
     publisher = AvroPublisher(Settings(), load.topic, source.contract(load.topic))
@@ -86,10 +86,10 @@ def send(load: Load, told: Connection) -> None:
 
 @dataclass
 class Seen:
-    """What the reader knows so far: `latencies` by probe (sent and latency, both in milliseconds), in order of sight.
+    """The reader's observations: `latencies` by probe (sent and latency, both in milliseconds), in order of sight.
 
     `acknowledged` are counts of the load by the time of the count; `asked` has, for each query, the seconds since the
-    one before began, and the seconds that it took.
+    previous one began, and its duration in seconds.
     """
 
     latencies: list[tuple[int, int]] = field(default_factory=list)
@@ -103,7 +103,7 @@ class Seen:
         return [each for each in self.latencies.copy() if begin <= each[0] < end]
 
     def rate(self, begin: int, end: int) -> float:
-        """Events a second that were sent and acknowledged meanwhile."""
+        """Return the events a second that were sent and acknowledged in this time."""
         counts = [each for each in self.acknowledged.copy() if begin <= each[0] <= end]
         if len(counts) < 2:
             return 0.0
@@ -112,7 +112,7 @@ class Seen:
 
     @property
     def own_ms(self) -> float:
-        """What the reader itself adds to a latency on average: half the time between two queries, and a query."""
+        """Return the reader's own average part of a latency: half the time between two queries, plus a query."""
         asked = self.asked.copy()
         return sum(1_000 * (between / 2 + took) for between, took in asked) / max(1, len(asked))
 
@@ -136,7 +136,7 @@ class Reader:
         self._thread.join()
 
     def check(self) -> None:
-        """Raises what ended the reader, if anything did."""
+        """Raises the error that ended the reader, if there is one."""
         if self._error is not None:
             raise self._error
 
@@ -178,14 +178,14 @@ class Reader:
 
 @dataclass(frozen=True)
 class Probing:
-    """A load that is being sent, and what the reader sees of it; `sender` is the process that sends."""
+    """A running load, and the reader's observations of it; `sender` is the sending process."""
 
     seen: Seen
     check: Callable[[], None]
     sender: int
 
     def wait(self, seconds: float, alive: Callable[[], None], *, until: Callable[[], bool] = lambda: False) -> bool:
-        """Wait until the condition holds, or so long; returns whether it holds. Raises what ended reader or job."""
+        """Wait until the condition holds, or this long. Returns whether it holds. Raises the error of reader or job."""
         end = time.monotonic() + seconds
         while not (held := until()) and time.monotonic() < end:
             self.check()

@@ -25,7 +25,7 @@ IN_A_ROW = 10
 
 @dataclass(frozen=True)
 class Restart:
-    """Seconds from the kill: until the first row, until that of a first event sent after it, until all are fresh."""
+    """Seconds from the kill: to the first row, to the row of the first later event, and to fresh rows only."""
 
     minutes: float
     rate: int
@@ -36,7 +36,7 @@ class Restart:
 
 
 def run(settings: Settings, minutes: Sequence[float], rates: Sequence[int]) -> None:
-    """Kill and start again, once for each length and rate. The load goes on meanwhile."""
+    """Kill the job and start it again, once for each length and rate, under load."""
     console, found = Console(highlight=False), list[Restart]()
     turns = [(rate, each) for rate in rates for each in minutes]
     for number, (rate, each) in enumerate(turns, 1):
@@ -49,9 +49,9 @@ def run(settings: Settings, minutes: Sequence[float], rates: Sequence[int]) -> N
 
 
 def restart(settings: Settings, minutes: float, rate: int) -> Restart:
-    """Raises AssertionError where the job does not catch up in a quarter of an hour.
+    """Raises AssertionError if the job does not catch up in a quarter of an hour.
 
-    The batch is longer than all of it, so nothing is committed: all events are counted again.
+    The batch is longer than the whole run, so nothing is committed: the job counts all events again.
     """
     empty_tables(settings)
     whole = minutes * 60 + PATIENCE_SECONDS

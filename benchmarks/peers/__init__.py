@@ -1,1 +1,1 @@
-"""What one might use instead of ad-metrics, each set up as well as we know: see docs/performance.md."""
+"""Alternatives to ad-metrics, each in the best configuration that we know: see docs/performance.md."""

@@ -1,4 +1,4 @@
-"""Who takes part in benchmarks.throughput, what each does with an event, and how it runs."""
+"""The contestants of benchmarks.throughput: their work for an event, and how they run."""
 
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -27,7 +27,7 @@ QUIX = "Quix Streams, windows alone"
 
 @dataclass
 class Running:
-    """What the runs share; Spark and Flink start when the first run wants them, and end with `until`."""
+    """Resources that the runs share. Spark and Flink start at the first run that needs them, and end with `until`."""
 
     settings: Settings
     empty: str
@@ -48,7 +48,7 @@ class Running:
 
     @property
     def flink(self) -> Flink:
-        """Raises PeerMissing, as often as it is asked for."""
+        """Raises PeerMissing at every call."""
         if isinstance(self._flink, PeerMissing):
             raise self._flink
         return self._flink
@@ -68,7 +68,7 @@ class Contestant:
 
 
 def _ours(name: str, store: str, *, dedupe: bool) -> Contestant:
-    """The seconds are those of the batches that took data, with writing and committing them."""
+    """The seconds are those of batches with data, including writes and commits."""
 
     def drain(running: Running, load: Load) -> Drained:
         settings = running.settings

@@ -1,4 +1,4 @@
-"""One run of a contestant over a topic: what it does with each event, and how long it took."""
+"""One run of a contestant over a topic: its work for each event, and its duration."""
 
 from dataclasses import dataclass
 
@@ -15,7 +15,7 @@ class Load:
 
 @dataclass(frozen=True)
 class Work:
-    """What a contestant does with an event, a few words each; `NO` is what it leaves out."""
+    """A contestant's work for an event, a few words each; `NO` marks missing parts."""
 
     dedupe: str = NO
     windows: str = "yes"
@@ -30,7 +30,7 @@ class Work:
 
 @dataclass(frozen=True)
 class Drained:
-    """`seconds` are those that the rate is of; `whole` is from starting it to its end."""
+    """`seconds` are the time for the rate; `whole` is the time from start to end."""
 
     events: int
     seconds: float

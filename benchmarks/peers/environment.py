@@ -14,7 +14,7 @@ HERE = Path(__file__).parent
 
 
 def python(settings: Settings, name: str) -> Path:
-    """The interpreter of an environment with exactly what `<name>.lock` says. Raises PeerMissing."""
+    """Return the interpreter of an environment with exactly the packages of `<name>.lock`. Raises PeerMissing."""
     lock = HERE / f"{name}.lock"
     target = _folder(settings, name, lock)
     if not target.is_dir():

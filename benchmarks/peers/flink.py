@@ -1,6 +1,6 @@
 """Flink SQL in a JVM of its own: the work of ad-metrics from the same topic, into sinks that keep nothing.
 
-All runs share the JVM, as those of Spark do. The rate is of the job's own run time less that of the same job over an
+All runs share the JVM, as those of Spark do. The rate uses the job's own run time minus that of the same job over an
 empty topic. One statement set holds both queries, so that a job reads and deduplicates the topic once.
 """
 
@@ -21,7 +21,7 @@ from stack import ivy
 from stack.host import java
 from streaming.recovery.checkpoint import first_cause
 
-# What its own start script opens on Java 17.
+# Packages that Flink's own start script opens on Java 17.
 OPENED = ("lang", "net", "io", "nio", "lang.reflect", "text", "time", "util", "util.concurrent")
 MOST_SECONDS = 900
 USUAL = {
@@ -74,9 +74,9 @@ class Flink:
     empty: str
 
     def drain(self, way: Way, load: Load) -> Drained:
-        """Take the empty topic and then the other one. Raises PeerMissing.
+        """Process the empty topic and then the other one. Raises PeerMissing.
 
-        What the first takes is what it costs to start and end.
+        The first run measures the cost of start and end.
         """
         nothing = self._run(way, self.empty)
         began = time.perf_counter()

@@ -53,7 +53,7 @@ def expectations(settings: Settings, topic: str, *, once: bool) -> dict[str, dic
 
 
 def settled(changes: list[str]) -> dict[Key, Sums]:
-    """What is left of a stream of changes, in Flink's notation: `+I[...]` and `+U[...]` put a row, others remove it."""
+    """Return the final rows of Flink's stream of changes: `+I[...]` and `+U[...]` put a row, others remove it."""
     rows: dict[Key, Sums] = {}
     for change in changes:
         *key, clicks, views, cost = change[3:-1].split(", ")
@@ -65,7 +65,7 @@ def settled(changes: list[str]) -> dict[Key, Sums]:
 
 
 def differences(found: dict[Key, Sums], expected: dict[Key, Sums]) -> list[Key]:
-    """The keys whose rows are missing, too many, or differ."""
+    """Return the keys whose rows are missing, too many, or different."""
     return sorted(
         key
         for key in found.keys() | expected.keys()

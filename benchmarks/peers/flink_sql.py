@@ -47,7 +47,7 @@ def of(query: str, *, once: bool) -> str:
 
 
 def tables(topic: str, brokers: str, registry: str, *, bounded: bool) -> Iterator[str]:
-    """The statements that make the tables. What is not `bounded` goes on after the topic's end."""
+    """Return the statements that make the tables. A source that is not `bounded` goes on after the topic's end."""
     until = "latest-offset" if bounded else "unbounded"
     yield SOURCE.format(topic=topic, brokers=brokers, registry=registry, bounded=until)
     yield ONCE

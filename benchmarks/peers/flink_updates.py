@@ -20,7 +20,7 @@ from common.provision import UPDATES_CONTRACT
 from common.settings import Settings
 
 LINGER_MILLIS = 5
-# What an event adds to a row's version.
+# The part of an event in a row's version.
 STARTS = 16
 LATENCY = {
     "table.exec.mini-batch.enabled": "false",
@@ -28,8 +28,8 @@ LATENCY = {
     "table.exec.sink.upsert-materialize": "NONE",
 }
 _MONEY = "DECIMAL(25, 6)"
-# The key's columns come twice, since a part of a table's key must not be null. Flink sends no row's removal before its
-# next state only where the table's key is that of its groups; so it lacks `kind`, by which nothing is told apart.
+# The key's columns come twice, because a part of a table's key must not be null. Flink sends no deletion before a row's
+# next state only if the table's key is that of its groups. So the key lacks `kind`, which distinguishes no rows here.
 _ROWS = f"""
 CREATE TEMPORARY TABLE {{{{name}}}} (
     {{columns}}, version BIGINT NOT NULL, newest_event TIMESTAMP(3) NOT NULL, kind STRING NOT NULL,
@@ -84,12 +84,12 @@ def way(checkpoints: str) -> Way:
 
 
 def statements(lease: int) -> tuple[str, str]:
-    """What the job runs; the versions of its rows are counted from the lease on."""
+    """Return the statements of the job; the versions of its rows count from the lease on."""
     return WINDOWS.format(lease=lease), TOTALS.format(lease=lease)
 
 
 def made(updates: str, brokers: str, registry: str) -> Iterator[str]:
-    """The statements that make the tables, besides those of flink_sql."""
+    """Return the statements that make the tables besides those of flink_sql."""
     schema = json.dumps(json.loads(contracts.latest(UPDATES_CONTRACT).text)).replace("'", "''")
     for name, statement in SINKS.items():
         yield statement.format(name=name, updates=updates, brokers=brokers, registry=registry, schema=schema)

@@ -23,9 +23,9 @@ Counts = list[tuple[float, int]]
 
 
 def drain(settings: Settings, load: Load, seconds: float) -> Drained:
-    """Let the processes work until the topic is taken or the `seconds` are over.
+    """Let the processes work until the topic is read or the `seconds` are over.
 
-    What counts is the time in which all of them worked: from the last one's first thousand messages to the first one's
+    Only the time in which all of them worked counts: from the last one's first thousand messages to the first one's
     last. Raises PeerMissing.
     """
     python = environment.python(settings, "quix")
@@ -55,7 +55,7 @@ def drain(settings: Settings, load: Load, seconds: float) -> Drained:
 
 
 def _follow(workers: list[subprocess.Popen[str]], messages: int, seconds: float) -> list[Counts]:
-    """What the workers print, until all messages are taken or the time is over; they are gone afterwards."""
+    """Yield the workers' output, until all messages are read or the time is over; then the workers are gone."""
     counts: list[Counts] = [[] for _ in workers]
     lines: queue.SimpleQueue[tuple[int, str]] = queue.SimpleQueue()
     for number, worker in enumerate(workers):

@@ -18,7 +18,7 @@ HEADER_BYTES = 5
 
 
 class Decode(Deserializer):
-    """fastavro with the one schema of the topic; times stay numbers. Counts what it has decoded."""
+    """fastavro with the topic's one schema; times stay numbers. Counts the decoded messages."""
 
     def __init__(self, schema) -> None:  # noqa: ANN001
         super().__init__()

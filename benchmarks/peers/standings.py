@@ -1,4 +1,4 @@
-"""What benchmarks.throughput makes of its rounds: a table with what each does, and a plot with a sentence."""
+"""The results of benchmarks.throughput: a table with the work of each contestant, and a plot with a sentence."""
 
 import statistics
 from collections.abc import Mapping, Sequence
@@ -28,18 +28,18 @@ ONCE = "Each event once: dedupe, windows, totals, checkpoints"
 PART = "No dedupe: windows and totals (Quix Streams: windows)"
 BASE = {True: SHIPPED, False: OFF}
 
-# By contestant, a run for each round in which it did not fail: the number of the round -> the run.
+# By contestant, round -> run, for rounds in which it did not fail.
 Results = Mapping[str, Mapping[int, Drained]]
 
 
 def ratios(results: Results, name: str, base: str) -> list[float]:
-    """Of each round in which both ran: how many times the rate of `base`."""
+    """Return the rate relative to `base`, for each round in which both ran."""
     runs, bases = results.get(name, {}), results.get(base, {})
     return [run.rate / bases[number].rate for number, run in runs.items() if number in bases]
 
 
 def lines(results: Results, missing: Mapping[str, str]) -> list[tuple[str, ...]]:
-    """The table: those that ran, and why the others did not."""
+    """Return the table: contestants that ran, and the reasons of the others."""
     return [
         _line(each, results, missing.get(each.name))
         for each in CONTESTANTS

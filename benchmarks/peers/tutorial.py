@@ -1,8 +1,8 @@
 """The pipeline of the usual tutorial, in the same Spark session: default Kafka options, `collect()`, row by row.
 
 It skips the 5 bytes in front of the Avro, decodes with one fixed schema, and in foreachBatch reads an ad's row, adds
-the batch's windows to it and writes it back. What comes out is wrong (windows overlap, updates are added again, and so
-is a replay); here only its speed counts. Where we had a choice it has the faster one: one session for the whole run,
+the batch's windows to it and writes it back. The result is wrong (windows overlap, and updates and replays are added
+again); only its speed counts here. Where tutorials differ it uses the faster way: one session for the whole run,
 prepared statements, state in memory, as many shuffle partitions as ad-metrics, and fastavro in the UDF.
 """
 
@@ -116,7 +116,7 @@ def _inserted(session: Session) -> Save:
 
 
 def _run(queries: list[tuple[DataFrame, Save]]) -> Drained:
-    """Take all there is; the seconds are those from the begin of the first batch with data to the end of the last."""
+    """Process the whole topic. The seconds go from the start of the first batch with data to the end of the last."""
     began = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         started = [

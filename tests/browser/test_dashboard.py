@@ -1,4 +1,4 @@
-"""`adstream dashboard` in a browser, on real services: what a page says is what the tables, topics and jobs say."""
+"""`adstream dashboard` in a browser, on real services: pages show the same figures as tables, topics and jobs."""
 
 import re
 import secrets

@@ -1,10 +1,9 @@
-"""Images for docker-compose.yml where no registry of images is reached.
+"""Images for docker-compose.yml on a machine that reaches no registry of images.
 
     sudo .venv/bin/python -m tests.compose.local_images
 
-A Debian made by debootstrap, from the mirror that this machine's own apt uses, stands in for the Python image. Ours is
-built on it from the same Dockerfile, and the services from the stack's own JVM parts. Needs root, debootstrap and a
-Docker engine.
+A Debian by debootstrap, from the mirror of this machine's own apt, replaces the Python image. Our image is built on it
+from the same Dockerfile, and the services from the stack's own JVM parts. Needs root, debootstrap and a Docker engine.
 """
 
 import os

@@ -18,7 +18,7 @@ SECONDS = 120
 
 
 class Applying:
-    """One process. `told` is what it said last, as a document."""
+    """One applying process. `told` is its last report, as a document."""
 
     def __init__(self, *options: str) -> None:
         command = [sys.executable, "-m", "adstream.cli", "apply", "ad-metrics", "--log-format", "json", *options]

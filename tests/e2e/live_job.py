@@ -88,7 +88,7 @@ class LiveJob:
         job_checkpoints.forget(self.settings.cassandra, self.job.name)
 
     def messages(self) -> list[Event]:
-        """What lies in the topic, decoded by fastavro: times are aware datetimes."""
+        """Return the topic's messages, decoded by fastavro: times are aware datetimes."""
         return decoded(self.settings, self.topic, self.job.contract)
 
     def rows(self, table: str) -> list[Event]:

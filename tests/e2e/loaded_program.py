@@ -134,7 +134,7 @@ def _text(file: IO[bytes]) -> str:
 
 
 def _end(code: int) -> None:
-    """As Python ends, but what is loaded stays as it is: to take it apart would copy all that the fork shares."""
+    """End as Python does, but leave loaded modules alone: taking them apart would copy shared memory."""
     for thread in threading.enumerate():
         if thread is not threading.current_thread() and not thread.daemon:
             thread.join()

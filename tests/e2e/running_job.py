@@ -125,7 +125,7 @@ class JobHere(Lines):
         self._run.add_done_callback(lambda _run: self.say(""))
 
     def end(self) -> str:
-        """Ask it to stop, unless it has ended; returns what it said, or raises what ended it."""
+        """Ask the job to stop, unless it has ended. Returns its output, or raises the error that ended it."""
         self._stopping.set()
         with self._pool:
             self._run.result(SECONDS)

@@ -1,4 +1,4 @@
-"""The benchmarks run, in a tiny size, without the peers that would have to be fetched, and write what they measured."""
+"""The benchmarks run in a tiny size, without peers that would have to be fetched, and write their results."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""The sink against a real Cassandra: what is acknowledged is there, and what fails is said."""
+"""The sink against a real Cassandra: acknowledged rows exist, and failures are reported."""
 
 import signal
 import socket

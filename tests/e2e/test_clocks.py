@@ -1,4 +1,4 @@
-"""A topic whose records carry their producers' time: whoever judges lateness by it says so."""
+"""A topic whose records have their producers' time: every part that judges lateness by it says so."""
 
 import json
 from datetime import UTC, datetime

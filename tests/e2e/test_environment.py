@@ -233,7 +233,10 @@ def test_a_start_of_spark_that_fails_says_the_last_line_of_its_log(tmp_path: Pat
 
 
 def test_after_down_the_commands_use_nobody_elses_services(tmp_path: Path, stack: Settings) -> None:
-    """Those of this test's session answer; a folder whose own stack is down must not reach them by any default."""
+    """The services of this test's session answer.
+
+    A folder whose own stack is down must not reach them by any default.
+    """
     own = {"ADSTREAM_DATA_DIR": str(tmp_path / "own")}
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

@@ -1,4 +1,4 @@
-"""The producer on a real broker and registry: what is on the topic afterwards, and what is said when it cannot be."""
+"""The producer on a real broker and registry: the messages on the topic, and the errors."""
 
 import json
 import re

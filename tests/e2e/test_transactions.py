@@ -227,7 +227,7 @@ def test_who_asks_for_it_reads_all_and_a_checkpoint_keeps_its_level(
         assert batch.startswith("batch 0 · 25 events in ")
         assert "held back" not in batch
         monkeypatch.delenv("ADSTREAM_KAFKA_ISOLATION_LEVEL")
-        # What the checkpoint has counted is what is verified.
+        # Verify exactly the messages that the checkpoint has counted.
         assert ledger_of(pipeline.verified()) == (25, 2, 0, 27)
 
         # As an earlier release made it.

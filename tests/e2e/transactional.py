@@ -54,7 +54,7 @@ class Writer:
 
     @contextmanager
     def transaction(self, count: int, clicks: int, ago: timedelta) -> Iterator[Producer]:
-        """Begin one and write so many events, all of which lie in the topic; how it ends is the caller's matter."""
+        """Begin a transaction and write this many events to the topic; the caller ends it."""
         producer = Producer(self._brokers | {"transactional.id": token_hex(4), "transaction.timeout.ms": 600_000})
         producer.init_transactions(SECONDS)
         producer.begin_transaction()

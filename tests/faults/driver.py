@@ -2,9 +2,9 @@
 
     python -m tests.faults.driver POINT BATCH SECONDS stream ad-metrics ...
 
-POINT is `before` the batch's rows are written, `during` (SECONDS after the writing began), `after` all is written and
-before Spark commits it; or `stopped`: before the batch's rows are written the driver is stopped by SIGSTOP, as one that
-hangs, and goes on with SIGCONT.
+POINT is `before` the batch's rows are written, `during` the write (SECONDS after it began), `after` the write and
+before Spark's commit; or `stopped`: before the batch's rows are written SIGSTOP stops the driver, as if it hangs, and
+SIGCONT lets it go on.
 """
 
 import os

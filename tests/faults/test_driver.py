@@ -1,4 +1,4 @@
-"""The driver is killed, hangs, or is started twice: the tables come to what the oracle says, whatever happened."""
+"""The driver is killed, hangs, or is started twice: the tables always equal the oracle's."""
 
 import os
 import random

@@ -1,4 +1,4 @@
-"""Whatever a real-time job needs is killed or hangs under it, one after the other, and its updates topic is deleted."""
+"""Each service of a real-time job is killed or hangs, one after the other, and its updates topic is deleted."""
 
 import random
 import time

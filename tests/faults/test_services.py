@@ -108,7 +108,7 @@ def test_registry_silent_when_a_new_schema_comes(spark: SparkSession, pipeline: 
         newer = changed_contract(settings.topic.ads, {"name": "country", "type": ["null", "string"], "default": None})
         RegistryClient(settings.registry).register(newer)
         pipeline.produce("--seed", str(seed + 1), "--count", "500", "--over", "1m")
-        # The first batch with it fails; what is registered since can only be told by a registry that answers.
+        # The first batch with it fails. Only a registry that answers knows newly registered schemas.
         said = job.await_line("new schema version", after=said)
         said = job.await_line(r"^batch \d+ ", after=said)
         with frozen(settings, "registry"):

@@ -1,6 +1,6 @@
-"""What each SQL pattern must give for a few events, worked out by hand.
+"""Expected rows of each SQL pattern for a few events, worked out by hand.
 
-All events are on time: what happens to late ones is tested pattern by pattern.
+All events are on time: each pattern's own tests cover late ones.
 """
 
 import csv

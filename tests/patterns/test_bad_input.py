@@ -68,7 +68,7 @@ many = settings(
 
 
 class Fate(NamedTuple):
-    """What became of a message; `counts` for those that count: ad, milliseconds, clicks, views, millionths, id."""
+    """The fate of a message; `counts` for those that count: ad, milliseconds, clicks, views, millionths, id."""
 
     outcome: str
     counts: tuple[Any, ...] | None = None

@@ -40,7 +40,7 @@ def moment(micros: int) -> datetime:
 
 
 def keyed(chance: random.Random, count: int, *, within: timedelta, value: Sequence[float]) -> list[Keyed]:
-    """Rows of (time, value): sorted, so that those of the same time are in the order in which they are taken."""
+    """Return rows of (time, value), sorted, so that rows of the same time are in processing order."""
     span = within // timedelta(seconds=1)
     rows = [(START + chance.randrange(span) * SECOND, chance.choice(value)) for _ in range(count)]
     return [(chance.choice(KEYS), row) for row in sorted(rows)]

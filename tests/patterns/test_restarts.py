@@ -75,7 +75,7 @@ def run(spark: SparkSession, inputs: Path, checkpoint: Path, totals: Totals) -> 
 
 
 def state_files(checkpoint: Path) -> Iterator[Path]:
-    """What the state's next reader reads, and with it what Spark would write beside each."""
+    """Return the files that the state's next reader reads, with Spark's checksum for each."""
     yield from sorted(checkpoint.glob("state/*/*/[0-9]*.*"))
 
 

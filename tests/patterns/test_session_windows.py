@@ -1,4 +1,4 @@
-"""Sessions by Spark's session window: where they end, what merges them, and all of it against plain Python."""
+"""Sessions by Spark's session window: their ends, their merging, and a comparison with plain Python."""
 
 import itertools
 import random
@@ -71,8 +71,8 @@ def test_a_session_comes_out_once_and_what_comes_later_than_the_watermark_is_dro
         [("user1", "click", at("10:00:25"))],
         [("other", "click", at("10:11:20"))],
         [],
-        # The watermark is now 10:01:20, where user1's session ended, and went out. An event goes by the end of its own
-        # window: that of 10:00:50 has passed, that of 10:00:55 has not, and there is nothing left to merge it with.
+        # The watermark is now 10:01:20, where user1's session ended and was emitted. The end of an event's own window
+        # decides: that of 10:00:50 has passed, that of 10:00:55 has not, and no session is left to merge with.
         [("user1", "click", at("10:00:50")), ("user1", "click", at("10:00:55"))],
         *CLOSING,
     ]

@@ -41,7 +41,10 @@ MANY = 60_000
 
 @pytest.fixture(autouse=True)
 def _own_provider(spark: SparkSession) -> Iterator[None]:
-    """Batches are those that have data, as in a job in update mode; other tests of this session find what they had."""
+    """Count only batches with data, as a job in update mode makes them.
+
+    Other tests of this session find their settings again.
+    """
     before = {name: spark.conf.get(name) or "" for name in (PROVIDER, NO_DATA)}
     spark.conf.set(NO_DATA, False)
     yield
@@ -267,7 +270,7 @@ def test_no_repetition_is_missed_whatever_comes_and_goes(spark: SparkSession, tm
     rng = random.Random(seed)
 
     def event(number: int, minutes: float = 0) -> Event:
-        """Ids are drawn, so that new ones lie between those that the store has, and not behind them."""
+        """Ids are random, so that new ones sort between existing ones of the store, and not behind them."""
         return at(number, f"{rng.getrandbits(64):016x}", minutes=minutes)
 
     seen = [event(n) for n in range(MANY)]

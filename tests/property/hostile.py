@@ -19,7 +19,7 @@ MARKUP = (
     "ad@example.org", "a -> b", "--", "->", ">=", "~=", "%s", "{0}", "{ad}", "$HOME", "''", '"', "'", "\\", "\\u001b",
     "ad;#quot;", '"]', "end", 'a",b', "a\\nb",
 )  # fmt: skip
-# What steers a terminal, a line or a layout, and what draws nothing.
+# Characters that control a terminal, a line or a layout, and invisible ones.
 SIGNS = (
     "\x00", "\x07", "\b", "\t", "\n", "\r", "\r\n", "\x0b", "\x0c", "\x1b", "\x1b[31m", "\x1b[2J", "\x1b[1A",
     "\x1b]0;ad\x07", "\x1b]8;;https://example.org\x1b\\", "\x1c", "\x1f", "\x7f", "\x80", "\x85", "\x9b31m",

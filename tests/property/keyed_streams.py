@@ -26,7 +26,7 @@ Keyed = tuple[Any, EventRow]
 
 @dataclass
 class Outcome:
-    """What came out, which rows were let through by the watermark, and what each key still remembers."""
+    """The output, the rows that the watermark let through, and the remaining state of each key."""
 
     emitted: list[tuple[Any, tuple[Any, ...]]] = field(default_factory=list)
     late: Counter[Any] = field(default_factory=Counter)

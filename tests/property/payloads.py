@@ -1,8 +1,8 @@
-"""Messages that a careless or malicious producer may send: by the thousand, from one drawn seed.
+"""Messages of a careless or malicious producer: thousands, from one random seed.
 
-Hypothesis draws the seed, what the messages are made of, and a pool of texts and numbers; the messages themselves come
-from a `Random`, since a thousand of them drawn one by one would take longer than the job takes to read them. Avro is
-written here by hand, piece by piece: no library would write what is wanted.
+Hypothesis draws the seed, the composition, and a pool of texts and numbers. The messages themselves come from a
+`Random`: drawing a thousand of them one by one would take longer than the job takes to read them. The Avro is written
+here by hand, piece by piece, because no library would write it.
 """
 
 import struct
@@ -42,12 +42,12 @@ COSTS = (
 INTS = (0, 1, 63, 64, 8191, 8192, 2**20, 2**27 - 1, 2**27, 2**31 - 1, -1, -64, -65, -(2**31))
 # None of them is an int: the last ones would be, cut to 32 bits.
 NOT_INTS = (2**31, -(2**31) - 1, 2**32 + 7, 2**32 + 2**28, 2**33 + 2**30, 2**34 + 2**27, 2**35, LONG - 1, -LONG)
-# What a message may say of a length: our limit, just beyond it, and what no length can be.
+# Lengths that a message may claim: our limit, just beyond it, and impossible ones.
 LENGTHS = (MEGABYTE + 1, MEGABYTE + 2, MEGABYTE, MEGABYTE - 1, 10**6, -1, -2, -MEGABYTE, -MEGABYTE - 1)
 
 
 class Payload(NamedTuple):
-    """One message as it lies in Kafka, and what was done to it; `arrival` in milliseconds."""
+    """One message as stored in Kafka, and its damage; `arrival` in milliseconds."""
 
     kind: str
     key: bytes | None
@@ -57,7 +57,7 @@ class Payload(NamedTuple):
 
 @dataclass(frozen=True)
 class Pool:
-    """What hypothesis drew; values of its choice are mixed with those above."""
+    """Values drawn by hypothesis; they are mixed with those above."""
 
     seed: int
     skewed: bool

@@ -1,4 +1,4 @@
-"""Whatever a registry holds and whatever a message's bytes are: a reason, and never a traceback."""
+"""Any registry content and any message bytes give a reason, and never a traceback."""
 
 import json
 import random
@@ -68,7 +68,7 @@ def holds(schema: Any, payload: bytes) -> None:
     judged = Judge({7: schema}, READER.lateness or timedelta()).judge(0, 0, NOW, value)
     check = Diagnoser("ads_data-value", {7: Registered(7, 3, text)}, lambda _id: text, V2, takes_json=False)
     found = check(value, [], NOW)
-    # What is late in a job with a lateness is refused in others, and `explain` does not ask which job it is.
+    # An event that is late in a job with a lateness is refused in others, and `explain` does not ask for the job.
     dead = found.reason not in (None, "timestamp_before_1970") or (
         found.reason is not None and judged.outcome == "dead"
     )

@@ -1,7 +1,7 @@
-"""Versions: whatever the order of arrival, the crashes and the processes at work, the newest row of each key stays.
+"""Versions: for every order of arrival, with crashes and several processes, the newest row of each key stays.
 
-The oracle is a plain dictionary, filled by rules of its own: it never asks `Newest`. The table keeps, of two writes,
-the one with the larger timestamp, as Cassandra does.
+The oracle is a plain dictionary with rules of its own: it never asks `Newest`. Of two writes the table keeps the one
+with the larger timestamp, as Cassandra does.
 """
 
 import random

@@ -1,4 +1,4 @@
-"""Every view shows what comes from outside as text: whatever an id, a name, a header or an error text holds."""
+"""Every view shows outside values as text: any id, name, header or error text."""
 
 import io
 import json

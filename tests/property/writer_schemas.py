@@ -1,7 +1,7 @@
-"""Writer schemas that a registry takes as versions after ads_data v2, drawn from a seed, and messages of each.
+"""Random writer schemas that a registry accepts as versions after ads_data v2, and messages of each.
 
-BACKWARD asks whether the new schema reads what v2 wrote. Nobody asks whether v2 reads what the new schema writes, and
-that is what a job has to do. The messages are written here by hand: no library writes numbers longer than need be,
+BACKWARD asks whether the new schema reads v2's messages. A job needs the reverse: v2 must read the new schema's
+messages, which nobody checks. The messages are written here by hand: no library writes numbers longer than necessary,
 blocks with a negated count, or branches that do not exist.
 """
 

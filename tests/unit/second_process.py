@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def waits_for_the_first(home: Path, lock: str, ensure: Callable[[Callable[[str], None]], Path]) -> list[str]:
-    """What the second one says while the first holds `lock` beside `home`; it must find what the first has made."""
+    """Return the second process's output while the first holds `lock`. It must find the first one's result."""
     said: list[str] = []
     found: list[Path] = []
     home.parent.mkdir()

@@ -1,4 +1,4 @@
-"""The line about a batch: what was late, and what would have kept it."""
+"""The line of a batch: late events, and the lateness that would have kept them."""
 
 import json
 from dataclasses import replace

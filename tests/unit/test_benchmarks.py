@@ -1,4 +1,4 @@
-"""What the benchmarks make of what they measured."""
+"""The benchmarks' results from their measurements."""
 
 import re
 import subprocess

@@ -1,4 +1,4 @@
-"""The CSV source: what a row becomes, and what a bad one says."""
+"""The CSV source: the event of a row, and the error of a bad row."""
 
 import bz2
 import csv

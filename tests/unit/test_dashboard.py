@@ -1,4 +1,4 @@
-"""The dashboard without services: what it may send, how it ranks, what it says, and where it listens."""
+"""The dashboard without services: its statements, its ranking, its lines, and its address."""
 
 import ast
 import re

@@ -1,4 +1,4 @@
-"""A job's HTTP endpoint, asked over HTTP: what it answers follows what the runner told it."""
+"""A job's HTTP endpoint, asked over HTTP: its answers follow the runner's reports."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Variables of a user's shell: what a Java of ours gets, what a local job leaves out, and which PySpark is imported."""
+"""Variables of a user's shell: for our Java processes, left out by a local job, and the imported PySpark."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""Every line that a user can be answered with: what is wrong, and what to do, with commands that there are."""
+"""Every error line for users says what is wrong and what to do, with commands that exist."""
 
 import ast
 import re
@@ -19,9 +19,9 @@ from common.settings import ENV_FILE_OPTION, option_names
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("adstream", "common", "consumer", "producer", "stack", "streaming")
 KINDS = {name for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, AdstreamError)}
-# Of an f-string, what stands in for a part that is known only when it happens.
+# The placeholder for parts of an f-string that are known only at run time.
 UNKNOWN = "…"
-# Files whose errors another one takes up, and says what to do.
+# Files whose errors another file catches and completes with a remedy.
 TAKEN_UP = {
     "common/cassandra/migrations.py": "_apply",
     "consumer/decoding.py": "adstream consume prints it beside the bytes",

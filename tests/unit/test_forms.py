@@ -1,4 +1,4 @@
-"""What is a time or a number, and what only looks like one: options, CSV and plain-Python JSON have the same notion."""
+"""Valid times and numbers, and refused ones: options, CSV and plain-Python JSON follow the same rules."""
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal

@@ -1,4 +1,4 @@
-"""What a job says as JSON: an object a line, whatever happens."""
+"""A job's output as JSON: one object a line, in every case."""
 
 import io
 import json

@@ -16,7 +16,7 @@ _HEADING = re.compile(r"^#+ (.+?)\s*$", re.MULTILINE)
 
 
 def prose(page: Path) -> str:
-    """The page without its blocks of code; what stands in `spans` is no link either."""
+    """Return the page without its blocks of code; text in `spans` is no link either."""
     return _CODE.sub("", page.read_text(encoding="utf-8"))
 
 

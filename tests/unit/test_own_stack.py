@@ -1,4 +1,4 @@
-"""Whose services are used: a stack of one's own once it was tried, the defaults before, and what is named always."""
+"""Whose services are used: the own stack once it was tried, before that the defaults, and named addresses always."""
 
 import os
 from pathlib import Path
@@ -65,7 +65,7 @@ def origins() -> list[str]:
 
 
 def refuse_all() -> list[str]:
-    """Asks each client; returns what it is told, which must come before any connection is tried."""
+    """Ask each client. Returns their errors, which must come before any attempt to connect."""
     settings = Settings()
     lines = []
     for ask in (

@@ -1,4 +1,4 @@
-"""A project of one's own: what it adds, what it may not, and what a setting that leads nowhere is answered with."""
+"""A user's project: its additions, its limits, and the answer to a wrong setting."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""`schema check --offline`: which next version of a contract can read what the ones before it wrote."""
+"""`schema check --offline`: which next versions of a contract can read older messages."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Settings: what .env.example promises, what is refused, and that secrets stay secret."""
+"""Settings: the promises of .env.example, refused values, and secrets that stay secret."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""Runs of pytest side by side: each file is run by one of them, and what took long is told of all."""
+"""Runs of pytest side by side: one of them runs each file, and the longest tests are reported over all runs."""
 
 import os
 import subprocess

@@ -1,7 +1,7 @@
 """Keep a checkpoint of this release for later ones: `python -m tests.faults.golden.make` on a running stack.
 
-It leaves `<version>.tar.gz` beside this file: the checkpoint of some batches of ad-metrics, `messages.json` (what is
-in the topic, by partition, as hex) and `totals.json` (the rows of `ad_metrics` by then).
+It leaves `<version>.tar.gz` beside this file: the checkpoint of some batches of ad-metrics, `messages.json` (the
+topic's messages, by partition, as hex) and `totals.json` (the rows of `ad_metrics` at that time).
 """
 
 import json

@@ -1,4 +1,4 @@
-"""Puts what the encoders wrote into ../messages.json: for every event its bytes, and who wrote exactly those."""
+"""Merge the encoders' messages into ../messages.json: for every event its bytes, and their writers."""
 
 import json
 import sys

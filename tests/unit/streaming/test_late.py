@@ -51,7 +51,7 @@ def test_an_event_is_late_for_the_windows_that_the_watermark_has_closed(spark: S
 
 def test_an_event_in_several_windows_is_one_event(spark: SparkSession) -> None:
     found = late(spark, PLAIN_CLICKS, [20, 31], START + timedelta(seconds=35), time="timestamp")
-    # 20 s lies in [0, 30), [10, 40) and [20, 50), of which only the first is closed; 31 s in none that is.
+    # 20 s is in [0, 30), [10, 40) and [20, 50), of which only the first is closed; 31 s is in no closed window.
     assert (found.events, found.by_window) == (1, {START: 1})
 
 
