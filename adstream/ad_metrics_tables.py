@@ -34,9 +34,9 @@ class Sums:
 
 
 def top_ads(settings: CassandraSettings, limit: int) -> tuple[list[Sums], bool]:
-    """The ads with the highest cost, and whether all ads were seen: at most `MOST_ADS` are read.
+    """Return the ads with the highest cost, and whether all ads were seen: at most `MOST_ADS` are read.
 
-    Raises as `common.cassandra.session.open_session`, and ConfigError where the table is missing.
+    Raises the errors of `common.cassandra.session.open_session`, and ConfigError if the table is missing.
     """
     with connect(settings, keyspace=settings.keyspace) as session:
         try:

@@ -1,4 +1,4 @@
-"""`--json`: one JSON document on standard output and nothing else there; progress and errors go to standard error."""
+"""`--json`: one JSON document alone on standard output; progress and errors go to standard error."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -25,7 +25,10 @@ def print_row(row: Mapping[str, Any]) -> None:
 
 
 def tables_document(tables: Mapping[str, Iterable[Mapping[str, Any]]], *, complete: bool) -> dict[str, Any]:
-    """Rows by table; `complete` is False where not all were looked at to choose these. Times without a zone are UTC."""
+    """Return rows by table; `complete` is False if these were chosen from a part of the rows.
+
+    Times without a zone are UTC.
+    """
     rows = {
         name: [{column: _in_utc(value) for column, value in row.items()} for row in tables[name]] for name in tables
     }

@@ -42,7 +42,9 @@ def plan(job: str, checkpoint: Path, tables: tuple[str, ...], now: datetime, *, 
 
 
 def reset(settings: Settings, decided: Plan, report: Callable[[str], None]) -> None:
-    """Do it. Raises CheckpointError where the folder cannot be moved, or rows are being applied, and as
+    """Do it.
+
+    Raises CheckpointError if the folder cannot be moved, or rows are being applied, and the errors of
     `common.cassandra.session.open_session`.
     """
     if decided.updates is not None:

@@ -1,4 +1,4 @@
-"""A job's result table for people: bounded, by key where one is given, newest first."""
+"""Read a job's result table for people: bounded, by key if one is given, newest first."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,7 +18,7 @@ _HIDDEN = ("day",)
 
 @dataclass(frozen=True)
 class Rows:
-    """The first rows of a table, each by column name; `complete` is False where the table holds more than was read."""
+    """The first rows of a table, each by column name; `complete` is False if the table has more rows."""
 
     columns: list[str]
     rows: list[dict[str, Any]]

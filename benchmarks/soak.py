@@ -160,7 +160,7 @@ class Watched:
         return found
 
     def _ids(self) -> int:
-        """Events of the last watermark: so long an id is kept."""
+        """Return the events of the last watermark: the state keeps an id for that long."""
         now, watermark = time.monotonic(), find(JOB).watermark
         self._before.append((now, self.events))
         keeps = watermark.total_seconds() if watermark else 0.0

@@ -33,7 +33,7 @@ class Found:
 
 
 def find(data: Path, service: str) -> Found | None:
-    """The own stack's service, as the settings' section of that name wants it; None where no stack was ever started."""
+    """Return the own stack's service for this section of the settings; None if no stack was ever started."""
     state = _state(data)
     if state is not None:
         known = state.get("addresses", {}).get(service, {})
@@ -63,7 +63,7 @@ def _state(data: Path) -> dict[str, Any] | None:
 
 
 def _runs(entry: object) -> bool:
-    """Whether the process that the entry names is there; of another one with its id the time of creation differs."""
+    """Return whether the entry's process exists; another process with its id has another creation time."""
     if entry is None:
         return True  # nobody wrote down which process it is
     try:

@@ -33,7 +33,7 @@ def prepare(settings: Settings) -> Prepared:
     """Make the topics of contracts, dead letters and replay marks, where missing, and register the contracts.
 
     Registers every version in `schemas/`, oldest first, under the topic names of the settings. Raises
-    SchemaIncompatible where the registry holds something that the next version could not read.
+    SchemaIncompatible if the registry holds something that the next version could not read.
     """
     specs = [topic_spec(settings, topic) for topic in sorted(event_topics(settings))]
     changelog = updates_spec(settings, settings.topic.updates)

@@ -44,7 +44,7 @@ class DebugConsumer:
             self._consumer.subscribe([topic])
 
     def batches(self, stop: threading.Event, *, to_end: bool = False) -> Iterator[list[Message]]:
-        """Batches, until `stop` is set, or until every partition was read to its end."""
+        """Yield batches until `stop` is set, or until every partition was read to its end."""
         ended: set[int] = set()
         while not stop.is_set():
             found = self._poll()
@@ -91,6 +91,6 @@ class DebugConsumer:
             raise self._errors.explain(kafka_error(error)) from None
 
     def _look_again(self) -> None:
-        """A connection failed and nothing comes: raise if the broker or the topic is gone, else go on."""
+        """After a failed connection without messages, raise if the broker or the topic is gone; else go on."""
         require_topic(self._settings, self._topic)
         self._errors.clear()

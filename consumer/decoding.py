@@ -30,7 +30,7 @@ class Decoded:
 
 @dataclass(frozen=True)
 class Broken:
-    """A message that cannot be decoded, and why; `schema_id` where the header could be read."""
+    """A message that cannot be decoded, and the reason; `schema_id` if the header could be read."""
 
     reason: str
     schema_id: int | None = None

@@ -53,7 +53,7 @@ def as_text(message: Message, outcome: Decoded | Broken, shown_bytes: int = SHOW
 
 
 def strict(value: Any) -> Any:  # noqa: ANN401
-    """`value` with everything that JSON has no word for said in one that it has."""
+    """Return `value` with a strict JSON form for everything that JSON cannot write."""
     match value:
         case float():
             return value if math.isfinite(value) else str(value).replace("inf", "Infinity").replace("nan", "NaN")
@@ -82,7 +82,7 @@ def _broker_time(message: Message) -> str | None:
 
 
 def text_or_hex(value: bytes | None) -> Any:  # noqa: ANN401
-    """Text where the bytes are UTF-8, else `{"hex": ...}`."""
+    """Return text if the bytes are UTF-8, else `{"hex": ...}`."""
     if value is None:
         return None
     try:

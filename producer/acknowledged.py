@@ -19,7 +19,7 @@ _MOST_SECONDS = 1.0
 
 
 class Acknowledged:
-    """Appends to `path`. Raises BadInput where that cannot be written."""
+    """Appends to `path`. Raises BadInput if that cannot be written."""
 
     def __init__(self, path: Path, *, clock: Callable[[], float] = time.monotonic) -> None:
         try:

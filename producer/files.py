@@ -72,7 +72,7 @@ class JsonFiles:
             self.flush()
 
     def serve(self, seconds: float) -> None:
-        """Wait so long; end a file that has been open for a while."""
+        """Wait this long; end a file that has been open for a while."""
         if self._open is not None and time.monotonic() - self._opened >= self._longest_open_seconds:
             self.flush()
         time.sleep(seconds)

@@ -14,7 +14,10 @@ OF_KAFKA = ("topic", "max_queued", "verbose", "acknowledged")
 
 
 def check(source: Source, given: Mapping[str, Any]) -> None:
-    """`given` are the options that were set. Raises ConfigError for the first that has no meaning beside the others."""
+    """Check the options that the user has set, `given`.
+
+    Raises ConfigError for the first one without meaning beside the others.
+    """
     _refuse(given, ("date",), f"for {source.name}")
     if "sample" in given:
         _refuse(given, ("count", "csv", *OF_A_CSV, *TIMING, *MIX), "with --sample")

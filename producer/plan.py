@@ -33,7 +33,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Wish:
-    """The options as they were given; None where one was not."""
+    """The user's options; None for an option that is not set."""
 
     seed: int | None = None
     count: int | None = None

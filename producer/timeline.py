@@ -28,12 +28,12 @@ class Timeline:
 
 
 def millis(text: str) -> int:
-    """Milliseconds since 1970 of a time that a programmer wrote: ISO 8601, UTC unless it says otherwise."""
+    """Return milliseconds since 1970 of a programmer's time: ISO 8601, UTC without an offset."""
     return to_millis(iso_utc(text))
 
 
 def parse_start(text: str, now: datetime) -> datetime:
-    """`now`, `-5m` (that long before now) or ISO 8601 (UTC unless it says otherwise). Raises ConfigError."""
+    """Parse `now`, `-5m` (that long before now) or ISO 8601 (UTC without an offset). Raises ConfigError."""
     if text == "now":
         return now
     try:

@@ -1,4 +1,4 @@
-"""Live events from a seed, of any source: a few keys get most of them, and some of it goes wrong."""
+"""Live events from a seed, of any source: a few keys get most of them, and some events are late, repeated or broken."""
 
 import hashlib
 from bisect import bisect

@@ -25,7 +25,7 @@ _FILE = re.compile(r"(?P<name>.+?)-(?P<version>\d.*)\.jar")
 
 
 def bill(locks: Sequence[Path], jars: dict[str, Path]) -> dict[str, Any]:
-    """The bill: pins of the lock files, and jars by the name of the folder that they are in."""
+    """Return the bill: pins of the lock files, and jars by the name of their folder."""
     return {
         "bomFormat": "CycloneDX",
         "specVersion": "1.6",
@@ -65,7 +65,7 @@ def _jars(place: str, folder: Path) -> Iterator[dict[str, Any]]:
 
 
 def _named(jar: Path) -> tuple[str, str, str]:
-    """Group, name and version by the jar's own account, where it is of one artifact, else by its file's name."""
+    """Return group, name and version from the jar's own metadata, if it has one artifact, else from its file's name."""
     with zipfile.ZipFile(jar) as archive:
         accounts = [name for name in archive.namelist() if _COORDINATES.fullmatch(name)]
         if len(accounts) == 1:

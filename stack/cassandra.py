@@ -140,7 +140,7 @@ def ask(port: int, secured: Secured | None) -> str | None:
 
 
 def address(port: int, _secured: Secured | None) -> dict[str, object]:
-    """As the settings' section wants it."""
+    """Return the address in the form of the settings' section."""
     return {"hosts": [HOST], "port": port}
 
 

@@ -1,4 +1,4 @@
-"""Where the dashboard listens on this machine, and whether it answers there."""
+"""The dashboard's port on this machine, and whether it answers there."""
 
 import urllib.request
 

@@ -106,7 +106,7 @@ def _private_options(folder: Path) -> Iterator[list[str]]:
 
 
 def pyspark_folder() -> Path:
-    """Where PySpark is installed, without importing it. Raises StackError."""
+    """Return PySpark's folder, without importing it. Raises StackError."""
     pyspark = find_spec("pyspark")
     if pyspark is None or pyspark.origin is None:
         raise StackError("PySpark is not installed", "run `make setup`")
@@ -121,7 +121,7 @@ def _ivy_jar() -> Path:
 
 
 def _run(command: list[str], downloads: Path, expected: int | None, report: Report) -> str:
-    """Empty when Ivy succeeded, else the line that tells why not. Ivy never outlives this call."""
+    """Run Ivy. Returns an empty text if it succeeded, else the line with the cause. Ivy never outlives this call."""
     lines: list[str] = []
     process = subprocess.Popen(
         command,
@@ -167,7 +167,7 @@ def _follow(arriving: "queue.SimpleQueue[str | None]", lines: list[str], progres
 
 
 class _Progress:
-    """Says how far it is every two seconds, and gives up when neither a line nor a byte arrives for minutes."""
+    """Reports every two seconds, and gives up when neither a line nor a byte arrives for minutes."""
 
     def __init__(self, downloads: Path, expected: int | None, report: Report) -> None:
         self._downloads, self._expected, self._report = downloads, expected, report
@@ -209,7 +209,7 @@ def _bytes_under(folder: Path) -> int:
 
 
 def _why(lines: list[str]) -> str:
-    """The known reasons first; else the first line that sounds like a failure; else the last one."""
+    """Return a known cause; else the first line that sounds like a failure; else the last one."""
     for sign in (*_REASONS, *_FAILURES):
         for line in lines:
             if sign in line:

@@ -52,7 +52,7 @@ def prepare(place: Place) -> list[str]:
 
 
 def _secured(keys: Secured, broker: int, controller: int) -> dict[str, object]:
-    """TLS on both listeners. Clients log in; the controller takes only who has the services' own certificate."""
+    """TLS on both listeners. Clients log in; the controller accepts only the services' own certificate."""
     users = keys.kafka_users()
     plain = {"username": ADMIN, "password": users[ADMIN], **{f"user_{name}": each for name, each in users.items()}}
     return {
@@ -124,7 +124,7 @@ def _settings(port: int, secured: Secured | None) -> KafkaSettings:
 
 
 def address(port: int, _secured: Secured | None) -> dict[str, object]:
-    """As the settings' section wants it."""
+    """Return the address in the form of the settings' section."""
     return {"bootstrap_servers": f"{HOST}:{port}"}
 
 

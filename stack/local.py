@@ -32,7 +32,7 @@ Report = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Addresses:
-    """Where clients find the services."""
+    """The addresses of the services for clients."""
 
     bootstrap_servers: str
     registry_url: str

@@ -29,7 +29,7 @@ Report = Callable[[str], None]
 
 
 def cache_root(settings: StackSettings) -> Path:
-    """ADSTREAM_STACK_CACHE_DIR, else $XDG_CACHE_HOME/adstream, else ~/.cache/adstream."""
+    """Return ADSTREAM_STACK_CACHE_DIR, else $XDG_CACHE_HOME/adstream, else ~/.cache/adstream."""
     if settings.cache_dir:
         return settings.cache_dir.expanduser().absolute()
     base = os.environ.get("XDG_CACHE_HOME")
@@ -37,7 +37,7 @@ def cache_root(settings: StackSettings) -> Path:
 
 
 def home(settings: StackSettings) -> Path:
-    """Where the parts with these sums belong, whether they are there or not."""
+    """Return the folder for the parts with these sums, whether it exists or not."""
     return cache_root(settings) / f"parts-{sum_of(SUMS)[:16]}"
 
 

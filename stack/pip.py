@@ -62,7 +62,7 @@ def _environment() -> dict[str, str]:
 
 
 def _why(said: Sequence[str]) -> str:
-    """pip's own word, and not the advice that it gives after it."""
+    """Return pip's own error, without the advice after it."""
     errors = [line for line in said if line.startswith("ERROR:")]
     last = (errors or said or ["pip said nothing"])[-1]
     if "DO NOT MATCH THE HASHES" in last:

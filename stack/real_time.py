@@ -38,20 +38,20 @@ MAKING = "making the environment of real-time mode"
 
 
 def home(settings: StackSettings) -> Path:
-    """Where the environment with these pins and sums belongs, whether it is there or not."""
+    """Return the folder for the environment with these pins and sums, whether it exists or not."""
     pinned = hashlib.sha256(LOCK.read_bytes() + SUMS.read_bytes()).hexdigest()
     return parts.cache_root(settings) / f"real-time-{pinned[:16]}"
 
 
 def entered() -> bool:
-    """Whether the PySpark that this process imports, or has imported, is one of real-time mode."""
+    """Return whether the PySpark that this process imports, or has imported, is one of real-time mode."""
     return (ivy.pyspark_folder().parent / OWN_PARTS).is_dir()
 
 
 def enter(settings: Settings, report: Report) -> None:
-    """Let this process and its children import the PySpark of real-time mode; makes it first where it is missing.
+    """Let this process and its children import the PySpark of real-time mode; a missing one is installed first.
 
-    Must come before anything imports PySpark. To make it takes minutes, 450 MB of downloads and 500 MB of disk.
+    Call it before anything imports PySpark. The installation takes minutes, 450 MB of downloads and 500 MB of disk.
     Raises StackError.
     """
     target = home(settings.stack)

@@ -46,7 +46,7 @@ def prepare(place: Place) -> list[str]:
 
 
 def _secured(place: Place) -> dict[str, object]:
-    """TLS alone, a password for all but the question whether it is up, and only the admin may change anything."""
+    """TLS alone, a password for everything but the health check, and changes by the admin only."""
     keys, port = place.secured, place.ports["registry"]
     assert keys is not None  # noqa: S101 - for the type checker: asked for a secured stack only
     server = os.path.relpath(keys.server, place.data)  # it divides the value at commas
@@ -102,7 +102,7 @@ def _connection(port: int, secured: Secured | None) -> tuple[http.client.HTTPCon
 
 
 def address(port: int, secured: Secured | None) -> dict[str, object]:
-    """As the settings' section wants it."""
+    """Return the address in the form of the settings' section."""
     return {"url": f"http{'s' if secured else ''}://{HOST}:{port}{PATH}"}
 
 

@@ -35,7 +35,10 @@ class Place:
         return [f"-Xmx{self.memory}", "-XX:+ExitOnOutOfMemoryError", "-XX:ErrorFile=hs_err_%p.log"]
 
     def scratch(self) -> str:
-        """Where Java unpacks native libraries and puts passing files. Raises StackError where it could not run them."""
+        """Return the folder for Java's native libraries and temporary files.
+
+        Raises StackError if Java could not run them there.
+        """
         return f"-Djava.io.tmpdir={first_suitable(self.data / 'tmp', temporary())}"
 
 

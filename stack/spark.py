@@ -39,7 +39,7 @@ def worker(number: int) -> Service:
 
 
 def _ask_worker(port: int, _keys: Secured | None) -> str | None:
-    """By its pages: it names a master as soon as it has registered with it."""
+    """Ask the worker's pages: they name a master as soon as the worker has registered with it."""
     connection = http.client.HTTPConnection(HOST, port, timeout=TIMEOUT_SECONDS)
     try:
         connection.request("GET", "/json/")

@@ -28,17 +28,17 @@ _OURS = {"SPARK_HOME", "SPARK_LOCAL_IP", "PYSPARK_PYTHON", "PYSPARK_DRIVER_PYTHO
 
 
 def is_local(master: str) -> bool:
-    """Whether the driver is the whole of Spark."""
+    """Return whether the driver is the whole of Spark."""
     return master.startswith("local")
 
 
 def is_remote(place: str) -> bool:
-    """Whether a path is on another file system than this machine's."""
+    """Return whether a path is on another file system than this machine's."""
     return "://" in place and not place.startswith("file:")
 
 
 def names_hadoop() -> bool:
-    """Whether the environment says where another Hadoop's or Spark's configuration is."""
+    """Return whether the environment names another Hadoop's or Spark's configuration."""
     return any(name.startswith(_HADOOP) for name in os.environ)
 
 

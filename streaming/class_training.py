@@ -1,7 +1,7 @@
-"""A run of Spark for its class archive (streaming.spark.class_archive): what ad-metrics does, without any service.
+"""Run Spark for its class archive (streaming.spark.class_archive): load the classes of ad-metrics, without any service.
 
-`python -m streaming.class_training OPTIONS` starts a driver with those Java options, and lets it end by itself: Java
-writes an archive on its normal way out only.
+`python -m streaming.class_training OPTIONS` starts a driver with these Java options, and lets it end normally: Java
+writes an archive only at a normal exit.
 """
 
 import contextlib
@@ -40,12 +40,12 @@ from streaming.spark.session import open_session
 _WRITING_SECONDS = 120.0
 _BATCHES = 2
 _SCHEMA_ID = 1
-# What a job over a topic uses besides, by the beginnings of the names. Without a broker no run would load it.
+# Prefixes of further classes that a job over a topic uses. Without a broker no training run would load them.
 _KAFKA = ("org/apache/spark/sql/kafka010/", "org/apache/kafka/clients/", "org/apache/kafka/common/")
 
 
 class _ToWorkers(Sink):
-    """A sink whose rows reach Python's workers, as the tables' do, and go no further."""
+    """A sink that passes rows to Python's workers, as the tables' sink does, and drops them there."""
 
     def open(self, _spark: SparkSession, _settings: Settings, _schema: StructType) -> Write:
         return lambda rows, _stamp: sum(row["rows"] for row in rows.mapInArrow(_counted, "rows bigint").collect())
@@ -94,7 +94,7 @@ def _event(timestamp: object) -> dict[str, object]:
 
 
 def _decode(spark: SparkSession) -> None:
-    """What a folder of JSON has no need of: Avro."""
+    """Decode Avro, which a folder of JSON does not need."""
     contract = contracts.latest(find("ad-metrics").contract)
     payload = io.BytesIO()
     fastavro.schemaless_writer(payload, fastavro.parse_schema(contract.schema), _event(datetime.now(UTC)))

@@ -81,7 +81,7 @@ class Job:
 
     @property
     def watermark(self) -> timedelta | None:
-        """How far Spark's watermark stays behind the newest event time; None where the job has none."""
+        """How far Spark's watermark stays behind the newest event time; None if the job has none."""
         if self.lateness is not None:
             return self.lateness + self.slack
         found = self.parameters.get("watermark")
@@ -110,7 +110,7 @@ class Job:
         return changed
 
     def in_mode(self, mode: str) -> "Job":
-        """The same job in another output mode. Raises ConfigError where it cannot run in it."""
+        """The same job in another output mode. Raises ConfigError if it cannot run in it."""
         chosen = [each for each in self.modes if each == mode]
         if not chosen:
             raise ConfigError(f"{self.name} does not run in {mode} mode", f"it runs in {' or '.join(self.modes)}")

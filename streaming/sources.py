@@ -33,7 +33,7 @@ FILES_PER_BATCH = 100
 
 
 class Source(Protocol):
-    """One input of a job. `json_only` has no schema ids, and its dead letters stay where they are."""
+    """One input of a job. `json_only` has no schema ids, and its dead letters stay in place."""
 
     @property
     def name(self) -> str: ...
@@ -48,7 +48,7 @@ class Source(Protocol):
     def stream(self, spark: SparkSession) -> DataFrame: ...
 
     def batch_again(self, spark: SparkSession, checkpoint: Checkpoint, batch_id: int) -> DataFrame | None:
-        """The messages of a batch, or None where they cannot be read twice."""
+        """The messages of a batch, or None if they cannot be read twice."""
         ...
 
 
@@ -78,7 +78,7 @@ class Topic:
         return replace(self, start=json.dumps(offsets))
 
     def require_kept(self, checkpoint: Checkpoint) -> None:
-        """Raises CheckpointError where messages that are not counted yet are gone from the topic: never skip them."""
+        """Raises CheckpointError if uncounted messages are gone from the topic: they must never be skipped."""
         begins = kafka.begin_offsets(self.settings, self.name)
         ends = kafka.end_offsets(self.settings, self.name, READ_UNCOMMITTED)
         for partition, offset in sorted(checkpoint.next_offsets(self.name).items()):
@@ -236,7 +236,7 @@ def _options(settings: KafkaSettings) -> dict[str, str]:
 
 
 def _as_pattern(path: str) -> str:
-    """A pattern that only this path matches: Hadoop takes every path that is read for one."""
+    """Return a pattern that only this path matches, because Hadoop reads every path as a pattern."""
     return _PATTERN.sub(r"\\\g<0>", path)
 
 

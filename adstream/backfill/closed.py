@@ -28,7 +28,7 @@ class Committed:
 
     @classmethod
     def by(cls, checkpoint: Checkpoint, job: Job) -> "Committed":
-        """Raises CheckpointError where the checkpoint is not this job's over a topic."""
+        """Raises CheckpointError if the checkpoint is not this job's over a topic."""
         made_with = checkpoint.made_with()
         if made_with.get("job") != job.name or "topic_id" not in made_with:
             raise CheckpointError(
@@ -44,9 +44,9 @@ class Committed:
 def closed(
     job: Job, request: Request, watermark: datetime, *, oldest: datetime, now: datetime
 ) -> tuple[datetime, datetime, int]:
-    """The closed windows of the request: those that begin in [start, end), in whole slides; and how many are not.
+    """Return the closed windows of the request, in whole slides from [start, end), and the number of open ones.
 
-    Windows from before `oldest` are left out, as the table's TTL may have removed them. Raises ConfigError where no
+    Windows from before `oldest` are left out, because the table's TTL may have removed them. Raises ConfigError if no
     window is left.
     """
     length, slide = job.parameters["window"], job.parameters["slide"]

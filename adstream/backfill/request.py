@@ -11,7 +11,7 @@ from common.bookkeeping.backfills import Span
 
 @dataclass(frozen=True)
 class Request:
-    """What is asked for: windows that begin in [start, end); with `late` their late events count."""
+    """The windows that begin in [start, end); with `late` their late events count."""
 
     start: datetime
     end: datetime
@@ -21,7 +21,7 @@ class Request:
 
 @dataclass(frozen=True)
 class LateSums:
-    """What an ad's late events add to windows and not to totals; `cost` in the account's currency."""
+    """The sums that an ad's late events add to windows and not to totals; `cost` in the account's currency."""
 
     events: int
     clicks: int
@@ -39,9 +39,9 @@ class LateSums:
 
 @dataclass
 class Found:
-    """How the closed windows that begin in [start, end) compare with what they must hold.
+    """The comparison of the closed windows that begin in [start, end) with their expected rows.
 
-    `open` further windows were asked for and are not closed. `late` is by ad, and `delay` how late the latest was;
+    `open` counts requested windows that are not closed. `late` is by ad, and `delay` is the largest lateness;
     `differing` are the pieces with a row that differs.
     """
 
@@ -58,7 +58,7 @@ class Found:
 
 @dataclass(frozen=True)
 class Listener:
-    """Whom a backfill tells: `notice` what it does, `progress` how many pieces of how many are done."""
+    """Callbacks of a backfill: `notice` gets lines, `progress` the numbers of finished pieces and of all pieces."""
 
     notice: Callable[[str], None]
     progress: Callable[[int, int], None] = lambda _done, _all: None

@@ -1,19 +1,18 @@
-"""Windows computed again from what Kafka or an archive keeps: compared with the table, or corrected in it.
+"""Compute windows again from Kafka or an archive, and compare them with the table, or correct the table.
 
-Only *closed* windows are looked at: those whose end the watermark of the newest committed batch has passed. The next
-batch, and every later one, drops whatever would go into them (Spark compares with the watermark of the batch before),
-so the stream has said its last about them, and what it has committed is all that belongs in them.
+Only *closed* windows are checked: the watermark of the newest committed batch has passed their end. The next batch, and
+every later one, drops any event for them, because Spark compares with the watermark of the batch before. So the stream
+never writes them again, and the committed messages are all that belongs to them.
 
-Why a correction is safe while the stream runs. It writes with a new lease (common.bookkeeping.leases), which is larger
-than the timestamp of every write of the running stream, those to come included: what the stream wrote to these windows
-loses. Nor does it write to them again: not in a batch that runs now, not when it crashes and replays that batch under a
-lease newer than the correction's, as both have the committed batch before them and its watermark. A driver that was
-replaced long ago and wakes up has a smaller lease. Only a stream that begins anew with another checkpoint writes these
-windows again, and then its rows are meant to win. The values are absolute, so a correction that breaks off is simply
-run again.
+Why a correction is safe while the stream runs. It writes with a new lease (common.bookkeeping.leases), larger than the
+timestamp of every write of the running stream, including later ones; so the stream's writes to these windows lose. The
+stream does not write to them again: neither in a running batch, nor in its replay after a crash under a newer lease
+than the correction's. Both come after the committed batch and use its watermark. A driver that was replaced long ago
+and wakes up has a smaller lease. Only a stream that starts over with another checkpoint writes these windows again, and
+then its rows are meant to win. The values are absolute, so an interrupted correction is simply run again.
 
-Totals are left alone. The running stream holds them in its state and writes them with every batch: whatever is written
-there would be undone, or counted twice. What late events would add to them is reported.
+A backfill leaves totals alone. The running stream holds them in its state and writes them with every batch. It would
+undo a correction, or count it twice. The report says what late events would add to totals.
 """
 
 from collections.abc import Callable, Mapping
@@ -53,9 +52,9 @@ from streaming.sinks.sink import Stamp, into_all
 
 
 class Recount:
-    """One backfill. `compare` first; `correct` then writes what differed.
+    """One backfill: `compare` first; `correct` then writes the rows that differ.
 
-    Raises ConfigError, BadInput or CheckpointError, from the start on, where the windows cannot be computed again.
+    Raises ConfigError, BadInput or CheckpointError, from the start on, if the windows cannot be computed again.
     """
 
     def __init__(
@@ -74,7 +73,7 @@ class Recount:
         self._late = request.late
         kept_by = Checkpoint(spark, checkpoint)
         self._committed = committed = Committed.by(kept_by, job)
-        # As the job reads: what it has never seen does not belong in its windows.
+        # Read like the job: messages that it has never seen do not belong in its windows.
         self._settings = settings.reading(made_at_level(committed.made_with))
         self._job = job.as_described(committed.made_with)
         start, end, still_open = closed(
@@ -88,7 +87,7 @@ class Recount:
         self.found = Found(start, end, still_open, self._messages)
 
     def compare(self) -> Found:
-        """Compare every row, both ways, and sum up late events where they count."""
+        """Compare every row, both ways, and add up late events if they count."""
         found = self.found
         with connect(self._settings.cassandra, keyspace=self._settings.cassandra.keyspace) as session:
             rows = WindowRows(self._settings.cassandra, session)
@@ -106,9 +105,11 @@ class Recount:
         return found
 
     def correct(self, clock: Callable[[], datetime]) -> tuple[int, Comparison]:
-        """Upsert the rows that differ, and compare them again; returns how many, and what still differs.
+        """Upsert the rows that differ, and compare them again.
 
-        What was corrected is recorded, after the rows: until then a ledger that knows nothing of it is right.
+        Returns the number of rows, and the remaining differences.
+
+        The record of the correction follows the rows: until then a ledger without it is right.
         """
         found, cassandra = self.found, self._settings.cassandra
         stamp = Stamp(clock(), leases.take(cassandra, self._job.name))

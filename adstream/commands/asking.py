@@ -8,7 +8,7 @@ from common.errors import ConfigError
 
 
 def require_somebody(remedy: str) -> None:
-    """Raises ConfigError where nobody sits at the terminal to answer."""
+    """Raises ConfigError if nobody sits at the terminal to answer."""
     if not sys.stdin.isatty():
         raise ConfigError("nobody is there to say yes", remedy)
 

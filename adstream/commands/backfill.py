@@ -88,7 +88,7 @@ def archive(
     topic: Annotated[str, typer.Argument(help="The topic whose messages to keep.", autocompletion=completion.topics)],
     folder: Annotated[str, typer.Argument(help="Where: one folder per day of broker time, as Parquet.")],
 ) -> None:
-    """Add a topic's messages to an archive, as they are, from where it ended; run twice, it adds nothing twice.
+    """Append a topic's messages unchanged to an archive, from its end; a second run adds nothing twice.
 
     Example: `adstream archive ads_data archives/ads_data`
     """
@@ -137,7 +137,7 @@ def _report_late(found: "Found", out: Terminal) -> None:
 
 
 def _conclude(found: "Found", written: int, left: "Comparison", out: Terminal) -> None:
-    """The last line. Raises Mismatch where windows differ, or differ still."""
+    """Print the last line. Raises Mismatch if windows differ, or still differ."""
     rows = f"{found.comparison.rows:,} rows"
     if left is found.comparison and left.different:
         raise Mismatch(f"{left.different:,} differences in {rows}", "write the computed rows with --correct")

@@ -16,7 +16,7 @@ from common.text.shown import say
 
 
 class OffsetReset(StrEnum):
-    """Where to start when the group has committed nothing."""
+    """Where to start if the group has committed nothing."""
 
     earliest = "earliest"
     latest = "latest"

@@ -61,7 +61,7 @@ def as_mermaid(flow: "Flow") -> Iterator[str]:
 
 
 def in_ascii(line: Text) -> Text:
-    """The line for where standard output takes no more than ASCII; its colours stay."""
+    """Return the line for an output that takes only ASCII; its colours stay."""
     return Text(line.plain.translate(_IN_ASCII), style=line.style, spans=line.spans)
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Inputs:
-    """The options that name an input, as they were given; without any it is the job's own topic."""
+    """The options that name an input; without any the input is the job's own topic."""
 
     sample: bool = False
     topic: str | None = None
@@ -46,7 +46,7 @@ class Inputs:
         return Topic(settings, self.topic or topic_of(settings, job.contract), _start(self.start))
 
     def checkpoint(self, settings: Settings, job: "Job", source: "Source") -> Path:
-        """One folder for each job and input, so that none goes on with another's offsets."""
+        """Return the folder for this job and input: one each, so that none goes on with another's offsets."""
         from common.provision import topic_of
 
         if source.name == topic_of(settings, job.contract):

@@ -14,7 +14,7 @@ _USAGE = 2
 
 
 class Commands(TyperGroup):
-    """A group of commands that raises WrongUsage where Typer would print a box; `no_args_is_help` still shows help."""
+    """A group of commands that raises WrongUsage instead of Typer's box; `no_args_is_help` still shows help."""
 
     def make_context(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - Typer's contexts are not public
         with _in_one_line():

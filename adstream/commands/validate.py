@@ -28,7 +28,9 @@ def validate(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Check the Iceberg tables that a job has written: not empty, within bounds, adding up. Exits with 1 where not.
+    """Check the Iceberg tables that a job has written: not empty, within bounds, adding up.
+
+    Exits with 1 if a check fails.
 
     Example: `adstream validate sensor-averages --clean-up`
 

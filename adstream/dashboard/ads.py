@@ -144,7 +144,7 @@ def _one_ad() -> None:
 
 
 def _history(ad: str, asked: date | None, back: timedelta) -> list[Row]:
-    """Newest first: the whole of a day that was asked for, else the newest windows there are in the last days."""
+    """Return windows, newest first: all of the requested day, else the newest ones of the last days."""
     store = resources.store()
     if asked is not None:
         return store.rows(statements.AD_WINDOWS, [(ad, asked)])[0]

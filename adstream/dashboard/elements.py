@@ -45,7 +45,7 @@ def service() -> Iterator[None]:
 
 
 def nothing_yet(what: str, *commands: str) -> None:
-    """That there are no rows, and the commands that make some."""
+    """Say that there are no rows, and name the commands that make some."""
     named = " and ".join(f"`{command}`" for command in commands)
     st.info(f"{with_commands(what)}: start {named}.")
 
@@ -154,7 +154,7 @@ def chosen_day(key: str) -> date | None:
 
 
 def chosen(what: str, topic: str, most: int) -> tuple[list[str], date | None]:
-    """The topic's keys that the viewer chose or typed, else the `most` active ones, and the day, if one is chosen."""
+    """Return the topic's keys that the viewer chose or typed, else the `most` active ones, and the chosen day."""
     known = active(topic)
     left, right = st.columns([5, 2])
     with left:
@@ -168,7 +168,7 @@ def chosen(what: str, topic: str, most: int) -> tuple[list[str], date | None]:
 
 
 def days(asked: date | None) -> list[date]:
-    """The days to look at, newest first: events may be stamped a little ahead, so tomorrow is one of them."""
+    """Return the days to look at, newest first, with tomorrow: events may be stamped a little ahead."""
     if asked is not None:
         return [asked]
     return [today() + timedelta(days=1) - timedelta(days=back) for back in range(MOST_DAYS + 2)]

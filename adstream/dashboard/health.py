@@ -61,7 +61,7 @@ class Health:
 
 
 def ask(job: RunningJob) -> Health:
-    """Raises ServiceUnavailable where it does not answer, BadInput for an answer of something else."""
+    """Raises ServiceUnavailable if the job does not answer, BadInput if something else answers."""
     try:
         # Jobs answer on this machine: a proxy of the environment is not asked.
         answer = httpx.get(f"{job.url}/progress", timeout=TIMEOUT_SECONDS, trust_env=False)

@@ -61,7 +61,7 @@ def half_hours(newest: datetime) -> list[datetime]:
 
 
 def _rankings(asked: date | None) -> list[list[Row]]:
-    """The newest windows that have a ranking: of a day asked for, else of the last 24 hours."""
+    """Return the newest windows with a ranking: of the requested day, else of the last 24 hours."""
     end = datetime.combine(asked, datetime.max.time()) if asked else datetime.now(UTC).replace(tzinfo=None) + HALF_HOUR
     found = resources.store().rows(statements.TOP_PRODUCTS, [(start,) for start in half_hours(end)])
     return [rows for rows in found if rows][:_RANKINGS]

@@ -49,7 +49,7 @@ class Store:
             raise explain(error, settings) from error
 
     def routing_keys(self, statement: Statement) -> list[int] | None:
-        """The parameters that Cassandra finds a partition by; None for a statement that it would search for."""
+        """Return the parameters by which Cassandra finds a partition; None for a statement that needs a search."""
         found: list[int] | None = self._ready(statement)[1].routing_key_indexes
         return found
 

@@ -33,7 +33,7 @@ def active_keys(settings: Settings, topic: str) -> list[str]:
 
 
 def newest_letters(settings: Settings) -> list[Letter]:
-    """The newest dead letters, newest first, each place once. Raises as `newest`."""
+    """The newest dead letters, newest first, each place once. Raises the errors of `newest`."""
     found = {}
     for message in newest(settings, settings.topic.dead_letters, LETTERS):
         letter = letter_of(message)
@@ -43,7 +43,7 @@ def newest_letters(settings: Settings) -> list[Letter]:
 
 
 def newest(settings: Settings, topic: str, most: int) -> Iterator[Message]:
-    """About the newest `most` messages, an equal share of each partition; fewer where they are larger than 32 MB.
+    """Return about the newest `most` messages, an equal share of each partition; fewer if they exceed 32 MB.
 
     Raises TopicNotFound, ServiceUnavailable, AccessDenied.
     """

@@ -190,7 +190,7 @@ def _shown(read: "FieldRead", reader: "TopicReader") -> str:
 
 
 def _units(read: "FieldRead") -> int:
-    """How many of its units a second has: milliseconds, unless the writer's schema says otherwise."""
+    """Return the units per second of a time field: milliseconds, unless the writer's schema says otherwise."""
     kinds = [] if read.type is None else [read.type, *read.type.parts]
     finer = {"timestamp-micros": 1_000_000, "timestamp-nanos": 1_000_000_000}
     return next((finer[kind.logical] for kind in kinds if kind.logical in finer), 1_000)

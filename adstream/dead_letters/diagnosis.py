@@ -31,9 +31,9 @@ Event = dict[str, Any]
 
 @dataclass(frozen=True)
 class FieldRead:
-    """One field as it was read: bytes [start, end) of the value, and the value, or the error that ended it.
+    """One field: bytes [start, end) of the value, and the value, or the error that ended it.
 
-    `type` is the writer's, where the field was found.
+    `type` is the writer's, if the field was found.
     """
 
     name: str
@@ -102,7 +102,7 @@ class Diagnoser:
         return cls(writers.subject, known, by_id, reader, takes_json=takes_json, find=writers.found_or_none)
 
     def __call__(self, value: bytes | None, headers: Headers, arrival_ms: int) -> Diagnosis:
-        """Read a message that the broker takes at `arrival_ms`. Raises ServiceUnavailable, AccessDenied."""
+        """Diagnose a message that the broker gets at `arrival_ms`. Raises ServiceUnavailable, AccessDenied."""
         if not value:
             problem = "there is no value (a tombstone)" if value is None else "the value has no bytes"
             return Diagnosis(reasons.EMPTY, problem, "none")
@@ -150,7 +150,7 @@ class Diagnoser:
         return f"the registry knows schema id {schema_id} ({name}), but not as a version of {self._subject}"
 
     def _named_by_header(self, found: Diagnosis, value: bytes, headers: Headers) -> Diagnosis:
-        """A value without a header of its own: does another header name its schema, or does one of ours fit?"""
+        """Look for the schema of a value without its own header: in another header, or among ours."""
         fits = [each for each in self.writers.values() if not self._by(each, value, 0).reason]
         fit = (
             f"; the whole value can be read as plain Avro of {self._subject} version {fits[-1].version}" if fits else ""
@@ -206,7 +206,7 @@ def read_avro(value: bytes, start: int, resolved: Resolution) -> Diagnosis:
 
 
 def by_itself(value: bytes, start: int, writer: Registered) -> list[FieldRead]:
-    """The writer's own fields, as far as they can be read, of a schema that the contract cannot read."""
+    """Return the writer's own fields, as far as they can be read, of a schema that the contract cannot read."""
     try:
         kind = parse(from_text(writer.text))
     except SchemaProblem:
@@ -231,7 +231,7 @@ def type_names(schema: Any) -> str:  # noqa: ANN401 - Avro schemas are JSON
 
 
 def _read(value: bytes, span: Span) -> FieldRead:
-    """The field as its writer wrote it. Where nobody reads it, it may be unreadable, and yet end where it does."""
+    """Read the field as its writer wrote it. An unreadable field that nobody needs may still have a known end."""
     return replace(_first(value, span.start, span.name, span.type), end=span.end)
 
 

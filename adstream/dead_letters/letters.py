@@ -201,7 +201,7 @@ def iso(moment: datetime) -> str:
 
 
 def everything(settings: Settings, topic: str) -> Iterator[Message]:
-    """All records of a topic as far as it goes now. Raises TopicNotFound, ServiceUnavailable, AccessDenied."""
+    """Return all present records of a topic. Raises TopicNotFound, ServiceUnavailable, AccessDenied."""
     with closing(DebugConsumer(settings, topic, group=None, from_start=True)) as consumer:
         for batch in consumer.batches(threading.Event(), to_end=True):
             yield from batch

@@ -40,7 +40,10 @@ def parse_changes(given: Iterable[str]) -> dict[str, str]:
 
 
 def repaired(value: bytes, found: Diagnosis, changes: Mapping[str, str], reader: Contract, now: datetime) -> bytes:
-    """The message with its changes. Raises ReplayRefused where its fields cannot be read, ConfigError for a change."""
+    """Return the message with its changes.
+
+    Raises ReplayRefused if its fields cannot be read, ConfigError for a change.
+    """
     if found.spans:
         return _spliced(value, found.spans, changes, reader, now)
     if found.header != "none: JSON":
@@ -59,7 +62,7 @@ def repaired(value: bytes, found: Diagnosis, changes: Mapping[str, str], reader:
 
 
 def _spliced(value: bytes, spans: list[Span], changes: Mapping[str, str], reader: Contract, now: datetime) -> bytes:
-    """A field may be named as its writer does, or as the contract does."""
+    """Replace fields named as the writer names them, or as the contract does."""
     by_name = {span.target: span for span in spans if span.target is not None} | {span.name: span for span in spans}
     new = {}
     for name, text in changes.items():
@@ -103,9 +106,9 @@ def _encoded(name: str, text: str, kind: Type, now: datetime, *, is_time: bool) 
 
 
 def _typed(name: str, text: str, kind: Type, now: datetime, *, is_time: bool) -> tuple[Type, Any]:
-    """The branch of a union that takes the text, or the type itself, and the text as a value of it.
+    """Return the branch of a union that accepts the text, or the type itself, and the value of the text.
 
-    `null` is null where that may be; a time is ISO 8601, `now` or 13 digits.
+    `null` is null if the type allows it; a time is ISO 8601, `now` or 13 digits.
     """
     if kind.kind != "union":
         return kind, _value(name, text, kind, now, is_time=is_time)

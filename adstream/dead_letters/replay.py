@@ -65,7 +65,7 @@ class Checker:
         self._known: dict[tuple[str, str], tuple[TopicReader, Diagnoser]] = {}
 
     def of(self, letter: Letter) -> tuple[TopicReader, Diagnoser]:
-        """Raises ConfigError where no job reads the letter's topic, ServiceUnavailable, AccessDenied."""
+        """Raises ConfigError if no job reads the letter's topic, ServiceUnavailable, AccessDenied."""
         topic, job = letter.place.topic, letter.job
         if (topic, job) not in self._known:
             reader = reader_of(self._settings, job, topic)

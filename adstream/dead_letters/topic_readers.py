@@ -22,7 +22,7 @@ class TopicReader:
 
 
 def reader_of(settings: Settings, job_name: str, topic: str) -> TopicReader:
-    """The job of this name, or else the first one that reads the topic. Raises ConfigError where none does."""
+    """Return the job of this name, or else the first one that reads the topic. Raises ConfigError if none does."""
     from streaming.jobs import JOBS
 
     reading = (job for job in JOBS.values() if topic_of(settings, job.contract) == topic)

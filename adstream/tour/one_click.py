@@ -1,4 +1,4 @@
-"""A click of the tour's own: sent now, and looked for in the table until it is there."""
+"""Send a click of the tour's own, and look for it in the table until it is there."""
 
 import secrets
 import time
@@ -17,7 +17,7 @@ _POLL_SECONDS = 0.005
 
 
 class Clicks:
-    """Each click is the first event of an ad of its own, so its row is there or not."""
+    """Each click is the first event of its own ad, so its row exists or not."""
 
     def __init__(self, settings: Settings, topic: str) -> None:
         self._settings = settings

@@ -34,7 +34,7 @@ class Done:
 
 
 def run_command(arguments: Sequence[str], say: Say, *, at_once: bool) -> Done:
-    """Run `adstream` with these arguments; `say` hears each line, `at_once` or when all is there."""
+    """Run `adstream` with these arguments; `say` gets each line, `at_once` or at the end."""
     lines = []
     with _started(arguments) as running:
         try:
@@ -53,9 +53,9 @@ def run_command(arguments: Sequence[str], say: Say, *, at_once: bool) -> Done:
 
 
 class RunningJob:
-    """A streaming job beside the tour; `say` hears its lines as they come.
+    """A streaming job beside the tour; `say` gets its lines as they come.
 
-    It does not hear the terminal's Ctrl-C: the tour ends it.
+    The terminal's Ctrl-C does not reach it: the tour ends it.
     """
 
     def __init__(self, arguments: Sequence[str], say: Say) -> None:
@@ -72,7 +72,7 @@ class RunningJob:
         return self._process.pid
 
     def await_taken(self, settings: Settings, topic: str, checkpoint: Path) -> None:
-        """Return when a committed batch reaches the end of the topic, and the job has said so. Raises JobFailed."""
+        """Wait until a committed batch reaches the end of the topic, and the job has reported it. Raises JobFailed."""
         ends = end_offsets(settings, topic)
         deadline = time.monotonic() + TAKEN_SECONDS
         while True:

@@ -47,7 +47,7 @@ class Tour:
         self._topic = f"tour-{datetime.now(UTC):%Y%m%dT%H%M%S}"
 
     def run(self) -> None:
-        """Go through all steps. Raises JobFailed for a command that failed, which has said why."""
+        """Go through all steps. Raises JobFailed for a failed command, whose own line says why."""
         with ending_raises(), self._own_places():
             try:
                 self._services()

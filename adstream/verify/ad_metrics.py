@@ -74,7 +74,7 @@ class Verified:
 
     @property
     def equal(self) -> bool:
-        """Whether nothing differs, every offset is explained, and every acknowledged place is there."""
+        """Whether no cell differs, every offset is explained, and every acknowledged message exists."""
         lost = self.acknowledged.missing if self.acknowledged else 0
         return not (self.comparison.different or self.ledger.unexplained or lost)
 
@@ -188,7 +188,7 @@ class _Run:
         self._provable = self._clock()
 
     def _first_offsets(self, committed: Batch, since: Baseline | None) -> Offsets:
-        """Where reading begins in each partition."""
+        """Return the first offset to read in each partition."""
         start = {**self._job.start, **(since.ends if since else {})}
         return {p: min(end, max(start.get(p, 0), self._begins.get(p, 0))) for p, end in committed.ends.items()}
 
@@ -229,7 +229,7 @@ class _Run:
             self._provable = self._complete_since(reached)
 
     def _read_in_real_time(self, reached: Batch) -> None:
-        """Read the tables, and judge all that is in the topic by then: a row may have counted any part of it."""
+        """Read the tables, and judge all present messages of the topic: a row may have counted any part of them."""
         read_tables(self._settings, self._oracle, lambda: self._progress("reading the tables", 0, 0))
         ends = kafka.end_offsets(self._settings, self._topic)
         pieces = [Piece(p, reached.ends.get(p, 0), end, 1) for p, end in ends.items()]

@@ -60,7 +60,7 @@ class Baseline:
 
 
 def newest(checkpoint: JobCheckpoint, begins: Mapping[int, int], ends: Mapping[int, int]) -> Baseline | None:
-    """The newest baseline of this job that goes at least to `begins`, and not beyond `ends`, in every partition."""
+    """Return this job's newest baseline that reaches `begins`, but not beyond `ends`, in every partition."""
     for path in sorted(_folder(checkpoint).glob("*.duckdb"), reverse=True):
         found = _opened(path, checkpoint)
         if found and all(begins.get(p, 0) <= found.ends.get(p, checkpoint.start.get(p, 0)) <= ends[p] for p in ends):
@@ -103,7 +103,7 @@ def keep(
 
 
 def _opened(path: Path, checkpoint: JobCheckpoint) -> Baseline | None:
-    """The baseline in the file, or None where it is another job's or cannot be read."""
+    """Return the baseline in the file, or None if it belongs to another job or cannot be read."""
     try:
         with closing(duckdb.connect(str(path), read_only=True)) as db:
             meta: dict[str, Any] = json.loads(db.execute("SELECT meta FROM meta").fetchall()[0][0])

@@ -136,9 +136,10 @@ class _Writer:
 
 
 def _says_what_it_means(written: Type, contract: Type) -> bool:
-    """Whether the writer's values are the contract's, unchanged, once they are read.
+    """Return whether the writer's values are the contract's, unchanged, once they are read.
 
-    A field that only the writer has may hold no int: Avro refuses one of more than five bytes, and fastavro does not.
+    A field that only the writer has must not have an int: Avro refuses one of more than five bytes, and fastavro does
+    not.
     """
     if written.kind != "record":
         return False

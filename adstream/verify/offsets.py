@@ -15,7 +15,7 @@ _REMEDY = "run `adstream stream ad-metrics` first"
 
 @dataclass(frozen=True)
 class Batch:
-    """A batch by its number, and the end offset of each partition up to which it goes."""
+    """A batch by its number, with the end offset of each partition."""
 
     number: int
     ends: Offsets

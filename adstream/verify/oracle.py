@@ -191,7 +191,7 @@ class Oracle:
         self.db.execute(_VERSIONS)
 
     def backfilled(self) -> int:
-        """How many late messages are in windows, as a backfill has counted them since."""
+        """Return how many late messages are in windows, as a backfill has counted them since."""
         return int(self.rows("SELECT count(*) FROM late_once WHERE boundary = 0")[0][0])
 
     def rows(self, query: str, parameters: dict[str, Any] | None = None) -> list[tuple[Any, ...]]:

@@ -85,7 +85,7 @@ class Piece:
 
 @dataclass(frozen=True)
 class Reading:
-    """How a topic is read: `schemas` by id are its subject's; `checksums` are computed only where asked for."""
+    """The way to read a topic: `schemas` by id are its subject's; `checksums` are computed only on request."""
 
     settings: Settings
     topic: str
@@ -96,7 +96,7 @@ class Reading:
 
 
 def read(reading: Reading, pieces: Sequence[Piece], progress: Callable[[int], None]) -> None:
-    """Judge the pieces into files of `reading.folder`; `progress` hears of the messages done.
+    """Judge the pieces into files of `reading.folder`; `progress` gets the number of finished messages.
 
     Raises ServiceUnavailable, AccessDenied.
     """
@@ -179,7 +179,7 @@ class _Reader:
         self._consumer.close()
 
     def _schema(self, schema_id: int) -> Any:  # noqa: ANN401 - a schema's JSON
-        """The schema of an id that is no version of the subject, None where its messages do not count."""
+        """Return the schema of an id outside the subject's versions; None if its messages do not count."""
         found = self._writers.find(schema_id)
         return from_text(found.text) if found is not None and found.kind == AVRO else None
 

@@ -149,7 +149,7 @@ def costs(found: Sequence[Measured]) -> list[tuple[str, ...]]:
 
 
 def sentences(found: Sequence[Measured]) -> list[str]:
-    """How many times fresher real time is than the others, at the median, for each load."""
+    """Return how many times fresher real time is than the others, at the median, for each load."""
     said = []
     medians = {(name, rate): statistics.median(run.at(50) for run in runs) for name, rate, runs in grouped(found)}
     for rate in sorted({rate for _, rate in medians}):

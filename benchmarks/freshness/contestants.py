@@ -93,7 +93,7 @@ def contestants(before: Path | None) -> tuple[Contestant, ...]:
 
 
 def described(build: Path) -> str:
-    """The build by its commit, or its folder. Raises ConfigError where it has no environment of its own."""
+    """The build by its commit, or its folder. Raises ConfigError if it has no environment of its own."""
     if not (build / ".venv" / "bin" / "python").exists():
         raise ConfigError(f"{build} has no .venv", "give the folder of a checkout with its environment installed")
     asked = ["git", "-C", str(build), "log", "-1", "--format=commit %h of %cs"]

@@ -66,7 +66,7 @@ class Measured:
         return [max(found) for _, found in sorted(_by(gaps, self.begin, 60_000).items())]
 
     def micros(self, group: str) -> float | None:
-        """Microseconds of processors for an event; None where the group does not exist."""
+        """Microseconds of processors for an event; None if the group does not exist."""
         spent = self.seconds_of.get(group)
         return None if spent is None or not self.rate else 1e6 * spent / (self.rate * self.seconds)
 

@@ -100,7 +100,7 @@ def run(settings: Settings, lengths: Sequence[int], only: Sequence[str], rate: i
 
 
 def measure(settings: Settings, setting: Setting, length: int, rate: int, warm: float) -> Paused:
-    """Three batches of the length, after `warm` seconds. Raises AssertionError where the job ends or none commits."""
+    """Three batches of the length, after `warm` seconds. Raises AssertionError if the job ends or none commits."""
     empty_tables(settings)
     whole = warm + (BATCHES + 1) * length + 30
     with place_for(settings) as here:

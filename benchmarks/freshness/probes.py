@@ -214,7 +214,7 @@ def probing(settings: Settings, load: Load) -> Iterator[Probing]:
 
 
 def await_first(settings: Settings, topic: str, alive: Callable[[], None]) -> float:
-    """Seconds until a first event's row is there: then the job runs. Raises AssertionError where it does not."""
+    """Seconds until a first event's row is there: then the job runs. Raises AssertionError if it does not."""
     source = SOURCES["ads"]
     publisher = AvroPublisher(settings, topic, source.contract(topic))
     began = time.monotonic()

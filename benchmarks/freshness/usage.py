@@ -17,7 +17,7 @@ Groups = Mapping[str, list[psutil.Process]]
 
 
 def family(pid: int) -> list[psutil.Process]:
-    """The process and all that it started; none where it is gone."""
+    """The process and all that it started; none if it is gone."""
     try:
         root = psutil.Process(pid)
         return [root, *root.children(recursive=True)]

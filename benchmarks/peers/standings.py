@@ -88,6 +88,6 @@ def draw(figure: Figure, results: Results) -> None:
 
 
 def _as_fast(results: Results, base: str, peers: Sequence[tuple[str, str]]) -> list[str]:
-    """How many times as fast as each peer `base` was, by the median of the rounds."""
+    """Return how many times as fast as each peer `base` was, by the median of the rounds."""
     found = [(ratios(results, base, name), said) for name, said in peers]
     return [f"{statistics.median(values):.1f} times as fast as {said}" for values, said in found if values]

@@ -48,7 +48,7 @@ def read_int(data: bytes, at: int) -> tuple[int, int]:
 
 
 def read_int32(data: bytes, at: int) -> tuple[int, int]:
-    """An int as it must be: a long that fits 32 bits."""
+    """Read an int: a long that fits 32 bits."""
     value, end = read_long(data, at)
     if not -(2**31) <= value < 2**31:
         raise Malformed(f"it is {value}, which is no 32-bit integer")
@@ -73,7 +73,7 @@ def read_double(data: bytes, at: int) -> tuple[float, int]:
 
 
 def read_bytes(data: bytes, at: int) -> tuple[bytes, int]:
-    """A length and so many bytes, at most `LONGEST`."""
+    """Read a length and that many bytes, at most `LONGEST`."""
     value, end = read_any_bytes(data, at)
     if len(value) > LONGEST:
         raise Malformed(f"its length is {len(value):,}, and at most {LONGEST:,} bytes are read")
@@ -81,7 +81,7 @@ def read_bytes(data: bytes, at: int) -> tuple[bytes, int]:
 
 
 def read_any_bytes(data: bytes, at: int) -> tuple[bytes, int]:
-    """A length and so many bytes, as many as there are."""
+    """Read a length and that many bytes, without a limit."""
     size, start = read_long(data, at)
     if size < 0:
         raise Malformed(f"its length is {size}")
@@ -110,7 +110,7 @@ def after(data: bytes, at: int, size: int) -> int:
 
 
 def write_long(number: int) -> bytes:
-    """A zig-zag varint in as few bytes as it takes, also for an int, a branch, a symbol or a length."""
+    """Write the shortest zig-zag varint, also for an int, a branch, a symbol or a length."""
     rest = ((number << 1) ^ (number >> 63)) & 0xFFFF_FFFF_FFFF_FFFF
     found = bytearray()
     while rest > 0x7F:

@@ -34,7 +34,7 @@ class SchemaProblem(ValueError):
 
 @dataclass(frozen=True)
 class Field:
-    """A record's field; `default` is JSON, and counts where `has_default`."""
+    """A record's field; `default` is JSON, and counts if `has_default`."""
 
     name: str
     type: "Type"
@@ -76,7 +76,7 @@ class Type:
 
 
 def parse(schema: Any) -> Type:  # noqa: ANN401 - Avro schemas are JSON
-    """The type that an Avro schema, given as parsed JSON, declares. Raises SchemaProblem, and nothing else."""
+    """Return the type that an Avro schema, given as parsed JSON, declares. Raises SchemaProblem, and nothing else."""
     try:
         return _Parser().type_of(schema, "", 0)
     except (KeyError, TypeError, AttributeError, RecursionError) as error:
@@ -124,7 +124,7 @@ def refuse_vast(kind: Type) -> None:
 
 
 def may_be_empty(kind: Type) -> bool:
-    """Whether a value may take no bytes at all. Not for recursive types."""
+    """Return whether a value may take no bytes at all. Not for recursive types."""
     match kind.kind:
         case "null":
             return True

@@ -18,9 +18,9 @@ TEXTS = ("string", "bytes")
 
 
 class Unresolvable(Exception):
-    """No message of the writer's schema can be read by the contract; `problem` says why in half a sentence.
+    """The contract can read no message of the writer's schema; `problem` says why, in half a sentence.
 
-    `reason` is that of the dead letters.
+    `reason` is the reason of the dead letters.
     """
 
     def __init__(self, problem: str, reason: str = reasons.INCOMPATIBLE_SCHEMA) -> None:

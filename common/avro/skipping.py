@@ -14,7 +14,7 @@ Skip = Callable[[bytes, int], int]
 
 
 def skipping(kind: Type) -> Skip:
-    """A function from bytes and the position of a value of this type, which is not recursive, to the value's end.
+    """Return a function from bytes and the position of a value to the value's end, for a type that is not recursive.
 
     The function raises Malformed.
     """

@@ -1,9 +1,9 @@
-"""How values of a writer's types are read as values of the contract's: Avro's resolution of one type to another.
+"""Read values of a writer's types as values of the contract's types, by Avro's schema resolution.
 
-Each function compares two types once, and returns a function that reads. The rules are those of the Avro 1.12
-specification, "Schema Resolution", and of Apache Avro's Java library, with which the job decodes. Annotations go
-further than there: a time in microseconds or nanoseconds is converted to the contract's milliseconds. Any other
-annotation that differs is refused, since the same number then means something else.
+Each function compares two types once, and returns a function that reads. The rules come from the Avro 1.12
+specification, "Schema Resolution", and from Apache Avro's Java library, which the job decodes with. Annotations are
+stricter here. A time in microseconds or nanoseconds is converted to the contract's milliseconds. Any other annotation
+that differs is refused, because the same number then has another meaning.
 """
 
 from collections.abc import Callable
@@ -37,9 +37,9 @@ _TEXT_OR_NULL = Type("union", parts=[Type("null"), Type("string")])
 
 @dataclass(frozen=True)
 class Step:
-    """A writer's field: how it is read, and as which field of the contract, if as any.
+    """A writer's field: its reader, and the contract's field that it fills, if any.
 
-    `text` says that the contract does not have the field, and that its text must be UTF-8 all the same.
+    `text` means that the contract does not have the field, but its text must be UTF-8 anyway.
     """
 
     name: str
@@ -51,7 +51,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Record:
-    """How one record of the writer's is read into the contract's: its fields in order, and what the writer lacks."""
+    """Reads a writer's record as the contract's: its fields in order, and the fields that the writer lacks."""
 
     steps: list[Step]
     defaults: dict[str, Any] = field(default_factory=dict)
@@ -107,7 +107,7 @@ def _missing(name: str, sources: dict[str, Field], at: str) -> str:
 
 
 def _holds_text(kind: Type) -> bool:
-    """Whether the type is text, or text or null."""
+    """Return whether the type is text, or text or null."""
     return {branch.kind for branch in (kind.parts if kind.kind == "union" else [kind])} - {"null"} == {"string"}
 
 
@@ -128,7 +128,7 @@ def _dropping(kind: Type, *, text: bool) -> Read:
 
 
 def _reading(written: Type, wanted: Type, at: str) -> Read:
-    """How a value is read; for a writer's union branch by branch. Raises Unresolvable where none can be."""
+    """Return the reader of a value; for a writer's union branch by branch. Raises Unresolvable if there is none."""
     if written.kind != "union":
         return _value(written, wanted, at)
     reads: list[Read] = []
@@ -174,7 +174,7 @@ def _value(written: Type, wanted: Type, at: str) -> Read:
 
 
 def _branch_for(written: Type, wanted: Type, at: str) -> Type:
-    """The contract's branch: of the same type, named types by their name first; else the first that it promotes to."""
+    """Return the contract's branch of the same type, by name for named types; else the first promotion."""
     same = [branch for branch in wanted.parts if branch.kind == written.kind]
     same.sort(key=lambda branch: (branch.name != written.name, branch.short_name != written.short_name))
     other = [

@@ -39,7 +39,7 @@ _FIRST_BYTES = {
 
 
 def other_registry(value: bytes, headers: Headers = ()) -> str | None:
-    """Which other registry's message it is, and with which schema; None where nothing says so."""
+    """Return which other registry's message it is, and with which schema; None without a sign of one."""
     return _by_headers(headers) or _by_bytes(value)
 
 
@@ -87,12 +87,12 @@ def _by_bytes(value: bytes) -> str | None:
 
 
 def _is_version(value: bytes) -> bool:
-    """Whether Glue's UUID is one: a damaged magic byte before one of the registry's ids leaves zeros there."""
+    """Return whether Glue's UUID is a real one: behind a damaged magic byte, an id of our registry has zeros there."""
     return value[2] != 0 or (value[8] >> 4 == 4 and value[10] >> 6 == 0b10)
 
 
 def _cloudera(value: bytes) -> str | None:
-    """Ids and versions of a few digits leave most bytes zero, which hardly anything else does."""
+    """Ids and versions of a few digits leave most bytes zero, which is rare in other formats."""
     match value[:1]:
         case b"\x01" if len(value) >= 13 and value[1:5] == bytes(4) and value[9:11] == bytes(2):
             metadata, version = struct.unpack(">qi", value[1:13])

@@ -28,9 +28,9 @@ def resolutions(writers: Mapping[int, Contract], reader: Contract) -> dict[int, 
 
 @lru_cache(maxsize=1024)
 def resolution(writer: str, reader: Contract) -> Resolution | Refusal:
-    """How the contract reads messages of the writer's schema, given as text; or why it reads none.
+    """Return the contract's resolution of the writer's schema, given as text; or the reason why there is none.
 
-    Remembered: a batch with dead letters is read again with the same schemas.
+    Cached: a batch with dead letters is read again with the same schemas.
     """
     try:
         return resolve(json.loads(writer), reader.schema)

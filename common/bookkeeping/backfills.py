@@ -53,7 +53,7 @@ class Span:
 
 
 def recorded(settings: CassandraSettings, job: str, checkpoint: str) -> list[Backfill]:
-    """The corrections under this checkpoint id; none where the keyspace is from before there were any."""
+    """Return the corrections under this checkpoint id; none if the keyspace is older than such records."""
     with connect(settings, keyspace=settings.keyspace) as session:
         if "backfills" not in session.cluster.metadata.keyspaces[settings.keyspace].tables:
             return []

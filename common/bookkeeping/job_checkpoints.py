@@ -25,7 +25,7 @@ _RESET = ""
 
 @dataclass(frozen=True)
 class Claim:
-    """A checkpoint as it asks to count `source` into the job's tables; `fresh` when it holds no batch yet."""
+    """A checkpoint's claim to count `source` into the job's tables; `fresh` if it has no batch yet."""
 
     job: str
     source: str

@@ -34,9 +34,10 @@ def now_micros() -> int:
 
 
 def take(settings: CassandraSettings, job: str, *, clock: Callable[[], int] = now_micros) -> int:
-    """The start of a new lease for the job: larger by at least a second than any before, on whichever host.
+    """Take a new lease for the job: at least a second larger than any before, on any host. Returns its start.
 
-    Raises SinkError where others keep taking it at the same time, and as `common.cassandra.session.open_session`.
+    Raises SinkError if others take leases at the same time again and again, and the errors of
+    `common.cassandra.session.open_session`.
     """
     holder = f"{socket.gethostname()} {uuid.uuid4().hex}"
     with connect(settings, keyspace=settings.keyspace) as session:

@@ -152,7 +152,7 @@ def _same(wanted: dict[str, str], stored: dict[str, str]) -> bool:
 
 
 def _recorded(run: Run, keyspace: str, records: str, wanted: list[Migration]) -> list[Migration]:
-    """The migrations that the keyspace has. Raises MigrationError where its history and the files differ."""
+    """Return the keyspace's migrations. Raises MigrationError if its history and the files differ."""
     rows = run(f"SELECT version, name, checksum, applied_at FROM {keyspace}.{records}", ())  # noqa: S608
     history = sorted(rows, key=lambda row: row.version)
     for expected, row in enumerate(history, start=1):

@@ -64,7 +64,7 @@ logging.getLogger("cassandra").setLevel(logging.CRITICAL)
 
 @contextmanager
 def connect(settings: CassandraSettings, *, keyspace: str | None = None) -> Iterator[Session]:
-    """A session that is closed together with all it started. Raises as `open_session` does."""
+    """A session that is closed together with all it started. Raises the errors of `open_session` does."""
     session = open_session(settings, keyspace=keyspace)
     try:
         yield session
@@ -110,7 +110,7 @@ def open_session(settings: CassandraSettings, *, keyspace: str | None = None) ->
 
 
 def require_tables(settings: CassandraSettings, names: Iterable[str]) -> None:
-    """Raises MigrationError where the keyspace lacks one of them."""
+    """Raises MigrationError if the keyspace lacks one of them."""
     with connect(settings) as session:
         table_metadata(session, settings, names)
 

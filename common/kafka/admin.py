@@ -31,7 +31,7 @@ class Admin:
             self.client = AdminClient(client_config(settings, self._errors))
 
     def metadata(self) -> ClusterMetadata:
-        """All topics. The client itself goes on connecting within the timeout, but a refusal ends the wait at once."""
+        """Return all topics. The client keeps connecting within the timeout, but a refusal ends the wait at once."""
         end = time.monotonic() + self.timeout
         while True:
             try:
@@ -66,5 +66,5 @@ class Admin:
 
 
 def connected(settings: KafkaSettings) -> Admin:
-    """A connection for whoever asks `end_offsets` or `topic_id` again and again."""
+    """Open a connection for repeated calls of `end_offsets` or `topic_id`."""
     return Admin(settings)

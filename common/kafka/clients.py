@@ -11,7 +11,7 @@ from common.errors import ConfigError
 from common.kafka.errors import ClientErrors, kafka_error
 from common.settings import KafkaSettings
 
-# What ends a producer is written to stderr whatever the log level, unless it goes to a logger; it is raised here.
+# librdkafka prints fatal errors to stderr at every log level, unless it has a logger. The error is raised here.
 UNHEARD = logging.getLogger("adstream.librdkafka")
 UNHEARD.addHandler(logging.NullHandler())
 UNHEARD.propagate = False
@@ -19,7 +19,7 @@ UNHEARD.propagate = False
 
 @contextmanager
 def taken_settings() -> Iterator[None]:
-    """Within, a client is made. Raises ConfigError where it does not take its settings."""
+    """In this context a client is made. Raises ConfigError if it does not accept its settings."""
     try:
         yield
     except KafkaException as error:
@@ -29,9 +29,11 @@ def taken_settings() -> Iterator[None]:
 
 
 def client_config(settings: KafkaSettings, errors: ClientErrors | None = None) -> dict[str, Any]:
-    """What every confluent-kafka client of this project starts from; `errors` collects what it reports.
+    """Return the base configuration of every confluent-kafka client of this project.
 
-    Raises ServiceUnavailable where the broker of the own stack does not run.
+    `errors` collects the client's errors.
+
+    Raises ServiceUnavailable if the broker of the own stack does not run.
     """
     settings.require()
     config: dict[str, Any] = {
@@ -55,10 +57,10 @@ def client_config(settings: KafkaSettings, errors: ClientErrors | None = None) -
 
 
 def consumer_config(settings: KafkaSettings, errors: ClientErrors | None = None) -> dict[str, Any]:
-    """What every confluent-kafka consumer of this project starts from: it commits nothing by itself.
+    """Return the base configuration of every confluent-kafka consumer of this project. It never commits automatically.
 
-    All readers take one isolation level. librdkafka's own default is `read_committed`, that of Java's client, which
-    Spark uses, is `read_uncommitted`: left alone, two readers of one topic would see different messages.
+    All readers use one isolation level. librdkafka's default is `read_committed`; the default of the Java client, which
+    Spark uses, is `read_uncommitted`. With these defaults two readers of one topic would see different messages.
     """
     return client_config(settings, errors) | {
         "isolation.level": settings.isolation_level,
@@ -68,7 +70,7 @@ def consumer_config(settings: KafkaSettings, errors: ClientErrors | None = None)
 
 
 def spark_options(settings: KafkaSettings) -> dict[str, str]:
-    """As `client_config`, for Spark's Kafka source and sink; holds the password, so never log it."""
+    """Return `client_config` for Spark's Kafka source and sink. It holds the password, so never log it."""
     settings.require()
     options = {
         "kafka.bootstrap.servers": settings.bootstrap_servers,

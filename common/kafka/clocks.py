@@ -14,7 +14,7 @@ def producers_clock(topic: str) -> str:
 
 
 def told(settings: Settings, topic: str) -> list[str]:
-    """The line that a job or a check over `topic` has to say about clocks; none where the broker's decides."""
+    """Return the line that a job or a check over `topic` prints about clocks; none if the broker's clock decides."""
     stamped = kafka.stamped_by_producers(settings, [topic])[topic]
     if stamped is None:
         return [f"whose clock stamps {topic} is not known: Kafka does not tell this user its configuration"]

@@ -43,9 +43,9 @@ class NoLeader(ServiceUnavailable):
 
 
 class ClientErrors:
-    """What a client reported in the background (`error_cb`), to tell *why* a call timed out.
+    """Errors that a client reported in the background (`error_cb`). They say *why* a call timed out.
 
-    librdkafka keeps trying to connect after a refused password, and the call that waits for it sees a timeout only.
+    librdkafka keeps trying to connect after a refused password, and the waiting call only sees a timeout.
     """
 
     def __init__(self, settings: KafkaSettings) -> None:
@@ -62,7 +62,7 @@ class ClientErrors:
         self._seen.clear()
 
     def explain(self, error: KafkaError) -> AdstreamError:
-        """The one line for `error`, or for the deeper cause seen before it."""
+        """Return the line for `error`, or for the deeper cause seen before it."""
         for telling in (_REFUSED, _FORBIDDEN, {KafkaError._SSL}):
             for seen in self._seen:
                 if seen.code() in telling:
@@ -90,9 +90,9 @@ def kafka_error(error: KafkaException) -> KafkaError:
 
 
 def fatal(error: KafkaException | SystemError) -> KafkaError:
-    """The error that ended a producer for good, which `poll` and `flush` raise instead of reporting it.
+    """Return the error that ended a producer for good. `poll` and `flush` raise it instead of reporting it.
 
-    A delivery report that comes in the same call turns it into a SystemError. Raises what is neither.
+    A delivery report in the same call turns it into a SystemError. Any other error is raised again.
     """
     cause = error if isinstance(error, KafkaException) else error.__cause__
     if not isinstance(cause, KafkaException):
@@ -101,7 +101,7 @@ def fatal(error: KafkaException | SystemError) -> KafkaError:
 
 
 def translate(error: KafkaError, settings: KafkaSettings) -> AdstreamError:
-    """The one line that a user gets for `error`."""
+    """Return the user's line for `error`."""
     code, servers = error.code(), settings.bootstrap_servers
     if code in _REFUSED:
         return AccessDenied(

@@ -1,4 +1,4 @@
-"""The isolation level that a checkpoint or an archive was made with: it keeps the level for as long as it lasts."""
+"""The isolation level of a checkpoint or an archive, which never changes."""
 
 from collections.abc import Mapping
 from typing import Any

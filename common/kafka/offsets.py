@@ -34,7 +34,7 @@ def end_offsets(
 
 
 def offsets_at(settings: Settings, name: str, moment: datetime) -> dict[int, int]:
-    """The first offset with this broker time or a later one, by partition; the end where there is none so young."""
+    """Return the first offset with this broker time or a later one, by partition; the end if there is none."""
     ends = end_offsets(settings, name)
     found = _offsets(settings, name, OffsetSpec.for_timestamp(to_millis(moment)))
     return {partition: offset if offset >= 0 else ends[partition] for partition, offset in found.items()}

@@ -15,10 +15,10 @@ from common.settings import READ_COMMITTED, READ_UNCOMMITTED, Settings
 
 @dataclass(frozen=True)
 class Ends:
-    """Where a partition ends: `stable` for a reader of committed messages, `newest` by the high watermark.
+    """The ends of a partition: `stable` for a reader of committed messages, `newest` by the high watermark.
 
-    At `stable` begins the first open transaction. Its messages, and all that was written behind them, are held back
-    until it is committed or aborted.
+    The first open transaction begins at `stable`. Its messages, and all messages behind it, are held back until it is
+    committed or aborted.
     """
 
     stable: int
@@ -30,7 +30,7 @@ class Ends:
 
 
 class TopicEnds:
-    """Asks again and again where a topic ends, over one connection. Raises as `kafka.end_offsets`."""
+    """Asks repeatedly for the ends of a topic, over one connection. Raises the errors of `kafka.end_offsets`."""
 
     def __init__(self, settings: Settings, topic: str) -> None:
         self._settings, self._topic = settings, topic
@@ -46,12 +46,12 @@ class TopicEnds:
 
 
 def held_back(ends: Mapping[int, Ends]) -> int:
-    """How many offsets open transactions hold back, in all partitions."""
+    """Return the number of offsets that open transactions hold back, in all partitions."""
     return sum(each.held_back for each in ends.values())
 
 
 def open_since(settings: Settings, topic: str, partition: int, stable: int) -> datetime | None:
-    """When the first message of the open transaction at offset `stable` was written; None where it is gone by now."""
+    """Return when the open transaction's first message, at `stable`, was written; None if it no longer exists."""
     consumer = Consumer(
         kafka.consumer_config(settings.reading(READ_UNCOMMITTED).kafka)
         | {"group.id": "adstream-doctor", "auto.offset.reset": "earliest"}

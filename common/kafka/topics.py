@@ -31,10 +31,10 @@ LARGEST_LETTER_BYTES = 64 * 1024 * 1024
 
 @dataclass(frozen=True)
 class TopicSpec:
-    """A topic as it is to be made. The broker's clock stamps every record, so no producer's clock can lie.
+    """The settings of a topic to create. The broker's clock stamps every record, so no producer's clock can lie.
 
-    `compact` keeps the newest record of each key for ever, and does not use the retention. `compact,delete` keeps it
-    until the retention is over.
+    `compact` keeps the newest record of each key for ever, and ignores the retention. `compact,delete` keeps it until
+    the retention is over.
     """
 
     name: str
@@ -67,7 +67,7 @@ def topic_spec(settings: Settings, name: str) -> TopicSpec:
 
 
 def create_topics(settings: Settings, specs: Iterable[TopicSpec]) -> list[str]:
-    """Make the topics that are missing and return their names once the broker shows them; others stay as they are."""
+    """Create missing topics and return their names once the broker shows them; existing ones stay unchanged."""
     admin = Admin(settings.kafka)
     wanted = list(specs)
     present = admin.topics()
@@ -105,7 +105,7 @@ def require_by(settings: Settings, admin: Admin, name: str) -> TopicMetadata:
 
 
 def topic_id(settings: Settings, name: str, admin: Admin | None = None) -> str:
-    """The id of this very topic: another one after it was deleted and made again. Raises TopicNotFound."""
+    """Return the id of the topic; it changes if the topic is deleted and created again. Raises TopicNotFound."""
     admin = admin or Admin(settings.kafka)
     require_by(settings, admin, name)
     futures = admin.client.describe_topics(TopicCollection([name]), request_timeout=settings.kafka.timeout_seconds)
@@ -113,9 +113,9 @@ def topic_id(settings: Settings, name: str, admin: Admin | None = None) -> str:
 
 
 def stamped_by_producers(settings: Settings, names: Iterable[str]) -> dict[str, bool | None]:
-    """For each of these topics whether its records carry their producers' time (CreateTime) and not the broker's.
+    """Return for each of these topics whether its records have their producers' time (CreateTime), not the broker's.
 
-    None where the broker does not tell: not every user may ask, and not every broker knows the question.
+    None if the broker does not say: not every user may ask, and not every broker supports the question.
     """
     admin = Admin(settings.kafka)
     wanted = [ConfigResource(ResourceType.TOPIC, name) for name in names]

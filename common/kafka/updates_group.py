@@ -23,7 +23,7 @@ def group_of(topic: str) -> str:
 class Applied:
     """How far a topic is applied, asked again and again over connections that stay until it is closed.
 
-    Raises as `kafka.end_offsets`.
+    Raises the errors of `kafka.end_offsets`.
     """
 
     def __init__(self, settings: Settings, topic: str) -> None:
@@ -35,11 +35,11 @@ class Applied:
             self._consumer = Consumer(config)
 
     def ends(self) -> dict[int, int]:
-        """Where the topic's partitions end now."""
+        """Return the present ends of the topic's partitions."""
         return kafka.end_offsets(self._settings, self._topic, admin=self._admin)
 
     def topic_id(self) -> str:
-        """The id of the topic that there is now."""
+        """Return the id of the present topic."""
         return kafka.topic_id(self._settings, self._topic, self._admin)
 
     def upto(self) -> dict[int, int]:
@@ -56,14 +56,14 @@ class Applied:
 
 
 def behind(upto: Mapping[int, int], ends: Mapping[int, int]) -> int:
-    """How many offsets before `ends` are not applied."""
+    """Return how many offsets before `ends` are not applied."""
     return sum(max(0, end - upto.get(partition, 0)) for partition, end in ends.items())
 
 
 def require_nobody(settings: Settings, topic: str) -> None:
     """Raises CheckpointError while processes apply the topic.
 
-    Waits for a session: one that was killed, and one with a name of its own, are in the group for so long.
+    It waits for one session, because a killed process, or one with a fixed name, stays in the group for that long.
     """
     admin = kafka.connected(settings.kafka)
     group, end = group_of(topic), time.monotonic() + _PATIENCE_SECONDS

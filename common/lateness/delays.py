@@ -58,7 +58,7 @@ def percentile(delays: Delays, per_mille: int) -> int:
 
 
 def text(seconds: int) -> str:
-    """The delay as an option takes it: `90s`, `14m`, `2h`, `3d`; exact."""
+    """Return the delay in the form of an option: `90s`, `14m`, `2h`, `3d`; exact."""
     for unit, length in (("d", 86_400), ("h", 3_600), ("m", 60)):
         if seconds >= length and seconds % length == 0:
             return f"{seconds // length}{unit}"

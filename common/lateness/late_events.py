@@ -40,7 +40,7 @@ class LateEvents:
 
 
 def read(settings: CassandraSettings, job: str) -> LateEvents:
-    """Raises MigrationError where the table is missing, and as `common.cassandra.session.open_session`."""
+    """Raises MigrationError if the table is missing, and the errors of `common.cassandra.session.open_session`."""
     with connect(settings, keyspace=settings.keyspace) as session:
         if TABLE not in session.cluster.metadata.keyspaces[settings.keyspace].tables:
             raise MigrationError(f"keyspace {settings.keyspace} has no table {TABLE}", "run `adstream migrate`")

@@ -54,15 +54,15 @@ class RegistryClient:
         self.url = settings.address
 
     def latest(self, subject: str) -> Registered:
-        """The newest version of `subject`, asked anew each time. Raises SchemaNotFound."""
+        """Return the newest version of `subject`, without a cache. Raises SchemaNotFound."""
         self._connection.client.clear_latest_caches()  # type: ignore[attr-defined]
         return self._registered(self._ask(lambda client: client.get_latest_version(subject), subject))
 
     def versions(self, subject: str, *, deleted: bool = False) -> list[Registered]:
-        """All versions of `subject`, oldest first. Raises SchemaNotFound where there are none.
+        """Return all versions of `subject`, oldest first. Raises SchemaNotFound if there are none.
 
-        With `deleted` also those that were deleted, but not for good: messages still name them by id. A registry that
-        cannot or may not list these is asked for the others.
+        With `deleted` this includes soft-deleted versions, which messages still refer to by id. If the registry cannot
+        or may not list these, the others are returned.
         """
         found = [self._version(subject, number, deleted=deleted) for number in self._numbers(subject, deleted=deleted)]
         return [each for each in found if each is not None]
@@ -80,9 +80,9 @@ class RegistryClient:
         return found.text
 
     def found(self, schema_id: int) -> Registered:
-        """The schema of an id, whatever it is and under whichever subject; remembered. Raises SchemaNotFound.
+        """Return the schema of an id, of any kind and under any subject, and cache it. Raises SchemaNotFound.
 
-        An id may be of several subjects, so it is told without subject and version: `places_of` has those.
+        An id may belong to several subjects, so the schema has no subject and version: `places_of` has these.
         """
         if schema_id not in self._found:
             schema = self._ask(lambda client: client.get_schema(schema_id), f"schema id {schema_id}")
@@ -90,7 +90,7 @@ class RegistryClient:
         return self._found[schema_id]
 
     def places_of(self, schema_id: int) -> list[tuple[str, int]]:
-        """The subjects and versions that have the id, deleted ones included; empty where the registry does not say."""
+        """The subjects and versions that have the id, deleted ones included; empty if the registry does not say."""
         try:
             places = self._ask(lambda client: client.get_schema_versions(schema_id, deleted=True), "")  # type: ignore[attr-defined]
         except ServiceUnavailable:
@@ -104,14 +104,13 @@ class RegistryClient:
         return self.put(contract).id
 
     def put(self, contract: Contract, *, documentation: bool = True) -> Registered:
-        """Register `contract` as the next version of its subject, and return that version; safe to repeat.
+        """Register `contract` as the next version of its subject, and return that version. Safe to repeat.
 
-        A version that says the same is returned, and nothing is registered: one that differs in white space or in the
-        order of keys, and without `documentation` also one that differs in that.
-
-        A subject that is new accepts only versions that can read what older ones wrote (BACKWARD), unless somebody has
-        set a level for the subject or the registry: no level is ever changed. Where the registry does not let the level
-        be set, `warnings` says so. Raises SchemaIncompatible for a schema that the registry refuses.
+        If a version with the same schema exists, return that and register nothing. White space and the order of keys do
+        not matter; without `documentation`, documentation does not matter either. A new subject gets the level BACKWARD
+        (new versions can read older messages), unless somebody has set a level for the subject or the registry: no
+        existing level changes. If the registry refuses to set the level, `warnings` says so. Raises SchemaIncompatible
+        for a schema that the registry refuses.
         """
         subject = contract.subject
         self._connection.client.clear_caches()  # type: ignore[attr-defined]  # or it would not even ask, whatever was deleted since
@@ -157,7 +156,7 @@ class RegistryClient:
     def _keep_compatible(self, subject: str) -> None:
         """Set the level of a subject without versions, unless somebody has set one for it, or for all subjects.
 
-        NONE for all subjects counts as unset: Apicurio answers so where nobody has set a level.
+        NONE for all subjects counts as unset: Apicurio answers NONE if nobody has set a level.
         """
         try:
             if self._level(subject) is None and self._level(None) in (None, _UNSET):
@@ -181,7 +180,7 @@ class RegistryClient:
         return Registered(found.schema_id, found.version, self._text(schema), found.subject, schema.schema_type or AVRO)
 
     def _text(self, schema: Schema) -> str:
-        """The schema's JSON, with what it refers to written out: Avro's readers take one text."""
+        """Return the schema's JSON with its references written out: Avro's readers take one text."""
         if schema.references and (schema.schema_type or AVRO) == AVRO:
             texts: dict[tuple[str, int], str] = {}
             self._refer(schema.references, texts)
@@ -199,7 +198,8 @@ class RegistryClient:
                 self._refer(found.schema.references or [], texts)
 
     def compatible(self, contract: Contract) -> list[str]:
-        """What keeps `contract` from being registered, one sentence each; empty when it may be, or is the first."""
+        """Return the reasons why `contract` cannot be registered, one sentence each; empty if it can be, or is the
+        first."""
         schema = Schema(contract.text, "AVRO")
         try:
             newest = self.latest(contract.subject)

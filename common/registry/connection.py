@@ -99,9 +99,9 @@ class Connection:
 
 
 def _asking_by(proxy: Proxy | None, config: dict[str, Any]) -> SchemaRegistryClient:
-    """The client, which asks through this proxy or directly, whatever the environment says. Raises as its constructor.
+    """Return a client that connects through this proxy, or directly. Raises the errors of its constructor.
 
-    By itself it takes the environment's proxies, this machine's own services included.
+    The client by itself would use the environment's proxies, also for services on this machine.
     """
     named = None
     if proxy is not None:

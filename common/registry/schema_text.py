@@ -13,7 +13,7 @@ _PRIMITIVES = ("null", "boolean", "int", "long", "float", "double", "bytes", "st
 
 
 def same_schema(one: str, other: str, *, documentation: bool = True) -> bool:
-    """Whether two texts differ in nothing but white space and the order of keys; or else in `documentation`."""
+    """Return whether two texts differ in nothing but white space and the order of keys; or else in `documentation`."""
     return one == other or normalized(one, documentation) == normalized(other, documentation)
 
 

@@ -57,7 +57,7 @@ class Writers:
     def known(self) -> dict[int, Registered]:
         """The versions that the subject has now, deleted ones included, and the schemas of other subjects met so far.
 
-        Raises SchemaNotFound where the subject has none.
+        Raises SchemaNotFound if the subject has none.
         """
         self._versions = {found.id: found for found in self.registry.versions(self.subject, deleted=True)}
         return {**self._others, **self._versions}
@@ -136,7 +136,8 @@ class Writers:
         return Registered(found.id, version, found.text, subject, found.kind)
 
     def _may_count(self) -> bool:
-        """Whether an id that is no version of the subject can count: as another subject's, or as one deleted here."""
+        """Return whether an id that is no version of the subject can count: as another subject's, or as one deleted
+        here."""
         return self._others_count or not self.registry.lists_deleted
 
     def _is_unknown(self, schema_id: int) -> bool:

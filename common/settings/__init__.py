@@ -1,11 +1,12 @@
-"""Settings, typed: from the environment, the file named by `--env-file`, `.env`, the running local stack, then
-defaults; the first value found wins.
+"""Typed settings from the environment, the file of `--env-file`, `.env`, the running local stack, then defaults.
 
-Every option is `ADSTREAM_<SECTION>_<NAME>` and stands in `.env.example` with one line of explanation. Secrets are
-`SecretStr`: they print as `**********`, so a settings object may be logged.
+The first value wins.
 
-A stack started with `adstream up` leaves its addresses in `<data dir>/stack.json`; they stand in for the defaults, so
-that a stack on other ports is found without any setting. Where it does not run, nothing stands in for it: another
+Every option is `ADSTREAM_<SECTION>_<NAME>`, and `.env.example` explains it in one line. Secrets are `SecretStr`: they
+print as `**********`, so a settings object may be logged.
+
+A stack started with `adstream up` writes its addresses to `<data dir>/stack.json`. They replace the defaults, so
+commands find a stack on other ports without any setting. If the stack does not run, nothing replaces it: another
 installation's services may listen on the default ports (common.own_stack).
 """
 

@@ -13,9 +13,9 @@ DEFAULT_DATA_DIR = Path(".adstream")
 
 
 def env_files() -> list[Path]:
-    """The files of settings, of which the last goes first: `.env`, and what `--env-file` or ADSTREAM_ENV_FILE names.
+    """Return the files of settings; the last one wins: `.env`, then the file of `--env-file` or ADSTREAM_ENV_FILE.
 
-    Named by the environment, so that processes started from here read the same. Raises ConfigError.
+    The environment names the file, so that child processes read the same one. Raises ConfigError.
     """
     named = os.environ.get(ENV_FILE_OPTION)
     if not named:
@@ -31,7 +31,7 @@ def from_files() -> dict[str, str | None]:
 
 
 def data_dir() -> Path:
-    """Where the local stack and the jobs keep their data: ADSTREAM_DATA_DIR, else `.adstream` in this folder."""
+    """Return where the local stack and the jobs keep their data: ADSTREAM_DATA_DIR, else `.adstream` in this folder."""
     return Path(_configured("ADSTREAM_DATA_DIR") or DEFAULT_DATA_DIR)
 
 

@@ -96,6 +96,6 @@ class StackSettings(Section):
     cache_dir: Path | None = None
 
     def memory(self, service: str) -> str:
-        """The limit of a service of the stack."""
+        """Return the memory limit of a service of the stack."""
         limit: str = getattr(self, f"{service}_memory", self.spark_worker_memory)
         return limit

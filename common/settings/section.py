@@ -80,12 +80,12 @@ class Service(Section):
 
     @property
     def where(self) -> str:
-        """What a command says before it changes anything there. Raises as `require`."""
+        """Describe the service for a line before a change. Raises the errors of `require`."""
         self.require()
         return f"{self.title} at {self.address} ({self.origin})"
 
     def require(self) -> None:
-        """Every client asks this first. Raises ServiceUnavailable where the service of the own stack does not run."""
+        """Every client asks this first. Raises ServiceUnavailable if the service of the own stack does not run."""
         if self.missing:
             option = option_name(type(self), next(iter(self.nowhere)))
             place = self.address or self.last

@@ -12,7 +12,7 @@ from pydantic_settings import (
 
 from common.settings.section import Section, Service
 
-# What a reader of a topic is given: all messages, or only those that belong to no transaction or to a committed one.
+# Which messages a reader of a topic gets: all, or only those outside transactions and in committed ones.
 IsolationLevel = Literal["read_committed", "read_uncommitted"]
 READ_COMMITTED: IsolationLevel = "read_committed"
 READ_UNCOMMITTED: IsolationLevel = "read_uncommitted"
@@ -96,7 +96,7 @@ class CassandraSettings(Service):
 
     @property
     def tls(self) -> bool:
-        """Whoever names an authority wants TLS: without it the file would not be looked at."""
+        """An authority implies TLS: without TLS nothing would read its file."""
         return self.ssl or self.ssl_ca_file is not None
 
     @field_validator("hosts", mode="before")

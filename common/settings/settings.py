@@ -86,12 +86,12 @@ class Settings:
 
     @property
     def checkpoints(self) -> Path:
-        """The folder of the jobs' checkpoints, one by the name of each job unless told otherwise."""
+        """The folder of the jobs' checkpoints, by default one by the name of each job."""
         return self.data_dir / "checkpoints"
 
     @property
     def warehouse(self) -> Path:
-        """Where Iceberg tables lie unless the settings name another warehouse."""
+        """The place of Iceberg tables, unless the settings name another warehouse."""
         return self.data_dir.absolute() / "warehouse"
 
     @property

@@ -17,7 +17,7 @@ class Held(Exception):
 
 @contextmanager
 def locked(file: Path) -> Iterator[None]:
-    """Hold `file`, and make its folder where it is missing. Raises Held at once, and OSError where it cannot."""
+    """Hold `file`, and make its folder where it is missing. Raises Held at once, and OSError if it cannot."""
     file.parent.mkdir(parents=True, exist_ok=True)
     with file.open("a+") as lock:
         try:

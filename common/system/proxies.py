@@ -35,7 +35,7 @@ class Proxy:
 
 
 def proxy_for(url: str) -> Proxy | None:
-    """The proxy for an http or https URL, None where it is asked directly. Raises ConfigError for one that is none."""
+    """The proxy for an http or https URL, None if it is asked directly. Raises ConfigError for one that is none."""
     try:
         parts = urlsplit(url)
     except ValueError:
@@ -64,7 +64,7 @@ def exceptions() -> list[str]:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether this machine has that name or address for itself."""
+    """Return whether this machine has that name or address for itself."""
     with suppress(ValueError):
         return ipaddress.ip_address(host.strip("[]")).is_loopback
     return host.lower().rstrip(".") == "localhost" or host.lower().endswith(".localhost")

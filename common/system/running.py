@@ -35,7 +35,7 @@ def running_jobs(settings: Settings) -> list[RunningJob]:
 
 @contextmanager
 def announced(settings: Settings, job: str, url: str) -> Iterator[None]:
-    """Within, `running_jobs` lists the job as one of this process."""
+    """In this context `running_jobs` lists the job as one of this process."""
     folder = _folder(settings)
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / f"{job}.json"

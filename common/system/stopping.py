@@ -9,7 +9,7 @@ from types import FrameType
 
 @contextmanager
 def stop_requested() -> Iterator[threading.Event]:
-    """Within, the first SIGINT or SIGTERM sets the event; a second SIGINT interrupts as usual."""
+    """In this context the first SIGINT or SIGTERM sets the event; a second SIGINT interrupts as usual."""
     asked = threading.Event()
 
     def ask(_signal: int, _frame: FrameType | None) -> None:

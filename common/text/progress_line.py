@@ -46,5 +46,5 @@ class Working:
 
     @property
     def shown(self) -> bool:
-        """Whether anybody can see it."""
+        """Return whether anybody can see it."""
         return not self._line.disable

@@ -86,7 +86,7 @@ class TextInput:
             raise self._unreadable(error) from None
 
     def require_unchanged(self) -> None:
-        """Raises BadInput where somebody has written into the file since it was opened."""
+        """Raises BadInput if somebody has written into the file since it was opened."""
         if self._stat() != self._version:
             raise BadInput(f"{self.path} changed while it was read", "wait until it is complete, and give it again")
 

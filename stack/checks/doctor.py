@@ -38,7 +38,7 @@ Check = Callable[[Settings], list[Finding]]
 
 
 def examine(settings: Settings) -> Iterator[Finding]:
-    """Every check's findings as they come; an AdstreamError that a check raises is a FAIL."""
+    """Yield every check's findings; an AdstreamError of a check is a FAIL."""
     for check in CHECKS:
         try:
             yield from check(settings)
@@ -99,7 +99,7 @@ def real_time_environment(settings: Settings) -> list[Finding]:
 
 
 def service_ports(settings: Settings) -> list[Finding]:
-    """Whether each service could listen where it would."""
+    """Check that each service could listen on its port."""
     current = state.read(settings.data_dir.absolute())
     findings = []
     for service in SERVICES:
@@ -119,7 +119,7 @@ def service_ports(settings: Settings) -> list[Finding]:
 
 
 def certificate(settings: Settings) -> list[Finding]:
-    """Of a secured stack: whether clients still accept it."""
+    """Check the certificate of a secured stack: do clients still accept it?"""
     secured = find_secured(settings.data_dir.absolute())
     if secured is None:
         return []
@@ -191,7 +191,7 @@ def checkpoints(settings: Settings) -> list[Finding]:
 
 
 def broker_time(settings: Settings) -> list[Finding]:
-    """Whether every topic of a contract, and of a checkpoint, has the broker's time and not the producers'."""
+    """Check that every topic of a contract, and of a checkpoint, has the broker's time, not the producers'."""
     wanted: set[str] = set()
     for made in settings.checkpoints.glob("*/adstream.json"):
         with suppress(KeyError, ValueError):

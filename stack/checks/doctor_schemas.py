@@ -13,7 +13,7 @@ _SUBJECT = "registered schemas"
 
 
 def writer_schemas(settings: Settings) -> list[Finding]:
-    """Whether each contract can read every version of its topic's subject."""
+    """Check that each contract can read every version of its topic's subject."""
     registry = RegistryClient(settings.registry)
     findings, count = [], 0
     for name in contracts.names():

@@ -43,7 +43,7 @@ def variables(settings: Settings) -> list[Finding]:
 
 
 def temporary_folder(settings: Settings) -> list[Finding]:
-    """Whether Java can load native libraries from it, or from another one."""
+    """Check that Java can load native libraries from this folder, or from another one."""
     folder = temporary()
     if allows_programs(folder):
         return [Finding("OK", "temporary folder", f"{folder}")]

@@ -10,7 +10,7 @@ from common.system.file_lock import Held, locked
 
 @contextmanager
 def alone(data: Path) -> Iterator[None]:
-    """Within, no other `up` or `down` is at work in the folder. Raises StackError."""
+    """In this context no other `up` or `down` works in the folder. Raises StackError."""
     with ExitStack() as lock:
         try:
             lock.enter_context(locked(data / "stack.lock"))

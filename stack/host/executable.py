@@ -24,11 +24,11 @@ def first_suitable(*folders: Path) -> Path:
 
 
 def temporary() -> Path:
-    """Where this user's temporary files go: TMPDIR, else the system's folder for them."""
+    """Return the folder of this user's temporary files: TMPDIR, else the system's."""
     return Path(tempfile.gettempdir())
 
 
 def allows_programs(folder: Path) -> bool:
-    """Whether the file system of the folder, or of the nearest one above that exists, lets programs be executed."""
+    """Return whether programs may run from the file system of the folder, or of its nearest existing parent."""
     there = next(each for each in (folder.absolute(), *folder.absolute().parents) if each.exists())
     return not os.statvfs(there).f_flag & os.ST_NOEXEC

@@ -42,7 +42,7 @@ _CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-
 
 @dataclass(frozen=True)
 class Java:
-    """A Java 17: its home, the full version, and where it was found (for people)."""
+    """A Java 17: its home, the full version, and its origin (for people)."""
 
     home: Path
     version: str
@@ -132,7 +132,7 @@ def _inspect(executable: Path, origin: str) -> Java | None:
 
 
 def system_bundle() -> Path | None:
-    """The PEM file of the authorities that this system trusts: SSL_CERT_FILE, else the usual places, else None."""
+    """Return the PEM file of this system's trusted authorities: SSL_CERT_FILE, else the usual places, else None."""
     named = [path for path in (os.environ.get("SSL_CERT_FILE"), ssl.get_default_verify_paths().cafile) if path]
     return next((Path(path) for path in [*named, *_BUNDLES] if Path(path).is_file()), None)
 

@@ -8,9 +8,9 @@ _MEANINGLESS = ("at ", "...", "}", "Picked up ", "NOTE: Picked up ")
 
 
 def last_words(log: Path, start: int = 0) -> str:
-    """The line of a log that tells most about an end: the last one that names an error, else the last one.
+    """Return the most useful line of a log about an end: the last one that names an error, else the last one.
 
-    `start` is the byte from which on the log is of interest.
+    `start` is the first byte of interest.
     """
     try:
         with log.open("rb") as file:

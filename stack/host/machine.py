@@ -26,7 +26,7 @@ def _cgroup_bytes(name: str) -> int | None:
 
 
 def free_disk(path: Path) -> int:
-    """Bytes free where `path` is or will be."""
+    """Return the free bytes of the file system of `path`, which need not exist."""
     existing = next(folder for folder in [path.absolute(), *path.absolute().parents] if folder.exists())
     return shutil.disk_usage(existing).free
 

@@ -19,9 +19,9 @@ _TRIES = 200
 
 
 def choose(name: str, asked: int | None, last: Mapping[str, int], taken: Collection[int]) -> int:
-    """`asked`: a number is meant as such, 0 means any free port, None means as last time, else any free port.
+    """Choose a port: `asked` as it is; 0 means any free port; None means the last port, else any free one.
 
-    With 0, too, the port of last time is used again if it is free.
+    With 0, too, the last port is used again if it is free.
     """
     if asked:
         return asked
@@ -44,7 +44,7 @@ def asked_for(name: str, settings: StackSettings, last: Mapping[str, int]) -> in
 
 
 def is_free(port: int) -> bool:
-    """Whether a service could listen on it now; connections that are only fading away do not matter."""
+    """Return whether a service could listen on it now; connections in their last state do not matter."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -55,7 +55,7 @@ def is_free(port: int) -> bool:
 
 
 def is_open(port: int) -> bool:
-    """Whether something accepts connections on it."""
+    """Return whether a process accepts connections on it."""
     try:
         with socket.create_connection((HOST, port), timeout=1.0):
             return True

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM while processes are being started: nothing may be left behind, and no moment may be missed."""
+"""Ctrl-C and SIGTERM while processes start: no process may be left behind, and no signal may be missed."""
 
 import signal
 import threading
@@ -25,7 +25,7 @@ def _handled_by(handler: _Handler) -> Iterator[None]:
 
 @contextmanager
 def ending_raises() -> Iterator[None]:
-    """Within, SIGTERM and SIGHUP raise KeyboardInterrupt as Ctrl-C does, so that every `finally` runs."""
+    """In this context SIGTERM and SIGHUP raise KeyboardInterrupt, as Ctrl-C does, so that every `finally` runs."""
 
     def interrupt(_signal: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt

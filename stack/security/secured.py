@@ -112,7 +112,7 @@ def is_secured(data: Path) -> bool:
 
 
 def find(data: Path) -> Secured | None:
-    """The keys of the stack in this data folder, or None where it is a plain one. Raises StackError."""
+    """Return the keys of the stack in this data folder, or None if it is a plain one. Raises StackError."""
     if not is_secured(data):
         return None
     secured = Secured(data)

@@ -139,7 +139,7 @@ class Changelog:
 
     @property
     def away(self) -> str:
-        """Why Kafka does not answer, in a line; empty where it does."""
+        """Why Kafka does not answer, in a line; empty if it does."""
         return self._watch.away
 
     def positions(self) -> dict[int, int]:
@@ -155,11 +155,11 @@ class Changelog:
         return found
 
     def ends(self) -> dict[int, int]:
-        """Where the topic ends now, by partition."""
+        """Return where the topic ends now, by partition."""
         return kafka.end_offsets(self._settings, self.topic)
 
     def reached(self, ends: Mapping[int, int]) -> bool:
-        """Whether this process and the others of its group have applied all that is before these offsets."""
+        """Return whether this process and the others of its group have applied all that is before these offsets."""
         positions = self.positions()
         if any(positions[each] < end for each, end in ends.items() if each in positions):
             return False

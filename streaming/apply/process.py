@@ -81,7 +81,7 @@ def apply_updates(
 
 
 def _end(changelog: Changelog, options: ApplyOptions) -> Callable[[], bool]:
-    """Whether all that shall be applied is in the tables."""
+    """Return whether all that shall be applied is in the tables."""
     ended = threading.Event()
     if options.once:
         ended.set()

@@ -20,7 +20,7 @@ LONGEST_SILENCE_SECONDS = 300.0
 class TopicWatch:
     """Never waits for an answer: it asks, and looks for the answer at a later call.
 
-    `away` says why Kafka did not answer the last question, and is empty where it did.
+    `away` says why Kafka did not answer the last question, and is empty if it did.
     """
 
     def __init__(self, settings: Settings, topic: str, *, longest_silence: float = LONGEST_SILENCE_SECONDS) -> None:
@@ -33,7 +33,7 @@ class TopicWatch:
         self._asked_at = self._answered_at = time.monotonic()
 
     def look(self) -> None:
-        """Raises Unproved where the topic is another one, ServiceUnavailable after five minutes without an answer."""
+        """Raises Unproved if the topic is another one, ServiceUnavailable after five minutes without an answer."""
         now = time.monotonic()
         if self._asked is None:
             if now - self._asked_at >= LOOK_SECONDS:

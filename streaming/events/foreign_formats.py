@@ -46,7 +46,7 @@ def in_another_format(value: Column) -> Column:
 
 
 def with_a_longer_id(value: Column) -> Column:
-    """Whether a value with the magic byte has an id of more than four bytes behind it."""
+    """Return whether a value with the magic byte has an id of more than four bytes behind it."""
     long_id = (F.substring(value, 1, len(LONG_ID)) == F.lit(LONG_ID)) & (F.length(value) >= LONG_ID_BYTES)
     digits = F.substring(value, len(AZURE_MARK) + 1, AZURE_ID_CHARS).cast("string")
     azure = F.substring(value, 1, len(AZURE_MARK)) == F.lit(AZURE_MARK)

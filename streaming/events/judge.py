@@ -74,7 +74,7 @@ def only_dead_letters(judged: DataFrame) -> DataFrame:
 
 
 def is_dead(outcome: Column) -> Column:
-    """Whether a message of that outcome is a dead letter."""
+    """Return whether a message of that outcome is a dead letter."""
     return outcome.isNotNull() & (outcome != LATE)
 
 

@@ -75,7 +75,7 @@ class ReadSchemas:
 
     @staticmethod
     def whole(read: Column) -> Column:
-        """Whether the event ends where the payload does; null where nothing was read."""
+        """Return whether the event ends where the payload does; null if nothing was read."""
         return read[END] == F.lit(_END)
 
     def corrupted(self, read: Column, event: Column) -> list[Column]:

@@ -188,7 +188,7 @@ class Archive:
     def _first_day(self, settings: Settings, topic: str, ranges: Ranges) -> datetime | None:
         """The day of the oldest message that is not archived yet; partitions are in order of broker time.
 
-        None where the ranges hold no message. The first offset may hold none: ever more of them are looked at.
+        None if the ranges hold no message. The first offset may hold none: ever more of them are looked at.
         """
         first: list[int] = []
         left = ranges

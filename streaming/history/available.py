@@ -91,7 +91,7 @@ def lost(kept: Mapping[int, Kept], first: Mapping[int, int], committed: Mapping[
 
 
 def require_all(place: Messages, kept: Mapping[int, Kept], ranges: Ranges, gone: list[int], since: datetime) -> None:
-    """Raises BadInput where messages of the ranges, or from `since` on, are not all there."""
+    """Raises BadInput if messages of the ranges, or from `since` on, are not all there."""
     if gone:
         partition = gone[0]
         has = kept[partition]

@@ -16,7 +16,7 @@ _FOLDER = "_passages"
 
 @dataclass(frozen=True)
 class Passage:
-    """The offsets from `begin` to `end` (not included) were read, and held so many messages."""
+    """The offsets from `begin` to `end` (not included) were read, and held this many messages."""
 
     begin: int
     end: int
@@ -30,7 +30,7 @@ def keep(note: Checkpoint, passages: Mapping[int, Passage]) -> None:
 
 
 def read(note: Checkpoint) -> dict[int, Passage]:
-    """All of each partition as one. Raises BadInput where the notes do not follow on each other."""
+    """All of each partition as one. Raises BadInput if the notes do not follow on each other."""
     notes = [json.loads(text) for text in note.notes(_FOLDER)]
     return joined({partition: Passage(*rest) for partition, *rest in rows} for rows in notes)
 

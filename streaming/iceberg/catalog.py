@@ -51,7 +51,7 @@ def ensure_table(
 ) -> str:
     """Make the namespace and the table where they are missing; return the table's full name.
 
-    Raises ConfigError where the catalog cannot be used.
+    Raises ConfigError if the catalog cannot be used.
     """
     where = table_name(settings, name)
     columns = ", ".join(f"{field.name} {field.dataType.simpleString()}" for field in schema)
@@ -62,7 +62,7 @@ def ensure_table(
 
 
 def existing_table(spark: SparkSession, settings: LakehouseSettings, name: str) -> DataFrame | None:
-    """The table, or None where it is missing. Raises ConfigError where the catalog cannot be used."""
+    """The table, or None if it is missing. Raises ConfigError if the catalog cannot be used."""
     where = table_name(settings, name)
     with _explained(settings):
         return spark.table(where) if spark.catalog.tableExists(where) else None

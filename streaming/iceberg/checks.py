@@ -8,13 +8,13 @@ from pyspark.sql import functions as F
 from streaming.patterns.daily_sales import validate
 
 TUMBLING, SLIDING = "sensor_5min_avg", "sensor_5min_slide1min"
-# What the generator sends; an average outside was computed wrong.
+# The tolerance of the generator's values: an average outside it is wrong.
 COLDEST, HOTTEST = 60.0, 90.0
 
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that must be so, and what was found."""
+    """One condition, and its result."""
 
     what: str
     holds: bool
@@ -22,7 +22,7 @@ class Check:
 
 
 def check_sensors(tumbling: DataFrame, sliding: DataFrame) -> list[Check]:
-    """Averages of 5 minutes, and those that start every minute, over the generator's readings."""
+    """Check averages of 5 minutes, and those that start every minute, over the generator's readings."""
     rows, more = tumbling.count(), sliding.count()
     return [
         Check(f"{TUMBLING} is not empty", rows > 0, f"{rows:,} rows"),

@@ -15,13 +15,13 @@ from streaming.iceberg.daily_jobs import DAILY_SALES, RAW_SALES
 
 @dataclass(frozen=True)
 class Validation:
-    """`tables` are those that are checked, and removed by a clean-up."""
+    """The checked `tables`, which a clean-up removes."""
 
     tables: tuple[str, ...]
     check: Callable[..., list[Check]]
 
     def run(self, spark: SparkSession, settings: LakehouseSettings) -> list[Check]:
-        """Raises MigrationError where a table is missing."""
+        """Raises MigrationError if a table is missing."""
         return self.check(*(_table(spark, settings, name) for name in self.tables))
 
     def clean_up(self, spark: SparkSession, settings: LakehouseSettings) -> list[str]:

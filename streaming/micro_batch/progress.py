@@ -184,7 +184,7 @@ def watermark_of(report: BatchReport) -> datetime | None:
 
 
 def newest_event(report: BatchReport) -> datetime | None:
-    """The newest event time of the batch; None where the job has no watermark, or the batch no events."""
+    """The newest event time of the batch; None if the job has no watermark, or the batch no events."""
     newest = report.progress.get("eventTime", {}).get("max")
     return datetime.fromisoformat(newest) if newest else None
 

@@ -46,10 +46,11 @@ class Exposed(Protocol):
 
 @contextmanager
 def served(settings: Settings, monitor: Monitor) -> Iterator[str | None]:
-    """Within, the job answers at the URL given, and is listed by common.system.running. None where the settings say
-    `off`.
+    """In this context the job answers at the URL given, and is listed by common.system.running.
 
-    Raises ConfigError where it cannot listen there.
+    None if the settings say `off`.
+
+    Raises ConfigError if it cannot listen there.
     """
     with answering(settings.metrics, monitor) as url:
         if url is None:

@@ -54,7 +54,7 @@ class HeldBack:
         self._noticed: set[tuple[int, int]] = set()
 
     def ends(self) -> Mapping[int, Ends]:
-        """Where the partitions end now; empty where Kafka does not say so at once, or the job reads all messages."""
+        """Return the ends of the partitions; empty if Kafka does not answer at once, or the job reads all messages."""
         if self._settings.kafka.isolation_level != READ_COMMITTED:
             return {}
         now = self._clock()

@@ -109,7 +109,7 @@ class Metrics:
             self._state_disk.labels(self._job, operator).set(kept.disk)
 
     def partitions(self, at: Mapping[str, Mapping[str, int]]) -> None:
-        """Where the job is in each partition (streaming.micro_batch.progress.partitions)."""
+        """Return where the job is in each partition (streaming.micro_batch.progress.partitions)."""
         for partition, offsets in at.items():
             self._lag.labels(self._job, shown(partition)).set(offsets["lag"])
             self._held_back.labels(self._job, shown(partition)).set(offsets.get("held_back", 0))

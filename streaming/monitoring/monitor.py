@@ -160,7 +160,7 @@ class Monitor:
         return f"no trigger has ended for {silence.total_seconds():.0f} s; the bound is {bound.total_seconds():.0f} s"
 
     def unready(self) -> str:
-        """Why the tables may not be up to date, in a line; empty where they are."""
+        """Why the tables may not be up to date, in a line; empty if they are."""
         with self._lock:
             if self._failure:
                 return f"the last attempt failed: {self._failure}"

@@ -12,7 +12,7 @@ VERSION, NEWEST = "version", "newest_event"
 
 
 def versioned(rows: DataFrame) -> bool:
-    """Whether these events ask for versions, or these rows carry them."""
+    """Return whether these events ask for versions, or these rows carry them."""
     return NEWEST in rows.columns
 
 

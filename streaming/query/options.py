@@ -10,10 +10,10 @@ from streaming.sources import Source
 
 @dataclass(frozen=True)
 class Options:
-    """How a job runs, as against what it computes (streaming.job.Job).
+    """Options of a job's run; streaming.job.Job describes its computation.
 
-    `source` is read instead of the job's own topic, and `sinks` are written instead of the job's own; a run into other
-    sinks publishes no dead letters either. In `real_time` mode `trigger` is the length of a batch.
+    `source` replaces the job's own topic, and `sinks` replace the job's own; a run into other sinks publishes no dead
+    letters either. In `real_time` mode `trigger` is the length of a batch.
     """
 
     trigger: timedelta

@@ -118,7 +118,7 @@ class Runner:
         self._ownership = Ownership(settings, job.name, self._source.name, self._checkpoint, self._tables)
 
     def run(self) -> None:
-        """Run the job. Raises JobFailed after the last attempt, or at once what no further attempt can mend."""
+        """Run the job. Raises JobFailed after the last attempt, or at once for an error that no attempt can repair."""
         with held(self._options.checkpoint):
             self._claim()
             try:
@@ -169,7 +169,7 @@ class Runner:
             self._listener.notice(line)
 
     def _attempt(self, *, begun: bool) -> tuple[int, Exception | None]:
-        """Run a query to its end: how many batches it committed, and why it ended; None where its input did.
+        """Run a query to its end: how many batches it committed, and why it ended; None if its input did.
 
         A service that is down counts as a failed attempt, unless nothing has `begun`: then the user hears it at once.
         """
@@ -224,11 +224,14 @@ class Runner:
         )
 
     def _is_fresh(self) -> bool:
-        """Whether nothing can be in the tables that this checkpoint has counted."""
+        """Return whether nothing can be in the tables that this checkpoint has counted."""
         return not self._checkpoint.batches()
 
     def _writers_timestamp(self) -> int:
-        """For the next batch. Before the first one, the checkpoint is written down as the one that counts."""
+        """Return the timestamp for the next batch.
+
+        Before the first one, record the checkpoint as the one that counts.
+        """
         self._ownership.take(fresh=self._is_fresh())
         return self._timestamps()
 
@@ -269,7 +272,7 @@ class Runner:
         return planned
 
     def _query(self, rows: DataFrame) -> tuple[Batches, StreamingQuery]:
-        """Start a query that writes these rows, and who knows what its batches have written."""
+        """Start a query that writes these rows. Returns it with the results of its batches."""
         running = RunningBatch()
         writer = BatchWriter(
             write=into_all([sink.open(self._spark, self._settings, rows.schema) for sink in self._sinks]),
@@ -322,12 +325,11 @@ class Runner:
                 self._listener.notice(f"{row['topic']} line {row['offset']} not used: {row['outcome']}: {line}")
 
     def _replayed(self, writer: Batches) -> bool:
-        """Whether the query ended *after* it had committed a batch, and report that batch.
+        """Return whether the query ended *after* it had committed a batch, and report that batch.
 
         Spark 4.1.1 stumbles over its own report of the first batch after a restart, when that batch is a replay: the
         Kafka source has not asked for the newest offsets yet (a NullPointerException in KafkaMicroBatchStream.metrics,
-        SPARK-55271).
-        The batch is written and committed by then; all there is to do is to start the query again.
+        SPARK-55271). The batch is written and committed by then; all there is to do is to start the query again.
         """
         for batch_id in writer.written:
             if writer.error is None and self._checkpoint.is_committed(batch_id):
@@ -375,7 +377,7 @@ class Runner:
         return not query.status["isTriggerActive"]
 
     def _failure(self, writer: Batches, query: StreamingQuery) -> Exception | None:
-        """Why the query has ended; None where its input did, or it was stopped."""
+        """Why the query has ended; None if its input did, or it was stopped."""
         ended_by = query.exception()
         return None if ended_by is None else writer.error or ended_by
 

@@ -62,7 +62,7 @@ class ApplyingProcess:
         self._reader.start()
 
     def watch(self) -> None:
-        """Start it again where it has ended, after a pause. Raises JobFailed where that did not help."""
+        """Start it again where it has ended, after a pause. Raises JobFailed if that did not help."""
         process = self._process
         if process is not None and process.poll() is not None:
             self._ended(process)

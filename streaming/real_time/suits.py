@@ -44,7 +44,7 @@ def require_length(batch: timedelta) -> None:
 
 
 def require(job: Job, *, once: bool, console: bool, from_topic: bool) -> None:
-    """Raises ConfigError where the job, or this way to run it, does not suit real-time mode."""
+    """Raises ConfigError if the job, or this way to run it, does not suit real-time mode."""
     why = refusal(job)
     if once:
         why = "it has no end, and --once and --sample ask for one"

@@ -40,7 +40,7 @@ class Updates:
         self._waiting: deque[tuple[int, Mapping[int, int]]] = deque(maxlen=1_000)
 
     def open(self) -> None:
-        """Make the topic where it is missing, and go back where it is another one than before."""
+        """Create the topic if it is missing, and go back if it is another one than before."""
         kafka.create_topics(self._settings, [updates_spec(self._settings, self.topic)])
         self._id = self._applied.topic_id()
         known = self._checkpoint.notes(_TOPICS)
@@ -70,7 +70,7 @@ class Updates:
             pass  # asked again soon
 
     def all_applied(self) -> bool:
-        """Whether everything that is in the topic now is in the tables. Raises as `kafka.end_offsets`."""
+        """Return whether all present rows of the topic are in the tables. Raises the errors of `kafka.end_offsets`."""
         return not behind(self._applied.upto(), self._applied.ends())
 
     def close(self) -> None:

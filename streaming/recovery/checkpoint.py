@@ -31,7 +31,7 @@ REAL_TIME = "real_time"
 def held(path: str) -> Iterator[None]:
     """Keep other drivers of this machine away from a local checkpoint; elsewhere Spark notices them, a batch later.
 
-    Raises CheckpointError where another one has it.
+    Raises CheckpointError if another driver holds it.
     """
     if "://" in path:
         yield
@@ -84,7 +84,7 @@ class Checkpoint:
         return {name: made_with[name] for name, value in kept.items() if made_with.get(name, value) != value}
 
     def require_mode(self, job: str, *, real_time: bool) -> None:
-        """Raises CheckpointError where the checkpoint counts in the other mode: its state is another plan's."""
+        """Raises CheckpointError if the checkpoint counts in the other mode: its state is another plan's."""
         text = self._read(_FILE)
         if text is None or bool(self._parsed(text).get(REAL_TIME)) is real_time:
             return
@@ -102,9 +102,9 @@ class Checkpoint:
         return str(made_with.get(_ID) or json.loads(self._read("metadata") or "{}").get("id", ""))
 
     def require_whole(self) -> None:
-        """Raises CheckpointError where the newest files are damaged that Spark would read first, or one is missing.
+        """Raises CheckpointError if one of the newest files that Spark would read first is damaged or missing.
 
-        Spark itself trips over them: by an error that says nothing of checkpoints, or of another driver.
+        Spark's own error would not mention the checkpoint, or would blame another driver.
         """
         for batch_id in self._numbered("commits")[-1:]:
             self._read(f"commits/{batch_id}")
@@ -150,7 +150,7 @@ class Checkpoint:
         return batches[-1]
 
     def first_offsets(self, topic: str) -> dict[int, int]:
-        """Where a new checkpoint began to read, by partition; partitions that were added later begin at 0."""
+        """Return the first offsets of a new checkpoint, by partition; partitions added later begin at 0."""
         return self._offsets("sources/0/0", topic) or {}
 
     def batch_offsets(self, topic: str, batch_id: int) -> dict[int, tuple[int, int]]:
@@ -162,7 +162,7 @@ class Checkpoint:
         return {partition: (before.get(partition, 0), stop) for partition, stop in end.items()}
 
     def next_offsets(self, topic: str) -> dict[int, int]:
-        """Partition -> the first offset that is not counted yet; empty where no batch has begun."""
+        """Return partition -> the first uncounted offset; empty if no batch has begun."""
         batches = self.batches()
         if not batches:
             return {}
@@ -228,7 +228,7 @@ class Checkpoint:
         return int(json.loads(text.splitlines()[1])["batchWatermarkMs"]) if text else 0
 
     def is_committed(self, batch_id: int) -> bool:
-        """True when Spark has committed the batch, so that it will not come again."""
+        """Return whether Spark has committed the batch, so that it never runs again."""
         return self._exists(f"commits/{batch_id}")
 
     def _offsets(self, file: str, topic: str) -> dict[int, int] | None:
@@ -277,7 +277,7 @@ class Checkpoint:
             raise self.damaged(f"{file} cannot be read: {first_cause(error)}") from None
 
     def _write(self, file: str, text: str) -> None:
-        """Under another name first: a file that is there is whole."""
+        """Write under another name first, so that an existing file is complete."""
         path, passing = self._path(file), self._path(f"{file}.{uuid4()}")
         system = path.getFileSystem(self._hadoop)
         stream = system.create(passing, False)

@@ -18,9 +18,9 @@ Ranges = Mapping[int, tuple[int, int]]
 
 
 def culprits(ranges: Ranges, crashes: Callable[[Ranges], bool]) -> list[tuple[int, int]]:
-    """The (partition, offset) of messages that crash by themselves; none where it is not theirs.
+    """Return the (partition, offset) of messages that crash by themselves; none if messages are not the cause.
 
-    `crashes(ranges)` computes these messages and tells whether that failed.
+    `crashes(ranges)` computes these messages and returns whether that failed.
     """
     found: list[tuple[int, int]] = []
     suspected = [ranges]

@@ -25,7 +25,7 @@ CONTRACT = "alerts"
 
 @dataclass(frozen=True)
 class Alerts(Sink):
-    """SQL expressions over the job's rows for what an alert says; `at` is a timestamp."""
+    """SQL expressions over the job's rows for the fields of an alert; `at` is a timestamp."""
 
     job: str
     subject: str
@@ -38,7 +38,7 @@ class Alerts(Sink):
         return (Destination("Kafka", CONTRACT, facts=facts),)
 
     def open(self, _spark: SparkSession, settings: Settings, _schema: StructType) -> Write:
-        """Raises TopicNotFound, and SchemaNotFound where the contract is not registered."""
+        """Raises TopicNotFound, and SchemaNotFound if the contract is not registered."""
         topic = topic_of(settings, CONTRACT)
         kafka.require_topic(settings, topic)
         registered = RegistryClient(settings.registry).latest(f"{topic}-value")

@@ -74,7 +74,7 @@ class Batching(Generic[Place]):
         self._filling: dict[Place, Batch] = {}
 
     def add(self, place: Place, run: Run) -> Iterator[Batch]:
-        """Take the rows of a run, and yield the batches that are full. A row over the bound goes alone."""
+        """Take the rows of a run, and yield full batches. A row over the limit goes alone."""
         first = 0
         while first < len(run):
             batch = self._filling.setdefault(place, Batch())

@@ -29,7 +29,7 @@ def row_start(prepared: PreparedStatement) -> bytes:
 
 
 class EncodedRows:
-    """Rows as they stand in the message. An index gives the first row's value of that column, for the routing key."""
+    """Encoded rows of a message. An index returns the first row's value of that column, for the routing key."""
 
     def __init__(self, parts: Sequence[bytes | memoryview], count: int, first_row: Callable[[int], bytes]) -> None:
         self.parts = parts
@@ -41,7 +41,7 @@ class EncodedRows:
 
 
 def statement(prepared: PreparedStatement, rows: EncodedRows) -> BatchStatement:
-    """An unlogged batch that may be repeated. Only sessions with `BulkProtocol` can send it."""
+    """Return an unlogged, repeatable batch. Only sessions with `BulkProtocol` can send it."""
     bound = BoundStatement(prepared)
     bound.values = rows
     batch = BatchStatement(BatchType.UNLOGGED)

@@ -1,4 +1,4 @@
-"""The console: each batch's rows as a table, and nothing anywhere else."""
+"""The console sink: each batch's rows as a table, and no other output."""
 
 import sys
 from collections.abc import Iterable
@@ -21,14 +21,14 @@ _KIND = "kind"
 
 
 class Console(Sink):
-    """Prints the rows of a batch, those of each `kind` apart; each table cut to the first `ROWS_SHOWN` rows."""
+    """Prints the rows of a batch, a table for each `kind`; each table has at most `ROWS_SHOWN` rows."""
 
     def open(self, _spark: SparkSession, _settings: Settings, _schema: StructType) -> Write:
         return lambda rows, _stamp: show(rows)
 
 
 def show(rows: DataFrame) -> int:
-    """Print the rows, newest or largest first. Raises ConfigError where standard output does not take them."""
+    """Print the rows, newest or largest first. Raises ConfigError if standard output refuses them."""
     changed = rows.collect()
     try:
         _show(rows.columns, changed)

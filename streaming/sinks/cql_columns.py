@@ -29,7 +29,7 @@ _DECIMAL_BYTES = 16
 
 
 def encoded(column: pa.Array, cql_type: Any, protocol_version: int) -> pa.BinaryArray:  # noqa: ANN401 - as `encoder`
-    """The column's values. Times are cut to milliseconds; `date` takes dates or times.
+    """Encode the column's values. Times are cut to milliseconds; `date` takes dates or times.
 
     Types of Arrow and CQL that are not named here are encoded value by value.
     """

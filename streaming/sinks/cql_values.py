@@ -25,7 +25,7 @@ _int64 = struct.Struct(">q").pack
 
 
 def encoder(cql_type: Any, protocol_version: int) -> Encode:  # noqa: ANN401 - the driver has no types
-    """The function that encodes values of a column's type, as a prepared statement's metadata gives it."""
+    """Return the function that encodes values of a column's type, from a prepared statement's metadata."""
     known = _ENCODERS.get(cql_type.typename)
     if known is not None:
         return known
@@ -48,7 +48,7 @@ def _date(value: date | int) -> bytes:
 
 
 def _decimal(value: Decimal) -> bytes:
-    """The scale, then the unscaled number; digits are kept as they are, so 1.50 stays 1.50."""
+    """Encode the scale, then the unscaled number; digits stay, so 1.50 stays 1.50."""
     whole, _, fraction = format(value, "f").partition(".")
     unscaled = int(whole + fraction)
     return _int32(len(fraction)) + unscaled.to_bytes(unscaled.bit_length() // 8 + 1, "big", signed=True)

@@ -44,7 +44,7 @@ def producer_options(settings: KafkaSettings, topic: str) -> dict[str, str]:
 
 
 def schema_id(value: Column) -> Column:
-    """The schema id in a message's header, null where the message is too short to have one."""
+    """Return the schema id in a message's header, null if the message is too short."""
     return F.when(F.length(value) >= wire.HEADER_BYTES, F.conv(F.hex(F.substring(value, 2, 4)), 16, 10))
 
 

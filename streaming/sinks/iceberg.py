@@ -35,7 +35,7 @@ class IcebergTable(Sink):
         return (Destination("Iceberg", self.name, facts=facts),)
 
     def open(self, spark: SparkSession, settings: Settings, schema: StructType) -> Write:
-        """Make the table where it is missing. Raises ConfigError where the catalog cannot be used."""
+        """Create the table if it is missing. Raises ConfigError if the catalog cannot be used."""
         stored = StructType([*schema.fields]).add("processing_time", TimestampType())
         where = catalog.ensure_table(spark, settings.lakehouse, self.name, stored, self.partitioned_by)
         on = " AND ".join(f"stored.{column} = changed.{column}" for column in self.key)

@@ -1,4 +1,4 @@
-"""What a sink is: a place in the catalogue, which opened with settings becomes a function that writes batches."""
+"""A sink: an entry of the catalogue that, opened with settings, becomes a function that writes batches."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
@@ -89,7 +89,7 @@ def write_row_by_row(sinks: Iterable[Sink]) -> bool:
 
 
 def into_all(writes: list[Write]) -> Write:
-    """One function for several sinks. The rows are kept meanwhile, so that the batch is computed once."""
+    """Return one function for several sinks. It caches the rows, so that Spark computes the batch once."""
 
     def write(rows: DataFrame, stamp: Stamp) -> int:
         if len(writes) == 1:

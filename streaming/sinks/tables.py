@@ -34,9 +34,9 @@ _RESULT = pa.schema([("rows", pa.int64()), ("error", pa.string())])
 
 @dataclass(frozen=True)
 class Layout:
-    """How rows fill a table: for each of its columns the row's column it comes from, and None for the batch's time.
+    """The row's column for each column of a table; None means the batch's time.
 
-    `kind` picks the rows that go there, by their column of that name; None takes all.
+    `kind` selects the rows for the table, by their column of that name; None selects all.
     """
 
     table: Table
@@ -70,7 +70,10 @@ class Tables(Sink):
 
 
 def layouts_of(settings: CassandraSettings, tables: Mapping[str | None, str], columns: list[str]) -> tuple[Layout, ...]:
-    """How rows with these columns fill the tables, given by kind. Raises MigrationError where they do not fit."""
+    """Return the layouts of rows with these columns for the tables, given by kind.
+
+    Raises MigrationError if they do not fit.
+    """
     with connect(settings) as session:
         present = table_metadata(session, settings, tables.values())
         layouts = tuple(_layout(present[name], columns, kind) for kind, name in tables.items())

@@ -72,8 +72,8 @@ def spark_session(
 ) -> Iterator[SparkSession]:
     """A session as `open_session` makes it; at the end, however that comes, its JVM and workers are gone.
 
-    PySpark leaves it to the JVM to notice that Python has ended, and one interrupted while it starts does not.
-    Raises JobFailed where the JVM ends before.
+    PySpark leaves it to the JVM to notice that Python has ended, and one interrupted while it starts does not. Raises
+    JobFailed if the JVM ends before.
     """
     before = set(_children())
     try:
@@ -129,7 +129,7 @@ def _end(processes: Iterable[psutil.Process]) -> None:
 
 
 def _children() -> list[psutil.Process]:
-    """Processes of ours in this terminal session; the local stack's services have sessions of their own."""
+    """Return our processes in this terminal session; the local stack's services have sessions of their own."""
     ours = os.getsid(0)
     return [child for child in psutil.Process().children(recursive=True) if _session_of(child) == ours]
 
@@ -240,7 +240,7 @@ def _compiler() -> str:
 
 
 def _class_path(options: dict[str, str]) -> dict[str, str]:
-    """Puts our jars in front of Spark's on the driver's class path, where the class archive expects them.
+    """Put our jars in front of Spark's on the driver's class path, where the class archive expects them.
 
     The driver needs the local file system's jar before it reads `spark.jars`.
     """
@@ -250,7 +250,7 @@ def _class_path(options: dict[str, str]) -> dict[str, str]:
 
 
 def _driver_options(settings: Settings, job: str, log: Path) -> str:
-    """Where the driver's JVM writes: its log, and its passing files."""
+    """Return the places of the driver's JVM: its log, and its temporary files."""
     level = settings.spark.log_level
     properties = {
         "log4j2.configurationFile": Path(str(resources.files("streaming.spark")))
@@ -268,7 +268,7 @@ def _driver_options(settings: Settings, job: str, log: Path) -> str:
 
 
 def _scratch(settings: Settings) -> Path:
-    """Where Java unpacks native libraries. Spark divides the name of this folder at commas."""
+    """Return the folder for Java's native libraries. Spark splits its name at commas."""
     folders = (temporary(), settings.data_dir.absolute() / "tmp", parts.cache_root(settings.stack) / "tmp")
     return first_suitable(*(folder for folder in folders if "," not in str(folder)))
 

@@ -28,7 +28,7 @@ _COMPRESSION = 1
 
 
 def spark_options(folder: Path) -> dict[str, str]:
-    """The archives of `folder` for Spark to hand out, and where an executor's Python finds them."""
+    """Return Spark's options to ship the archives of `folder`, and their place for an executor's Python."""
     shipped = archives(folder)
     return {
         "spark.archives": ",".join(f"{archive}#{name}" for name, archive in shipped.items()),

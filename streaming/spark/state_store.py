@@ -35,9 +35,9 @@ _JOIN = "Join"
 
 
 def suited(rows: DataFrame, mode: str, settings: SparkSettings) -> str:
-    """The class of the state store for a query of these rows. One that the settings name (PROVIDER) holds.
+    """Return the state store's class for a query of these rows. The settings' own class (PROVIDER) wins.
 
-    It is for new checkpoints: Spark goes on with the class that a checkpoint was made with, and the files are the same.
+    It applies to new checkpoints: Spark goes on with a checkpoint's class, and the files are the same.
     """
     if given := settings.properties.get(PROVIDER):
         return given
@@ -48,12 +48,15 @@ def suited(rows: DataFrame, mode: str, settings: SparkSettings) -> str:
 
 
 def fits_spark() -> bool:
-    """Whether this is the Spark that the store was made for; with another one batches go through all entries."""
+    """Return whether this is the Spark that the store was made for; with another one batches check all entries."""
     return bool(pyspark.__version__ == MADE_FOR)
 
 
 def told() -> list[str]:
-    """A line for the user where this is another Spark than we chose. Real-time mode brings its own, with its store."""
+    """Return a line for the user if this is another Spark than we chose.
+
+    Real-time mode brings its own, with its store.
+    """
     if fits_spark() or real_time.entered():
         return []
     made_for = f"this is Spark {pyspark.__version__}, and the state store was made for {MADE_FOR}"

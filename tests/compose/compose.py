@@ -163,7 +163,7 @@ class System:
         return run(*self.command("logs", "--no-color", "--tail", "30"), env=self.environment).stdout
 
     def verified(self, *options: str) -> int:
-        """How many offsets `adstream verify` has accounted for; it must find all equal."""
+        """Return how many offsets `adstream verify` has accounted for; it must find all equal."""
         done = self.adstream("verify", "ad-metrics", *options)
         if "run `adstream stream ad-metrics` first" in done.stderr:
             return 0

@@ -103,7 +103,7 @@ class Applying:
 
 @contextmanager
 def sending(updates: Updates, rate: float) -> Iterator[None]:
-    """Within, events are counted at this rate; at the end all their rows are in the topic."""
+    """In this context events are counted at this rate; at its end all their rows are in the topic."""
     stop = threading.Event()
     thread = threading.Thread(target=updates.until, args=(stop, rate), name="sending")
     thread.start()

@@ -54,7 +54,7 @@ class LoadedProgram:
         return self._server.pid
 
     def suits(self, arguments: Sequence[str], environment: Mapping[str, str]) -> bool:
-        """Whether a start of its own would be the same with this environment, and slower."""
+        """Return whether a start of its own would be the same with this environment, and slower."""
         return STARTS_SPARK.isdisjoint(arguments) and _read_at_the_start(environment) == self._started_with
 
     def run(self, arguments: Sequence[str], environment: Mapping[str, str], seconds: float) -> tuple[int, str, str]:

@@ -47,7 +47,7 @@ def lone_registry(folder: Path, **options: str) -> Iterator[RegistrySettings]:
 
 
 def ready(port: int) -> bool:
-    """Whether it answers at all; with a password it answers 401."""
+    """Return whether it answers at all; with a password it answers 401."""
     try:
         answer = httpx.get(f"http://{HOST}:{port}{PATH}/subjects", timeout=2, trust_env=False)
     except httpx.TransportError:

@@ -65,7 +65,7 @@ class RowWatch:
 
 @contextmanager
 def watched(settings: Settings) -> Iterator[RowWatch]:
-    """Within, the tables are read again and again; at the end no row must have gone back."""
+    """In this context the tables are read again and again; at the end no row must have gone back."""
     watch = RowWatch(settings)
     watch.start()
     try:

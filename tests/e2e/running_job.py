@@ -89,7 +89,7 @@ class Job(Lines):
         return self._running.pid
 
     def address(self) -> str:
-        """Where the job's endpoint answers, once it has said so."""
+        """Return where the job's endpoint answers, once it has said so."""
         self.await_line(r"metrics, health and progress: ")
         [found] = [re.search(r"(http://\S+)/metrics", line) for line in self._lines if "metrics, health" in line]
         assert found

@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture
 def docs(tmp_path: Path) -> Path:
-    """Where results go, in place of the repository."""
+    """Return where results go, in place of the repository."""
     for name in ("performance.md", "real-time.md"):
         shutil.copy(ROOT / "docs" / name, tmp_path)
     return tmp_path

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.timeout(1_500)
 
 
 def is_pausing(checkpoint: Path, before: int) -> bool:
-    """Whether the batch after this one has ended, and is about to be committed."""
+    """Return whether the batch after this one has ended, and is about to be committed."""
     return (checkpoint / "offsets" / str(before + 1)).exists()
 
 

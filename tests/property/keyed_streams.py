@@ -106,7 +106,7 @@ def used(let_through: Sequence[Sequence[Keyed]], *, identity: int | None = None)
 
 
 def of_each_key(rows: Sequence[Keyed]) -> dict[Any, list[EventRow]]:
-    """The rows of each key, in the order that they are in."""
+    """Return the rows of each key, in their order."""
     found: dict[Any, list[EventRow]] = {}
     for key, row in rows:
         found.setdefault(key, []).append(row)

@@ -38,7 +38,7 @@ def windows_above(times: Sequence[int], window: int, threshold: int) -> set[int]
 
 
 def changes(rows: Rows, threshold: int, readings: int) -> list[tuple[int, str, float]]:
-    """Where rows (time, temperature) change status: warning is when each of the last `readings` is hot."""
+    """Return where rows (time, temperature) change status: warning is when each of the last `readings` is hot."""
     status = ["normal"]
     for end in range(1, len(rows) + 1):
         last = rows[max(0, end - readings) : end]

@@ -65,7 +65,7 @@ def writer_schemas(seed: int) -> list[WriterSchema]:
 
 
 def takes(schema: Any) -> bool:
-    """Whether a registry with BACKWARD takes the schema after v2, by Apache Avro's own checker."""
+    """Return whether a registry with BACKWARD takes the schema after v2, by Apache Avro's own checker."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", avro.errors.IgnoredLogicalType)

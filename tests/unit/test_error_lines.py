@@ -30,7 +30,7 @@ TAKEN_UP = {
 
 @dataclass(frozen=True)
 class Line:
-    """Where an error is made, and the texts of its two halves; None where they are another's, as in a new wording."""
+    """Where an error is made, and the texts of its two halves; None if they are another's, as in a new wording."""
 
     place: str
     problem: str | None
@@ -38,7 +38,7 @@ class Line:
 
 
 def text(node: ast.expr, constants: Mapping[str, ast.expr]) -> tuple[str, ...] | None:
-    """What an expression says, one text for each way it can go; None where it is not written here."""
+    """What an expression says, one text for each way it can go; None if it is not written here."""
     match node:
         case ast.Constant(value=str(said)):
             return (said,)

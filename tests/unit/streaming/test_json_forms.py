@@ -57,7 +57,7 @@ def fruit(number: str) -> bytes:
 
 
 def in_spark(spark: SparkSession, values: list[bytes], contract: Contract, field: str) -> list[Any]:
-    """Of each message the field's value (times in milliseconds), or None where it is undecodable."""
+    """Of each message the field's value (times in milliseconds), or None if it is undecodable."""
     decoded = decode(kafka_rows(spark, values), {}, contract, json=True).orderBy("offset")
     value = F.col("event")[field]
     rows = decoded.select("problem", F.unix_millis(value) if field == "timestamp" else value).collect()
