@@ -1,1 +1,1 @@
-"""What every part shares: settings, errors, clients, contracts, Avro, text and time. It imports no other part."""
+"""The shared code: settings, errors, clients, contracts, Avro, text and time. It imports no other part."""

@@ -1,7 +1,8 @@
-"""Which rule a decoded event breaks, in plain Python: the rules of streaming.events.judge, for one event at a time.
+"""Find the rule that a decoded event breaks, in plain Python: the rules of streaming.events.judge, for one event at a
+time.
 
-The job judges by Spark expressions; a test holds both against one table of cases. The bounds stand here, where both
-read them. `adstream verify` has the rules a third time, on purpose: it shares nothing with the job.
+The job judges by Spark expressions; a test holds both against one table of cases. The bounds are defined here for both.
+`adstream verify` has the rules a third time, on purpose: it shares nothing with the job.
 """
 
 import math

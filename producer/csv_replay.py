@@ -31,11 +31,10 @@ _LAST_MILLIS = to_millis(datetime(9999, 12, 31, 23, 59, 59, 999_000, tzinfo=UTC)
 
 
 class CsvReplay:
-    """The rows of `path` as records.
+    """The rows of `path` as records. Timestamps move so that the newest is `now_ms`; with None they stay unchanged.
 
-    Timestamps move so that the newest is `now_ms`; with None they stay as they are. The event id comes from the row's
-    values, and from how many equal rows stand before it: the same row has the same id in every file that holds it.
-    Raises BadInput for a file that cannot be read, and for the first bad row unless `skip` takes it.
+    The event id comes from the row's values, and from the number of equal rows before it: the same row has the same id
+    in every file. Raises BadInput for a file that cannot be read, and for the first bad row unless `skip` takes it.
     """
 
     def __init__(

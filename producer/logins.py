@@ -7,7 +7,7 @@ from producer.timeline import millis
 
 
 def event(_rng: Random, user_id: str, timestamp: int, _event_id: str) -> Event:
-    """That is all there is to a login."""
+    """A login has no further fields."""
     return {"user_id": user_id, "timestamp": timestamp}
 
 

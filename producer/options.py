@@ -1,4 +1,4 @@
-"""Which options of `adstream produce` go together: one that would do nothing is refused, not ignored."""
+"""Check that options of `adstream produce` fit together: an option without an effect is refused, not ignored."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any

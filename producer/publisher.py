@@ -44,10 +44,10 @@ class Delivery(TypedDict, total=False):
 
 
 class Publisher:
-    """Sends records to `topic`, as `encode` writes them.
+    """Sends records to `topic`, encoded by `encode`. `on_delivery` gets every record.
 
-    Opening it raises ConfigError for Kafka settings that cannot be used; sending raises DeliveryFailed once the broker
-    has refused or outwaited a record. `on_delivery` hears of every record.
+    Opening it raises ConfigError for unusable Kafka settings. Sending raises DeliveryFailed once the broker has refused
+    a record, or has not acknowledged it in time.
     """
 
     def __init__(

@@ -65,5 +65,5 @@ def run(
 
 
 def counted(error: AdstreamError, sent: int, acknowledged: int) -> AdstreamError:
-    """The same error, saying also how much had been acknowledged."""
+    """Return the same error with the number of acknowledged records."""
     return type(error)(f"{error.problem} ({acknowledged} of {sent} events acknowledged)", error.remedy)

@@ -1,4 +1,4 @@
-"""Sensors: each tells its temperature now and then."""
+"""Sensors: each sends its temperature now and then."""
 
 from random import Random
 

@@ -70,7 +70,7 @@ class Mix:
 
 
 class Live(Protocol):
-    """What traffic asks of a source; producer.source.Source says what each of these is."""
+    """The interface of a source for traffic; producer.source.Source describes each member."""
 
     @property
     def name(self) -> str: ...

@@ -100,7 +100,7 @@ def down(
 
 
 def status(settings: Settings) -> list[Status]:
-    """How each service is, by asking it (at most a few seconds)."""
+    """Return the state of each service, by asking it (at most a few seconds)."""
     data = settings.data_dir.absolute()
     current, keys = state.read(data), secured.find(data)
     workers = sum(name.startswith(WORKER) for name in current.services)

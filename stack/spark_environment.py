@@ -56,7 +56,7 @@ def left_out(master: str, places: Iterable[str]) -> list[str]:
 
 
 def worth_telling(master: str, places: Iterable[str]) -> list[str]:
-    """Return those by which a user may have meant something."""
+    """Return variables that a user may have set on purpose."""
     return [name for name in left_out(master, places) if name not in _OURS]
 
 

@@ -70,7 +70,7 @@ class Topic:
         return {"topic": self.name, "topic_id": kafka.topic_id(self.settings, self.name)}
 
     def pinned(self) -> "Topic":
-        """The same with `latest` decided here, once: a first batch that is tried again must not move it."""
+        """Return the source with `latest` replaced by present offsets: a retried first batch must not move them."""
         if self.start != "latest":
             return self
         ends = kafka.end_offsets(self.settings, self.name)  # an open transaction comes when it is committed
@@ -97,7 +97,7 @@ class Topic:
             )
 
     def reading(self, level: IsolationLevel) -> "Topic":
-        """The same topic, read at another isolation level."""
+        """Return the same topic, read at another isolation level."""
         return replace(self, settings=self.settings.reading(level))
 
     def stream(self, spark: SparkSession) -> DataFrame:

@@ -1,4 +1,4 @@
-"""Which windows are closed: those that no event can go into any more."""
+"""Find the closed windows: those that no event can enter any more."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True)
 class Committed:
-    """What the job has committed: offsets by partition, and the watermark under which no event goes any more."""
+    """The job's commits: offsets by partition, and the watermark below which it counts no further event."""
 
     made_with: Mapping[str, Any]
     id: str

@@ -1,4 +1,4 @@
-"""What is asked of a backfill, what it finds, and whom it tells."""
+"""The request of a backfill, its result, and its callbacks."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field

@@ -20,7 +20,7 @@ _WIDEST = 100
 
 
 class Format(StrEnum):
-    """How a job is drawn."""
+    """The form of the drawing."""
 
     text = "text"
     mermaid = "mermaid"

@@ -50,7 +50,7 @@ class ExtraColumns(StrEnum):
 
 
 class Format(StrEnum):
-    """How an event is written into a message."""
+    """The encoding of an event in a message."""
 
     avro = "avro"
     json = "json"

@@ -31,7 +31,7 @@ class Ranking:
 
 
 def ranking(windows: Sequence[Row], now: datetime) -> Ranking | None:
-    """Of rows of `ad_metrics_by_window` (times UTC without a zone); None without any."""
+    """Return the ranking of rows of `ad_metrics_by_window` (times UTC without a zone); None without any."""
     ended = [row for row in windows if row["window_end"] <= now.replace(tzinfo=None)]
     if not windows:
         return None

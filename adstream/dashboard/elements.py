@@ -211,7 +211,7 @@ def moment(value: datetime) -> str:
 
 
 def ago(value: datetime) -> str:
-    """How long a time is ago."""
+    """Return how long ago a time is."""
     since = datetime.now(UTC) - (value if value.tzinfo else value.replace(tzinfo=UTC))
     seconds = int(since.total_seconds())
     if seconds < 0:

@@ -68,10 +68,10 @@ class Letter:
 
 @dataclass(frozen=True)
 class Mark:
-    """That a letter was sent back: when, to which place, and with which fields changed.
+    """The mark of a replayed letter: when and to which place it was sent, and the changed fields.
 
-    `original` is the broker time of the letter's original: a topic that was deleted and made again has the same places.
-    Times are ISO 8601, UTC.
+    `original` is the broker time of the letter's original, because a topic that was deleted and created again has the
+    same places. Times are ISO 8601, UTC.
     """
 
     at: str

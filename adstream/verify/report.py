@@ -1,4 +1,4 @@
-"""What `adstream verify` prints of what it found: the ledger, what was not looked at, and what differs."""
+"""Print the result of `adstream verify`: the ledger, the parts that it did not check, and the differences."""
 
 from pathlib import Path
 from typing import Any

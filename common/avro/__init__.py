@@ -1,1 +1,1 @@
-"""Avro in plain Python: the wire formats, and what a message of any writer's schema says."""
+"""Avro in plain Python: the wire formats, and reading of messages with any writer's schema."""

@@ -1,4 +1,4 @@
-"""How values that hold no others are read as the contract's: numbers, times, texts, enums, and blocks of items."""
+"""Read values without parts as the contract's: numbers, times, texts, enums, and blocks of items."""
 
 from collections.abc import Callable
 from typing import Any
@@ -67,7 +67,7 @@ PLAIN: dict[str, Read] = {
 
 
 def in_millis(written: Type, wanted: Type) -> Read | None:
-    """A time in the contract's milliseconds; None for what is no time."""
+    """Return a time in the contract's milliseconds; None for a type that is not a time."""
     if wanted.logical != "timestamp-millis":
         return None
     unit = TO_MILLIS.get(written.logical, 1)
@@ -114,7 +114,7 @@ def enum(written: Type, wanted: Type, at: str) -> Read:
 
 
 def fixed(written: Type, wanted: Type, at: str) -> Read:
-    """So many bytes, of the same name. Raises Unresolvable."""
+    """Read this many bytes, of the same name. Raises Unresolvable."""
     if (written.short_name, written.size) != (wanted.short_name, wanted.size):
         raise Unresolvable(differ(written, wanted, at))
 

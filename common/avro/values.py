@@ -72,7 +72,7 @@ class Record:
 
 
 def reading_record(written: Type, wanted: Type, at: str) -> Record:
-    """How a record is read as one of the contract's, which is at the path `at`. Raises Unresolvable."""
+    """Return the reader of a record as the contract's, which is at the path `at`. Raises Unresolvable."""
     if written.kind != "record" or wanted.kind != "record":
         raise Unresolvable(differ(written, wanted, at))
     # As in Avro's Java library: the aliases of fields count for a writer's record of the same name, or of an alias.

@@ -1,6 +1,6 @@
-"""Which of the schemas that messages are written with can be read by a contract, and why the others cannot.
+"""Find the writer schemas that a contract can read, and the reasons why it cannot read the others.
 
-One schema that cannot be read costs its own messages, and no others: they are dead letters, and the rest counts.
+A schema that cannot be read affects only its own messages: they are dead letters, and all others count.
 """
 
 import json
@@ -22,7 +22,7 @@ class Refusal:
 
 
 def resolutions(writers: Mapping[int, Contract], reader: Contract) -> dict[int, Resolution | Refusal]:
-    """How the contract reads each schema, by id, or why it reads no message of the schema."""
+    """Return for each schema, by id, the contract's way to read it, or the reason why it reads none of its messages."""
     return {schema_id: resolution(writer.text, reader) for schema_id, writer in writers.items()}
 
 

@@ -1,1 +1,1 @@
-"""What writers keep about themselves in Cassandra: leases, checkpoints that count, corrections."""
+"""The writers' own records in Cassandra: leases, counting checkpoints, corrections."""

@@ -1,4 +1,4 @@
-"""Kafka from the settings: configuration of clients, topics and their offsets, and what an error means to a user."""
+"""Kafka from the settings: configuration of clients, topics and their offsets, and translation of errors for users."""
 
 from common.kafka.admin import connected
 from common.kafka.clients import UNHEARD, client_config, consumer_config, jaas_value, spark_options, taken_settings

@@ -1,4 +1,4 @@
-"""What an error of a Kafka client means to a user."""
+"""Translate errors of a Kafka client for users."""
 
 from collections import deque
 
@@ -70,9 +70,10 @@ class ClientErrors:
         return translate(error, self._settings)
 
     def explain_first(self, error: KafkaError) -> AdstreamError:
-        """The same for a client that never had an answer: a broker that can be connected to may want another protocol.
+        """Return the line for a client that never had an answer: a broker that accepts connections may need another
+        protocol.
 
-        When it cannot be, `_TRANSPORT` or `_RESOLVE` say so.
+        If nobody accepts a connection, `_TRANSPORT` or `_RESOLVE` say so.
         """
         if error.code() in _UNREACHABLE and {seen.code() for seen in self._seen} == {KafkaError._ALL_BROKERS_DOWN}:
             settings = self._settings

@@ -1,4 +1,4 @@
-"""Where the partitions of a topic begin and end, and the offset of a moment."""
+"""The first and last offsets of a topic's partitions, and the offset of a moment."""
 
 import time
 from datetime import datetime

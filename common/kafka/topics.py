@@ -1,7 +1,7 @@
-"""Topics of Kafka: made, found, and asked what they are.
+"""Kafka's topics: create, find and describe them.
 
-They are made here and nowhere else: a client that may create a topic by naming it turns a typing error into an empty
-topic with the wrong retention.
+They are created only here: a client that may create a topic by naming it turns a typing error into an empty topic with
+the wrong retention.
 """
 
 from collections.abc import Iterable

@@ -21,7 +21,7 @@ def last_words(log: Path, start: int = 0) -> str:
 
 
 def telling_line(lines: list[str]) -> str:
-    """The same of lines that are at hand."""
+    """Return the same for given lines."""
     spoken = [line for line in map(str.strip, lines) if line and not line.startswith(_MEANINGLESS)]
     telling = [line for line in spoken if any(sign in line for sign in _TELLING)]
     return (telling or spoken or ["it said nothing"])[-1][:300]

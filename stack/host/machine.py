@@ -1,4 +1,4 @@
-"""Whether this machine has room for the stack: memory and disk, in one place for `up` and for `doctor`."""
+"""Check that this machine has room for the stack: memory and disk, for `up` and for `doctor`."""
 
 import shutil
 from pathlib import Path

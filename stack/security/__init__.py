@@ -1,1 +1,1 @@
-"""A secured stack: certificates, passwords, and what each role may do."""
+"""A secured stack: certificates, passwords, and the rights of each role."""

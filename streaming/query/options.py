@@ -1,4 +1,4 @@
-"""How a job runs, as against what it computes."""
+"""Options of a job's run, as opposed to its computation."""
 
 from dataclasses import dataclass
 from datetime import timedelta

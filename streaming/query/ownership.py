@@ -6,9 +6,9 @@ from streaming.recovery.checkpoint import Checkpoint
 
 
 class Ownership:
-    """Of a job's tables, by one checkpoint over one source. A job without tables has nothing to own.
+    """The ownership of a job's tables, by one checkpoint over one source. A job without tables owns nothing.
 
-    `fresh` says whether nothing can be in the tables that the checkpoint has counted.
+    `fresh` says that the tables cannot have rows of this checkpoint yet.
     """
 
     def __init__(
@@ -22,7 +22,7 @@ class Ownership:
         self._counts = False
 
     def require(self, *, fresh: bool) -> None:
-        """Raises CheckpointError where another checkpoint counts, and what `job_checkpoints.require` raises besides."""
+        """Raises CheckpointError if another checkpoint counts, and the errors of `job_checkpoints.require`."""
         if self._tables:
             self._before = job_checkpoints.require(self._settings.cassandra, self._claim(fresh=fresh), self._tables)
 

@@ -15,7 +15,10 @@ _UNREADABLE_SHOWN = 20
 
 
 class Plans:
-    """Of one job over one source. `schemas` are those of the source's topic; None for a source of JSON alone."""
+    """The plans of one job over one source.
+
+    `schemas` are those of the source's topic; None for a source of JSON alone.
+    """
 
     def __init__(
         self,

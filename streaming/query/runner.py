@@ -327,9 +327,9 @@ class Runner:
     def _replayed(self, writer: Batches) -> bool:
         """Return whether the query ended *after* it had committed a batch, and report that batch.
 
-        Spark 4.1.1 stumbles over its own report of the first batch after a restart, when that batch is a replay: the
-        Kafka source has not asked for the newest offsets yet (a NullPointerException in KafkaMicroBatchStream.metrics,
-        SPARK-55271). The batch is written and committed by then; all there is to do is to start the query again.
+        Spark 4.1.1 fails in its own report of the first batch after a restart if that batch is a replay: the Kafka
+        source has not asked for the newest offsets yet (a NullPointerException in KafkaMicroBatchStream.metrics,
+        SPARK-55271). The batch is already written and committed then, so the query only has to start again.
         """
         for batch_id in writer.written:
             if writer.error is None and self._checkpoint.is_committed(batch_id):
@@ -383,7 +383,7 @@ class Runner:
 
 
 class _Replayed(PlanAgain):
-    """The query ended after it had committed the batch that it was to do again."""
+    """The query ended after it had committed the batch that it had to repeat."""
 
 
 def _line(error: Exception) -> str:

@@ -63,7 +63,7 @@ class Versions:
     start: int
 
     def of(self, events: Column) -> Column:
-        """The version of a row that holds so many events."""
+        """Return the version of a row with this many events."""
         return events * F.lit(STARTS) + F.lit(self.lease + self.start % STARTS)
 
 
@@ -77,7 +77,7 @@ def contract_of(job: Job, topic: str, rows: StructType) -> Contract:
 
 
 def avro_text(job: Job, rows: StructType) -> str:
-    """The Avro record of the job's rows: `version`, `newest_event`, then its columns as they come."""
+    """Return the Avro record of the job's rows: `version`, `newest_event`, then its columns in order."""
     titled = "".join(part.capitalize() for part in job.name.split("-"))
     others = [field for field in rows.fields if field.name not in (VERSION, NEWEST)]
     fields = [
@@ -110,5 +110,8 @@ def _typed(kind: DataType, *, nullable: bool) -> dict[str, Any]:
 
 
 def _may_be_null(job: Job, name: str) -> bool:
-    """Spark calls nearly everything nullable. A row's key is there, except for a column that only some kinds have."""
+    """Return whether a column may be null.
+
+    Spark calls nearly every column nullable, but a row's key is complete, except for a column of some kinds only.
+    """
     return name not in job.key or (name == "window_start" and "kind" in job.key)

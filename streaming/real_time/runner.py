@@ -48,12 +48,12 @@ _DRAIN_POLL_SECONDS = 0.2
 
 
 class RealTimeRunner(Runner):
-    """As Runner. `_trigger` is the length of a batch."""
+    """Like Runner. `_trigger` is the length of a batch."""
 
     real_time = True
 
     def __init__(self, *given: Any, applied: Callable[[Mapping[str, Any]], None], **named: Any) -> None:  # noqa: ANN401
-        """As Runner; `applied` hears each report of the applying process."""
+        """Like Runner; `applied` gets each report of the applying process."""
         super().__init__(*given, **named)
         if isinstance(self._source, Topic):
             self._source = replace(self._source, bounded=False)

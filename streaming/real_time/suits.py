@@ -1,4 +1,4 @@
-"""Which jobs run in real-time mode, and why others do not."""
+"""Find the jobs that run in real-time mode, and the reasons why others do not."""
 
 from datetime import timedelta
 

@@ -28,7 +28,7 @@ class UpdatesLost(Exception):
 
 
 class Updates:
-    """Of one job with one checkpoint."""
+    """The updates topic of one job with one checkpoint."""
 
     def __init__(self, settings: Settings, job: Job, checkpoint: Checkpoint, notice: Callable[[str], None]) -> None:
         self.topic = updates_topic(settings, job.name)

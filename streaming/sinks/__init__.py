@@ -1,1 +1,4 @@
-"""Where results go. Every sink writes absolute values by primary key: a replayed batch rewrites the same rows."""
+"""The destinations of results.
+
+Every sink writes absolute values by primary key: a replayed batch rewrites the same rows.
+"""

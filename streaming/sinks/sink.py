@@ -45,23 +45,26 @@ class Destination:
 
 
 class Sink(ABC):
-    """One sink of a job. A subclass defines `open`, and names what it writes: everything else follows from that.
+    """One sink of a job. A subclass defines `open` and names its destinations; everything else follows.
 
-    A sink of one's own may also be any object with such an `open`. Nobody knows what it writes.
+    A user's sink may also be any object with such an `open`. Then nobody knows its destinations.
     """
 
     @abstractmethod
     def open(self, spark: SparkSession, settings: Settings, schema: StructType, /) -> Write:
-        """`schema` is of the rows that will come. Raises what a user can mend: a missing table, a wrong catalog."""
+        """Open the sink; `schema` describes its future rows.
+
+        Raises errors that a user can repair: a missing table, a wrong catalog.
+        """
 
     @property
     def destinations(self) -> tuple[Destination, ...]:
-        """All tables and topics that it writes, the main one first; none for a sink that only shows rows."""
+        """Return all tables and topics that it writes, the main one first; none for a sink that only shows rows."""
         return ()
 
     @property
     def row_by_row(self) -> bool:
-        """Whether it does no more than write each row into the Cassandra table of its kind.
+        """Return whether it only writes each row into the Cassandra table of its kind.
 
         `adstream apply` can write such rows in its place, so the job can run in real-time mode.
         """
@@ -79,12 +82,12 @@ def tables_of(sinks: Iterable[Sink]) -> tuple[str, ...]:
 
 
 def need_iceberg(sinks: Iterable[Sink]) -> bool:
-    """Whether one of them writes to the lakehouse, so that Spark needs its catalog."""
+    """Return whether one of them writes to the lakehouse, so that Spark needs its catalog."""
     return any(each.store == "Iceberg" for each in destinations_of(sinks))
 
 
 def write_row_by_row(sinks: Iterable[Sink]) -> bool:
-    """Whether `adstream apply` can write for all of them (Sink.row_by_row)."""
+    """Return whether `adstream apply` can write for all of them (Sink.row_by_row)."""
     return all(getattr(sink, "row_by_row", False) for sink in sinks)
 
 

@@ -1,1 +1,1 @@
-"""Starts Spark: the session, its class archive, what executors get, and the state store."""
+"""Start Spark: the session, its class archive, archives for executors, and the state store."""

@@ -1,7 +1,7 @@
 """Hadoop's local file system without a process for each file (docs/decisions/0023-*.md and 0035-*.md).
 
-Hadoop as it comes starts `chmod` and `readlink` for the files that it writes: 30 times in a small batch, on the driver
-and on the executors. `BareLocalFileSystem` writes the same files by calls of Java.
+Plain Hadoop starts `chmod` and `readlink` for its files: 30 times in a small batch, on the driver and on the executors.
+`BareLocalFileSystem` writes the same files by calls of Java.
 """
 
 from collections.abc import Iterable, Mapping
