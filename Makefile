@@ -1,7 +1,7 @@
 # The commands a user types; `make help` lists them. Every recipe line is one simple command wherever a service or a
 # test runs, so that make itself is its parent, and Ctrl-C or a kill of make reaches it.
 .DEFAULT_GOAL := help
-.PHONY: help setup warm real-time demo tour test test-unit test-patterns test-second-spark test-e2e test-compose test-faults lint up down bench lock parts-sums state-store sbom audit clean
+.PHONY: help setup warm real-time demo tour test test-unit test-patterns test-second-spark test-e2e test-compose test-faults lint up down bench lock docs parts-sums state-store sbom audit clean
 .SUFFIXES:
 SHELL := /bin/sh
 
@@ -126,6 +126,9 @@ soak: $(STAMP) ## half an hour of steady load: what grows, and is all counted (M
 
 lock: ## resolve the requirements anew (UPGRADE=--upgrade takes the newest that pyproject.toml allows)
 	@sh .ci/lock $(UPGRADE)
+
+docs: $(STAMP) ## write the tables of options in docs/patterns
+	@$(BIN)/python -m adstream.commands.option_tables
 
 parts-sums: $(STAMP) ## list the JVM parts that stack/ivy.xml comes to, with their sums
 	$(BIN)/python -m stack.parts_list

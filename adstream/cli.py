@@ -12,19 +12,22 @@ import typer
 
 from adstream.commands import dead_letters, schema, stack
 from adstream.commands.apply import apply
-from adstream.commands.backfill import archive, backfill
+from adstream.commands.archive import archive
+from adstream.commands.backfill import backfill
 from adstream.commands.batch import batch
 from adstream.commands.consume import consume
 from adstream.commands.cql import cql
 from adstream.commands.dashboard import dashboard
 from adstream.commands.demo import demo
 from adstream.commands.explain import explain
+from adstream.commands.job_options import JobCommand
+from adstream.commands.jobs import jobs
 from adstream.commands.migrate import migrate
 from adstream.commands.produce import produce
 from adstream.commands.reset import reset
 from adstream.commands.show import show
 from adstream.commands.sql import sql
-from adstream.commands.stream import jobs, stream
+from adstream.commands.stream import stream
 from adstream.commands.tour import tour
 from adstream.commands.usage import Commands
 from adstream.commands.validate import validate
@@ -75,7 +78,7 @@ app.command()(show)
 app.command()(cql)
 app.command()(jobs)
 app.command()(explain)
-app.command()(stream)
+app.command(cls=JobCommand)(stream)
 app.command()(apply)
 app.command()(batch)
 app.command()(validate)

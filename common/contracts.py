@@ -1,6 +1,7 @@
 """The Avro contracts: one file per subject and version, `<subject>.v<version>.avsc`.
 
-They are kept in `schemas/`, and in the folder of that name of a project of one's own (common.project).
+They are kept in `schemas/`, and in the folders of that name of a project of one's own (common.project) and of
+installed packages (common.extensions).
 """
 
 import json
@@ -63,14 +64,19 @@ def latest(name: str) -> Contract:
 
 
 def _files() -> Iterator[tuple[str, int, Traversable]]:
-    """Subject, version and file of every contract. Raises ConfigError for a subject of both adstream and project."""
+    """Subject, version and file of every contract. Raises ConfigError for a subject that two packages have."""
     ours = list(_in_folder(resources.files("schemas")))
-    own = project.folder("schemas")
-    theirs = [] if own is None else list(_in_folder(own))
-    for subject, _version, file in theirs:
-        if subject in {each for each, *_ in ours}:
-            raise ConfigError(f"{own}/{file.name} is for a subject of adstream's own", "give it another name")
-    yield from (*ours, *theirs)
+    yield from ours
+    taken: dict[str, str] = {}
+    for package, own in project.folders("schemas").items():
+        theirs = list(_in_folder(own))
+        for subject, _version, file in theirs:
+            if subject in {each for each, *_ in ours}:
+                raise ConfigError(f"{own}/{file.name} is for a subject of adstream's own", "give it another name")
+            if subject in taken:
+                raise ConfigError(f"{own}/{file.name} is for a subject of {taken[subject]}", "give it another name")
+        taken |= {subject: package for subject, *_ in theirs}
+        yield from theirs
 
 
 def _in_folder(folder: Traversable) -> Iterator[tuple[str, int, Traversable]]:

@@ -10,8 +10,9 @@ import os
 import sys
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
+from common import extensions
 from common.errors import ConfigError
 from common.settings import project
 
@@ -22,25 +23,48 @@ class _Named(Protocol):
 
 
 _N = TypeVar("_N", bound=_Named)
+_GROUPS = {"JOBS": extensions.JOBS, "SOURCES": extensions.SOURCES}
 
 
-def joined(ours: dict[str, _N], attribute: str) -> dict[str, _N]:
-    """Return `ours` and the project's `attribute`, by name. Raises ConfigError for a name that is taken."""
+def joined(ours: dict[str, _N], attribute: str, kind: type = object) -> dict[str, _N]:
+    """Return `ours`, the project's `attribute`, and what installed packages offer of that kind, by name.
+
+    Raises ConfigError for a name that is taken, and for a package that is broken.
+    """
+    found: dict[str, _N] = {}
+    by: dict[str, str] = {}
+    for offered_by, each in (*_of_project(attribute), *extensions.each_of(_GROUPS[attribute], kind)):
+        if each.name in ours:
+            raise ConfigError(f"{each.name} in {offered_by} is adstream's own name", "choose another one")
+        if each.name in by:
+            raise ConfigError(f"{each.name} in {offered_by} is a name of {by[each.name]}, too", "choose another one")
+        found[each.name], by[each.name] = each, offered_by
+    return {**ours, **found} if found else ours
+
+
+def _of_project(attribute: str) -> list[tuple[str, Any]]:
     name = project()
     if not name:
-        return ours
+        return []
     root()
-    theirs = getattr(importlib.import_module(name), attribute, [])
-    for each in theirs:
-        if each.name in ours:
-            raise ConfigError(f"{each.name} in {name}.{attribute} is adstream's own name", "choose another one")
-    return {**ours, **{each.name: each for each in theirs}}
+    return [(f"{name}.{attribute}", each) for each in getattr(importlib.import_module(name), attribute, [])]
 
 
 def folder(name: str) -> Path | None:
     """Return the project's folder `name`, if it exists."""
     found = root()
     return found / name if found is not None and (found / name).is_dir() else None
+
+
+def folders(name: str) -> dict[str, Path]:
+    """Package -> its folder `name`, of the project first, then of the installed packages; none that has no such."""
+    return {package: place / name for package, place in roots().items() if (place / name).is_dir()}
+
+
+def roots() -> dict[str, Path]:
+    """Package -> its folder or file: the project, then the installed packages."""
+    own = root()
+    return {**({} if own is None else {project(): own}), **extensions.roots()}
 
 
 def root() -> Path | None:

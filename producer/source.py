@@ -6,6 +6,7 @@ from functools import cached_property, partial
 
 from common import contracts
 from common.contracts import Contract
+from common.errors import ConfigError
 from common.provision import topic_of
 from common.settings import Settings
 from producer import broken
@@ -20,8 +21,8 @@ class Source:
     """One kind of events: their contract (whose name is also the topic's), and their generator.
 
     `key` is the field whose text is the message key; without `keys` every event has its own key. `jobs` are the jobs
-    that read the topic, each with its documented sample. `impossible` are ways to make an event untrue, besides those
-    of every source. Events of a source with `json` may also be sent as JSON.
+    with a documented sample of their own; other jobs that read the topic take the first of these. `impossible` are ways
+    to make an event untrue, besides those of every source. Events of a source with `json` may also be sent as JSON.
     """
 
     name: str
@@ -52,7 +53,16 @@ class Source:
         """Live events without end."""
         return iter(Traffic(self, seed, mix, timeline))
 
+    def sample(self, job: str) -> Sample:
+        """The documented data of `job`; those of the first job, where it has none of its own. Raises ConfigError."""
+        found = self.jobs.get(job) or next(iter(self.jobs.values()), None)
+        if found is None:
+            raise ConfigError(
+                f"{self.name} has no sample", f"generate events: `adstream produce {self.name} --count 100`"
+            )
+        return found
+
     def sample_steps(self, job: str, now_ms: int) -> list[list[Record]]:
         """The documented data of `job`, step by step."""
-        sample = self.jobs[job].at(now_ms, self.time_field)
+        sample = self.sample(job).at(now_ms, self.time_field)
         return [[Record(str(event[self.key]), event, "sample") for event in step] for step in sample.steps]

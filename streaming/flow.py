@@ -19,6 +19,7 @@ from common.text.durations import duration_text
 from streaming.iceberg.catalog import table_name
 from streaming.iceberg.daily_jobs import BatchJob
 from streaming.job import Job
+from streaming.parameters import option
 from streaming.real_time.suits import refusal
 from streaming.sinks.sink import Sink, destinations_of, tables_of
 
@@ -264,7 +265,7 @@ class _Drawn:
         return duration_text(value) if isinstance(value, timedelta) else str(value)
 
     def _option(self, name: str) -> str:
-        return f"{self._value(name)} (--{name})"
+        return f"{self._value(name)} ({option(name)})"
 
 
 def _said(pattern: object) -> str:

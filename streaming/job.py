@@ -1,25 +1,24 @@
 """A job: one line of the catalogue (streaming.jobs), with the parameters that it runs with.
 
-A pattern's keyword arguments are the job's parameters: their names are the command's options, and their defaults the
-documented ones. A checkpoint fixes them, because its state fits only these values.
+A pattern's keyword arguments are the job's parameters (streaming.parameters). A checkpoint fixes them, because its
+state fits only these values.
 """
 
-import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
 from pyspark.sql import DataFrame
 
 from common.errors import ConfigError
-from common.text.nearest import did_you_mean
+from streaming.parameters import Parameter, Value, parameters_of, require_known
 from streaming.patterns.keyed_state import KeyRules
 from streaming.sinks.sink import Sink
 
 Mode = Literal["append", "update", "complete"]
-Parameter = timedelta | int | bool
 
 
 @dataclass(frozen=True)
@@ -37,7 +36,8 @@ class Job:
     `contract` names the topic's contract, `key` the key columns of a row, and `modes` the possible output modes, the
     default first. A job with state of its own (transformWithState) names its rules as `state`. `slack` is the time that
     its watermark adds to its lateness. `concerns` is a condition, in SQL, for the events that the pattern uses; other
-    events cannot be late for it.
+    events cannot be late for it. `recounted` says that `adstream verify` and `adstream backfill` can compute the job's
+    tables a second time.
     """
 
     name: str
@@ -52,8 +52,13 @@ class Job:
     state: type[KeyRules[Any]] | None = None
     lookup: Lookup | None = None
     concerns: str = "true"
+    recounted: bool = False
     slack: timedelta = timedelta(0)
-    changed: Mapping[str, Parameter] = field(default_factory=dict)
+    changed: Mapping[str, Value] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Raises ConfigError for a pattern with an argument that cannot be an option."""
+        _ = self.declared
 
     @property
     def output_mode(self) -> Mode:
@@ -63,15 +68,15 @@ class Job:
     def arbitrary_state(self) -> bool:
         return self.state is not None
 
+    @cached_property
+    def declared(self) -> dict[str, Parameter]:
+        """What the pattern's signature says, by name, in its order."""
+        return parameters_of(self.pattern)
+
     @property
-    def parameters(self) -> dict[str, Parameter]:
+    def parameters(self) -> dict[str, Value]:
         """Name -> value, in the order of the pattern's arguments."""
-        defaults = {
-            name: argument.default
-            for name, argument in inspect.signature(self.pattern).parameters.items()
-            if argument.kind is argument.KEYWORD_ONLY
-        }
-        return defaults | dict(self.changed)
+        return {name: each.default for name, each in self.declared.items()} | dict(self.changed)
 
     @property
     def lateness(self) -> timedelta | None:
@@ -92,22 +97,18 @@ class Job:
         """The parameter that says how long is waited for late events."""
         return "watermark" if self.lateness is None else "lateness"
 
-    def with_parameters(self, **given: Parameter) -> "Job":
+    def with_parameters(self, **given: Value) -> "Job":
         """The same job with other parameters. Raises ConfigError for one it does not have, or that cannot be used."""
-        known = self.parameters
+        require_known(self.name, given, self.declared)
         for name, value in given.items():
-            option = f"--{name.replace('_', '-')}"
-            if name not in known:
-                options = [f"--{each.replace('_', '-')}" for each in known]
-                has = f"it has {', '.join(options)}" if options else "it has no options of its own"
-                raise ConfigError(f"{self.name} has no {option}", did_you_mean(option, options, has))
-            if isinstance(value, timedelta) and value <= timedelta(0):
-                raise ConfigError(f"{option} must be longer than nothing", "give for example 30s or 5m")
-            if isinstance(value, int) and not isinstance(value, bool) and value < 1:
-                raise ConfigError(f"{option} {value} cannot be used", "give 1 or more")
+            self.declared[name].require(value)
         changed = replace(self, changed={**self.changed, **given})
         changed._check_windows()
         return changed
+
+    def with_sinks(self, *more: Sink) -> "Job":
+        """The same job, whose rows go to more sinks as well."""
+        return replace(self, sinks=(*self.sinks, *more)) if more else self
 
     def in_mode(self, mode: str) -> "Job":
         """The same job in another output mode. Raises ConfigError if it cannot run in it."""

@@ -45,6 +45,7 @@ _CATALOGUE = [
         key=("kind", "ad_id", "window_start"),
         sinks=(Tables(total="ad_metrics", window="ad_metrics_by_window"),),
         slack=SLACK,
+        recounted=True,
     ),
     Job("ad-tail", "the ad events themselves, as they arrive", "ads_data", ad_tail, modes=("append",)),
     Job(
@@ -228,7 +229,7 @@ _CATALOGUE = [
     ),
 ]
 
-JOBS = project.joined({job.name: job for job in _CATALOGUE}, "JOBS")
+JOBS = project.joined({job.name: job for job in _CATALOGUE}, "JOBS", Job)
 
 
 def find(name: str) -> Job:

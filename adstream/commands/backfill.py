@@ -1,31 +1,25 @@
-"""`adstream backfill JOB` and `adstream archive TOPIC FOLDER`: compute closed windows again, and archive messages."""
+"""`adstream backfill JOB`: compute closed windows again, and correct them."""
 
 from datetime import UTC, datetime
-from functools import reduce
-from operator import add
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from adstream.commands import completion
 from adstream.commands.asking import ask, require_somebody
-from common.errors import ConfigError, Mismatch
+from adstream.commands.backfill_page import conclude, report
+from common.errors import ConfigError
 from common.settings import Settings
 from common.text.moments import parse_moment
 from common.text.nearest import did_you_mean
 from common.text.progress_line import Working
-from common.text.terminal import Terminal, parts
+from common.text.terminal import Terminal
 
-if TYPE_CHECKING:
-    from adstream.backfill.request import Found
-    from adstream.verify.tables import Comparison
-
-_SHOWN = 10
 _LOOK_FIRST = "add --yes, or leave --correct out to look first"
 
 
 def backfill(
-    job: Annotated[str, typer.Argument(help="The job; today ad-metrics.", autocompletion=completion.verified)],
+    job: Annotated[str, typer.Argument(help="The job, for example ad-metrics.", autocompletion=completion.verified)],
     start: Annotated[str, typer.Option("--from", help="First window's start: ISO 8601, or how long ago, like 3h.")],
     end: Annotated[
         str, typer.Option("--to", help="Windows that begin before this; now unless given.", show_default=False)
@@ -49,8 +43,9 @@ def backfill(
 
     Example: `adstream backfill ad-metrics --from 2026-01-31T10:00:00Z --to 2026-01-31T12:00:00Z --late --correct`
     """
-    if job != "ad-metrics":
-        remedy = did_you_mean(job, ["ad-metrics"], "use `adstream backfill ad-metrics`")
+    known = completion.verified("")
+    if job not in known:
+        remedy = did_you_mean(job, known, f"use `adstream backfill {known[0]}`")
         raise ConfigError(f"there is no backfill for {job}", remedy)
     now = datetime.now(UTC)
     first, last = parse_moment("--from", start, now), parse_moment("--to", end, now)
@@ -74,82 +69,11 @@ def backfill(
             listener = Listener(out.print, lambda done, count: working("comparing", done, count))
             recount = Recount(spark, settings, find(job), where, request, now=now, listener=listener)
             found = recount.compare()
-        _report(found, out)
+        report(found, out)
         if correct and found.differing:
             out.print(f"to be written into keyspace {settings.cassandra.keyspace} in {settings.cassandra.where}")
         if correct and found.differing and not yes:
             ask("Correct these windows?", _LOOK_FIRST)
         with Working("correcting"):
             written, left = recount.correct(lambda: datetime.now(UTC)) if correct else (0, found.comparison)
-    _conclude(found, written, left, out)
-
-
-def archive(
-    topic: Annotated[str, typer.Argument(help="The topic whose messages to keep.", autocompletion=completion.topics)],
-    folder: Annotated[str, typer.Argument(help="Where: one folder per day of broker time, as Parquet.")],
-) -> None:
-    """Append a topic's messages unchanged to an archive, from its end; a second run adds nothing twice.
-
-    Example: `adstream archive ads_data archives/ads_data`
-    """
-    from common.kafka import require_topic
-    from streaming.history.archive import Archive
-    from streaming.launch import absolute
-    from streaming.spark.session import spark_session
-
-    settings = Settings()
-    require_topic(settings, topic)
-    out = Terminal()
-    out.print(f"starting Spark for the archive of {topic}")
-    place = absolute(folder)
-    with spark_session(settings, f"archive-{topic}", places=[place]) as spark, Working(f"archiving {topic}"):
-        done = Archive(spark, place).extend(settings, topic, out.print)
-    out.print(f"{done.written:,} messages added to {folder}, which holds {done.before + done.written:,} now")
-
-
-def _report(found: "Found", out: Terminal) -> None:
-    result = found.comparison
-    out.print(f"windows that begin from {found.start:%Y-%m-%dT%H:%M:%SZ} to before {found.end:%Y-%m-%dT%H:%M:%SZ}")
-    if found.open:
-        out.print(f"{found.open:,} later ones are left out: they are open still, and the job writes them")
-    out.print(f"{found.messages:,} offsets read, {found.events:,} events count: {result.rows:,} rows compared")
-    for line in result.differences:
-        out.print(f"  {line}")
-    if result.different:
-        out.print(f"{result.different:,} differences in all")
-    _report_late(found, out)
-
-
-def _report_late(found: "Found", out: Terminal) -> None:
-    if not found.late:
-        return
-    out.print("late events that these windows count and the totals do not:")
-    ranked = sorted(found.late.items(), key=lambda each: (-each[1].events, each[0]))
-    in_all = ("in all", reduce(add, found.late.values()))
-    for name, sums in [*ranked[:_SHOWN], in_all]:
-        said = f"{sums.events:,} events, {sums.clicks:,} clicks, {sums.views:,} views, cost {sums.cost:f}"
-        out.print(f"  {name}: {said}")
-    minutes = int(found.delay.total_seconds() // 60) + 1
-    out.print(
-        f"to have them in the totals, rebuild these: `adstream reset ad-metrics`, then `adstream stream ad-metrics"
-        f" --lateness {minutes}m`"
-    )
-
-
-def _conclude(found: "Found", written: int, left: "Comparison", out: Terminal) -> None:
-    """Print the last line. Raises Mismatch if windows differ, or still differ."""
-    rows = f"{found.comparison.rows:,} rows"
-    if left is found.comparison and left.different:
-        raise Mismatch(f"{left.different:,} differences in {rows}", "write the computed rows with --correct")
-    if left.different:
-        for line in left.differences:
-            out.print(f"  {line}")
-        raise Mismatch(
-            f"{written:,} rows were written, and {left.different:,} differences stay",
-            "a correction neither deletes rows nor empties cells: do that by cqlsh",
-        )
-    if written:
-        out.print(parts(("corrected", "green"), f": {written:,} of {rows} written, and all agree now"))
-    else:
-        agree = f"{rows}, {found.comparison.cells:,} cells agree with what was computed again"
-        out.print(parts(("equal", "green"), f": {agree}"))
+    conclude(found, written, left, out)

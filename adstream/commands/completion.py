@@ -4,26 +4,23 @@ Typing must not wait for Spark or a broker. So completion reads the catalogues a
 settings. `adstream --install-completion` installs it in the shell.
 """
 
-import ast
-from collections.abc import Iterable, Iterator
-from importlib.util import find_spec
-from itertools import chain
-from pathlib import Path
+from collections.abc import Iterable
 
+from adstream.commands import catalogue_text
+from common import extensions
 from common.errors import AdstreamError
-
-VERIFIED = ("ad-metrics",)
-VALIDATED = ("sensor-averages", "sensor-moving-averages", "daily-sales")
 
 
 def streams(incomplete: str) -> list[str]:
     """The jobs that stream."""
-    return _begun(incomplete, _catalogue("streaming.jobs", "Job"))
+    return _begun(incomplete, (each.name for each in _jobs()))
 
 
 def batches(incomplete: str) -> list[str]:
     """The jobs that run as a batch."""
-    return _begun(incomplete, _catalogue("streaming.iceberg.daily_jobs", "BatchJob"))
+    return _begun(
+        incomplete, (each.name for each in catalogue_text.entries("streaming.iceberg.daily_jobs", "BatchJob"))
+    )
 
 
 def jobs(incomplete: str) -> list[str]:
@@ -32,18 +29,29 @@ def jobs(incomplete: str) -> list[str]:
 
 
 def producible(incomplete: str) -> list[str]:
-    """Return the names that `adstream produce` accepts: sources of events first, then jobs with a sample."""
-    return _begun(incomplete, _catalogue("producer.events", "Source")) + jobs(incomplete)
+    """Return the names that `adstream produce` accepts: sources of events first, then the jobs that read them."""
+    sources = catalogue_text.entries("producer.generators", "Source", "sources")
+    return _begun(incomplete, (each.name for each in sources)) + jobs(incomplete)
 
 
 def verified(incomplete: str) -> list[str]:
     """The jobs that can be verified, and corrected by a backfill."""
-    return _begun(incomplete, VERIFIED)
+    return _begun(incomplete, (each.name for each in _jobs() if each.sets("recounted")))
 
 
 def validated(incomplete: str) -> list[str]:
     """Return the jobs whose tables in the lakehouse can be checked."""
-    return _begun(incomplete, VALIDATED)
+    return _begun(incomplete, catalogue_text.keys("streaming.iceberg.validation", "VALIDATIONS"))
+
+
+def sinks(incomplete: str) -> list[str]:
+    """Return the sinks of installed packages."""
+    return _begun(incomplete, (each.name for each in extensions.offered(extensions.SINKS)))
+
+
+def own_options(job: str) -> dict[str, bool] | None:
+    """Return the options of the job's pattern, and whether each is a flag; None if there is no such job."""
+    return next((each.options() for each in _jobs() if each.name == job), None)
 
 
 def contracts(incomplete: str) -> list[str]:
@@ -72,26 +80,5 @@ def _begun(incomplete: str, names: Iterable[str]) -> list[str]:
     return [name for name in names if name.startswith(incomplete)]
 
 
-def _catalogue(module: str, kind: str) -> list[str]:
-    """The names in a catalogue, and in the module of a project of one's own: the first argument of each `kind(...)`."""
-    from common import project
-
-    files = [Path(spec.origin)] if (spec := find_spec(module)) and spec.origin else []
-    try:
-        own = project.root()
-    except AdstreamError:
-        own = None
-    if own is not None:
-        files.append(own / "__init__.py")
-    return list(chain.from_iterable(_called(file, kind) for file in files))
-
-
-def _called(file: Path, kind: str) -> Iterator[str]:
-    try:
-        nodes = ast.walk(ast.parse(file.read_text(encoding="utf-8")))
-    except (OSError, SyntaxError):
-        return
-    for node in nodes:
-        match node:
-            case ast.Call(func=ast.Name(id=called), args=[ast.Constant(value=str(name)), *_]) if called == kind:
-                yield name
+def _jobs() -> list[catalogue_text.Entry]:
+    return catalogue_text.entries("streaming.jobs", "Job", "jobs")

@@ -60,8 +60,7 @@ def produce(
     name: Annotated[
         str,
         typer.Argument(
-            help="What to produce: ads, sensors, trx, transactions, clickstream, fruit, sales, logins, orders, mobile"
-            " or racks; or the job that reads it, as `adstream jobs` lists it; daily-sales goes into the lakehouse.",
+            help="A source of events, for example ads, or the job that reads them, as `adstream jobs` lists it.",
             autocompletion=completion.producible,
         ),
     ],
@@ -164,7 +163,7 @@ def produce(
     Example: `adstream produce rack-alerts --files inbox --rate 5`
     """
     from producer.acknowledged import Acknowledged
-    from producer.events import find, job_of
+    from producer.events import job_of
     from producer.options import check
 
     settings = Settings()
@@ -180,7 +179,7 @@ def produce(
     if name == raw_sales.JOB:
         raw_sales.load_raw_sales(settings, given)
         return
-    source = find(name)
+    source = _source(name)
     check(source, given)
     with nullcontext() if acknowledged is None else closing(Acknowledged(acknowledged)) as book:
         if sample:
@@ -191,6 +190,17 @@ def produce(
             return
         records, pace = (_from_csv(csv, given), rate or 0.0) if csv is not None else _made_up(source, given)
         _send(_outlet(settings, source, given, book), [islice(records, count)], pace, count, given)
+
+
+def _source(name: str) -> "Source":
+    """The source of this name, or the one whose events the job of this name reads. Raises ConfigError."""
+    from producer.events import find, known, of_contract
+
+    if (found := known(name)) is not None:
+        return found
+    from streaming.jobs import JOBS  # takes a second, and is of use to a job without a sample of its own
+
+    return of_contract(JOBS[name].contract) if name in JOBS else find(name, JOBS)
 
 
 def _where(given: dict[str, Any]) -> str:

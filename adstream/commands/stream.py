@@ -1,28 +1,26 @@
-"""`adstream stream JOB` and `adstream jobs`: run a streaming job until it is stopped, or until its input ends."""
+"""`adstream stream JOB`: run a streaming job until it is stopped, or until its input ends."""
 
 import sys
 from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
 
 from adstream.commands import completion
 from adstream.commands.inputs import Inputs
-from adstream.documents import AsJson, print_document
+from adstream.commands.job_options import own_options
+from common import extensions
+from common.errors import ConfigError
 from common.settings import Settings
 from common.system.stopping import stop_requested
 from common.text.durations import parse_duration
 from common.text.shown import say
 from common.text.terminal import Terminal
 
-if TYPE_CHECKING:
-    from streaming.job import Job
-
-_FIXED = "Fixed when the checkpoint is made."
-
 
 def stream(
+    context: typer.Context,
     job: Annotated[
         str, typer.Argument(help="The job, as `adstream jobs` lists it.", autocompletion=completion.streams)
     ],
@@ -53,33 +51,33 @@ def stream(
     console: Annotated[
         bool, typer.Option("--console", help="Print the rows instead of writing them; keeps no checkpoint.")
     ] = False,
-    mode: Annotated[str | None, typer.Option(help=f"Output mode: append, update or complete. {_FIXED}")] = None,
+    mode: Annotated[str | None, typer.Option(help="Output mode: append, update or complete.")] = None,
     lookup: Annotated[Path | None, typer.Option(help="CSV to join with, where a job has a static table.")] = None,
-    window: Annotated[str | None, typer.Option(help=f"Length of a window. {_FIXED}")] = None,
-    slide: Annotated[str | None, typer.Option(help=f"Time between two windows. {_FIXED}")] = None,
-    watermark: Annotated[str | None, typer.Option(help=f"How long windows and state wait for events. {_FIXED}")] = None,
-    lateness: Annotated[str | None, typer.Option(help=f"How late an event may arrive and count. {_FIXED}")] = None,
-    gap: Annotated[str | None, typer.Option(help=f"Quiet time that ends a session. {_FIXED}")] = None,
-    timeout: Annotated[str | None, typer.Option(help=f"Quiet time after which a total starts again. {_FIXED}")] = None,
-    threshold: Annotated[int | None, typer.Option(help=f"Limit above which an alert is raised. {_FIXED}")] = None,
-    readings: Annotated[int | None, typer.Option(help=f"Readings in a row for an alert. {_FIXED}")] = None,
     log_format: Annotated[
         Literal["text", "json"] | None, typer.Option(help="text, or json: an object a line, for programs.")
     ] = None,
     metrics_port: Annotated[
         str | None, typer.Option(help="Port of /metrics, /health, /ready and /progress; 0 is a free one, or off.")
     ] = None,
-    dedupe: Annotated[bool | None, typer.Option(help=f"Count a repeated event_id once. {_FIXED}")] = None,
+    sink: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Write the rows into this sink of an installed package as well. Repeatable.",
+            autocompletion=completion.sinks,
+        ),
+    ] = None,
     real_time: Annotated[
         bool,
         typer.Option(
             "--real-time",
-            help="Write each event's rows at once, by Spark's real-time mode; --trigger is then the time "
-            "between two commits. " + _FIXED,
+            help="Write each event's rows at once, in Spark's real-time mode."
+            " `--trigger` is then the time between two commits.",
         ),
     ] = False,
 ) -> None:
     """Run a streaming job. Ctrl-C and SIGTERM stop it after the running batch; started again it goes on.
+
+    `adstream stream JOB --help` shows what one job takes. Its own options cannot change once its checkpoint exists.
 
     Example: `adstream stream ad-metrics --trigger 3s`
 
@@ -101,15 +99,9 @@ def stream(
         settings.log = settings.log.model_copy(update={"format": log_format})
     if metrics_port is not None:
         settings.metrics = settings.metrics.on_port(metrics_port)
-    chosen = find(job)
-    durations = {
-        "window": window, "slide": slide, "watermark": watermark,
-        "lateness": lateness, "gap": gap, "timeout": timeout,
-    }  # fmt: skip
-    chosen = chosen.with_parameters(
-        **{name: parse_duration(text) for name, text in durations.items() if text is not None},
-        **_given(threshold=threshold, readings=readings, dedupe=dedupe),
-    )
+    if console and sink:
+        raise ConfigError("--console prints the rows instead of writing them", "leave it or --sink out")
+    chosen = find(job).with_sinks(*map(extensions.sink, sink or [])).with_parameters(**own_options(context))
     if mode is not None:
         chosen = chosen.in_mode(mode)
     inputs = Inputs(sample, topic, files, socket, files_per_batch, start)
@@ -141,48 +133,3 @@ def stream(
     lines = json_lines(chosen.name, sys.stdout) if settings.log.format == "json" else nullcontext(readable)
     with stop_requested() as stopping, lines as listener:
         launch(settings, chosen, options, master=master, listener=listener, stopping=stopping, serve=True)
-
-
-def jobs(as_json: AsJson = False) -> None:
-    """List the jobs: streaming jobs, with a mark if they also run in real time, and batch jobs.
-
-    Example: `adstream jobs`
-
-    Example: `adstream jobs --json | jq -r '.[] | select(.contract == "clickstream").job'`
-    """
-    from streaming.iceberg.daily_jobs import BATCH_JOBS
-    from streaming.jobs import JOBS
-    from streaming.real_time.suits import refusal
-
-    if as_json:
-        streams = [_stream_facts(job) for job in JOBS.values()]
-        batches = [{"job": job.name, "kind": "batch", "summary": job.summary} for job in BATCH_JOBS.values()]
-        print_document([*streams, *batches])
-        return
-    width = max(map(len, [*JOBS, *BATCH_JOBS]))
-    for job in JOBS.values():
-        say(f"{job.name:{width}}  {job.summary}{'' if refusal(job) else ' (or in real time)'}")
-    for batch_job in BATCH_JOBS.values():
-        say(f"{batch_job.name:{width}}  {batch_job.summary} (batch)")
-
-
-def _stream_facts(job: "Job") -> dict[str, Any]:
-    from streaming.real_time.suits import refusal
-    from streaming.sinks.sink import tables_of
-
-    parameters = {name: value for name, value in job.described().items() if name not in ("job", "mode")}
-    return {
-        "job": job.name,
-        "kind": "stream",
-        "summary": job.summary,
-        "contract": job.contract,
-        "key": job.key,
-        "modes": job.modes,
-        "parameters": parameters,
-        "tables": tables_of(job.sinks),
-        "real_time": not refusal(job),
-    }
-
-
-def _given(**options: Any) -> dict[str, Any]:  # noqa: ANN401
-    return {name: value for name, value in options.items() if value is not None}

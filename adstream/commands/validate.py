@@ -19,9 +19,7 @@ if TYPE_CHECKING:
 def validate(
     job: Annotated[
         str,
-        typer.Argument(
-            help="sensor-averages, sensor-moving-averages or daily-sales.", autocompletion=completion.validated
-        ),
+        typer.Argument(help="The job whose tables are checked.", autocompletion=completion.validated),
     ],
     clean_up: Annotated[
         bool, typer.Option("--clean-up", help="Remove the tables afterwards, whatever the result of the checks.")

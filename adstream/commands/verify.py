@@ -14,7 +14,7 @@ from common.text.terminal import Terminal
 
 
 def verify(
-    job: Annotated[str, typer.Argument(help="The job; today ad-metrics.", autocompletion=completion.verified)],
+    job: Annotated[str, typer.Argument(help="The job, for example ad-metrics.", autocompletion=completion.verified)],
     checkpoint: Annotated[
         Path | None, typer.Option(help="The job's checkpoint. Default: <data dir>/checkpoints/JOB.")
     ] = None,
@@ -55,8 +55,9 @@ def verify(
     from adstream.verify.ad_metrics import Wish
     from adstream.verify.report import report
 
-    if job != "ad-metrics":
-        remedy = did_you_mean(job, ["ad-metrics"], "use `adstream verify ad-metrics`")
+    known = completion.verified("")
+    if job not in known:
+        remedy = did_you_mean(job, known, f"use `adstream verify {known[0]}`")
         raise ConfigError(f"there is nothing to verify for {job}", remedy)
     settings = Settings()
     wish = Wish(acknowledged or (), baseline, keep_baseline, partial)

@@ -13,7 +13,7 @@ from functools import cached_property
 from importlib import resources
 from importlib.resources.abc import Traversable
 
-from common import project
+from common import extensions, project
 from common.errors import MigrationError
 
 _FILE_NAME = re.compile(r"(?P<version>\d{3,})_(?P<name>[a-z0-9_]+)\.cql")
@@ -91,6 +91,16 @@ def of_project() -> list[Migration]:
     """The migrations of a project of one's own, as `committed`; none without one."""
     folder = project.folder("cql")
     return [] if folder is None else committed(folder)
+
+
+def of_packages() -> dict[str, list[Migration]]:
+    """Table of records -> the migrations of the project, and of each installed package (common.extensions)."""
+    own = of_project()
+    found = {"project_migrations": own} if own else {}
+    for package, root in extensions.roots().items():
+        if (root / "cql").is_dir():
+            found[f"migrations_of_{package.lower()}"] = committed(root / "cql")
+    return found
 
 
 def split(text: str, label: str = "text") -> list[str]:

@@ -2,7 +2,8 @@
 
 The keyspace's own `schema_migrations` has each applied migration with its checksum. A file that has changed since, or a
 record without a file, stops the run: a change must be a new file. The migrations of a user's project follow. They have
-their own history, `project_migrations`, so neither side needs to know the numbers of the other.
+their own history, `project_migrations`, so neither side needs to know the numbers of the other. So do the migrations of
+each installed package, in `migrations_of_PACKAGE`.
 
 Two runs at once wait for each other by a lock. Only the very first run on a cluster of several nodes, which creates the
 lock's table, should be alone. Replication and time to live are settings, not history, so each run applies their current
@@ -22,7 +23,7 @@ from cassandra.query import SimpleStatement
 from common import retries
 from common.cassandra.cassandra_lock import TABLE as LOCK_TABLE
 from common.cassandra.cassandra_lock import Report, Run, held
-from common.cassandra.cql_files import Migration, committed, of_project
+from common.cassandra.cql_files import Migration, committed, of_packages
 from common.cassandra.session import DRIVER_ERRORS, REFUSED, TRANSIENT, connect, explain, server_message
 from common.errors import ConfigError, MigrationError
 from common.settings import CassandraSettings, Settings
@@ -33,7 +34,7 @@ SECONDS_PER_DAY = 86_400
 # These rows must live as long as the results: which checkpoint counts, and what was corrected.
 _KEPT = ("job_checkpoints", "backfills")
 
-_OURS, _PROJECTS = "schema_migrations", "project_migrations"
+_OURS = "schema_migrations"
 _RECORDS_TABLE = """CREATE TABLE IF NOT EXISTS {records} (
     version int PRIMARY KEY, name text, checksum text, applied_at timestamp, applied_by text)"""
 
@@ -56,8 +57,8 @@ def migrate(
     `common.cassandra.session.open_session`.
     """
     series = {_OURS: committed() if migrations is None else migrations}
-    if migrations is None and (own := of_project()):
-        series[_PROJECTS] = own
+    if migrations is None:
+        series |= of_packages()
     wanted = [migration for each in series.values() for migration in each]
     for migration in wanted:
         _ = migration.statements  # a file that cannot be applied stops the run before anything is touched

@@ -2,8 +2,9 @@
 
 import re
 from dataclasses import dataclass
+from itertools import chain
 
-from common.cassandra.cql_files import committed, of_project
+from common.cassandra.cql_files import committed, of_packages
 
 _TABLE = re.compile(r"CREATE TABLE IF NOT EXISTS (?P<name>\w+) \((?P<columns>.*)", re.IGNORECASE)
 _CLAUSE = re.compile(r"PRIMARY KEY ?\( ?(\((?P<several>[^)]*)\)|(?P<one>\w+))(?P<clustering>[^)]*)\)", re.IGNORECASE)
@@ -25,9 +26,8 @@ class PrimaryKey:
 
 def primary_keys() -> dict[str, PrimaryKey]:
     """Table -> its primary key, which no later migration can change."""
-    statements = (
-        " ".join(each.split()) for migration in (*committed(), *of_project()) for each in migration.statements
-    )
+    migrations = chain(committed(), *of_packages().values())
+    statements = (" ".join(each.split()) for migration in migrations for each in migration.statements)
     made = (_TABLE.fullmatch(statement) for statement in statements)
     return {table["name"]: _key(table["columns"]) for table in made if table}
 

@@ -6,6 +6,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from streaming.patterns import versions
+from streaming.patterns.arguments import Dedupe, IdsWatermark, Slide, Window
 from streaming.patterns.event_time import interval
 from streaming.patterns.repeated import watermarked
 
@@ -17,10 +18,10 @@ WATERMARK = timedelta(minutes=1)
 def ad_clicks(
     events: DataFrame,
     *,
-    window: timedelta = WINDOW,
-    slide: timedelta = SLIDE,
-    watermark: timedelta = WATERMARK,
-    dedupe: bool = True,
+    window: Window = WINDOW,
+    slide: Slide = SLIDE,
+    watermark: IdsWatermark = WATERMARK,
+    dedupe: Dedupe = True,
 ) -> DataFrame:
     """Add up the clicks of each ad per sliding window, for output mode update.
 

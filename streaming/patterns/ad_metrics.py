@@ -1,11 +1,13 @@
 """Clicks, views and cost per ad: 1-minute windows sliding every 30 seconds, and running totals, in one pass."""
 
 from datetime import timedelta
+from typing import Annotated
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from streaming.patterns import versions
+from streaming.patterns.arguments import Dedupe, Slide, Window
 from streaming.patterns.buckets import in_buckets, is_window
 from streaming.patterns.money import currency, micros, rounded_ratio
 from streaming.patterns.repeated import watermarked
@@ -26,10 +28,10 @@ TOTAL_ROW = "total"
 def ad_metrics(
     events: DataFrame,
     *,
-    window: timedelta = WINDOW,
-    slide: timedelta = SLIDE,
-    lateness: timedelta = LATENESS,
-    dedupe: bool = True,
+    window: Window = WINDOW,
+    slide: Slide = SLIDE,
+    lateness: Annotated[timedelta, "How late an event may arrive and still count."] = LATENESS,
+    dedupe: Dedupe = True,
 ) -> DataFrame:
     """Aggregate ad events. Events later than `lateness` are already taken out (streaming.events.judge).
 

@@ -6,12 +6,13 @@ refuses an aggregation followed by arbitrary state in update mode, so one operat
 
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import BooleanType, LongType, StructType
 
+from streaming.patterns.arguments import StateWatermark, Window
 from streaming.patterns.buckets import microseconds, sliding_starts
 from streaming.patterns.event_time import interval
 from streaming.patterns.keyed_state import EventRow, KeyRules, Taken, apply_rules
@@ -56,7 +57,11 @@ class ErrorAlerts(KeyRules[Errors]):
 
 
 def error_alerts(
-    clicks: DataFrame, *, window: timedelta = WINDOW, threshold: int = THRESHOLD, watermark: timedelta = WATERMARK
+    clicks: DataFrame,
+    *,
+    window: Window = WINDOW,
+    threshold: Annotated[int, "This many errors raise nothing. One more raises an alert."] = THRESHOLD,
+    watermark: StateWatermark = WATERMARK,
 ) -> DataFrame:
     """Raise one alert for each tumbling window with more than `threshold` errors, as soon as there is one more.
 

@@ -6,9 +6,11 @@ batch's rows, so the row that ends the pause would still be added to the old tot
 
 from collections.abc import Sequence
 from datetime import timedelta
+from typing import Annotated
 
 from pyspark.sql import DataFrame
 
+from streaming.patterns.arguments import IdsWatermark
 from streaming.patterns.buckets import microseconds
 from streaming.patterns.keyed_state import EventRow, Taken
 from streaming.patterns.running_totals import Account, AccountRules, accounts
@@ -50,7 +52,10 @@ class ExpiringTotals(AccountRules):
 
 
 def expiring_totals(
-    transactions: DataFrame, *, timeout: timedelta = TIMEOUT, watermark: timedelta = WATERMARK
+    transactions: DataFrame,
+    *,
+    timeout: Annotated[timedelta, "A longer pause restarts the total."] = TIMEOUT,
+    watermark: IdsWatermark = WATERMARK,
 ) -> DataFrame:
     """Add up each user's transactions since the last pause of more than `timeout` (exactly `timeout` is no pause).
 

@@ -1,6 +1,7 @@
 """Events enriched from a small table that does not stream: the classic lookup, for output mode append."""
 
 from datetime import timedelta
+from typing import Annotated
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -10,7 +11,14 @@ from streaming.patterns.event_time import interval
 WATERMARK = timedelta(minutes=10)
 
 
-def fruit_categories(events: DataFrame, categories: DataFrame, *, watermark: timedelta = WATERMARK) -> DataFrame:
+def fruit_categories(
+    events: DataFrame,
+    categories: DataFrame,
+    *,
+    watermark: Annotated[
+        timedelta, "Has no effect on a join with a static table. It is for aggregates that you add."
+    ] = WATERMARK,
+) -> DataFrame:
     """Give each fruit its category. A fruit without a category gives no row.
 
     In: `events` with `id` (int), `value` (string, the fruit's name), `timestamp` (UTC); `categories` with `id` (int),

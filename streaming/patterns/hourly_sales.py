@@ -6,13 +6,14 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from streaming.patterns import versions
+from streaming.patterns.arguments import Watermark, Window
 from streaming.patterns.event_time import interval
 
 WINDOW = timedelta(hours=1)
 WATERMARK = timedelta(minutes=10)
 
 
-def hourly_sales(sales: DataFrame, *, window: timedelta = WINDOW, watermark: timedelta = WATERMARK) -> DataFrame:
+def hourly_sales(sales: DataFrame, *, window: Window = WINDOW, watermark: Watermark = WATERMARK) -> DataFrame:
     """Add up the sales of each product per tumbling window, for output mode update.
 
     In: `product_id`, `sales_amount` (int, whole units of currency), `event_time` (UTC). Sales carry no id: one that is

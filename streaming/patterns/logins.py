@@ -6,13 +6,14 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from streaming.patterns import versions
+from streaming.patterns.arguments import Watermark, Window
 from streaming.patterns.event_time import interval
 
 WINDOW = timedelta(minutes=5)
 WATERMARK = timedelta(minutes=10)
 
 
-def logins(events: DataFrame, *, window: timedelta = WINDOW, watermark: timedelta = WATERMARK) -> DataFrame:
+def logins(events: DataFrame, *, window: Window = WINDOW, watermark: Watermark = WATERMARK) -> DataFrame:
     """Count logins per tumbling window, for output mode update.
 
     In: `timestamp` (UTC). Logins carry no id: one that is sent twice counts twice.

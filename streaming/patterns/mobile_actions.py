@@ -6,13 +6,14 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from streaming.patterns import versions
+from streaming.patterns.arguments import UpdateWatermark, Window
 from streaming.patterns.event_time import interval
 
 WINDOW = timedelta(minutes=10)
 WATERMARK = timedelta(minutes=10)
 
 
-def mobile_actions(events: DataFrame, *, window: timedelta = WINDOW, watermark: timedelta = WATERMARK) -> DataFrame:
+def mobile_actions(events: DataFrame, *, window: Window = WINDOW, watermark: UpdateWatermark = WATERMARK) -> DataFrame:
     """Count each action per tumbling window, for output mode complete or update.
 
     In: `action`, `ts` (UTC). Events carry no id of their own (`id` is the device): one that is sent twice counts twice.

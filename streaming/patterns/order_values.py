@@ -6,6 +6,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from streaming.patterns import versions
+from streaming.patterns.arguments import Watermark, Window
 from streaming.patterns.event_time import interval
 from streaming.patterns.money import currency, micros, rounded_ratio
 
@@ -13,7 +14,7 @@ WINDOW = timedelta(hours=1)
 WATERMARK = timedelta(minutes=10)
 
 
-def order_values(orders: DataFrame, *, window: timedelta = WINDOW, watermark: timedelta = WATERMARK) -> DataFrame:
+def order_values(orders: DataFrame, *, window: Window = WINDOW, watermark: Watermark = WATERMARK) -> DataFrame:
     """Count orders and average their amounts per tumbling window, for output mode update.
 
     In: `amount` (double, currency; a refund is below zero), `timestamp` (UTC). An order sent twice counts twice.

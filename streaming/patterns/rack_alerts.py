@@ -6,12 +6,13 @@ whether a cool one lay between them.
 
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import BooleanType, DoubleType, LongType, StringType, StructType
 
+from streaming.patterns.arguments import StateWatermark
 from streaming.patterns.event_time import interval
 from streaming.patterns.keyed_state import LATE_ROWS, EventRow, KeyRules, Taken, apply_rules
 
@@ -69,7 +70,11 @@ class RackAlerts(KeyRules[Rack]):
 
 
 def rack_alerts(
-    temperatures: DataFrame, *, threshold: int = THRESHOLD, readings: int = READINGS, watermark: timedelta = WATERMARK
+    temperatures: DataFrame,
+    *,
+    threshold: Annotated[int, "A reading of this or more is hot."] = THRESHOLD,
+    readings: Annotated[int, "This many hot readings in a row are a warning."] = READINGS,
+    watermark: StateWatermark = WATERMARK,
 ) -> DataFrame:
     """Return a row when a rack becomes too hot, and when that ends.
 

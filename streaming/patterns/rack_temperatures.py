@@ -6,6 +6,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from streaming.patterns import versions
+from streaming.patterns.arguments import Slide, UpdateWatermark, Window
 from streaming.patterns.event_time import interval
 
 WINDOW = timedelta(minutes=10)
@@ -17,7 +18,7 @@ ALL_RACKS = "all"
 
 
 def rack_temperatures(
-    readings: DataFrame, *, window: timedelta = WINDOW, slide: timedelta = SLIDE, watermark: timedelta = WATERMARK
+    readings: DataFrame, *, window: Window = WINDOW, slide: Slide = SLIDE, watermark: UpdateWatermark = WATERMARK
 ) -> DataFrame:
     """Average the temperatures per sliding window, for output mode complete.
 

@@ -12,6 +12,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import LongType, MapType, StringType, StructType
 
+from streaming.patterns.arguments import IdsWatermark
 from streaming.patterns.event_time import interval
 from streaming.patterns.keyed_state import LATE_ROWS, EventRow, KeyRules, Taken, apply_rules
 from streaming.patterns.money import currency, micros
@@ -62,7 +63,7 @@ class RunningTotals(AccountRules):
         return state.without_ids(watermark)
 
 
-def running_totals(transactions: DataFrame, *, watermark: timedelta = WATERMARK) -> DataFrame:
+def running_totals(transactions: DataFrame, *, watermark: IdsWatermark = WATERMARK) -> DataFrame:
     """Add up each user's transactions, in any order of arrival.
 
     In: `userId`, `transactionId` (string), `transactionTime` (timestamp, UTC), `amount` (double, in currency; rounded

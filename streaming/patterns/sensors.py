@@ -9,6 +9,7 @@ from datetime import timedelta
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from streaming.patterns.arguments import Slide, Watermark, Window
 from streaming.patterns.event_time import interval
 
 WINDOW = timedelta(minutes=5)
@@ -16,7 +17,7 @@ SLIDE = timedelta(minutes=1)
 WATERMARK = timedelta(seconds=30)
 
 
-def sensor_averages(readings: DataFrame, *, window: timedelta = WINDOW, watermark: timedelta = WATERMARK) -> DataFrame:
+def sensor_averages(readings: DataFrame, *, window: Window = WINDOW, watermark: Watermark = WATERMARK) -> DataFrame:
     """Average, count and range of each sensor's temperatures per tumbling window.
 
     In: `sensor_id`, `temperature` (double, degrees Celsius), `timestamp` (UTC).
@@ -46,7 +47,7 @@ def sensor_averages(readings: DataFrame, *, window: timedelta = WINDOW, watermar
 
 
 def sensor_moving_averages(
-    readings: DataFrame, *, window: timedelta = WINDOW, slide: timedelta = SLIDE, watermark: timedelta = WATERMARK
+    readings: DataFrame, *, window: Window = WINDOW, slide: Slide = SLIDE, watermark: Watermark = WATERMARK
 ) -> DataFrame:
     """Average and count of each sensor's temperatures per sliding window.
 

@@ -10,13 +10,14 @@ from datetime import timedelta
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from streaming.patterns.arguments import Gap, StateWatermark
 from streaming.patterns.event_time import interval
 
 GAP = timedelta(seconds=30)
 WATERMARK = timedelta(minutes=10)
 
 
-def session_windows(clicks: DataFrame, *, gap: timedelta = GAP, watermark: timedelta = WATERMARK) -> DataFrame:
+def session_windows(clicks: DataFrame, *, gap: Gap = GAP, watermark: StateWatermark = WATERMARK) -> DataFrame:
     """Merge the events of each user that are no more than `gap` apart into sessions.
 
     In: `user_id`, `eventtimestamp` (UTC). Out: `user_id`, `session_start`, `session_end` (UTC, its first and its last

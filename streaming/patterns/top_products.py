@@ -12,6 +12,7 @@ from datetime import timedelta
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from streaming.patterns.arguments import Watermark, Window
 from streaming.patterns.event_time import interval
 
 WINDOW = timedelta(minutes=30)
@@ -19,7 +20,7 @@ WATERMARK = timedelta(minutes=10)
 TOP = 3
 
 
-def top_products(sales: DataFrame, *, window: timedelta = WINDOW, watermark: timedelta = WATERMARK) -> DataFrame:
+def top_products(sales: DataFrame, *, window: Window = WINDOW, watermark: Watermark = WATERMARK) -> DataFrame:
     """Add up the sales of each product per tumbling window, for output mode update.
 
     In: `product_id`, `sales_amount` (int, whole units of currency), `event_time` (UTC). Sales carry no id: one that is

@@ -10,6 +10,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from streaming.patterns import versions
+from streaming.patterns.arguments import UpdateWatermark, Window
 from streaming.patterns.event_time import interval
 
 WINDOW = timedelta(minutes=3)
@@ -26,7 +27,7 @@ def transaction_totals(transactions: DataFrame) -> DataFrame:
 
 
 def transaction_windows(
-    transactions: DataFrame, *, window: timedelta = WINDOW, watermark: timedelta = WATERMARK
+    transactions: DataFrame, *, window: Window = WINDOW, watermark: UpdateWatermark = WATERMARK
 ) -> DataFrame:
     """Add up the amounts of each user per tumbling window; a user's windows add up to the user's total.
 

@@ -11,6 +11,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from streaming.patterns import versions
+from streaming.patterns.arguments import Slide, Watermark, Window
 from streaming.patterns.event_time import interval
 
 WINDOW = timedelta(hours=1)
@@ -19,7 +20,7 @@ WATERMARK = timedelta(minutes=10)
 
 
 def unique_visitors(
-    clicks: DataFrame, *, window: timedelta = WINDOW, slide: timedelta = SLIDE, watermark: timedelta = WATERMARK
+    clicks: DataFrame, *, window: Window = WINDOW, slide: Slide = SLIDE, watermark: Watermark = WATERMARK
 ) -> DataFrame:
     """Estimate the number of different users per sliding window, for output mode update.
 

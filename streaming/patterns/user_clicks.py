@@ -6,13 +6,14 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from streaming.patterns import versions
+from streaming.patterns.arguments import Watermark, Window
 from streaming.patterns.event_time import interval
 
 WINDOW = timedelta(minutes=1)
 WATERMARK = timedelta(minutes=10)
 
 
-def user_clicks(clicks: DataFrame, *, window: timedelta = WINDOW, watermark: timedelta = WATERMARK) -> DataFrame:
+def user_clicks(clicks: DataFrame, *, window: Window = WINDOW, watermark: Watermark = WATERMARK) -> DataFrame:
     """Count the events of each user per tumbling window, for output mode update or complete.
 
     In: `user_id`, `eventtimestamp` (UTC). Every event counts, whatever its `event` is. Events carry no id, so an event

@@ -8,6 +8,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import LongType, StructType
 
+from streaming.patterns.arguments import Gap, StateWatermark
 from streaming.patterns.buckets import microseconds
 from streaming.patterns.event_time import interval
 from streaming.patterns.keyed_state import LATE_ROWS, EventRow, KeyRules, Taken, apply_rules
@@ -58,7 +59,7 @@ class UserSessions(KeyRules[Session]):
         return None if self.expires_at(state) <= watermark else state
 
 
-def user_sessions(clicks: DataFrame, *, gap: timedelta = GAP, watermark: timedelta = WATERMARK) -> DataFrame:
+def user_sessions(clicks: DataFrame, *, gap: Gap = GAP, watermark: StateWatermark = WATERMARK) -> DataFrame:
     """Group each user's events into sessions: events at most `gap` apart (exactly `gap` is the same session).
 
     In: `user_id` (string), `eventtimestamp` (timestamp, UTC). Out, a row per session with new events: `user_id`,

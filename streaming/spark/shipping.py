@@ -72,9 +72,10 @@ def _archive(folder: Path, name: str, key: str, files: Iterable[tuple[str, Path]
 
 def _code() -> Iterator[tuple[str, Path]]:
     roots = {package: Path(str(resources.files(package))) for package in CODE}
-    if (own := project.root()) is not None:
-        roots[own.name] = own
+    roots |= project.roots()
     for package, root in roots.items():
+        if root.is_file():
+            yield root.name, root
         for file in root.rglob("*"):
             if file.is_file() and "__pycache__" not in file.parts:
                 yield str(Path(package) / file.relative_to(root)), file

@@ -18,7 +18,7 @@ from common.bookkeeping import job_checkpoints
 from common.cassandra.session import connect
 from common.provision import prepare_topic
 from common.settings import Settings
-from producer.events import find as find_source
+from producer.events import of_contract
 from producer.publisher import AvroPublisher
 from producer.records import Record
 from producer.run import run as send_all
@@ -58,15 +58,15 @@ class LiveJob:
 
     def sample(self) -> list[list[Record]]:
         """The documented data, step by step."""
-        return find_source(self.job.name).sample_steps(self.job.name, to_millis(datetime.now(UTC)))
+        return of_contract(self.job.contract).sample_steps(self.job.name, to_millis(datetime.now(UTC)))
 
     def send(self, records: Iterable[Record]) -> None:
-        source = find_source(self.job.name)
+        source = of_contract(self.job.contract)
         publisher = AvroPublisher(self.settings, self.topic, source.contract(self.topic))
         send_all(publisher, records, 0, threading.Event(), lambda _sent, _acknowledged: None)
 
     def send_events(self, *events: Event) -> None:
-        key = find_source(self.job.name).key
+        key = of_contract(self.job.contract).key
         self.send(Record(str(event[key]), event) for event in events)
 
     def run(self) -> list[BatchReport]:

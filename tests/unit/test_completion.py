@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from adstream.commands.completion import own_options
 from common import contracts
 from producer.events import SOURCES
 from streaming.iceberg.daily_jobs import BATCH_JOBS
+from streaming.job import Job
 from streaming.jobs import JOBS
 
 HEAVY = ("pyspark", "confluent_kafka", "cassandra", "httpx2", "pandas", "pyarrow")
@@ -67,6 +69,11 @@ def offered(words: str, **environment: str) -> list[str]:
         ("dead-letters ", ["list", "explain", "replay"]),
         ("explain ad-metrics --format ", ["text", "mermaid"]),
         ("stream nothing-like-it", []),
+        ("stream ad-metrics --la", ["--lateness"]),
+        ("stream rack-alerts --t", ["--topic", "--trigger", "--threshold"]),
+        ("stream ad-clicks --no-", ["--no-dedupe"]),
+        ("stream user-sessions --win", []),
+        ("stream --win", []),
     ],
 )
 def test_the_shell_is_offered(words: str, names: list[str]) -> None:
@@ -82,6 +89,11 @@ def test_topics_are_those_of_the_settings() -> None:
 def test_settings_that_cannot_be_used_offer_nothing_and_say_nothing() -> None:
     assert offered("consume ", ADSTREAM_TOPIC_PARTITIONS="none") == []
     assert set(offered("stream ", ADSTREAM_PROJECT="no_such_package")) == set(JOBS)
+
+
+@pytest.mark.parametrize("job", JOBS.values(), ids=list(JOBS))
+def test_the_options_that_the_shell_is_offered_are_the_patterns(job: Job) -> None:
+    assert own_options(job.name) == {name: each.kind is bool for name, each in job.declared.items()}
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

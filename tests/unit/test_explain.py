@@ -57,8 +57,9 @@ def test_every_job_names_its_topic_its_tables_and_its_times(job: Job, how: tuple
     for sink in job.sinks:
         assert not isinstance(sink, IcebergTable) or f"Iceberg table lakehouse.demo.{sink.name}" in said
     for name, value in job.parameters.items():
-        assert f"--{name}" in said
-        assert not isinstance(value, timedelta) or f"{duration_text(value)} (--{name})" in said
+        option = job.declared[name].option
+        assert option in said
+        assert not isinstance(value, timedelta) or f"{duration_text(value)} ({option})" in said
     assert f"mode {job.output_mode}" in said
     assert f"a batch every {duration_text(job.trigger)}" in said
     assert "{" not in said

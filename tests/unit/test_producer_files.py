@@ -11,7 +11,7 @@ from typer.testing import CliRunner, Result
 from adstream.cli import app
 from common import contracts
 from common.errors import BadInput, ConfigError
-from producer.events import SAMPLES, find
+from producer.events import SAMPLES, SOURCES, find
 from producer.files import JsonFiles
 from producer.json_encoding import JsonEncoder
 from producer.records import Record
@@ -157,11 +157,14 @@ def test_a_csv_can_be_written_to_files_too(tmp_path: Path) -> None:
         ("orders --keys 5", "--keys has no meaning for orders"),
         ("orders --skew 1", "--skew has no meaning for orders"),
         ("ads --format json", "ads cannot be sent as JSON"),
-        ("user-clicks --format json", "it is for sensors, transactions, mobile, racks"),
+        (
+            "user-clicks --format json",
+            f"it is for {', '.join(name for name, source in SOURCES.items() if source.json)}",
+        ),
         ("racks --format json --broken 0.1", "--broken has no meaning with --format json"),
         ("senors", "did you mean sensors?"),
         ("top-product", "did you mean top-products?"),
-        ("x", "there is ads, sensors, trx,"),
+        ("x", f"there is {', '.join(SOURCES)};"),
         ("daily-sales --rate 5", "--rate has no meaning for daily-sales"),
         ("daily-sales --date monday", "--date monday is not a date"),
         ("ads --date 2025-01-14", "--date has no meaning for ads"),

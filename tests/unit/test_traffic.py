@@ -9,8 +9,9 @@ import fastavro
 import pytest
 
 from common import contracts
-from producer import broken, clickstream, fruit
+from producer import broken
 from producer.events import SOURCES, find
+from producer.generators import clickstream, fruit
 from producer.json_encoding import JsonEncoder
 from producer.records import Record
 from producer.source import Source

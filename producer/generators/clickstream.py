@@ -5,7 +5,9 @@ from itertools import accumulate
 from random import Random
 
 from producer.samples import Event, one_step
+from producer.source import Source
 from producer.timeline import millis
+from producer.traffic import Keys
 
 WEIGHTS = {"view": 70, "click": 22, "purchase": 5, "error": 3}
 _EVENTS = tuple(WEIGHTS)
@@ -66,4 +68,19 @@ ERRORS = one_step(
         ],
         key=lambda did: did["eventtimestamp"],
     )
+)
+
+SOURCE = Source(
+    "clickstream",
+    "clickstream",
+    "user_id",
+    event,
+    Keys("user-"),
+    {
+        "user-clicks": CLICKS,
+        "user-sessions": CLICKS,
+        "session-windows": SESSIONS,
+        "unique-visitors": VISITS,
+        "error-alerts": ERRORS,
+    },
 )

@@ -3,7 +3,9 @@
 from random import Random
 
 from producer.samples import Event, Sample
+from producer.source import Source
 from producer.timeline import millis
+from producer.traffic import Keys
 
 
 def event(rng: Random, phone: str, timestamp: int, _event_id: str) -> Event:
@@ -42,3 +44,5 @@ ACTIONS = Sample(
         ],
     ]
 )
+
+SOURCE = Source("mobile", "mobile_actions", "id", event, Keys("phone-"), {"mobile-actions": ACTIONS}, json=True)

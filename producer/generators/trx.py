@@ -3,7 +3,9 @@
 from random import Random
 
 from producer.samples import MINUTE_MILLIS, Event, one_step
+from producer.source import Source
 from producer.timeline import millis
+from producer.traffic import Keys
 
 LARGEST_AMOUNT = 1_000
 
@@ -26,4 +28,13 @@ RECORDS = one_step(
         "timestamp": millis(SAMPLE_START) + index * MINUTE_MILLIS,
     }
     for index in range(SAMPLE_RECORDS)
+)
+
+SOURCE = Source(
+    "trx",
+    "trx_data",
+    "user_id",
+    event,
+    Keys("user-"),
+    {"transaction-totals": RECORDS, "transaction-windows": RECORDS},
 )

@@ -3,7 +3,9 @@
 from random import Random
 
 from producer.samples import Event, one_step
+from producer.source import Source
 from producer.timeline import millis
+from producer.traffic import Keys
 
 
 def event(_rng: Random, user_id: str, timestamp: int, _event_id: str) -> Event:
@@ -32,3 +34,5 @@ LOGINS = one_step(
         _login("user7", "10:14:00"),
     ]
 )
+
+SOURCE = Source("logins", "logins", "user_id", event, Keys("user-"), {"logins": LOGINS})

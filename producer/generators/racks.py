@@ -5,7 +5,9 @@ import zlib
 from random import Random
 
 from producer.samples import Event, Sample
+from producer.source import Source
 from producer.timeline import millis
+from producer.traffic import Keys
 
 MIDDLE, SWING, NOISE = 98.0, 4.0, 0.5
 PERIOD_MILLIS = 600_000
@@ -41,3 +43,13 @@ TEMPERATURES = Sample(_five_minutes_apart({"rack1": _RACK1, "rack2": _RACK2}))
 # rack1 and rack2 turn to warning at 08:15, their third hot reading in a row; rack1 turns back to normal at 08:20. rack3
 # is never hot.
 ALERTS = Sample(_five_minutes_apart({"rack1": [*_RACK1, 99.0], "rack2": _RACK2, "rack3": [97.0, 98.5, 99.5, 99.9]}))
+
+SOURCE = Source(
+    "racks",
+    "rack_readings",
+    "rack",
+    event,
+    Keys("rack-", width=2, count=5),
+    {"rack-temperatures": TEMPERATURES, "rack-alerts": ALERTS},
+    json=True,
+)

@@ -2,8 +2,11 @@
 
 from random import Random
 
+from producer.broken import AD_VALUES
 from producer.samples import Event, Sample, one_step
+from producer.source import Source
 from producer.timeline import millis
+from producer.traffic import Keys
 
 MOST_CLICKS = 5
 MOST_VIEWS = 50
@@ -69,4 +72,14 @@ CLICKS = one_step(
         ],
         key=lambda ad: ad["timestamp"],
     )
+)
+
+SOURCE = Source(
+    "ads",
+    "ads_data",
+    "ad_id",
+    event,
+    Keys("ad-"),
+    {"ad-metrics": METRICS, "ad-tail": TAIL, "ad-clicks": CLICKS},
+    impossible=AD_VALUES,
 )

@@ -3,6 +3,7 @@
 from random import Random
 
 from producer.samples import Event, one_step
+from producer.source import Source
 from producer.timeline import millis
 
 LARGEST_AMOUNT = 300.0
@@ -33,3 +34,5 @@ ORDERS = one_step(
         _order(10, "12:20:00", 33.34),
     ]
 )
+
+SOURCE = Source("orders", "orders", "order_id", event, None, {"order-values": ORDERS})

@@ -3,7 +3,9 @@
 from random import Random
 
 from producer.samples import Event, Sample, one_step
+from producer.source import Source
 from producer.timeline import millis
+from producer.traffic import Keys
 
 LARGEST_AMOUNT = 500
 
@@ -55,4 +57,13 @@ TOP = Sample(
             _sold("product2", "10:34:00", 25),
         ],
     ]
+)
+
+SOURCE = Source(
+    "sales",
+    "sales",
+    "product_id",
+    event,
+    Keys("product-", count=20),
+    {"hourly-sales": HOURLY, "top-products": TOP},
 )

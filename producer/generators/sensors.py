@@ -3,7 +3,9 @@
 from random import Random
 
 from producer.samples import Event, one_step
+from producer.source import Source
 from producer.timeline import millis
+from producer.traffic import Keys
 
 COLDEST, HOTTEST = 60.0, 90.0
 
@@ -32,4 +34,14 @@ def _readings() -> list[Event]:
 # reading lets the watermark pass all their ends; its own window stays open, so `closing` does not come out.
 READINGS = one_step(
     [*_readings(), {"sensor_id": "closing", "temperature": COLDEST, "timestamp": millis("2025-03-29T10:30:00Z")}]
+)
+
+SOURCE = Source(
+    "sensors",
+    "sensor_readings",
+    "sensor_id",
+    event,
+    Keys("sensor-", width=2, count=10),
+    {"sensor-averages": READINGS, "sensor-moving-averages": READINGS},
+    json=True,
 )

@@ -3,7 +3,9 @@
 from random import Random
 
 from producer.samples import Event, one_step
+from producer.source import Source
 from producer.timeline import millis
+from producer.traffic import Keys
 
 SAMPLE_START = "2023-07-30T10:00:00Z"
 SAMPLE_STEP_MILLIS = 10_000
@@ -28,3 +30,5 @@ FRUITS = one_step(
     {"id": number, "value": name, "timestamp": millis(SAMPLE_START) + (number - 1) * SAMPLE_STEP_MILLIS}
     for number, name in enumerate(NAMES, start=1)
 )
+
+SOURCE = Source("fruit", "fruit_data", "id", event, Keys("", width=0, count=30), {"fruit-categories": FRUITS})

@@ -3,7 +3,9 @@
 from random import Random
 
 from producer.samples import Event, Sample
+from producer.source import Source
 from producer.timeline import millis
+from producer.traffic import Keys
 
 LARGEST_AMOUNT = 500.0
 
@@ -37,4 +39,14 @@ EXPIRING = Sample(
         ],
         [_payment("tx3003", "user1", millis("2025-03-29T11:30:00Z"), 30.0)],
     ]
+)
+
+SOURCE = Source(
+    "transactions",
+    "transactions",
+    "userId",
+    event,
+    Keys("user-"),
+    {"running-totals": RUNNING, "expiring-totals": EXPIRING},
+    json=True,
 )

@@ -1,0 +1,96 @@
+"""A job's parameters: the keyword arguments of its pattern, by name, type, default and meaning.
+
+Each is an option of `adstream stream JOB`. The pattern's signature is the only place that says so: `at_least: int = 3`
+is the option `--at-least`, and `Annotated[int, "..."]` gives it the text of its help.
+"""
+
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+
+from common.errors import ConfigError
+from common.text.durations import duration_text
+from common.text.nearest import did_you_mean
+
+Value = timedelta | int | float | bool | str
+_KINDS = (timedelta, bool, int, float, str)
+_SAID = "timedelta, int, float, bool, str or a Literal of texts"
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One keyword argument of a pattern. `kind` is its type; `choices` are the texts of a Literal."""
+
+    name: str
+    kind: type
+    default: Value
+    meaning: str
+    choices: tuple[str, ...] = ()
+
+    @property
+    def option(self) -> str:
+        return option(self.name)
+
+    @property
+    def default_text(self) -> str:
+        """The default as somebody types it."""
+        return value_text(self.default)
+
+    def require(self, value: Value) -> None:
+        """Raises ConfigError for a value that no pattern can use."""
+        if isinstance(value, timedelta) and value <= timedelta(0):
+            raise ConfigError(f"{self.option} must be longer than nothing", "give for example 30s or 5m")
+        if self.kind is int and isinstance(value, int) and isinstance(self.default, int):
+            least = min(1, self.default)
+            if value < least:
+                raise ConfigError(f"{self.option} {value} cannot be used", f"give {least} or more")
+        if self.choices and value not in self.choices:
+            raise ConfigError(f"{self.option} {value} cannot be used", f"give {' or '.join(self.choices)}")
+
+
+def option(name: str) -> str:
+    """The option that sets the parameter of this name."""
+    return f"--{name.replace('_', '-')}"
+
+
+def value_text(value: Value) -> str:
+    """A value as somebody types it: `5m`, `100`, `on`."""
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return duration_text(value) if isinstance(value, timedelta) else str(value)
+
+
+def parameters_of(pattern: Callable[..., Any]) -> dict[str, Parameter]:
+    """The pattern's keyword arguments, in their order. Raises ConfigError for one that cannot be an option."""
+    hints = get_type_hints(pattern, include_extras=True)
+    return {
+        argument.name: _parameter(pattern, argument, hints.get(argument.name))
+        for argument in inspect.signature(pattern).parameters.values()
+        if argument.kind is argument.KEYWORD_ONLY
+    }
+
+
+def require_known(job: str, given: Iterable[str], known: Mapping[str, Parameter]) -> None:
+    """Raises ConfigError for the first name that the job has no parameter for."""
+    options = [each.option for each in known.values()]
+    for name in given:
+        if name not in known:
+            has = f"it has {', '.join(options)}" if options else "it has no options of its own"
+            raise ConfigError(f"{job} has no {option(name)}", did_you_mean(option(name), options, has))
+
+
+def _parameter(pattern: Callable[..., Any], argument: inspect.Parameter, annotated: Any) -> Parameter:  # noqa: ANN401
+    where = f"{argument.name} of {pattern.__module__}.{pattern.__qualname__} cannot be an option"
+    if argument.default is argument.empty:
+        raise ConfigError(f"{where}: it has no default", f"give it one: {_SAID}")
+    kind, meaning = annotated or type(argument.default), ""
+    if get_origin(kind) is Annotated:
+        kind, *notes = get_args(kind)
+        meaning = next((note for note in notes if isinstance(note, str)), "")
+    choices = get_args(kind) if get_origin(kind) is Literal else ()
+    kind = str if choices and all(isinstance(each, str) for each in choices) else kind
+    if kind not in _KINDS or not isinstance(argument.default, (int, float) if kind is float else kind):
+        raise ConfigError(f"{where}: its type or its default is of another kind", f"make it {_SAID}")
+    return Parameter(argument.name, kind, argument.default, meaning, choices)

@@ -1,0 +1,19 @@
+"""Keyword arguments that many patterns have, each with its meaning.
+
+A pattern's keyword arguments are the options of its job (streaming.parameters). The type says how an option is read.
+The text beside the type is its help. A pattern with a meaning of its own writes its own `Annotated`.
+"""
+
+from datetime import timedelta
+from typing import Annotated
+
+Window = Annotated[timedelta, "Length of a window."]
+Slide = Annotated[timedelta, "Time between two windows. The window is a multiple of it."]
+Gap = Annotated[timedelta, "Time without events that ends a session."]
+Dedupe = Annotated[bool, "Count a repeated `event_id` once."]
+
+Watermark = Annotated[timedelta, "How long a window waits for late events."]
+# Mode complete keeps all windows for ever.
+UpdateWatermark = Annotated[timedelta, "How long a window waits for late events, in mode update only."]
+StateWatermark = Annotated[timedelta, "How late an event may come."]
+IdsWatermark = Annotated[timedelta, "How late an event may come, and how long its id is remembered at least."]
