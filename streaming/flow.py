@@ -35,7 +35,7 @@ _DESCRIBED = ("window", "slide", "gap", "watermark", "lateness", "dedupe")
 
 @dataclass(frozen=True)
 class Place:
-    """Where messages come from or rows go to. `store` is Kafka, Cassandra, Iceberg, a file or the console."""
+    """A source of messages or a destination of rows. `store` is Kafka, Cassandra, Iceberg, a file or the console."""
 
     store: str
     name: str

@@ -94,7 +94,7 @@ def require_topic(settings: Settings, name: str) -> TopicMetadata:
 
 
 def require_by(settings: Settings, admin: Admin, name: str) -> TopicMetadata:
-    """The same by a connection that is there."""
+    """Do the same over an existing connection."""
     found = admin.topics()
     if name in found:
         return found[name]

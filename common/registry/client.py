@@ -1,7 +1,7 @@
-"""What is registered, under which id, and whether a new version fits.
+"""The client of the schema registry: registered schemas, their ids, and the check of a new version.
 
-The client underneath would keep answering "latest" from its cache; that is switched off here. Its stubs are older than
-the client: hence each `type: ignore`.
+Without its setting here the client would answer "latest" from its cache. Its stubs are older than the client: hence
+each `type: ignore`.
 """
 
 import time

@@ -72,7 +72,7 @@ class Connection:
         return retries.call(lambda: self.once(action, what), on=ServiceUnavailable)
 
     def once(self, action: Callable[[SchemaRegistryClient], T], what: str) -> T:
-        """The same, asked a single time."""
+        """Do the same, without retries."""
         try:
             return action(self.client)
         except SchemaRegistryError as error:

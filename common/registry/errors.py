@@ -1,4 +1,4 @@
-"""What an answer of the schema registry means to a user."""
+"""Translate answers of the schema registry for users."""
 
 import httpx2 as httpx
 from confluent_kafka.schema_registry.error import SchemaRegistryError

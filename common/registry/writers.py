@@ -104,7 +104,7 @@ class Writers:
         return self._ask(schema_id)
 
     def found_or_none(self, schema_id: int) -> Registered | None:
-        """As `find`, and None after MOST_UNKNOWN ids that the registry does not know."""
+        """Like `find`, but return None after MOST_UNKNOWN ids that the registry does not know."""
         try:
             return self.find(schema_id)
         except BadInput:

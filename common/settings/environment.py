@@ -1,4 +1,4 @@
-"""What the environment and the files of settings say, before it has a type."""
+"""The untyped values of the environment and of the files of settings."""
 
 import os
 from pathlib import Path

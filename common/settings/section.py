@@ -1,4 +1,4 @@
-"""What the sections of the settings have in common: where their values come from, and where a service is."""
+"""The common part of the settings' sections: the sources of their values, and the address of a service."""
 
 from abc import abstractmethod
 from typing import Any, ClassVar
@@ -76,7 +76,7 @@ class Service(Section):
     @property
     @abstractmethod
     def address(self) -> str:
-        """As people write it, without credentials."""
+        """Return the address for people, without credentials."""
 
     @property
     def where(self) -> str:

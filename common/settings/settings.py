@@ -75,11 +75,11 @@ class Settings:
         return _load(StackSettings)
 
     def reading(self, level: IsolationLevel) -> "Settings":
-        """The same settings with another isolation level, which every reader of a topic takes from them."""
+        """Return the same settings with another isolation level, which every reader of a topic takes from them."""
         return self.with_kafka(isolation_level=level)
 
     def with_kafka(self, **changes: Any) -> "Settings":  # noqa: ANN401
-        """The same settings with other values in the section of Kafka."""
+        """Return the same settings with other values in the section of Kafka."""
         other = copy(self)
         other.kafka = self.kafka.model_copy(update=changes)
         return other

@@ -1,7 +1,7 @@
-"""Which streaming jobs run on this machine, and where each answers: `<data dir>/running/JOB.json`.
+"""The streaming jobs that run on this machine, and their addresses: `<data dir>/running/JOB.json`.
 
-A job writes its file when it begins to serve, and removes it at its end. One that was killed leaves it behind: a file
-counts only while the process that it names is there. Of two runs of one job, the file is the younger one's.
+A job writes its file when it begins to serve, and removes it at its end. A killed job leaves its file behind: a file
+counts only while the process in it exists. Of two runs of one job, the file belongs to the younger one.
 """
 
 import json

@@ -40,7 +40,7 @@ def shown(text: str) -> str:
 
 
 def shown_lines(text: str) -> str:
-    """As `shown`, of a text of ours that has several lines."""
+    """Like `shown`, for a text of ours with several lines."""
     return "\n".join(map(shown, text.split("\n")))
 
 

@@ -1,4 +1,4 @@
-"""How long it takes from an event to its row: a histogram, by fixed bounds, of all rows since the process began."""
+"""The time from an event to its row: a histogram, by fixed bounds, of all rows since the process began."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -54,7 +54,7 @@ class Freshness:
         return quantile(self.counts.tolist(), share)
 
     def told(self) -> dict[str, Any]:
-        """As a document: `buckets`, `sum` (seconds) and `count`."""
+        """Return a document with `buckets`, `sum` (seconds) and `count`."""
         return {"buckets": self.buckets(), "sum": round(self.sum, 3), "count": self.count}
 
 
@@ -65,7 +65,7 @@ def counts_of(buckets: Mapping[str, int]) -> list[int]:
 
 
 def quantile(counts: Sequence[int], share: float) -> float | None:
-    """As `Freshness.quantile`, of rows by bucket."""
+    """Like `Freshness.quantile`, for rows by bucket."""
     wanted, before, lower = share * sum(counts), 0, 0.0
     if not sum(counts):
         return None

@@ -49,7 +49,10 @@ class ApplyMonitor:
 
 
 class Report:
-    """Tells how far the process is. `say` takes lines for people; with `out`, each line is a JSON object there."""
+    """Reports the progress of the process.
+
+    `say` gets lines for people; with `out`, each line is a JSON object there.
+    """
 
     def __init__(self, monitor: ApplyMonitor, applier: Applier, say: Callable[[str], None], out: TextIO | None) -> None:
         self._monitor, self._applier, self._say, self._out = monitor, applier, say, out

@@ -1,4 +1,4 @@
-"""Which messages are still there to be read again: in Kafka, or in an archive; and whether that is enough."""
+"""Find the messages that can be read again, in Kafka or in an archive, and whether they suffice."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

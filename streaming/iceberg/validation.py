@@ -1,4 +1,4 @@
-"""Which result tables of the lakehouse can be validated, and the clean-up after a trial."""
+"""The result tables of the lakehouse that can be validated, and the clean-up after a trial."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -60,7 +60,7 @@ class Late:
 
 
 def pair(job: Job) -> Column:
-    """Of a judged message that is late: the start of its newest window and its rounded delay, as text; else null."""
+    """Return a late message's newest window start and rounded delay, as text; null for other messages."""
     time = F.greatest(F.unix_micros(F.col("event")[contracts.latest(job.contract).time_field]), F.lit(0))
     start = time - time % F.lit(_slot(job) // timedelta(microseconds=1))
     delay = _rounded_up(F.unix_micros("timestamp") - time)
@@ -157,7 +157,7 @@ def _slot(job: Job) -> timedelta:
 
 
 def _rounded_up(micros: Column) -> Column:
-    """As common.lateness.delays.rounded_up, of microseconds."""
+    """Like common.lateness.delays.rounded_up, for microseconds."""
     seconds = F.ceil(micros / F.lit(_SECOND_MICROS)).cast("bigint")
     width = F.lit(LAST_STEP)
     for limit, step in reversed(STEPS):

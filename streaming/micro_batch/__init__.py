@@ -1,1 +1,1 @@
-"""One micro-batch: its plan, what it counts, what it writes before its commit, and its report."""
+"""One micro-batch: its plan, its counts, its writes before the commit, and its report."""

@@ -20,7 +20,10 @@ from streaming.sinks.sink import Stamp
 
 @dataclass(frozen=True)
 class LateBatches:
-    """Of one job. `judged_again` reads a batch's messages once more, if that is possible; `table` is where to write."""
+    """The late batches of one job.
+
+    `judged_again` reads a batch's messages once more, if possible; `table` is the destination.
+    """
 
     job: Job
     checkpoint: Checkpoint

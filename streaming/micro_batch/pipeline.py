@@ -73,7 +73,7 @@ class Pipeline:
         return events.withColumn(NEWEST, F.col(self._reader.time_field)) if self.real_time else events
 
     def without_refusing(self) -> "Pipeline":
-        """The same plan, which no message of an unknown schema ends."""
+        """Return the same plan, but messages of an unknown schema do not end it."""
         return replace(self, refused=None)
 
     @property

@@ -238,7 +238,7 @@ def figures(report: BatchReport, now: datetime) -> dict[str, Any]:
 
 
 def rates(report: BatchReport) -> tuple[float, float]:
-    """How fast events came in, and how fast they were taken, in events a second. Spark's are of rows of the source."""
+    """Return the rates of arrival and of processing, in events a second. Spark's rates count rows of the source."""
     progress = report.progress
     rows = progress.get("numInputRows") or 0
     each = report.events / rows if rows else 1.0

@@ -65,7 +65,7 @@ def counts_of(execution: Any) -> Observed:  # noqa: ANN401 - a QueryExecution of
 
 
 def observed_in(judged: Mapping[str, Any], late: Mapping[str, Any]) -> Observed:
-    """The same from the two metrics as parsed JSON, as they are in a committed batch's progress, too."""
+    """Return the same from the two metrics as parsed JSON, as a committed batch's progress has them."""
     return Observed(
         judged.get("late", 0) + (late.get("late") or 0),
         judged.get("dead", 0),

@@ -1,1 +1,1 @@
-"""What a running job tells: its endpoint, its metrics, its log lines."""
+"""The reports of a running job: its endpoint, its metrics, its log lines."""

@@ -24,7 +24,7 @@ _COUNTS = {
 
 
 class Metrics(Collector):
-    """Of one process; `progress` returns its figures (streaming.apply.report.figures)."""
+    """The metrics of one process; `progress` returns its figures (streaming.apply.report.figures)."""
 
     def __init__(self, job: str, progress: Callable[[], dict[str, Any]]) -> None:
         self._job = [shown(job)]

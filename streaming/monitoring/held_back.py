@@ -23,7 +23,8 @@ _AFTER_A_FAILURE_SECONDS = 30.0
 
 @dataclass(frozen=True)
 class Held:
-    """Of one partition: the `messages` from offset `stable` on, and for how long that offset has not moved."""
+    """Held-back messages of one partition: the `messages` from offset `stable` on, and how long that offset has not
+    moved."""
 
     stable: int
     messages: int

@@ -1,4 +1,4 @@
-"""Whom a running job tells what happens."""
+"""The listener of a running job."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -12,10 +12,10 @@ from streaming.monitoring.held_back import Held
 
 @dataclass(frozen=True)
 class Listener:
-    """Whom the runner tells: `batch` after each committed batch, `notice` when something else happens.
+    """Callbacks of the runner: `batch` after each committed batch, `notice` for other events.
 
-    Further `polled`, a few times a second while a query runs; `failed`, with the reason, before it is tried again; and
-    `held_back` by partition, whenever Kafka was asked for that. In real-time mode `applied` hears each report of the
+    `polled` is called a few times a second while a query runs; `failed`, with the reason, before a retry; and
+    `held_back`, by partition, after each question to Kafka. In real-time mode `applied` gets each report of the
     applying process, on another thread.
     """
 

@@ -25,7 +25,7 @@ _WHOLE = "triggerExecution"
 
 
 class Metrics:
-    """Of one run of a job. `up` and `ready` are asked when somebody looks, like the distance to the watermark."""
+    """The metrics of one run of a job. `up`, `ready` and the distance of the watermark are computed at each request."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""How many logins there were in each 5 minutes, over all users."""
+"""The number of logins in each 5 minutes, over all users."""
 
 from datetime import timedelta
 

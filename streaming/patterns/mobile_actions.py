@@ -1,4 +1,4 @@
-"""How often an app was opened and closed in each 10 minutes."""
+"""How often users opened and closed an app in each 10 minutes."""
 
 from datetime import timedelta
 

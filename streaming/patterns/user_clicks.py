@@ -1,4 +1,4 @@
-"""How much each user did in each minute: the plainest windowed count."""
+"""The number of each user's events in each minute: the plainest windowed count."""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""What a checkpoint belongs to: written down by its first run, compared by each later one, and after each failure."""
+"""The claim of a checkpoint: its first run records its owner, and each later run and each failure compare it."""
 
 from typing import Any
 

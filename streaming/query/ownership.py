@@ -1,4 +1,4 @@
-"""Which checkpoint counts into the tables of a job: this one, or the run is refused."""
+"""The checkpoint that may count into the tables of a job: this one, or the run is refused."""
 
 from common.bookkeeping import job_checkpoints
 from common.settings import Settings
