@@ -13,9 +13,9 @@ from cassandra.query import SimpleStatement
 from common.cassandra.session import DRIVER_ERRORS, connect, explain
 from common.settings import CassandraSettings
 
-# Cassandra keeps no order among ads, so the top ones are found by reading: up to this many.
+# Cassandra keeps no order among ads, so the top ones are found by reading at most this many.
 MOST_ADS = 100_000
-# Windows of an ad that sends nothing for days are found by key, day by day, back to here.
+# Windows of an ad without recent events are found by key, day by day, back to this many days ago.
 MOST_DAYS = 7
 
 

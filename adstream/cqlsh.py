@@ -24,7 +24,7 @@ from common.text.shown import shown
 _LOOK = "[ui]\ntime_format = %Y-%m-%d %H:%M:%SZ\ntimezone = UTC\n"
 # cqlsh uses this file unless the user has named another one.
 _UTC = {"TZ": "UTC"}
-# It says so to every patch release that is not its own, and nothing follows from it.
+# It warns about every patch release other than its own, and the warning has no consequence.
 _VERSION_NOTE = "WARNING: cqlsh was built against"
 _MORE_THAN_A_REQUEST = 15.0
 _COLOUR = re.compile(r"(\x1b\[[0-9;]*m)")
@@ -39,7 +39,7 @@ def query(settings: CassandraSettings, statement: str, *, color: bool = False) -
         look = Path(folder, "cqlshrc")
         look.write_text(_LOOK, encoding="utf-8")
         own = ["--cqlshrc", str(look), "--color" if color else "--no-color", "--execute", statement]
-        # Without this it would make ~/.cassandra for a history that nobody types.
+        # Without this cqlsh would create ~/.cassandra for a history that nobody types.
         environment = {**os.environ, **_UTC, "CQL_HISTORY": str(Path(folder, "history"))}
         try:
             done = subprocess.run(
@@ -63,7 +63,7 @@ def query(settings: CassandraSettings, statement: str, *, color: bool = False) -
 
 def interactive(settings: CassandraSettings) -> int:
     """Hand the terminal to cqlsh until its user leaves it; returns its exit code."""
-    # Ctrl-C belongs to the shell. A handler, unlike ignoring, is not inherited by it.
+    # Ctrl-C belongs to the shell. Unlike an ignored signal, a handler is not inherited by the shell.
     before = signal.signal(signal.SIGINT, lambda _signal, _frame: None)
     try:
         with _arguments(settings) as arguments:

@@ -58,7 +58,7 @@ def reset(settings: Settings, decided: Plan, report: Callable[[str], None]) -> N
             ) from None
         report(f"checkpoint moved to {decided.aside}; delete it when nobody needs it")
     if decided.updates is not None:
-        # Before the tables: a row of the old checkpoint that came after would stay for ever, if it does not change.
+        # Before the tables: a later row of the old checkpoint would stay for ever if it never changes.
         updates_group.skip_all(settings, decided.updates)
         report(f"rows in topic {decided.updates} left out")
     cassandra = settings.cassandra

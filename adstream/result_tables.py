@@ -10,7 +10,7 @@ from common.cassandra.session import DRIVER_ERRORS, connect, explain
 from common.errors import ConfigError, MigrationError
 from common.settings import CassandraSettings
 
-# Cassandra keeps no order among partitions, so the newest rows are found by reading: up to this many.
+# Cassandra keeps no order among partitions, so the newest rows are found by reading at most this many.
 MOST_ROWS = 10_000
 # Columns that only serve the table.
 _HIDDEN = ("day",)
@@ -40,7 +40,8 @@ def read(settings: CassandraSettings, table: str, key: str | None, limit: int) -
             if by.cql_type != "text":
                 raise ConfigError(f"{table} is not kept by a name", "leave --key out")
             only = f"WHERE {by.name} = %s"
-        # The other part of the key is the day, so a name alone is a filter: it reads on until the limit is reached.
+        # The day is the other part of the key, so a name alone is a filter: the query reads on until the limit is
+        # reached.
         query = f"SELECT * FROM {table} {only} LIMIT {MOST_ROWS + 1} ALLOW FILTERING"  # noqa: S608
         try:
             found_rows = session.execute(SimpleStatement(query, fetch_size=5_000), () if key is None else (key,))

@@ -18,7 +18,7 @@ LARGEST_NUMBER = 1_000_000.0
 LONGEST_STRING_BYTES = 512
 
 Event = Mapping[str, Any]
-# By the name of the record in the contract: the fields that must not be below zero.
+# By the contract's record name: the fields that must not be below zero.
 NOT_NEGATIVE = {"AdEvent": ("clicks", "views", "cost")}
 
 

@@ -13,7 +13,7 @@ import psutil
 
 STACK_FILE = "stack.json"
 SECURED = "secured"
-# Seconds between two accounts of when a process was created: Linux moves them by a second when its clock is corrected.
+# Seconds between two readings of a process's creation time: Linux moves it by a second when its clock is corrected.
 CREATE_TIME_TOLERANCE = 2.0
 
 

@@ -16,7 +16,7 @@ from common.errors import AdstreamError
 from common.registry import RegistryClient
 
 FAILURE_SECONDS = 5.0
-# More than any amount has; a schema's own precision may be less than its writer kept to.
+# More digits than any amount has; a schema's own precision may be smaller than its writer's numbers.
 _DIGITS = 4_000
 
 
@@ -110,7 +110,7 @@ class _Writer:
     def __init__(self, schema: Any) -> None:  # noqa: ANN401 - Avro schemas are JSON
         kind = parse(schema)
         self.plain = PlainReader(kind)
-        # fastavro follows records within themselves as deep as a message says, until the process dies.
+        # fastavro follows nested records as deep as a message says, until the process dies.
         self._recursive = any(each.recursive for each in within(kind))
         try:
             self._annotated: Any = fastavro.parse_schema(_exact(schema))

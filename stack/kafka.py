@@ -108,7 +108,7 @@ def ask(port: int, secured: Secured | None) -> str | None:
     from confluent_kafka import KafkaException
     from confluent_kafka.admin import AdminClient
 
-    # Its own lines about every refused connection are of no use to anybody here.
+    # Nobody needs its lines about every refused connection.
     client = AdminClient({**client_config(_settings(port, secured)), "log_level": 0, "socket.timeout.ms": 2000})
     try:
         client.list_topics(timeout=2.0)

@@ -63,7 +63,7 @@ def up(settings: Settings, *, spark_workers: int = 0, report: Report = lambda _l
     with alone(data):
         keys = secured.find(data)
         found = state.read(data)
-        # From here on this folder's commands use this stack or nothing, even if it never comes up.
+        # From here on this folder's commands use this stack or none, even if it never starts.
         state.write(data, found)
         start = Start(settings, data, found, report, keys)
         services = (*SERVICES, *cluster(spark_workers))

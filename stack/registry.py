@@ -30,8 +30,8 @@ def prepare(place: Place) -> list[str]:
     own = {
         "quarkus.http.host": HOST,
         "quarkus.http.port": place.ports["registry"],
-        # WRITE_DELAY=0: a schema id that was answered is on disk.
-        # From the folder that it runs in: a path may have letters that mean something in a URL.
+        # WRITE_DELAY=0: a returned schema id is on disk. The path is relative to the working directory, because an
+        # absolute one may have characters with a meaning in a URL.
         "apicurio.datasource.url": "jdbc:h2:file:./schemas;WRITE_DELAY=0",
     }
     if place.secured:

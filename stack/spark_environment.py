@@ -8,7 +8,7 @@ from stack.host.environment import java_environment
 
 # They configure a cluster's machines, or another installation. A local job has its settings.
 _OF_ANOTHER = ("SPARK_", "PYSPARK_", "HADOOP_", "YARN_", "HIVE_")
-# Where the job's own temporary files go, and who it is on a Hadoop file system.
+# The folder of the job's temporary files, and its user on a Hadoop file system.
 _KEPT = {"SPARK_LOCAL_DIRS", "HADOOP_USER_NAME"}
 # How to reach Hadoop's file systems and Hive's catalog.
 _HADOOP = ("HADOOP_", "YARN_", "HIVE_", "SPARK_CONF_DIR")

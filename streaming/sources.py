@@ -144,7 +144,7 @@ class Folder:
         if not self.path.is_dir():
             raise BadInput(f"there is no folder {self.path}", "make it, or correct the path given to --files")
         if _PATTERN.search(str(self.path.absolute())):
-            # Escaped, Spark's stream would read each file as often as there are files.
+            # With an escaped pattern Spark's stream would read each file as often as there are files.
             problem = f"Spark takes the folder {self.path.absolute()} for a pattern: its path has one of \\*?[]{{}}"
             raise BadInput(problem, "rename or move it")
         return {"folder": str(self.path.absolute())}
@@ -186,7 +186,7 @@ class Socket:
 def starting_at(start: str | datetime) -> dict[str, str]:
     """Kafka source options for `earliest`, offsets as JSON, or the first message at a broker time (UTC)."""
     if isinstance(start, datetime):
-        # A partition without any message that young starts at its end.
+        # A partition without a message this young starts at its end.
         return {
             "startingTimestamp": str(to_millis(start)),
             "startingOffsetsByTimestampStrategy": "latest",
@@ -245,7 +245,7 @@ def _lines(files: DataFrame) -> DataFrame:
     text = F.regexp_replace("value", r"^\x{FEFF}", "")  # a byte order mark is no part of the first line
     numbered = files.select("_metadata", F.posexplode(F.split(text, r"\r?\n")).alias("line", "text"))
     place, written = F.col("_metadata.file_path"), F.col("_metadata.file_modification_time")
-    # One such name, and Spark's stream reads each file of the batch as often as there are files in it.
+    # With one such name, Spark's stream reads each file of the batch as often as there are files in it.
     problem = F.concat(place, F.lit(": Spark takes this name for a pattern; rename it without any of \\*?[]{}"))
     line = F.when(place.rlike(_PATTERN_IN_URI), F.raise_error(problem)).otherwise(F.col("text"))
     return _messages(numbered, line, place, F.col("line") + 1, written)

@@ -71,7 +71,7 @@ DECIMAL = {
     "0.1000000000": 0.1,
 }  # fmt: skip
 
-# Neither a whole number nor another one.
+# Texts that are neither a whole number nor another number.
 NO_NUMBERS = [
     "", "-", "+", ".", "e", "e3", "1e", "much", "null", "None", "N/A", "-1", "-0", "-0.5", "+1", "+0.5", "--1",
     "1-", "(1)",

@@ -12,7 +12,7 @@ from adstream.dashboard.store import Row
 from common.text.shown import shown
 
 TOP = 10
-# How far back an ad's chart goes; a day asked for is shown whole.
+# How far back an ad's chart goes; a requested day is shown whole.
 SPANS = {"1 hour": timedelta(hours=1), "6 hours": timedelta(hours=6), "24 hours": timedelta(hours=24)}
 _RUN = ("adstream produce ads --rate 500", "adstream stream ad-metrics")
 

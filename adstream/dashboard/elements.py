@@ -20,7 +20,7 @@ from common.errors import AdstreamError
 from common.text.shown import shown
 
 REFRESH_SECONDS = 2
-# Rows of a day are found by the day: without one asked for, back to so many days ago.
+# Rows of a day are found by the day: without a requested one, back to this many days ago.
 MOST_DAYS = 7
 _HEIGHT = 220
 LARGE_HEIGHT = 320

@@ -63,7 +63,7 @@ class Health:
 def ask(job: RunningJob) -> Health:
     """Raises ServiceUnavailable if the job does not answer, BadInput if something else answers."""
     try:
-        # Jobs answer on this machine: a proxy of the environment is not asked.
+        # Jobs serve on this machine, so no proxy of the environment is used.
         answer = httpx.get(f"{job.url}/progress", timeout=TIMEOUT_SECONDS, trust_env=False)
         answer.raise_for_status()
         return parsed(answer.json())

@@ -14,7 +14,7 @@ from stack.host.ports import HOST
 APP = Path(__file__).with_name("app.py")
 OPTIONS = {
     "server.address": HOST,
-    # A page of somewhere else that has our address as its name must not get in.
+    # A page from elsewhere whose host name points to our address must not get in.
     "server.allowedHosts": [HOST, "localhost"],
     "server.headless": True,  # opens no browser, and asks for no e-mail address
     "server.fileWatcherType": "none",

@@ -18,7 +18,7 @@ Row = dict[str, Any]
 # The timeout of one read: all that a page asks for at once.
 MOST_KEYS = 200
 _CONCURRENT = 32
-# A page waits no longer for an answer, and a service that is down is not asked again before.
+# A page waits at most this long for an answer, and asks a failed service again only after this time.
 TIMEOUT_SECONDS = 5.0
 PAUSE_SECONDS = 2.0
 

@@ -25,7 +25,7 @@ def from_json(value: bytes, contract: Contract) -> dict[str, Any]:
     """The contract's fields as plain values, times in milliseconds (UTC). Raises JsonProblem."""
     try:
         read = json.loads(value.decode(), parse_int=_limited_int)
-        # An escape may stand for half a character, which no UTF-8 holds.
+        # An escape may be half a character, which UTF-8 cannot hold.
         json.dumps(read, ensure_ascii=False).encode()
     except UnicodeError as error:
         raise JsonProblem(f"not UTF-8: {error}") from None

@@ -138,7 +138,7 @@ def read(settings: Settings, wanted: Wanted, *, whole: bool) -> dict[Place, Lett
 def letter_of(message: Message) -> Letter | None:
     """Parse a message of the dead-letter topic. Returns None if it is not one of ours."""
     headers: Headers = [(name, _bytes(value)) for name, value in message.headers() or []]
-    # Ours follow the original's, which may have headers of the same names: it may be a replayed one.
+    # Our headers follow the original's. The original may be a replayed letter, with headers of the same names.
     begin = max((at for at, (name, _) in enumerate(headers) if name == REASON), default=None)
     if begin is None:
         return None

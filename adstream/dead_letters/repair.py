@@ -24,7 +24,7 @@ from common.text.numbers import decimal_number, whole_number
 T = TypeVar("T")
 _FROM_ITS_PRODUCER = "have the producer send the event again"
 _BITS = {"int": 31, "long": 63}
-# From 2001 on; fewer digits are seconds, or a day like 20250221.
+# From 2001 on. Fewer digits are seconds, or a day like 20250221.
 _EPOCH_MILLIS = r"[1-9][0-9]{12}"
 
 

@@ -88,7 +88,8 @@ class RunningJob:
                 raise JobFailed(
                     f"the job has not come to the end of {topic} in {TAKEN_SECONDS:.0f} s", "its lines above say why"
                 )
-        # Its line comes a moment after the commit; one that was committed before a kill has none.
+        # The job prints a batch's line a moment after the commit. A batch that was committed just before a kill has
+        # none.
         with self._heard:
             said = f"batch {batch.number} "
             self._heard.wait_for(lambda: any(each.startswith(said) for each in self._lines), _LINE_SECONDS)

@@ -30,7 +30,7 @@ KEYSPACE = "tour"
 RULES = "--window 20s --slide 10s --lateness 20s"
 CLICKS = 7
 FIRST_CLICK_SECONDS, CLICK_SECONDS = 900.0, 60.0
-# Among so many broken messages of this seed there is every kind.
+# This many broken messages of this seed include every kind.
 BROKEN = "--count 40 --broken 1 --seed 7 --start now"
 REPAIRABLE = "clicks_negative"
 

@@ -63,7 +63,7 @@ def check(oracle: Oracle, topic: str, begins: Mapping[int, int]) -> Acknowledged
     """Look up every place; `begins` are the first offsets that the topic had when it was read."""
     oracle.db.execute('CREATE OR REPLACE TABLE kept (partition INTEGER, "begin" BIGINT)')
     places = oracle.rows("SELECT DISTINCT partition FROM acknowledged")
-    # A partition that the topic does not have has lost all of its places.
+    # A partition that the topic does not have has lost all its places.
     oracle.db.executemany(
         "INSERT INTO kept VALUES (?, ?)", [(partition, begins.get(partition, 0)) for (partition,) in places] or [(0, 0)]
     )

@@ -210,7 +210,7 @@ class _Run:
         seen: dict[int, Batch] = {}
 
         def note() -> None:
-            # Spark keeps a hundred batches: while a large table is read, the first may already be removed at the end.
+            # Spark keeps a hundred batches: while verify reads a large table, Spark may already remove the first.
             last = max(seen, default=reached.number)
             seen.update({batch.number: batch for batch in self._job.begun_after(last)})
             self._progress("reading the tables", 0, 0)

@@ -82,7 +82,7 @@ _FATES = """
     FROM judged LEFT JOIN repeats USING (place)
     WHERE boundary < $beyond
 """
-# Of each partition, up to the boundary that the ledger is for.
+# The offset of each partition at the ledger's boundary.
 _FATE_COUNTS = f"""
     CREATE OR REPLACE VIEW fate_counts AS
     SELECT partition, fate, sum(messages)::BIGINT AS messages FROM (
@@ -191,7 +191,7 @@ class Oracle:
         self.db.execute(_VERSIONS)
 
     def backfilled(self) -> int:
-        """Return how many late messages are in windows, as a backfill has counted them since."""
+        """Return the number of late messages in windows because of a backfill."""
         return int(self.rows("SELECT count(*) FROM late_once WHERE boundary = 0")[0][0])
 
     def rows(self, query: str, parameters: dict[str, Any] | None = None) -> list[tuple[Any, ...]]:

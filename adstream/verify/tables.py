@@ -43,7 +43,7 @@ _FOUND = pa.schema(
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - the driver's times are UTC without saying so
 _MILLISECOND = timedelta(milliseconds=1)
 
-# `absent`: the row need not be there yet. A row of the table that nothing is expected of has no version.
+# `absent`: the row need not exist yet. A row of the table without an expected one has no version.
 _VERDICTS = """
     CREATE OR REPLACE TABLE verdicts AS
     SELECT name, ad_id, start,

@@ -57,7 +57,7 @@ GAPS_FOLDER = "gaps"
 _FETCH = 10_000
 _ROW_GROUP = 50_000
 _PREFETCH_KIBIBYTES = 8 * 1024
-# Fewer than these are not worth a second process, which needs a second to start.
+# Fewer messages are not worth a second process, which needs a second to start.
 _ALONE = 150_000
 _SMALLEST_PIECE = 100_000
 _MOST_PROCESSES = 8
@@ -230,7 +230,7 @@ class _Reader:
         while not ended:
             # It waits until there are so many, or for the whole timeout.
             fetched = self._consumer.consume(max(1, min(_FETCH, left)), timeout=_POLL_SECONDS)
-            # Aborted messages are fetched, and never come: a long run of them is no silence.
+            # Aborted messages are fetched and never delivered, so a long run of them is no silence.
             if fetched or self._fetched_to != fetched_to:
                 heard, fetched_to = time.monotonic(), dict(self._fetched_to)
             elif time.monotonic() - heard > timeout:

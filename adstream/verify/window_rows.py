@@ -22,7 +22,7 @@ WindowKey = tuple[str, datetime]
 
 
 class WindowRows:
-    """The table's partitions (ad, day) are listed once; windows of others are found when they are `named`."""
+    """Lists the table's partitions (ad, day) once; windows of others are found when they are `named`."""
 
     def __init__(self, settings: CassandraSettings, session: Session) -> None:
         self._settings = settings

@@ -39,7 +39,7 @@ class Step:
 
     @property
     def sent(self) -> bool:
-        """Return whether the sender could send so many."""
+        """Return whether the sender could send this many events."""
         return self.rate >= _SENT_SHARE * self.wanted
 
     def at(self, share: float) -> int:

@@ -7,7 +7,7 @@ below zero is an error in a value that is read, and means no bytes in a value th
 
 import struct
 
-# Strings and bytes that are longer, and arrays and maps of more items, the job refuses (streaming/spark/session.py).
+# The job refuses longer strings and bytes, and arrays and maps with more items (streaming/spark/session.py).
 LONGEST = 1_048_576
 _FLOAT, _DOUBLE = struct.Struct("<f"), struct.Struct("<d")
 _INT_BYTES, _LONG_BYTES = 5, 10
@@ -122,7 +122,7 @@ def write_long(number: int) -> bytes:
 def as_float32(number: float) -> float:
     """The nearest number of 32 bits, as Java converts an int or a long: rounded once."""
     if isinstance(number, int) and abs(number) >= 2**53:
-        # Python's way to 32 bits leads through 64: keep 40 bits, the last of them odd if any was lost.
+        # Python converts to 32 bits through 64. So keep 40 bits, the last one odd if any was lost.
         size, shift = abs(number), abs(number).bit_length() - 40
         kept = (size >> shift | bool(size & ((1 << shift) - 1))) << shift
         number = kept if number > 0 else -kept

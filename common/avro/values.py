@@ -29,8 +29,8 @@ from common.avro.single_values import (
 )
 from common.avro.skipping import read_branch, skipping
 
-# Of the texts in an event that the contract does not have, so many are looked at, the first ones: each costs the job's
-# plan something for every writer.
+# The number of texts outside the contract that are checked in an event, the first ones. Each costs the job's plan
+# something for every writer.
 MOST_TEXTS = 8
 _TEXT_OR_NULL = Type("union", parts=[Type("null"), Type("string")])
 

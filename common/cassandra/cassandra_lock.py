@@ -57,7 +57,7 @@ def _acquire(run: Run, keyspace: str, name: str, holder: str, report: Report, wa
     take = f"INSERT INTO {keyspace}.schema_lock (name, holder) VALUES (%s, %s) IF NOT EXISTS USING TTL {LEASE_SECONDS}"  # noqa: S608
     while True:
         answer = run(take, (name, holder))
-        # A first try that timed out may have taken it: then the row is this holder's own.
+        # A first attempt that timed out may have taken the lock: then the row is this holder's own.
         if answer.was_applied or answer.one().holder == holder:
             return
         waited = time.monotonic() - began

@@ -28,7 +28,7 @@ from common.cassandra.session import DRIVER_ERRORS, REFUSED, TRANSIENT, connect,
 from common.errors import ConfigError, MigrationError
 from common.settings import CassandraSettings, Settings
 
-# A change of schema writes several system tables, which a busy node takes seconds for.
+# A change of schema writes several system tables, which takes a busy node seconds.
 STATEMENT_SECONDS = 30.0
 SECONDS_PER_DAY = 86_400
 # These rows must live as long as the results: which checkpoint counts, and what was corrected.
@@ -116,7 +116,7 @@ def _make_keyspace(run: Run, settings: CassandraSettings) -> None:
 
 
 def _reconcile_replication(run: Run, settings: CassandraSettings, report: Report) -> None:
-    # The default is for a new keyspace, and no reason to touch one that somebody has set up otherwise.
+    # The default is for a new keyspace. It must not change a keyspace that somebody has set up otherwise.
     if "replication" not in settings.model_fields_set:
         return
     keyspace, wanted = settings.keyspace, _replication(settings)

@@ -50,12 +50,12 @@ TRANSIENT = (
     OverloadedErrorMessage,
     ServerError,
 )
-# A statement that the server read and refused; the driver has two families of these.
+# A statement that the server read and refused; the driver has two families of these errors.
 REFUSED = (RequestValidationException, RejectedRequest)
 # Everything that the driver raises for a request.
 DRIVER_ERRORS = (*TRANSIENT, DriverException, ErrorMessage)
 
-# How Cassandra words a keyspace, table or column that is not there.
+# Cassandra's words for a missing keyspace, table or column.
 _MISSING = ("does not exist", "unconfigured table", "Undefined column", "No keyspace", "unknown table")
 
 # The driver logs every refused connection with a traceback. The one line for the user is raised here instead.
@@ -82,7 +82,7 @@ def open_session(settings: CassandraSettings, *, keyspace: str | None = None) ->
     settings.require()
 
     def attempt() -> Session:
-        # A cluster object cannot be used again after a failed connect, hence a new one for each attempt.
+        # A cluster object cannot be reused after a failed connect, so each attempt makes a new one.
         try:
             cluster = _cluster(settings)
         except UnresolvableContactPoints as error:
@@ -195,7 +195,7 @@ def credentials(settings: CassandraSettings) -> dict[str, Any]:
         given["auth_provider"] = PlainTextAuthProvider(settings.username, settings.password.get_secret_value())
     if settings.tls:
         try:
-            # Checks the host name, too: the certificate must have the address that a node is reached by.
+            # Also checks the host name: the certificate must have the node's address.
             given["ssl_context"] = ssl.create_default_context(cafile=settings.ssl_ca_file)
         except OSError:
             raise ConfigError(

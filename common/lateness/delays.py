@@ -7,7 +7,7 @@ two minutes it is exact to a second. Above that it is at most a tenth longer tha
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
-# Delays up to so many seconds are multiples of so many; the last one is for all that are longer.
+# Delays up to this many seconds are multiples of this step; the last step is for all longer ones.
 STEPS = ((120, 1), (1_200, 10), (7_200, 60), (72_000, 600), (864_000, 3_600))
 LAST_STEP = 86_400
 

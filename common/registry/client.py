@@ -122,7 +122,7 @@ class RegistryClient:
             if same:
                 return same[-1]
         if not self._numbers_of_all(subject):
-            # Before the first version, or an end in between would leave the subject without a level.
+            # Before the first version: otherwise a crash in between would leave the subject without a level.
             self._keep_compatible(subject)
         schema = Schema(contract.text, AVRO)
         schema_id = self._ask(lambda client: client.register_schema(subject, schema), subject)

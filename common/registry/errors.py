@@ -13,7 +13,7 @@ from common.errors import (
 )
 from common.settings import RegistrySettings
 
-# No subject, no version, no schema; Confluent: a subject that was deleted, a version that was, no level of its own.
+# No subject, version or schema; Confluent: a deleted subject or version, no level of its own.
 _NOT_FOUND = (40401, 40402, 40403, 40404, 40405, 40406, 40407, 40408)
 
 

@@ -18,12 +18,12 @@ from common.settings import RegistrySettings
 MOST_OTHERS = 50
 # The ids of one batch that a job asks for, the most frequent first.
 MOST_ASKED = 100
-# The ids that the registry does not know, and which commands other than a job ask for one by one.
+# The unknown ids for which a command other than a job asks the registry, one by one.
 MOST_UNKNOWN = 10_000
 REMEMBERED = timedelta(minutes=1)
 # Larger ones are in no registry: ids are Java integers.
 _IDS = 2**31
-# A schema of another subject that is longer is not read. The contracts have about a thousand characters.
+# A longer schema of another subject is not read. The contracts have about a thousand characters.
 _LONGEST_TEXT = 200_000
 
 

@@ -5,7 +5,7 @@ import sys
 from importlib.machinery import PathFinder
 from pathlib import Path
 
-# Beside the PySpark of real-time mode: its JVM parts, which tell it from anybody else's (stack/real_time.py).
+# Beside the PySpark of real-time mode: its JVM parts, which distinguish it from any other (stack/real_time.py).
 OWN_PARTS = "adstream-parts"
 _SPARKS_OWN = ("pyspark", "py4j")
 

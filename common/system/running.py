@@ -59,7 +59,7 @@ def _folder(settings: Settings) -> Path:
 def _read(file: Path) -> RunningJob | None:
     try:
         entry = json.loads(file.read_text(encoding="utf-8"))
-        # A process id is used again; together with the time of the start it is not.
+        # Systems reuse a process id, but never together with the same start time.
         process = psutil.Process(entry["pid"])
         if abs(process.create_time() - entry["process_started"]) > _TOLERANCE_SECONDS:
             return None

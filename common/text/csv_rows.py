@@ -1,7 +1,7 @@
-"""The rows of a CSV by the names in its header: one reading for all that read such files.
+"""Read the rows of a CSV by the names in its header; all readers of CSV use this one.
 
-A name may stand in any place and in any case. A cell is text; spaces and tabs around it are not part of it. Line breaks
-in quotes are, and a row has the number of the line on which it begins.
+A name may come in any place and in any case. A cell is text without the spaces and tabs around it. Line breaks in
+quotes belong to the cell, and a row has the number of its first line.
 """
 
 import csv

@@ -18,7 +18,7 @@ _CLOCK = r"(?:[01][0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9](?:\.[0-9]{1,9})?)?"
 _ZONE = r"(?:Z|[+-](?:(?:0[0-9]|1[0-7])(?::?[0-5][0-9])?|18(?::?00)?))"
 # Without anchors; the same in the syntax of Python and of Java.
 TIME = rf"{_DAY}(?:[T ]{_CLOCK}{_ZONE}?)?"
-# Ten digits: 2001-09-09 to 2286-11-20. So neither 20250221 nor milliseconds are taken for seconds.
+# Ten digits: 2001-09-09 to 2286-11-20. So neither 20250221 nor milliseconds count as seconds.
 EPOCH_SECONDS = r"[1-9][0-9]{9}"
 
 _TIME = re.compile(TIME)

@@ -25,7 +25,7 @@ def decimal_number(text: str) -> float:
     if len(text) > _LONGEST or not _DECIMAL.fullmatch(text):
         raise ValueError(f"{text[:_LONGEST]!r} is not a number")
     number = float(text)
-    # 0.1 is kept as the double nearest to it, and written as 0.1 again. Infinity is written as no number.
+    # 0.1 is kept as the nearest double, and written as 0.1 again. Infinity has no number in JSON.
     if number in (float("inf"), float("-inf")) or Decimal(repr(number)) != Decimal(text):
         raise ValueError(f"{text!r} has more digits than a double keeps")
     return number

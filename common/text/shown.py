@@ -12,7 +12,7 @@ import sys
 
 from rich.cells import get_character_cell_size
 
-# Python calls them printable, and they draw nothing: joiners, fillers, selectors of variants, an empty braille cell.
+# Python calls them printable, but they are invisible: joiners, fillers, variation selectors, an empty braille cell.
 _BLANK = (
     "\u034f\u2d7f\U0001107f\U00011a47\U00011a99\U00016fe4"
     "\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef"

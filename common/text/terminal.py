@@ -37,7 +37,7 @@ def print_whole(out: Console, table: Table) -> None:
     Figures are the columns with `no_wrap`. On a terminal Rich folds the other columns. A file or pipe has long lines.
     """
     unlimited = out.options.update(width=_WIDEST)
-    # Two spaces between columns, and a line where the table has lines; one more line begins it.
+    # Two spaces between columns, and a line if the table has lines; one more line begins it.
     needed, gap = 1, 3 if table.box else 2
     for column in table.columns:
         cells = [column.header, *column.cells]

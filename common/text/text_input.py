@@ -96,7 +96,7 @@ class TextInput:
 
     def _kept(self, notice: Callable[[str], None]) -> int:
         """A descriptor that can be read again."""
-        # Without waiting: to open a FIFO otherwise lasts until somebody writes into it.
+        # Without waiting: otherwise opening a FIFO blocks until somebody writes into it.
         opened = os.open(self.path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         mode = os.fstat(opened).st_mode
         if stat.S_ISREG(mode):
@@ -119,7 +119,7 @@ class TextInput:
         ready.register(opened, select.POLLIN)
         told = False
         while True:
-            # Never without an end: a signal that comes just before it would be seen after it.
+            # Always with a timeout: without one, a signal just before the wait would be noticed only after it.
             if not ready.poll(_SLOW_SECONDS * 1_000):
                 if not told:
                     notice(f"waiting for somebody to write into {self.path}; Ctrl-C ends the wait")

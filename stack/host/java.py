@@ -178,7 +178,7 @@ def proxy_login() -> list[str]:
         if proxy is not None and proxy.user:
             kind = "http.proxy" if proxy.is_http else "java.net.socks."
             user, password = ("User", "Password") if proxy.is_http else ("username", "password")
-            # Java otherwise keeps passwords back from a proxy to which it opens a tunnel.
+            # Otherwise Java withholds passwords from a proxy that tunnels https.
             tunnel = "-Djdk.http.auth.tunneling.disabledSchemes="
             return [f"-D{kind}{user}={proxy.user}", f"-D{kind}{password}={proxy.password}", tunnel]
     return []

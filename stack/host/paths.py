@@ -4,7 +4,8 @@ from pathlib import Path
 
 from common.errors import StackError
 
-# Java divides a class path at colons, Spark its list of jars at commas; it takes the others for patterns.
+# Java splits a class path at colons, and Spark its list of jars at commas. Spark treats the other characters as
+# patterns.
 _DIVIDING = ":,*?[]{}\\"
 _OF_AN_AGENT = "="  # begins the options of an agent
 

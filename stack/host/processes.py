@@ -13,7 +13,7 @@ from common.own_stack import CREATE_TIME_TOLERANCE
 
 STOP_SECONDS = 30.0
 
-# Python reaps a child, and warns about one that it forgot, through its Popen object: kept for as long as it runs.
+# Python reaps a child through its Popen object, and warns if that was dropped. So keep the object while the child runs.
 _children: dict[int, "subprocess.Popen[bytes]"] = {}
 
 

@@ -42,7 +42,7 @@ def make() -> Certificates:
         .issuer_name(authority.subject)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_usage(signs_certificates=False), critical=True)
-        # Kafka and Cassandra show it to themselves, too: a broker to its controller, a node to other nodes.
+        # Kafka and Cassandra also use it among themselves: a broker to its controller, a node to other nodes.
         .add_extension(
             x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]), critical=False
         )

@@ -18,16 +18,16 @@ from common.settings import Settings
 from streaming.apply.topic_watch import TopicWatch
 from streaming.apply.updates import Place, Update, read_update
 
-# Reading a row costs a small part of writing it: the more wait, the more of them are read, and the fewer are written.
+# Reading a row costs a small part of writing it. With a larger lot more rows share a key, and fewer are written.
 MESSAGES_AT_ONCE = 30_000
 GATHER_SECONDS = 0.01
 IDLE_SECONDS = 0.25
 COMMIT_SECONDS = 0.25
 _ASK_SECONDS = 1.0
-# Who is killed or frozen loses its partitions to the others after so long.
+# A killed or frozen process loses its partitions to the others after this time.
 SESSION_MILLIS = 10_000
 _HEARTBEAT_MILLIS = 2_000
-# The longest that one write with all its retries may take, and more than the applier waits between two polls.
+# The longest time of one write with all its retries; also more than the applier's pause between two polls.
 _POLL_MILLIS = 300_000
 _QUEUE_KILOBYTES = 32_768
 # By default the client pauses for a second when its queue is full.
@@ -42,7 +42,7 @@ _PASSING = {
     KafkaError.COORDINATOR_NOT_AVAILABLE,
     KafkaError.NOT_COORDINATOR,
     KafkaError.REQUEST_TIMED_OUT,
-    # The topic may be gone, or its broker be starting: the watch finds out which.
+    # The topic may be gone, or its broker may be starting: the watch finds out.
     KafkaError._UNKNOWN_PARTITION,
     KafkaError._UNKNOWN_TOPIC,
     KafkaError.UNKNOWN_TOPIC_OR_PART,

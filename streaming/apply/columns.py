@@ -18,7 +18,7 @@ Bytes = npt.NDArray[np.uint8]
 
 _LONGEST_LONG = 10
 _DECIMAL_BYTES = 16
-# A cursor is compared with its record's end after each field: so much it may have read beyond.
+# Each field ends with a comparison of the cursor and its record's end; the cursor may have passed it by this much.
 _BEYOND = 16
 _GOES_ON, _SEVEN_BITS = 0x80, 0x7F
 

@@ -28,8 +28,8 @@ def read_update(key: bytes | None, value: bytes | None, place: Place) -> Update:
     """Raises BadInput, which names the place, for a message that cannot be a row."""
     if not key or value is None or len(value) <= wire.HEADER_BYTES or value[0] != wire.MAGIC_BYTE:
         raise unreadable(place, "it has no key, or no value in the registry's framing")
-    # An Avro long: seven bits a byte, the lowest first, with the sign in the lowest bit of all. It is read here, as a
-    # call for each message would cost as much again.
+    # An Avro long: seven bits a byte, the lowest first, with the sign in the lowest bit. It is read inline, because a
+    # call for each message would double the cost.
     number = shift = 0
     for byte in value[wire.HEADER_BYTES : wire.HEADER_BYTES + _LONGEST_LONG]:
         if byte < _LAST_BYTE:

@@ -116,7 +116,7 @@ def _problem(
 
     size, whole = F.coalesce(F.length("value"), F.lit(0)), schemas.whole(F.col(_READ))
     unread = _unread(schemas, reader)
-    # Only a message of a readable schema has its end where the mark is, so this proves all conditions below false.
+    # Only a message with a readable schema ends with the mark, so this proves all conditions below false.
     problem = F.when(whole & ~unread, F.lit(None)).when(size == 0, F.lit(EMPTY))
     if json:
         problem = problem.when(looks_like_json(F.col("value")), F.when(unread, F.lit(UNDECODABLE)))

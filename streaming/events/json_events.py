@@ -55,7 +55,7 @@ def from_json_text(value: Column, contract: Contract) -> Column:
 def _has_half_a_character(text: Column) -> Column:
     """True if a \\u escape of one half of a surrogate pair has no second half."""
     high, low = r"\\u[dD][89abAB][0-9a-fA-F]{2}", r"\\u[dD][c-fC-F][0-9a-fA-F]{2}"
-    # Without escaped backslashes every one that is left begins an escape.
+    # Without escaped backslashes, every remaining one begins an escape.
     escapes = F.replace(text, F.lit("\\\\"), F.lit(""))
     return escapes.rlike(rf"{high}(?!{low})|(?<!{high}){low}")
 
@@ -82,8 +82,8 @@ def _value(read: Column, kind: Any) -> Column:  # noqa: ANN401
     if not _is_time(kind):
         return read
     seconds = F.when(read.rlike(_SECONDS), F.timestamp_seconds(read.try_cast("bigint")))
-    # Spark would take the day of the replay for a time without a date.
-    # Nor does it know a zone behind minutes.
+    # Spark would combine a time without a date with the day of the replay. It also does not support a zone after
+    # minutes without seconds.
     whole = F.regexp_replace(read, r"^(.{16})([Z+-])", "$1:00$2")
     dated = F.when(read.rlike(_DATED), F.timestamp_millis(F.unix_millis(F.try_to_timestamp(whole))))
     return F.coalesce(seconds, dated)

@@ -52,7 +52,7 @@ def judge(decoded: DataFrame, contract: Contract, *, lateness: timedelta | None 
     rules = dict(_rules(contract, event))
     if contract.schema["name"] in RULES:
         rules |= RULES[contract.schema["name"]](event)
-    # In microseconds: Spark adds an interval to a timestamp by way of a calendar, for each message.
+    # In microseconds: otherwise Spark adds an interval to a timestamp through a calendar, for each message.
     event_micros, arrival_micros = F.unix_micros(event[time]), F.unix_micros(arrival)
     rules[f"{time}_ahead"] = event_micros > arrival_micros + F.lit(AHEAD // _MICROSECOND)
     if lateness is not None:

@@ -31,7 +31,7 @@ from common.avro.single_values import TO_MILLIS
 from common.avro.values import Record, Step
 from common.contracts import Contract
 
-# The parts of a frame. The mark is drawn, so that nobody can write a message that ends with it.
+# The parts of a frame. The mark is random, so that nobody can write a message that ends with it.
 VALUE, END = "value", "end"
 # Read as a double: of eight bytes this is the cheapest for Avro and Spark. The highest bits make it an ordinary number,
 # which equals no other bytes.

@@ -14,7 +14,8 @@ from pyspark.sql import functions as F
 from common.reasons import UNKNOWN_SCHEMA_ID
 from streaming.events.unknown_ids import schema_id
 
-# A producer of another kind may write any number. With so many, the rest are dead letters without being asked for.
+# A foreign producer may write any number. After this many ids, messages with further ones are dead letters without a
+# question to the registry.
 MOST_REFUSED = 200
 _SAYS = "adstream does not plan for schema id "
 

@@ -31,9 +31,9 @@ COLUMNS = (
 )
 _NAMES = ("key", "value", "headers", "topic", "partition", "offset", "timestamp")
 _DAY = timedelta(days=1)
-# So many offsets from the first one on may hold its day's first message.
+# The first message of a day may be among this many offsets.
 _LOOK_AT = (1, 1_000, 1_000_000, 2**62)
-# Spark's default for times, INT96, is not compared when files are chosen.
+# Spark's default for times, INT96, is not used to select files.
 _TIMES = ("spark.sql.parquet.outputTimestampType", "TIMESTAMP_MICROS")
 
 
@@ -97,7 +97,7 @@ class Archive:
             begin, end = passage.begin, passage.end
             row = firsts.get(partition)
             first, older, younger = (row["since"], row["older"], row["younger"]) if row else (None, None, None)
-            # Not before the first younger one: with producers' times older ones may follow on it.
+            # Not before the first younger message: with producers' times older ones may follow it.
             upto = begin if older is None else older + 1
             stop = upto if younger is not None and younger >= upto else end
             kept[partition] = Kept(begin, end, end if first is None else first, stop)
@@ -136,7 +136,8 @@ class Archive:
             if day := self._first_day(settings, topic, ranges):
                 stops = kafka.offsets_at(settings, topic, day + _DAY)
                 today = {each: (start, min(stop, stops[each])) for each, (start, stop) in ranges.items()}
-                # Broker times that ran backwards may leave nothing before the next day; then it is the rest at once.
+                # If broker times ran backwards, nothing may be left before the next day; then take all the rest at
+                # once.
                 today = {each: (start, stop) for each, (start, stop) in today.items() if start < stop} or ranges
                 added = self._write(topic_range(self.spark, settings.kafka, topic, today), day, sorted(today))
                 progress(f"{day:%Y-%m-%d}: {sum(added.values()):,} messages")

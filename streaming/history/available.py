@@ -54,8 +54,8 @@ class InKafka:
         begin, end = kafka.begin_offsets(self.settings, self.topic), kafka.end_offsets(self.settings, self.topic)
         first, last = (kafka.offsets_at(self.settings, self.topic, each) for each in (since, until))
         if kafka.stamped_by_producers(self.settings, [self.topic])[self.topic] is not False:
-            # Behind the first message that is younger may come older ones. The mark of a transaction is stamped by the
-            # broker in any case, and is the younger one then.
+            # Older messages may follow the first younger one. The broker always stamps a transaction's mark, which may
+            # then be the younger one.
             last = end
         return {
             partition: Kept(begin[partition], end[partition], first[partition], last[partition]) for partition in end

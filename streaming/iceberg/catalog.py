@@ -29,7 +29,7 @@ def spark_options(settings: LakehouseSettings, warehouse: str) -> dict[str, str]
         f"{catalog}.warehouse": settings.warehouse or warehouse,
     }
     if settings.type == "jdbc":
-        # The older layout of its tables knows no views, and asking for a table that is not there then fails.
+        # The older layout of its tables has no views, and a request for a missing table then fails.
         options[f"{catalog}.jdbc.schema-version"] = "V1"
     if settings.uri:
         options[f"{catalog}.uri"] = settings.uri

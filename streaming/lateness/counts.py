@@ -125,7 +125,7 @@ def count_late(events: DataFrame, job: Job, watermark_millis: int) -> Late:
     elif lengths and not job.arbitrary_state and not job.parameters.get("dedupe"):
         passed = F.col("window")["end"]
     else:
-        # Where events are deduplicated first, or kept in state by hand, Spark drops by their own time.
+        # If events are deduplicated first, or kept in state by hand, Spark drops them by their own time.
         passed = F.col("time")
     waited = job.parameters.get("watermark")
     allowed = waited // timedelta(microseconds=1) if isinstance(waited, timedelta) else 0

@@ -52,11 +52,11 @@ def counts(*, late: bool) -> list[Column]:
         F.count_if(outcome == LATE).alias("late"),
         F.count_if(dead).alias("dead"),
         F.count_if(outcome == UNKNOWN_SCHEMA_ID).alias("unknown"),
-        # A sketch that is exact as long as there are not more different values, and there are a few reasons.
+        # The sketch is exact for at most this many different values, and there are only a few reasons.
         F.call_function("approx_top_k", F.when(dead, outcome), F.lit(MOST_REASONS), F.lit(MOST_REASONS)).alias(
             "dead_by_reason"
         ),
-        # One more, as all other messages are an item of their own: null.
+        # One more, because all other messages are one item: null.
         F.call_function("approx_top_k", F.col(_UNKNOWN_ID), F.lit(MOST_ASKED + 1), F.lit(_IDS_TRACKED)).alias(
             "unknown_ids"
         ),

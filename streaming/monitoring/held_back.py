@@ -14,9 +14,9 @@ from common.kafka.topic_ends import Ends, TopicEnds, held_back
 from common.settings import READ_COMMITTED, Settings
 
 ASK_EVERY_SECONDS = 5.0
-# Longer than a transaction lasts by default (the producers' transaction.timeout.ms, a minute).
+# Longer than a transaction's default timeout (the producers' transaction.timeout.ms, a minute).
 TOO_LONG_SECONDS = 75.0
-# The job waits for the answer: a broker that is away must not keep it from its batches.
+# The job waits for the answer, but a broker that is down must not stop its batches.
 _PATIENCE_SECONDS = 2.0
 _AFTER_A_FAILURE_SECONDS = 30.0
 

@@ -16,7 +16,7 @@ from streaming.micro_batch.progress import BatchReport, partitions, rates, state
 from streaming.monitoring.apply_metrics import Metrics as Applied
 from streaming.monitoring.held_back import Held
 
-# The moment at which each counter began, as a series of its own: nobody asks for it.
+# Without the series of each counter's creation time, which nobody needs.
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
 _SECONDS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)

@@ -21,7 +21,7 @@ from streaming.monitoring.listener import Listener
 from streaming.monitoring.metrics import Metrics
 
 BATCHES_KEPT = 200
-# No trigger has ended for so long: the driver hangs, or a batch is far too slow.
+# No trigger has ended for this long: the driver hangs, or a batch is far too slow.
 _LEAST_SILENCE = timedelta(minutes=2)
 _TRIGGERS_OF_SILENCE = 10
 _ASK_EVERY = timedelta(seconds=1)

@@ -28,8 +28,8 @@ def rack_temperatures(
     `readings` (bigint). The average over all is of their readings: a rack that reports more often weighs more. A rack
     that is itself called `all` counts there and has no row of its own.
     """
-    # The average of averages is wrong where racks report differently often, and a second query would read everything a
-    # second time. So each reading counts twice in one group-by: for its rack, and for all.
+    # The average of averages is wrong if racks report at different rates, and a second query would read everything
+    # twice. So each reading counts twice in one group-by: for its rack, and for all.
     counted_for = F.array_distinct(F.array(F.col("rack"), F.lit(ALL_RACKS)))
     return (
         readings.withWatermark("ts", interval(watermark))

@@ -23,7 +23,8 @@ def watermarked(events: DataFrame, time: str, delay: timedelta, *, dedupe: bool)
         return events.withWatermark(time, interval(delay))
     keyed = identified(events).withWatermark(time, interval(delay))
     if events.isStreaming and versions.versioned(events):
-        # Real-time mode has no other. A repetition carries the time of the first, so this finds the same ones.
+        # Real-time mode supports only this one. A repetition has the time of the first event, so both find the same
+        # duplicates.
         return keyed.dropDuplicates(["identity", time])
     if events.isStreaming:
         return keyed.withMetadata(time, {DELAY_KEY: 0}).dropDuplicatesWithinWatermark(["identity"])

@@ -14,10 +14,10 @@ from streaming.sources import Source, Topic
 def claim(
     settings: Settings, job: Job, source: Source, checkpoint: Checkpoint, *, real_time: bool, dead_letters: bool
 ) -> dict[str, Any]:
-    """Returns the options that the checkpoint keeps in place of the settings' own values.
+    """Return the options that the checkpoint keeps in place of the settings' own values.
 
-    Raises CheckpointError where the checkpoint belongs to another job, source or way of running, and ConfigError where
-    the job needs another state store. Raises TopicNotFound for its topic, and for that of the `dead_letters` that it
+    Raises CheckpointError if the checkpoint belongs to another job, source or way of running, and ConfigError if the
+    job needs another state store. Raises TopicNotFound for its topic, and for the topic of the `dead_letters` that it
     publishes.
     """
     store = settings.spark.state_store

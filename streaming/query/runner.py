@@ -247,7 +247,7 @@ class Runner:
         if self._source.json_only:
             return set()
         planned = self._pipeline.writers.keys()
-        # The sketch drops any of the equally rare ones. The batch itself tells which come first.
+        # The sketch drops any of the equally rare ids. The batch itself shows the most frequent ones.
         if len(ids) >= MOST_ASKED and (messages := self._messages_again(batch_id)) is not None:
             ids = other_ids(messages, planned, MOST_ASKED)
         return self._schemas.registered(ids, planned)

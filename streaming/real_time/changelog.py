@@ -33,7 +33,7 @@ from common.provision import updates_contract
 from streaming.job import Job
 from streaming.patterns.versions import NEWEST, VERSION
 
-# Room for so many starts of a query between two events of a row.
+# Room for this many starts of a query between two events of a row.
 STARTS = 16
 _MILLIS: dict[str, Any] = {"type": "long", "logicalType": "timestamp-millis"}
 _PLAIN: dict[type[DataType], Any] = {

@@ -41,7 +41,7 @@ from streaming.sinks.dead_letters import producer_options
 from streaming.sources import Topic, topic_range
 
 _LEASE, _STARTS = "lease", "starts"
-# Longer, and a row waits; shorter, and more requests carry fewer rows.
+# A longer time delays rows; a shorter one sends more requests with fewer rows.
 _LINGER_MILLIS = 5
 _DRAIN_SECONDS = 30.0
 _DRAIN_POLL_SECONDS = 0.2

@@ -36,7 +36,7 @@ class Updates:
         self._applied = Applied(settings, self.topic)
         self._id = ""
         self._next = 0.0
-        # Committed batches that are not known to be applied, and where the topic ended after each.
+        # Committed batches that are not known to be applied, and the topic's end after each.
         self._waiting: deque[tuple[int, Mapping[int, int]]] = deque(maxlen=1_000)
 
     def open(self) -> None:

@@ -247,7 +247,7 @@ class Checkpoint:
         return int(json.loads(text.strip().splitlines()[-1])["logOffset"]) if text else -1
 
     def _logged_files(self, number: int) -> list[dict[str, Any]]:
-        # Spark folds every so many logs into one, which then holds the earlier batches' files as well.
+        # Every so many logs Spark merges them into one, which then lists the earlier batches' files as well.
         text = self._read(f"sources/0/{number}") or self._read(f"sources/0/{number}.compact") or ""
         return [json.loads(line) for line in text.splitlines()[1:]]
 
@@ -315,7 +315,7 @@ _DAMAGE = (
     "JsonParseException",
     "NOT_MATCH_IN_STATE_METADATA",
 )
-# A batch that failed may hold its state for a moment longer: that is over with the next attempt.
+# A failed batch may hold its state for a moment longer; the next attempt succeeds.
 _PASSING = "UNRELEASED_THREAD_ERROR"
 
 

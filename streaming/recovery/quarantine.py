@@ -8,7 +8,7 @@ service fails meanwhile, or a bug affects any event, no message is to blame.
 
 from collections.abc import Callable, Mapping
 
-# More crashing messages than this in one batch: then it is the job that is wrong.
+# With more crashing messages than this in one batch, the job is wrong, not the messages.
 MOST = 20
 # Crashes of a batch before its messages are suspected.
 CRASHES = 2
@@ -37,7 +37,7 @@ def culprits(ranges: Ranges, crashes: Callable[[Ranges], bool]) -> list[tuple[in
             suspected += _halves(part)
     if not found or any(crashes(part) for part in _without(ranges, found)):
         return []
-    # Once more, now that the rest is known to go through: a service may have failed just while these were computed.
+    # Compute them once more after the rest has passed: a service may have failed just at that moment.
     again = all(crashes({partition: (offset, offset + 1)}) for partition, offset in found)
     return sorted(found) if again else []
 

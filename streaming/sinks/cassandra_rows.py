@@ -32,10 +32,10 @@ BATCH_ROWS = 100
 # Cassandra refuses a batch over 50 KiB (`batch_size_fail_threshold`), and counts more than the values: 19 to 24 bytes
 # on top of each, as measured. From 5 KiB on it logs a warning; docs/performance.md says why that is accepted.
 BATCH_BYTES = 32 * 1024
-# Four of them are the value's length, which are in the message.
+# Four of them are the value's length, which is already in the message.
 BYTES_PER_VALUE = 20
 BATCHES_IN_FLIGHT = 32
-# Rows that come one by one are encoded together; more at once are hardly faster.
+# Single rows are encoded together; larger groups are hardly faster.
 ROWS_AT_ONCE = 1_000
 
 

@@ -33,8 +33,8 @@ def show(rows: DataFrame) -> int:
     try:
         _show(rows.columns, changed)
     except (Exception, SystemExit) as refused:
-        # The rows are there: none of them is to blame, and no further attempt mends it. Rich answers a closed pipe with
-        # an exit, which the thread of Spark's callback would die of.
+        # The rows exist: no message is to blame, and no further attempt helps. Rich answers a closed pipe with an exit,
+        # which would kill the thread of Spark's callback.
         gone = isinstance(refused, SystemExit | BrokenPipeError)
         why = "nobody reads it any more" if gone else f"{type(refused).__name__}: {refused}"
         raise ConfigError(f"standard output takes no rows: {why}", "run the job without --console") from refused

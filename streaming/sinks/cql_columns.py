@@ -143,7 +143,7 @@ def _decimal(column: pa.Array) -> pa.BinaryArray:
     numbers = big_endian[:, 8:]
     numbers[:, :8] = low_and_high[:, 1].astype(">i8").view(np.uint8).reshape(-1, 8)
     numbers[:, 8:] = low_and_high[:, 0].astype(">i8").view(np.uint8).reshape(-1, 8)
-    # A leading byte can go where it and the highest bit of the next one repeat the sign.
+    # A leading byte can be dropped if it only repeats the sign bit of the next one.
     sign = np.where(low_and_high[:, 1] < 0, 0xFF, 0).astype(np.uint8)[:, None]
     needed = (numbers != sign) | ((np.roll(numbers, -1, axis=1) ^ sign) & 0x80 != 0)
     needed[:, -1] = True

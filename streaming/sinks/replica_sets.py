@@ -16,7 +16,7 @@ from cassandra.metadata import murmur3
 
 from streaming.sinks.cql_columns import value_of
 
-# Cassandra's partitioner gives the smallest token a meaning of its own, and uses the largest one in its place.
+# Cassandra's partitioner reserves the smallest token, and uses the largest one in its place.
 _SMALLEST_TOKEN, _LARGEST_TOKEN = -(2**63), 2**63 - 1
 
 

@@ -23,7 +23,7 @@ class Stamp:
     micros: int
 
 
-# Writes the rows of one batch and returns how many; all of them, or it raises.
+# Writes the rows of one batch and returns their number; writes all of them, or raises.
 Write = Callable[[DataFrame, Stamp], int]
 
 

@@ -124,7 +124,7 @@ def _partition_writer(
                     writer.add_columns(layout.table, filled(batch, layout, stamp.time))
             yield _result(writer.finish(), None)
         except SinkError as error:
-            # As a row, not as an exception: that would reach the driver as a page of Java.
+            # As a row, not as an exception, which would reach the driver as a page of Java.
             yield _result(0, str(error))
         finally:
             settle()

@@ -36,7 +36,7 @@ CLASS_PATH = ("local-files", "spark")
 _SPARKS = "spark.jsa"
 _JAVAS = "java.jsa"
 _SIZES = "sizes.json"
-# A JVM that cannot use an archive, or that leaves classes out of one, would say so on the terminal.
+# Otherwise a JVM that cannot use an archive, or leaves classes out of one, would print that on the terminal.
 _QUIET = "-Xlog:cds*=off"
 
 

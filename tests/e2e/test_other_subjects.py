@@ -76,7 +76,7 @@ class Topic:
         return Counter(dict(each.headers() or [])["adstream.reason"].decode() for each in letters)
 
     def place_of(self, value: bytes) -> str:
-        """The letter of a message, as the commands take it."""
+        """Return the place of a message's letter, in the form that the commands take."""
         [letter] = [dict(each.headers() or []) for each in self.pipeline.dead_letters() if each.value() == value]
         return "/".join(letter[f"adstream.{part}"].decode() for part in ("topic", "partition", "offset"))
 

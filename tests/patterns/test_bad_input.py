@@ -234,7 +234,7 @@ def test_lengths_that_lie_take_no_memory_and_nesting_no_stack(spark: SparkSessio
 
 @pytest.mark.parametrize("kind", [*SPOILERS, *LARGE])
 def test_each_kind_alone_is_judged_alike(kind: str) -> None:
-    """Without Spark: a kind that were never dead would not be bad input."""
+    """Needs no Spark. A kind that is never dead would not be bad input."""
     make = Maker(Pool(1, False, ["ad"], [0.1], [0], [b"\x00", b"\xff"], 1.0), VERSIONS, NOW)
     values = [{**SPOILERS, **LARGE}[kind](make) for _ in range(3 if kind in LARGE else 100)]
     assert "dead" in {JUDGE.judge(0, 0, NOW, value).outcome for value in values}

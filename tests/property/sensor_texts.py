@@ -105,7 +105,7 @@ def _limited(text: str) -> str:
     for part in re.sub(r'"(?:[^"\\]|\\.)*"', "", text, flags=re.DOTALL):
         depth += (part in "[{") - (part in "]}")
         deepest = max(deepest, depth)
-    # One more for the object that the text is read in.
+    # One level more, for the object around the text.
     if deepest >= DEEPEST or re.search(rf"\d{{{LONGEST_NUMBER + 1}}}", text):
         raise _Unreadable
     return text

@@ -24,7 +24,7 @@ NOW = datetime.fromtimestamp(ARRIVAL / 1_000, UTC)
 
 
 def by_python() -> bytes:
-    """The event as Apache Avro's Python library writes it."""
+    """Return the event as Apache Avro's Python library writes it."""
     out = io.BytesIO()
     time = datetime.fromtimestamp(EVENT["timestamp"] / 1_000, UTC)
     writer = avro.io.DatumWriter(avro.schema.parse(json.dumps(SCHEMA)))
