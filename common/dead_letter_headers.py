@@ -7,5 +7,5 @@ OFFSET = "adstream.offset"
 TIMESTAMP = "adstream.timestamp"
 SCHEMA_ID = "adstream.schema_id"
 JOB = "adstream.job"
-# On a message that was sent back: the place of the dead letter that it repeats.
+# On a replayed message: the place of the dead letter that it repeats.
 REPLAYED_FROM = "adstream.replayed_from"

@@ -18,7 +18,7 @@ _ICON = ":material/"
 
 
 def literal(text: str) -> str:
-    """One line of Markdown that reads as the text does; several spaces are one."""
+    """Return one line of Markdown that looks like the text; several spaces become one."""
     return " ".join(map(_word, shown(text).split()))
 
 

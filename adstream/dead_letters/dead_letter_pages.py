@@ -30,7 +30,7 @@ _HEADER_CHARS = 200
 def listing(
     topic: str, letters: Sequence[Letter], chosen: Sequence[Letter], marks: Marks, *, as_json: bool
 ) -> Iterator[str]:
-    """Counts by reason, then the `chosen` letters; as JSON these alone."""
+    """Yield counts by reason, then the `chosen` letters; as JSON the letters alone."""
     if as_json:
         yield from (json.dumps(_as_json(letter, marks.of(letter)), allow_nan=False) for letter in chosen)
         return

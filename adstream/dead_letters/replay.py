@@ -76,7 +76,7 @@ class Checker:
 
 
 def plan(letters: Iterable[Letter], marks: Marks, checker: Checker, changes: Mapping[str, str], now: datetime) -> Plan:
-    """Decide for each letter. Raises ConfigError for a change that no event of its schema can take."""
+    """Decide the fate of each letter. Raises ConfigError for a change that no event of its schema can take."""
     decided = Plan()
     for letter in letters:
         mark = marks.of(letter)

@@ -64,9 +64,9 @@ _GAPS = """
 
 @dataclass(frozen=True)
 class Line:
-    """One partition: the offsets from `begin` to `end` (not included), and how many of them had which fate.
+    """One partition: the offsets from `begin` to `end` (not included), and their number by fate.
 
-    `fates` are of messages; `not_messages` is how many offsets hold none.
+    `fates` count messages; `not_messages` is the number of offsets without one.
     """
 
     partition: int

@@ -32,7 +32,7 @@ FATES = ("counted", "duplicate", "late", "dead")
 # An offset that is not a message still takes its own place.
 NOT_A_MESSAGE = "not_a_message"
 TOTALS, WINDOWS = "ad_metrics", "ad_metrics_by_window"
-# `start` of a row of totals, which have none.
+# The `start` of total rows, which have no window.
 NO_WINDOW = -1
 _MEMORY = "1500MB"
 

@@ -18,10 +18,10 @@ __all__ = ["Reading", "Resolution", "Span", "Unreadable", "Unresolvable", "resol
 
 
 class Unreadable(Exception):
-    """One message that cannot be read: by the `reason` of its dead letter, at byte `at`, in the writer's `field`.
+    """An unreadable message: the `reason` of its dead letter, at byte `at`, in the writer's `field`.
 
-    `spans` are the fields that were passed. Where `whole`, these are all, and the message ends where it must: its bytes
-    are well, and a value is none that the contract takes.
+    `spans` are the fields before that. If `whole`, these are all fields, and the message ends correctly: its bytes are
+    intact, but the contract does not accept a value.
     """
 
     def __init__(self, reason: str, name: str, at: int, problem: str, spans: list["Span"], *, whole: bool) -> None:

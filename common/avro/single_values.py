@@ -38,7 +38,7 @@ class Unfit(Exception):
 
 
 def differ(written: Type, wanted: Type, at: str) -> str:
-    """Says that the types at a path are not the same."""
+    """Describe the difference of two types at a path."""
     words = str(written), str(wanted)
     if words[0] == words[1]:
         words = written.logical or words[0], wanted.logical or words[1]

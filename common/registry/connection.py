@@ -48,7 +48,10 @@ class Connection:
 
     @cached_property
     def client(self) -> SchemaRegistryClient:
-        """Raises ServiceUnavailable where the registry of the own stack does not run, and ConfigError."""
+        """Return the registry's client.
+
+        Raises ServiceUnavailable if the registry of the own stack does not run, and ConfigError.
+        """
         settings = self._settings
         settings.require()
         config = {"url": settings.url, "timeout": settings.timeout_seconds, "max.retries": 0}

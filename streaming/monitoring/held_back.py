@@ -50,7 +50,7 @@ class HeldBack:
         self._told, self._notice, self._clock = told, notice, clock
         self._ask: Callable[[], Mapping[int, Ends]] | None = None
         self._next = 0.0
-        # Partition -> the stable offset behind which something waits, and since when.
+        # Partition -> the stable offset with waiting messages behind it, and since when.
         self._since: dict[int, tuple[int, float]] = {}
         self._noticed: set[tuple[int, int]] = set()
 

@@ -1,7 +1,7 @@
-"""`adstream` in a fork of a process that has loaded its libraries already.
+"""`adstream` in a fork of a process that has already loaded its libraries.
 
-It is a process of its own, with the arguments, environment and files of its own, as any other start of the program. It
-is there a second of computing earlier, and tests start the program hundreds of times.
+It is a process of its own, with its own arguments, environment and files, like any other start of the program. The fork
+saves a second of computing, and tests start the program hundreds of times.
 
     python -m tests.e2e.loaded_program DESCRIPTOR
 """

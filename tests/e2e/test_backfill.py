@@ -80,7 +80,7 @@ class Past:
         self.flush()
 
     def stream(self) -> None:
-        """The job itself, in this process, until there is no more; several batches, so that its watermark moves."""
+        """Run the job in this process until no message is left; in several batches, so that its watermark moves."""
         options = Options(JOB.trigger, once=True, checkpoint=str(self.pipeline.checkpoint))
         listener = RunListener(batch=lambda _report: None, notice=lambda _line: None)
         runner = Runner(self.spark, self.pipeline.settings, JOB, options, listener=listener, stopping=threading.Event())

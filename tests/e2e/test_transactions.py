@@ -230,7 +230,7 @@ def test_who_asks_for_it_reads_all_and_a_checkpoint_keeps_its_level(
         # Verify exactly the messages that the checkpoint has counted.
         assert ledger_of(pipeline.verified()) == (25, 2, 0, 27)
 
-        # As an earlier release made it.
+        # Make it as an earlier release did.
         file = pipeline.checkpoint / "adstream.json"
         file.write_text(json.dumps({k: v for k, v in json.loads(file.read_text()).items() if k != "isolation_level"}))
         (pipeline.checkpoint / ".adstream.json.crc").unlink()

@@ -57,7 +57,7 @@ def test_state_goes_once_the_watermark_has_passed_the_timeout(spark: SparkSessio
     batches[-1] = [paid("user3", 1.0, "11:40")]
     as_stream(spark, tmp_path / "after", [*batches, []], TRANSACTION, expiring_totals)
     assert remembered(spark, tmp_path / "after").keys() == {"user1", "user3"}
-    # User 1's own timer, set for 11:00 at its first row, has been set anew, for the hour after its last.
+    # User 1's own timer, set for 11:00 at its first row, has moved to one hour after its last row.
     ends = {"user1": at("12:30"), "user3": at("12:40")}
     assert timers(spark, tmp_path / "after") == {user: end.timestamp() * 1000 for user, end in ends.items()}
 

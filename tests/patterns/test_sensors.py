@@ -46,7 +46,7 @@ def test_300_readings_give_every_window_once_and_both_tables_agree_with_plain_py
     seed = random.randrange(2**32)
     print(f"seed {seed}")
     rng = random.Random(seed)
-    # Each up to 30 seconds late, which is the watermark.
+    # Each event is up to 30 seconds late, the watermark's delay.
     arrived = sorted(readings, key=lambda reading: reading[2] + timedelta(seconds=rng.uniform(0, 29.999)))
     batches = [arrived[nth : nth + 75] for nth in range(0, 300, 75)] + CLOSING
     schema = StructType.fromDDL(READINGS)
