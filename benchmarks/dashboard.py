@@ -40,7 +40,7 @@ COST, AVERAGE = Decimal("1.000001"), Decimal("0.100000")
 
 
 def rows_of(ad: str, windows: range, now: datetime) -> Iterator[tuple[object, ...]]:
-    """Of `ad_metrics_by_window`: so many windows back from now."""
+    """Return rows of `ad_metrics_by_window`: this many windows back from now."""
     for back in windows:
         start = now - timedelta(seconds=30 * back)
         yield ad, start.date(), start, start + timedelta(minutes=1), back, back * 10, COST, AVERAGE, now

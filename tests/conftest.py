@@ -20,7 +20,7 @@ from tests.installed import Installed, install
 
 pytest_plugins = ("tests.longest", "tests.shared_files")
 
-# Where the JVM parts and Java are is this machine's business, not a test's; all else would change what is tested.
+# The places of the JVM parts and of Java belong to this machine; any other variable would change the test.
 MACHINE = ("ADSTREAM_STACK_CACHE_DIR", "ADSTREAM_STACK_JAVA_HOME")
 
 

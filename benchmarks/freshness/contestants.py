@@ -204,7 +204,7 @@ def _started(place: Place, arguments: list[str], build: Path | None = None) -> I
 
 
 def kill(pid: int) -> None:
-    """As `kill -9` of the process and all that it started, at once."""
+    """Kill the process and all its children at once, like `kill -9`."""
     processes = family(pid)
     for each in processes:
         with suppress(psutil.Error):

@@ -42,7 +42,7 @@ def now_ms() -> int:
 
 @dataclass(frozen=True)
 class Load:
-    """So many events a second over so many ads, for so long."""
+    """This many events a second over this many ads, for this long."""
 
     topic: str
     rate: int

@@ -21,7 +21,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
-# What commands load when they need it, as far as it starts no thread: a fork would not have one.
+# Libraries that commands load on demand, except those that start a thread, which a fork would lack.
 LOADED = (
     "common.cassandra.session", "common.cassandra.migrations", "common.kafka", "common.registry",
     "adstream.commands.verify", "adstream.dead_letters.dead_letter_pages", "adstream.dead_letters.letters",

@@ -37,7 +37,7 @@ class Pipeline:
     checkpoint: Path
 
     def produce(self, *arguments: str) -> str:
-        """Send events; returns what the producer said."""
+        """Send events; returns the producer's output."""
         done = adstream("produce", "ads", *arguments)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
@@ -47,7 +47,7 @@ class Pipeline:
         return "stream", "ad-metrics", "--checkpoint", str(self.checkpoint)
 
     def stream_once(self, *arguments: str) -> str:
-        """Take all there is; returns what the job said."""
+        """Process all present messages; returns the job's output."""
         done = adstream(*self.stream_command, "--once", *arguments)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout

@@ -25,7 +25,7 @@ SMALL_BATCH = 800
 
 
 class Lines:
-    """What a running job has said so far."""
+    """The lines that a running job has printed so far."""
 
     def __init__(self) -> None:
         self._lines: list[str] = []
@@ -101,7 +101,7 @@ class Job(Lines):
         self._reader.join()
 
     def end(self) -> tuple[int, str, str]:
-        """Ask it to stop, unless it has ended; returns its exit code, what it said and its error line."""
+        """Ask it to stop, unless it has ended; returns its exit code, its output and its error line."""
         if self._running.poll() is None:
             self._running.send_signal(signal.SIGTERM)
         self._running.wait(SECONDS)

@@ -90,7 +90,7 @@ def test_every_event_is_counted_once_or_late_or_a_dead_letter(
     assert len(letters) == found.fates["dead"]
     assert set(letters.values()) >= REASONS
 
-    # What the job said of itself while it ran: the same as the ledger, the dead-letter topic, the tables and its lines.
+    # The job's own figures while it ran equal the ledger, the dead-letter topic, the tables and its lines.
     assert metrics["adstream_events_total"] == 8000
     assert metrics["adstream_late_events_total"] == found.fates["late"]
     assert metrics["adstream_duplicate_events_total"] == found.fates["duplicate"]

@@ -26,7 +26,7 @@ def test_ten_percent_duplicates_and_a_producer_run_twice_count_once(
     assert first["duplicate"] > 0.08 * COUNT
     assert first["counted"] + first["duplicate"] == COUNT
 
-    # The same run again, as of a producer that was started anew because nobody knew how far it had come.
+    # The same run again, as of a producer that was restarted because nobody knew its progress.
     pipeline.produce(*run)
     pipeline.run(spark)  # a restart: the ids of before are in the checkpoint
     second = pipeline.verified().fates

@@ -48,7 +48,7 @@ def temporary(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def hostile(tmp_path_factory: pytest.TempPathFactory, temporary: Path) -> dict[str, str]:
-    """What other installations leave in a shell, each as far from a local job's needs as it can be."""
+    """Variables of other installations in a shell, each as far from a local job's needs as possible."""
     other = tmp_path_factory.mktemp("other")
     for package in ("pyspark", "py4j"):
         (other / "python" / package).mkdir(parents=True)

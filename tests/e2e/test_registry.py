@@ -243,7 +243,7 @@ def test_other_subjects_can_be_left_out(registry: RegistrySettings, topic: str) 
     assert writers.registered([other, *ids], set()) == set(ids)
     assert writers.find(other) is None
     assert client.asked == []
-    # Where deleted versions cannot be listed, an id may be one of those.
+    # If deleted versions cannot be listed, an id may belong to one.
     client.lists_deleted = False
     assert writers.find(other) is None
     found = Writers(Counting(registry), topic).find(other)

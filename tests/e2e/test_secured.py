@@ -140,7 +140,7 @@ def test_a_catalogs_password_stays_out_of_what_the_lakehouse_keeps(secured: Stac
 
 
 def sparks_pages(driver: int) -> list[str]:
-    """What Spark's own web page tells of its environment, and of the plans that have run."""
+    """Return the content of Spark's own web page about its environment, and about finished plans."""
     (jvm,) = (child for child in psutil.Process(driver).children(recursive=True) if child.name() == "java")
     listening = [each.laddr.port for each in jvm.net_connections() if each.status == psutil.CONN_LISTEN]
     (port,) = (port for port in listening if 4_040 <= port < 4_100)

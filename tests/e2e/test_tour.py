@@ -52,7 +52,7 @@ def test_without_anybody_to_press_enter_it_says_so_and_starts_nothing() -> None:
 
 @contextmanager
 def interrupted(*options: str, at: str) -> Iterator[tuple[int, str]]:
-    """What the tour says and exits with when somebody at its terminal presses Ctrl-C after this was said."""
+    """Return the tour's output and exit code when somebody presses Ctrl-C after this line."""
     ours, theirs = pty.openpty()
     said = ""
     running = subprocess.Popen(

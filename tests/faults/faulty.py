@@ -36,7 +36,7 @@ def started_faulty(
 
 
 def run_faulty(pipeline: Pipeline, point: str, batch: int, seconds: float = 0) -> tuple[int, str]:
-    """The same to its end: its exit code, and what it wrote to its standard error."""
+    """Do the same to its end; return its exit code and its standard error."""
     with started_faulty(pipeline, point, batch, seconds) as running:
         _, errors = running.communicate(timeout=SECONDS)
         return running.returncode, errors

@@ -1,6 +1,6 @@
 """The same properties through Spark itself: random events of many keys, in event order, cut into shuffled batches.
 
-A key's events are an example of their own, so one stream per pattern tries as many examples as it has keys.
+Each key's events are one example, so one stream per pattern tries as many examples as it has keys.
 """
 
 import random

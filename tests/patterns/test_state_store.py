@@ -193,7 +193,7 @@ def test_a_small_state_is_looked_through_in_every_batch(spark: SparkSession, tmp
     stream = Stream(spark, tmp_path)
     hours = [[at(2 * hour + n, hours=hour) for n in range(2)] for hour in range(6)]
     stream.run(INCREMENTAL, *hours)
-    # Of each batch those of the batch before are left: the watermark is one batch behind.
+    # The ids of each batch's predecessor remain: the watermark is one batch behind.
     assert [len(stream.kept(1, batch)) for batch in range(1, 6)] == [4] * 5
 
 

@@ -68,7 +68,7 @@ def _draws_nothing(char: str) -> bool:
 
 
 def shows(output: str, values: list[str]) -> None:
-    """All of them are there, as they are shown everywhere, and nothing steers whoever reads it."""
+    """Every text appears in its shown form, and no character controls the reader's terminal."""
     harmless(output)
     for value in values:
         assert shown(value).strip() in output, (ascii(value), output)

@@ -1,4 +1,4 @@
-"""Which windows a backfill takes, which messages it needs, and what it says where they are not there."""
+"""The windows that a backfill takes, the messages that it needs, and its error when they are missing."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any

@@ -1,4 +1,4 @@
-"""The README cannot drift: what it tells to type exists, and every command is in it."""
+"""The README cannot drift: its commands exist, and every command is in it."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Which jobs run in real-time mode, and what the others say."""
+"""The jobs that run in real-time mode, and the answers of the others."""
 
 from datetime import timedelta
 

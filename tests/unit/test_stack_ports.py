@@ -1,4 +1,4 @@
-"""Which port is taken, and what is said when it is not to be had."""
+"""The choice of a port, and the error when a port is not available."""
 
 import os
 import socket

@@ -1,4 +1,4 @@
-"""What the applying process counts and tells."""
+"""The counts and reports of the applying process."""
 
 from typing import Any
 

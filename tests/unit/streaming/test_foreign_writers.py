@@ -175,7 +175,7 @@ CASES = {
 
 
 def plain(schema: Schema) -> Schema:
-    """Without annotations: a value is written as it stands here."""
+    """Return the schema without annotations: a value is written as it is."""
     if isinstance(schema, dict):
         return {name: plain(part) for name, part in schema.items() if name != "logicalType"}
     return [plain(part) for part in schema] if isinstance(schema, list) else schema

@@ -78,7 +78,7 @@ def test_a_batch_tells_its_unknown_ids_the_most_frequent_first(spark: SparkSessi
 
 
 def test_the_batch_itself_tells_which_ids_come_first(spark: SparkSession) -> None:
-    """Of the equally frequent, those with the smallest numbers: registries begin to count at one."""
+    """Of equally frequent ids, those with the smallest numbers come first: registries begin to count at one."""
     numbers = [*range(900_000, 900_150), 900_007, 900_007, 45, 3, 3, 44]
     rows = [(wire.header(number) + b"x",) for number in numbers]
     messages = spark.createDataFrame([*rows, (b"{}",), (b"",)], "value binary").repartition(3)

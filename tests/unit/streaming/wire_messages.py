@@ -1,4 +1,4 @@
-"""Messages as they lie in Kafka, made with fastavro, for tests of decode and judge."""
+"""Messages as stored in Kafka, made with fastavro, for tests of decode and judge."""
 
 import io
 from collections.abc import Sequence
