@@ -80,13 +80,13 @@ class Job:
 
     @property
     def lateness(self) -> timedelta | None:
-        """How late an event may arrive and count, where the job decides that per event (streaming.events.judge)."""
+        """How late an event may arrive and still count, if the job decides that per event (streaming.events.judge)."""
         found = self.parameters.get("lateness")
         return found if isinstance(found, timedelta) else None
 
     @property
     def watermark(self) -> timedelta | None:
-        """How far Spark's watermark stays behind the newest event time; None if the job has none."""
+        """The distance of Spark's watermark from the newest event time; None if the job has none."""
         if self.lateness is not None:
             return self.lateness + self.slack
         found = self.parameters.get("watermark")
@@ -98,7 +98,7 @@ class Job:
         return "watermark" if self.lateness is None else "lateness"
 
     def with_parameters(self, **given: Value) -> "Job":
-        """The same job with other parameters. Raises ConfigError for one it does not have, or that cannot be used."""
+        """Return the same job with other parameters. Raises ConfigError for an unknown or invalid one."""
         require_known(self.name, given, self.declared)
         for name, value in given.items():
             self.declared[name].require(value)
@@ -111,7 +111,7 @@ class Job:
         return replace(self, sinks=(*self.sinks, *more)) if more else self
 
     def in_mode(self, mode: str) -> "Job":
-        """The same job in another output mode. Raises ConfigError if it cannot run in it."""
+        """Return the same job in another output mode. Raises ConfigError if the job does not support it."""
         chosen = [each for each in self.modes if each == mode]
         if not chosen:
             raise ConfigError(f"{self.name} does not run in {mode} mode", f"it runs in {' or '.join(self.modes)}")
@@ -132,7 +132,7 @@ class Job:
         return {"job": self.name, "mode": self.output_mode, **values}
 
     def as_described(self, made_with: Mapping[str, Any]) -> "Job":
-        """The same job with the parameters that were written beside a checkpoint."""
+        """Return the same job with the parameters of a checkpoint."""
         return self.with_parameters(
             **{
                 name: timedelta(seconds=made_with[f"{name}_seconds"])
