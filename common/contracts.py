@@ -41,7 +41,7 @@ class Contract:
 
 
 def names() -> list[str]:
-    """The name of every contract: its subject without `-value`, which is its topic's default name."""
+    """Return the name of every contract: its subject without `-value`, which is its topic's default name."""
     return sorted({subject.removesuffix("-value") for subject, _version, _file in _files()})
 
 
@@ -59,12 +59,12 @@ def history(name: str) -> list[Contract]:
 
 
 def latest(name: str) -> Contract:
-    """The newest committed version of `<name>-value`: the reader schema of every job over it."""
+    """Return the newest committed version of `<name>-value`: the reader schema of every job over it."""
     return history(name)[-1]
 
 
 def _files() -> Iterator[tuple[str, int, Traversable]]:
-    """Subject, version and file of every contract. Raises ConfigError for a subject that two packages have."""
+    """Return subject, version and file of every contract. Raises ConfigError if two packages have the same subject."""
     ours = list(_in_folder(resources.files("schemas")))
     yield from ours
     taken: dict[str, str] = {}

@@ -42,7 +42,7 @@ class AdstreamError(Exception):
 
 
 def _in_one_line(text: str) -> str:
-    """Without the breaks that a service's text has; any other sign stays, for `common.text.shown` to make visible."""
+    """Replace the line breaks in a service's text. Other characters stay; `common.text.shown` makes them visible."""
     return re.sub(r"[ \t\r\n]+", " ", text).strip(" ")
 
 

@@ -12,9 +12,9 @@ from datetime import timedelta
 from typing import Any
 
 AHEAD = timedelta(minutes=1)
-# Money is summed in millionths as a 64-bit integer: nine million events of this amount, for one key, still fit.
+# Money is summed in millionths as a 64-bit integer. Nine million events of this amount fit into one key's sum.
 LARGEST_NUMBER = 1_000_000.0
-# Cassandra refuses a partition key of 64 KiB and more; no id comes near.
+# Cassandra refuses partition keys of 64 KiB and more. Ids are far shorter.
 LONGEST_STRING_BYTES = 512
 
 Event = Mapping[str, Any]
@@ -33,9 +33,9 @@ class Violation:
 
 
 def violation(event: Event, schema: Event, time_field: str, arrival_ms: int) -> Violation | None:
-    """The first rule that `event` breaks, in the job's order, or None.
+    """Return the first rule that `event` breaks, in the job's order, or None.
 
-    `schema` is the reader's contract as parsed JSON; times are milliseconds since 1970, UTC. Lateness is no such rule:
+    `schema` is the reader's contract as parsed JSON; times are milliseconds since 1970, UTC. No rule is about lateness:
     a late event is no dead letter.
     """
     for name, rule, wants, broken in _rules(schema):
@@ -51,7 +51,7 @@ def violation(event: Event, schema: Event, time_field: str, arrival_ms: int) -> 
 
 
 def reasons(schema: Event, time_field: str) -> list[str]:
-    """Every reason for which an event of this contract can be refused, in the job's order."""
+    """Return every reason for which an event of this contract can be refused, in the job's order."""
     named = [f"{name}_{rule}" for name, rule, _wants, _broken in _rules(schema)]
     return [*named, f"{time_field}_ahead", f"{time_field}_before_1970"]
 
@@ -76,7 +76,10 @@ def _rules(schema: Event) -> Iterator[Rule]:
 
 
 def _not_utf8(text: str) -> bool:
-    """The decoder kept such bytes as lone surrogates (`surrogateescape`)."""
+    """Return whether the text had bytes that are not UTF-8.
+
+    The decoder kept such bytes as lone surrogates (`surrogateescape`).
+    """
     return any("\udc80" <= char <= "\udcff" for char in text)
 
 

@@ -4,7 +4,7 @@
 |---|---|
 | `adstream.jobs` | a list of streaming.job.Job, or one of them |
 | `adstream.sources` | a list of producer.source.Source, or one of them |
-| `adstream.sinks` | a streaming.sinks.sink.Sink, or what makes one when it is called; its name is the sink's |
+| `adstream.sinks` | a streaming.sinks.sink.Sink, or a function that returns one; the entry point's name is the sink's |
 
 The packages' folders `schemas/` and `cql/` hold their contracts and migrations, as those of a project do
 (common.project). A package that the setting ADSTREAM_PROJECT names is the project, and no extension.
@@ -24,18 +24,18 @@ JOBS, SOURCES, SINKS = "adstream.jobs", "adstream.sources", "adstream.sinks"
 
 
 def offered(group: str) -> list[EntryPoint]:
-    """The entry points of a group, by package and name."""
+    """Return the entry points of a group, by package and name."""
     found = [each for each in entry_points(group=group) if _package(each) != project()]
     return sorted(found, key=lambda each: (distribution(each), each.name))
 
 
 def distribution(point: EntryPoint) -> str:
-    """The name under which the entry point's package was installed."""
+    """Return the name under which the entry point's package was installed."""
     return point.dist.name if point.dist is not None else _package(point)
 
 
 def each_of(group: str, kind: type) -> Iterator[tuple[str, Any]]:
-    """(What offers it, the object) of every object of that kind. Raises ConfigError for a package that is broken."""
+    """Yield (package, object) for every object of this kind. Raises ConfigError for a broken package."""
     for point in offered(group):
         loaded = _loaded(point)
         for one in loaded if isinstance(loaded, list | tuple) else [loaded]:
@@ -45,7 +45,7 @@ def each_of(group: str, kind: type) -> Iterator[tuple[str, Any]]:
 
 
 def sink(name: str) -> Any:  # noqa: ANN401 - a streaming.sinks.sink.Sink, which this package does not know
-    """The sink of this name. Raises ConfigError with the nearest name, or for a package that is broken."""
+    """Return the sink of this name. Raises ConfigError with the nearest name, or for a broken package."""
     known = {each.name: each for each in offered(SINKS)}
     point = known.get(name)
     if point is None:
@@ -59,7 +59,7 @@ def sink(name: str) -> Any:  # noqa: ANN401 - a streaming.sinks.sink.Sink, which
 
 
 def roots() -> dict[str, Path]:
-    """Top-level package -> its folder, or its file where it is a single module. Nothing of a package is run."""
+    """Return top-level package -> its folder, or the file of a single module. Runs no code of a package."""
     found = {}
     for group in (JOBS, SOURCES, SINKS):
         for point in offered(group):
@@ -72,7 +72,7 @@ def roots() -> dict[str, Path]:
 
 
 def module_file(point: EntryPoint) -> Path | None:
-    """The file of the module that an entry point names, found without running it."""
+    """Find the file of the module that an entry point names, without running it."""
     try:
         spec = find_spec(_package(point))
     except (ImportError, ValueError):
@@ -94,7 +94,7 @@ def _loaded(point: EntryPoint) -> Any:  # noqa: ANN401
 
 
 def _run(point: EntryPoint, call: Callable[[], Any]) -> Any:  # noqa: ANN401
-    """What `call` of the package returns. Whatever it raises is told in one line."""
+    """Return the result of the package's `call`. Turns every error of the package into one line."""
     try:
         return call()
     except ConfigError as error:

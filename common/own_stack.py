@@ -65,7 +65,7 @@ def _state(data: Path) -> dict[str, Any] | None:
 def _runs(entry: object) -> bool:
     """Return whether the entry's process exists; another process with its id has another creation time."""
     if entry is None:
-        return True  # nobody wrote down which process it is
+        return True  # no record names the process
     try:
         process = psutil.Process(entry["pid"])  # type: ignore[index]
         created: float = entry["create_time"]  # type: ignore[index]

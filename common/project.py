@@ -57,12 +57,15 @@ def folder(name: str) -> Path | None:
 
 
 def folders(name: str) -> dict[str, Path]:
-    """Package -> its folder `name`, of the project first, then of the installed packages; none that has no such."""
+    """Return package -> its folder `name`: the project first, then installed packages.
+
+    Leaves out packages without one.
+    """
     return {package: place / name for package, place in roots().items() if (place / name).is_dir()}
 
 
 def roots() -> dict[str, Path]:
-    """Package -> its folder or file: the project, then the installed packages."""
+    """Return package -> its folder or file: the project first, then the installed packages."""
     own = root()
     return {**({} if own is None else {project(): own}), **extensions.roots()}
 

@@ -43,50 +43,62 @@ def prepare(settings: Settings) -> Prepared:
 
 
 def marks_spec(settings: Settings) -> TopicSpec:
-    """The topic that remembers which dead letters were sent back (adstream.dead_letters), as long as it exists."""
+    """Return the spec of the topic of replay marks: which dead letters were sent back (adstream.dead_letters).
+
+    The topic keeps the newest mark of each dead letter for ever.
+    """
     spec = topic_spec(settings, f"{settings.topic.dead_letters}.replayed")
     return replace(spec, partitions=1, cleanup="compact")
 
 
 def prepare_topic(settings: Settings, topic: str, contract_name: str) -> Prepared:
-    """Make this one topic, where missing, and register the contract for it: every version, oldest first."""
+    """Make this one topic if it is missing, and register its contract: every version, oldest first."""
     made = create_topics(settings, [topic_spec(settings, topic)])
     return _prepared(settings, made, _versions(contract_name, topic))
 
 
 def topic_of(settings: Settings, name: str) -> str:
-    """The topic that carries the contract `name`: of the same name, unless a setting renames it."""
+    """Return the topic that carries the contract `name`: of the same name, unless a setting renames it."""
     renamed = {ADS_CONTRACT: settings.topic.ads, UPDATES_CONTRACT: settings.topic.updates}
     return renamed.get(name, name)
 
 
 def event_topics(settings: Settings) -> set[str]:
-    """The topics of all contracts except those of rows. Their events are judged by their time of arrival."""
+    """Return the topics of all contracts, except contracts of rows.
+
+    Jobs judge the events of these topics by their time of arrival.
+    """
     return {topic_of(settings, name) for name in contracts.names()} - {settings.topic.updates}
 
 
 def updates_topic(settings: Settings, job: str) -> str:
-    """The topic that a job's rows go to in real-time mode, before they reach its tables."""
+    """Return the topic of a job's rows in real-time mode, on their way to its tables."""
     return topic_of(settings, updates_contract(job))
 
 
 def updates_contract(job: str) -> str:
-    """The name of the contract of a job's rows."""
+    """Return the name of the contract of a job's rows."""
     return f"{job.replace('-', '_')}.updates"
 
 
 def updates_spec(settings: Settings, topic: str) -> TopicSpec:
-    """A changelog: the newest record of each key is kept, until the retention is over."""
+    """Return the spec of a changelog: it keeps the newest record of each key, until the retention is over."""
     return replace(topic_spec(settings, topic), cleanup="compact,delete")
 
 
 def sample_topic(job: str, now: datetime) -> str:
-    """A topic for one run of the job's sample: new each time, so that its figures depend on nothing else."""
+    """Return the topic for one run of the job's sample.
+
+    It is new each time, so that its figures depend on nothing else.
+    """
     return f"{job}-sample-{now.astimezone(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(2)}"
 
 
 def _dead_letters(settings: Settings) -> TopicSpec:
-    """A dead letter is larger than its message: it has headers that say why, and is not compressed."""
+    """Return the spec of the dead-letter topic.
+
+    A dead letter is larger than its message: it has headers that say why, and is not compressed.
+    """
     return replace(topic_spec(settings, settings.topic.dead_letters), max_message_bytes=LARGEST_LETTER_BYTES)
 
 

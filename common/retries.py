@@ -14,7 +14,7 @@ import stamina
 ATTEMPTS = 4
 LONGEST_SECONDS = 30.0
 
-# A retry is reported to whoever configures logging, and not to a user who waits for one clear line.
+# Retries are logged for whoever configures logging. A user waits for one clear line instead.
 logging.getLogger("stamina").addHandler(logging.NullHandler())
 
 T = TypeVar("T")

@@ -14,7 +14,7 @@ _INT_BYTES, _LONG_BYTES = 5, 10
 
 
 class Malformed(ValueError):
-    """Bytes that are no value of the type that is wanted; the words say why."""
+    """Bytes that are not a value of the wanted type; the message says why."""
 
 
 class Truncated(Malformed):
@@ -25,7 +25,7 @@ class Truncated(Malformed):
 
 
 def read_long(data: bytes, at: int) -> tuple[int, int]:
-    """A zig-zag varint of 64 bits, and the position behind it. Raises Malformed, as all functions here."""
+    """Return a 64-bit zig-zag varint and the position behind it. Raises Malformed, as all functions here do."""
     try:
         byte = data[at]
         if byte < 0x80:
@@ -38,7 +38,7 @@ def read_long(data: bytes, at: int) -> tuple[int, int]:
 
 
 def read_int(data: bytes, at: int) -> tuple[int, int]:
-    """A zig-zag varint of at most 5 bytes, cut to 32 bits."""
+    """Read a zig-zag varint of at most 5 bytes, cut to 32 bits."""
     try:
         raw, end = _varint(data, at, _INT_BYTES)
     except IndexError:
@@ -61,13 +61,13 @@ def read_boolean(data: bytes, at: int) -> tuple[bool, int]:
 
 
 def read_float(data: bytes, at: int) -> tuple[float, int]:
-    """Four bytes, the lowest first."""
+    """Read four bytes, the lowest first."""
     end = after(data, at, 4)
     return _FLOAT.unpack_from(data, at)[0], end
 
 
 def read_double(data: bytes, at: int) -> tuple[float, int]:
-    """Eight bytes, the lowest first."""
+    """Read eight bytes, the lowest first."""
     end = after(data, at, 8)
     return _DOUBLE.unpack_from(data, at)[0], end
 
@@ -90,19 +90,19 @@ def read_any_bytes(data: bytes, at: int) -> tuple[bytes, int]:
 
 
 def read_string(data: bytes, at: int) -> tuple[str, int]:
-    """Bytes that are no UTF-8 are kept as lone surrogates (`surrogateescape`)."""
+    """Read a length and that many bytes as UTF-8. Invalid bytes become lone surrogates (`surrogateescape`)."""
     value, end = read_bytes(data, at)
     return value.decode(errors="surrogateescape"), end
 
 
 def skip_bytes(data: bytes, at: int) -> int:
-    """The end of a string or bytes of any length; one below zero is no byte."""
+    """Return the end of a string or bytes of any length. A length below zero means no bytes."""
     size, start = read_long(data, at)
     return after(data, start, max(size, 0))
 
 
 def after(data: bytes, at: int, size: int) -> int:
-    """The position `size` bytes on."""
+    """Return the position `size` bytes on."""
     end = at + size
     if end > len(data):
         raise Truncated
@@ -120,7 +120,7 @@ def write_long(number: int) -> bytes:
 
 
 def as_float32(number: float) -> float:
-    """The nearest number of 32 bits, as Java converts an int or a long: rounded once."""
+    """Return the nearest 32-bit number, rounded once, as Java converts an int or a long."""
     if isinstance(number, int) and abs(number) >= 2**53:
         # Python converts to 32 bits through 64. So keep 40 bits, the last one odd if any was lost.
         size, shift = abs(number), abs(number).bit_length() - 40

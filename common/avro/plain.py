@@ -41,7 +41,7 @@ class PlainReader:
 
     def _record(self, kind: Type) -> Read:
         if id(kind) not in self._records:
-            # A record within itself finds this function while its fields are still being built.
+            # A record that holds itself finds this function while its fields are still being built.
             self._records[id(kind)] = lambda data, at: read(data, at)
             fields = [(each.name, self._of(each.type)) for each in kind.fields]
 

@@ -20,8 +20,8 @@ __all__ = ["Reading", "Resolution", "Span", "Unreadable", "Unresolvable", "resol
 class Unreadable(Exception):
     """An unreadable message: the `reason` of its dead letter, at byte `at`, in the writer's `field`.
 
-    `spans` are the fields before that. If `whole`, these are all fields, and the message ends correctly: its bytes are
-    intact, but the contract does not accept a value.
+    `spans` are the fields before `at`. With `whole` they are all fields, and the message ends correctly. Its bytes are
+    then intact, but the contract does not accept a value.
     """
 
     def __init__(self, reason: str, name: str, at: int, problem: str, spans: list["Span"], *, whole: bool) -> None:
@@ -31,7 +31,10 @@ class Unreadable(Exception):
 
 @dataclass(frozen=True)
 class Span:
-    """The bytes [start, end) of a writer's field in a message; `target` is the contract's field, if that has it."""
+    """The bytes [start, end) of a writer's field in a message.
+
+    `target` is the contract's field of the same meaning, if any.
+    """
 
     name: str
     start: int
@@ -56,7 +59,7 @@ class Resolution:
     records: list[Record | str]
 
     def read(self, value: bytes, start: int = 0) -> Reading:
-        """The event that begins at `start` and must end with the value. Raises Unreadable."""
+        """Read the event that begins at `start` and must end with the value. Raises Unreadable."""
         spans: list[Span] = []
         at, name = start, ""
         event: dict[str, Any] = {}
@@ -116,7 +119,7 @@ def resolve(writer: Any, reader: Any) -> Resolution:  # noqa: ANN401 - Avro sche
 
 
 def _branches(written: Type, wanted: Type) -> list[Record | str]:
-    """Return for each branch a function that reads it, or the reason why not.
+    """Return for each branch a function that reads it, or the reason why none can.
 
     A branch with the contract's name is the event itself.
     """

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 PRIMITIVES = frozenset(("null", "boolean", "int", "long", "float", "double", "string", "bytes"))
-# Deeper schemas are refused: each level takes stack, here and in the job. So are schemas that are larger once each
-# reference is replaced by its type: a few lines can double their size with each level.
+# Deeper schemas are refused: each level takes stack, here and in the job. A schema is also refused if it gets too large
+# when each reference is replaced by its type. A few lines can double the size with each level.
 MOST_LEVELS = 64
 MOST_TYPES = 10_000
 _ANNOTATIONS = {
@@ -29,7 +29,7 @@ _SIZES = {"duration": 12, "uuid": 16}
 
 
 class SchemaProblem(ValueError):
-    """Why a schema cannot be used: the end of a sentence that begins with "the writer's schema ..."."""
+    """The reason why a schema cannot be used: the end of a sentence that begins with "the writer's schema ..."."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class Type:
     recursive: bool = False
 
     def __str__(self) -> str:
-        """Like `a long (timestamp-millis)`, `null or a string`, `a record adstream.AdEvent`."""
+        """Return text like `a long (timestamp-millis)`, `null or a string`, `a record adstream.AdEvent`."""
         if self.kind == "union":
             return " or ".join(str(branch) for branch in self.parts) or "a union of nothing"
         article = {"null": "", "bytes": "", "int": "an ", "array": "an ", "enum": "an "}.get(self.kind, "a ")
@@ -104,7 +104,10 @@ def within(kind: Type) -> Iterator[Type]:
 
 
 def refuse_vast(kind: Type) -> None:
-    """Raises SchemaProblem for a type, which is not recursive, of too many levels or types with references replaced."""
+    """Raise SchemaProblem for too many levels, or too many types once references are replaced.
+
+    The type must not be recursive.
+    """
     known: dict[int, tuple[int, int]] = {}
 
     def extent(part: Type) -> tuple[int, int]:
@@ -229,7 +232,10 @@ def _union(branches: list[Type]) -> Type:
 
 
 def _named_well(*names: str) -> None:
-    """Letters, digits and underscores, no digit first: Java's library, with which the job reads schemas, wants that."""
+    """Return whether a name has only letters, digits and underscores, and no digit first.
+
+    The job reads schemas with Java's library, which requires this.
+    """
     for name in names:
         letters = name.replace("_", "a")
         if not (letters[:1].isalpha() and all(char.isalpha() or char.isdecimal() for char in letters)):

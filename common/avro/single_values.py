@@ -1,4 +1,4 @@
-"""Read values without parts as the contract's: numbers, times, texts, enums, and blocks of items."""
+"""Read simple values as the contract's types: numbers, times, texts, enums, and blocks of items."""
 
 from collections.abc import Callable
 from typing import Any
@@ -46,7 +46,7 @@ def differ(written: Type, wanted: Type, at: str) -> str:
 
 
 def same_meaning(written: Type, wanted: Type, at: str) -> None:
-    """Refuses an annotation that is not the contract's: the same value would mean something else."""
+    """Refuse an annotation that differs from the contract's: the same value would mean something else."""
     if written.logical in ("", wanted.logical) or (written.logical == "uuid" and wanted.kind == "string"):
         return
     if wanted.logical == "timestamp-millis" and written.logical in TO_MILLIS:
@@ -83,7 +83,7 @@ def in_millis(written: Type, wanted: Type) -> Read | None:
 
 
 def promoted(written: Type, wanted: Type) -> Read:
-    """A number as one of the contract's larger type. The job reads an int as a long, so that nothing is cut."""
+    """Return a number as the contract's larger type. The job reads an int as a long, so that nothing is cut."""
     converts: dict[str, Callable[[Any], Any]] = {"float": binary.as_float32, "double": float, "long": int}
     read = binary.read_long if written.kind == "int" else PLAIN[written.kind]
     convert = converts[wanted.kind]
@@ -96,7 +96,10 @@ def promoted(written: Type, wanted: Type) -> Read:
 
 
 def enum(written: Type, wanted: Type, at: str) -> Read:
-    """A symbol of the contract's enum, or its default. Raises Unresolvable."""
+    """Return the reader of an enum. A symbol that the contract lacks becomes its default.
+
+    Raises Unresolvable.
+    """
     if written.short_name != wanted.short_name:
         raise Unresolvable(differ(written, wanted, at))
     symbols = [each if each in wanted.symbols else wanted.default for each in written.symbols]
@@ -114,7 +117,7 @@ def enum(written: Type, wanted: Type, at: str) -> Read:
 
 
 def fixed(written: Type, wanted: Type, at: str) -> Read:
-    """Read this many bytes, of the same name. Raises Unresolvable."""
+    """Return the reader of a fixed type with the contract's name and size. Raises Unresolvable for another one."""
     if (written.short_name, written.size) != (wanted.short_name, wanted.size):
         raise Unresolvable(differ(written, wanted, at))
 
@@ -126,7 +129,7 @@ def fixed(written: Type, wanted: Type, at: str) -> Read:
 
 
 def blocks(item: Read, made: Callable[[list[Any]], Any]) -> Read:
-    """The items of an array or a map, in blocks. The size that follows a count below zero says nothing new."""
+    """Read the items of an array or a map, in blocks. The size behind a negative count is not needed."""
 
     def read(data: bytes, at: int) -> tuple[Any, int]:
         found: list[Any] = []

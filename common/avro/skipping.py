@@ -1,7 +1,7 @@
-"""Passes over values of a writer's schema, as Apache Avro's Java decoder does: only where they end matters.
+"""Skip values of a writer's schema as Apache Avro's Java decoder does: only a value's end matters.
 
-Contents that no reader wants are not judged: an enum's symbol may be unknown, a nested text no UTF-8. An array or a map
-in blocks with a negative count is skipped by the size that each block states.
+Contents that no reader wants are not judged. An enum's symbol may be unknown, and a nested text may not be UTF-8. An
+array or a map in blocks with a negative count is skipped by the size that each block states.
 """
 
 from collections.abc import Callable
@@ -14,9 +14,9 @@ Skip = Callable[[bytes, int], int]
 
 
 def skipping(kind: Type) -> Skip:
-    """Return a function from bytes and the position of a value to the value's end, for a type that is not recursive.
+    """Return a function that takes bytes and the position of a value, and returns the value's end.
 
-    The function raises Malformed.
+    The type must not be recursive. The function raises Malformed.
     """
     if kind.kind == "record":
         return _record([skipping(each.type) for each in kind.fields])
@@ -32,7 +32,7 @@ def skipping(kind: Type) -> Skip:
 
 
 def read_branch(data: bytes, at: int, branches: int) -> tuple[int, int]:
-    """The index of a union's branch, and the position behind it."""
+    """Return the index of a union's branch, and the position behind it."""
     index, end = binary.read_int(data, at)
     if not 0 <= index < branches:
         raise Malformed(f"there is no branch {index} in its union of {branches}")

@@ -29,8 +29,8 @@ from common.avro.single_values import (
 )
 from common.avro.skipping import read_branch, skipping
 
-# The number of texts outside the contract that are checked in an event, the first ones. Each costs the job's plan
-# something for every writer.
+# At most this many texts outside the contract are checked in an event: the first ones. Each check makes the job's plan
+# larger, for every writer.
 MOST_TEXTS = 8
 _TEXT_OR_NULL = Type("union", parts=[Type("null"), Type("string")])
 
@@ -39,7 +39,7 @@ _TEXT_OR_NULL = Type("union", parts=[Type("null"), Type("string")])
 class Step:
     """A writer's field: its reader, and the contract's field that it fills, if any.
 
-    `text` means that the contract does not have the field, but its text must be UTF-8 anyway.
+    With `text` the contract lacks the field, but its text must be UTF-8 anyway.
     """
 
     name: str
@@ -72,10 +72,11 @@ class Record:
 
 
 def reading_record(written: Type, wanted: Type, at: str) -> Record:
-    """Return the reader of a record as the contract's, which is at the path `at`. Raises Unresolvable."""
+    """Return the reader of a writer's record as the contract's record. `at` is its path. Raises Unresolvable."""
     if written.kind != "record" or wanted.kind != "record":
         raise Unresolvable(differ(written, wanted, at))
-    # As in Avro's Java library: the aliases of fields count for a writer's record of the same name, or of an alias.
+    # Aliases of fields count only if the writer's record has the contract's name or one of its aliases, as in Avro's
+    # Java library.
     aliased = written.name in (wanted.name, *wanted.aliases)
     sources = {each.name: each for each in written.fields}
     targets: dict[str, Field] = {}
@@ -112,7 +113,10 @@ def _holds_text(kind: Type) -> bool:
 
 
 def _dropping(kind: Type, *, text: bool) -> Read:
-    """Passes over a field that the contract does not have. Its `text` is looked at, since it shows corruption."""
+    """Return a function that skips a field outside the contract.
+
+    With `text` the function also checks for UTF-8, because invalid text shows corruption.
+    """
     if not text:
         skip = skipping(kind)
         return lambda data, position: (None, skip(data, position))
@@ -128,7 +132,10 @@ def _dropping(kind: Type, *, text: bool) -> Read:
 
 
 def _reading(written: Type, wanted: Type, at: str) -> Read:
-    """Return the reader of a value; for a writer's union branch by branch. Raises Unresolvable if there is none."""
+    """Return the reader of a value. A writer's union gets a reader for each branch.
+
+    Raises Unresolvable if there is none.
+    """
     if written.kind != "union":
         return _value(written, wanted, at)
     reads: list[Read] = []
@@ -216,7 +223,7 @@ _NESTED: dict[str, Callable[[Type, Type, str], Read]] = {
 
 
 def _default(kind: Type, given: Any) -> Any:  # noqa: ANN401 - any JSON value, any Avro value
-    """The contract's default, JSON, as a plain value."""
+    """Return the contract's default, which is JSON, as a plain value."""
     match kind.kind:
         case "union":
             return _default(kind.parts[0], given) if given is not None else None

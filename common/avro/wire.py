@@ -16,5 +16,5 @@ def frame(schema_id: int, payload: bytes) -> bytes:
 
 
 def header(schema_id: int) -> bytes:
-    """The five bytes that every message written with `schema_id` starts with."""
+    """Return the five bytes that every message written with `schema_id` starts with."""
     return HEADER.pack(MAGIC_BYTE, schema_id)

@@ -21,7 +21,7 @@ GLUE_COMPRESSIONS = {0: "not compressed", 5: "compressed with zlib"}
 GLUE_BYTES = 18
 SINGLE_OBJECT = b"\xc3\x01"
 SINGLE_OBJECT_BYTES = 10
-# The first five bytes of an id of eight bytes, below 2^32, behind the magic byte: as an id of four bytes it is 0.
+# The magic byte, and the first half of an eight-byte id below 2^32. Read as a four-byte id, this half is 0.
 LONG_ID = bytes(5)
 LONG_ID_BYTES = 9
 AZURE_HEADER = "content-type"
@@ -39,7 +39,7 @@ _FIRST_BYTES = {
 
 
 def other_registry(value: bytes, headers: Headers = ()) -> str | None:
-    """Return which other registry's message it is, and with which schema; None without a sign of one."""
+    """Return the other registry that the message was written for, and the schema. None without a sign of one."""
     return _by_headers(headers) or _by_bytes(value)
 
 
@@ -87,12 +87,18 @@ def _by_bytes(value: bytes) -> str | None:
 
 
 def _is_version(value: bytes) -> bool:
-    """Return whether Glue's UUID is a real one: behind a damaged magic byte, an id of our registry has zeros there."""
+    """Return whether this is a real UUID of Glue.
+
+    A message of our registry with a damaged magic byte has zeros in its place.
+    """
     return value[2] != 0 or (value[8] >> 4 == 4 and value[10] >> 6 == 0b10)
 
 
 def _cloudera(value: bytes) -> str | None:
-    """Ids and versions of a few digits leave most bytes zero, which is rare in other formats."""
+    """Describe a message of Cloudera's registry.
+
+    Ids and versions of a few digits leave most bytes zero, which is rare in other formats.
+    """
     match value[:1]:
         case b"\x01" if len(value) >= 13 and value[1:5] == bytes(4) and value[9:11] == bytes(2):
             metadata, version = struct.unpack(">qi", value[1:13])

@@ -41,7 +41,7 @@ def resolution(writer: str, reader: Contract) -> Resolution | Refusal:
 
 
 def unreadable_line(schema_id: int, writer: Contract, why: Refusal) -> str:
-    """The line for the user about a schema whose messages do not count."""
+    """Return the user's line about a schema whose messages do not count."""
     return (
         f"{writer.subject} version {writer.version} (schema id {schema_id}) cannot be read by the contract: "
         f"{why.problem}; its messages become dead letters ({why.reason}), all others count"

@@ -2,12 +2,12 @@
 
 No later backfill undoes a recorded correction, and the ledger accounts for it.
 
-A backfill writes its row in `backfills` after the corrected windows. If it dies in between, there is no row: somebody
-runs it again, and it writes the same windows. The key of a row is the lease (common.bookkeeping.leases), so writing a
-row twice changes nothing.
+A backfill writes its row in `backfills` after the corrected windows. If it dies in between, there is no row. The next
+run writes the same windows again. The key of a row is the lease (common.bookkeeping.leases), so writing a row twice
+changes nothing.
 
-Rows belong to one checkpoint, by the id that Spark gave it. A job that starts over writes its windows anew, without
-late events, so earlier corrections no longer apply.
+Rows belong to one checkpoint, by the id that Spark gave it. A job that starts over writes its windows again without
+late events. Earlier corrections then no longer apply.
 """
 
 from collections.abc import Iterable, Mapping
@@ -29,7 +29,8 @@ _COLUMNS = "lease, window_from, window_to, late, upto, events, late_events, rows
 class Backfill:
     """One correction of the windows that begin in [start, end), from the messages below `upto` (by partition).
 
-    `events` and `late_events` are in these windows since then; with `late`, every late event below `upto`.
+    After the correction the windows hold `events` and `late_events`. With `late`, they hold every late event below
+    `upto`.
     """
 
     lease: int
@@ -90,7 +91,7 @@ def spans(start: datetime, end: datetime, done: Iterable[Backfill], *, longest: 
 
 
 def merged(offsets: Iterable[Mapping[int, int]]) -> dict[int, int]:
-    """The largest offset of each partition."""
+    """Return the largest offset of each partition."""
     found: dict[int, int] = {}
     for each in offsets:
         for partition, offset in each.items():

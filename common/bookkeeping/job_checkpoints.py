@@ -87,7 +87,7 @@ def take(settings: CassandraSettings, claim: Claim, before: str | None) -> None:
                 "WHERE job = %s AND source = %s IF checkpoint_id = %s"
             )
             done = _run(session, settings, query, *values, before)
-        # A first try that timed out may have taken it.
+        # A first attempt that timed out may have taken the tables.
         if not done.was_applied and _owner(session, settings, claim).checkpoint_id != claim.checkpoint_id:
             raise CheckpointError(
                 f"another checkpoint of {claim.job} began to count {claim.source} at the same time",

@@ -29,7 +29,7 @@ _MICROSECOND_NANOS = 1_000
 
 
 def now_micros() -> int:
-    """This machine's clock, in microseconds since 1970."""
+    """Return this machine's clock, in microseconds since 1970."""
     return time.time_ns() // _MICROSECOND_NANOS
 
 
@@ -52,7 +52,7 @@ def take(settings: CassandraSettings, job: str, *, clock: Callable[[], int] = no
         for _attempt in range(_ATTEMPTS):
             before = run("SELECT start, holder FROM writer_leases WHERE job = %s", job).one()
             if before is not None and before.holder == holder:
-                return int(before.start)  # an earlier attempt timed out, and has taken it all the same
+                return int(before.start)  # an earlier attempt timed out, but took the lease
             if before is None:
                 start = clock()
                 insert = "INSERT INTO writer_leases (job, start, holder) VALUES (%s, %s, %s) IF NOT EXISTS"
@@ -75,7 +75,7 @@ class Lease:
         self._used = 0
 
     def next(self) -> int:
-        """The timestamp for the writes of the next batch, in microseconds."""
+        """Return the timestamp for the writes of the next batch, in microseconds."""
         if self._used == BATCHES:
             self._start, self._used = self._take(), 0
         self._used += 1

@@ -1,7 +1,7 @@
 """A lock among processes, kept in Cassandra by light-weight transactions.
 
-The lock is a row that expires: a holder that crashes frees it after `LEASE_SECONDS`. One that lives renews it before
-each step, and stops where it finds that the lock is no longer its own.
+The lock is a row that expires: a holder that crashes frees it after `LEASE_SECONDS`. A living holder renews the lock
+before each step, and stops if another process has taken it.
 """
 
 import os
@@ -28,7 +28,7 @@ TABLE = "CREATE TABLE IF NOT EXISTS {keyspace}.schema_lock (name text PRIMARY KE
 
 @contextmanager
 def held(run: Run, keyspace: str, name: str, report: Report, wait_seconds: float = WAIT_SECONDS) -> Iterator[Run]:
-    """Hold the lock `name`; yields `run` that first makes sure of the lock. `run(statement, values)` executes CQL.
+    """Hold the lock `name`. Yields `run(statement, values)`, which renews the lock and then executes the CQL.
 
     Raises MigrationError when another process has it for longer than `wait_seconds`.
     """
@@ -57,7 +57,7 @@ def _acquire(run: Run, keyspace: str, name: str, holder: str, report: Report, wa
     take = f"INSERT INTO {keyspace}.schema_lock (name, holder) VALUES (%s, %s) IF NOT EXISTS USING TTL {LEASE_SECONDS}"  # noqa: S608
     while True:
         answer = run(take, (name, holder))
-        # A first attempt that timed out may have taken the lock: then the row is this holder's own.
+        # A first attempt that timed out may have taken the lock. The row then belongs to this holder.
         if answer.was_applied or answer.one().holder == holder:
             return
         waited = time.monotonic() - began

@@ -1,8 +1,8 @@
 """The migrations in `cql/`: numbered files of plain CQL, `<version>_<name>.cql`, and their reader.
 
-A user's project (common.project) also has a folder of that name, numbered from 001 like this one. Cassandra's schema
-changes have no transactions: a file that fails half-way is applied again from its start. So each statement must be
-repeatable, and a file with any other is refused before it changes anything.
+A user's project (common.project) also has a folder `cql/`, numbered from 001. Cassandra's schema changes have no
+transactions: a file that fails half-way is applied again from its start. So each statement must be repeatable. A file
+with any other statement is refused before it changes anything.
 """
 
 import hashlib
@@ -70,7 +70,7 @@ class Migration:
 
 
 def committed(folder: Traversable | None = None) -> list[Migration]:
-    """All files of `cql/`, or of `folder`, in order. Raises MigrationError for a gap or a number used twice."""
+    """Return all files of `cql/`, or of `folder`, in order. Raises MigrationError for a gap or a repeated number."""
     entries: Iterable[Traversable] = (folder or resources.files("cql")).iterdir()
     found = []
     for entry in entries:
@@ -88,13 +88,13 @@ def committed(folder: Traversable | None = None) -> list[Migration]:
 
 
 def of_project() -> list[Migration]:
-    """The migrations of a project of one's own, as `committed`; none without one."""
+    """Return the migrations of the user's project, as `committed` does; none without a project."""
     folder = project.folder("cql")
     return [] if folder is None else committed(folder)
 
 
 def of_packages() -> dict[str, list[Migration]]:
-    """Table of records -> the migrations of the project, and of each installed package (common.extensions)."""
+    """Return table of records -> migrations, for the project and each installed package (common.extensions)."""
     own = of_project()
     found = {"project_migrations": own} if own else {}
     for package, root in extensions.roots().items():
@@ -121,5 +121,5 @@ def split(text: str, label: str = "text") -> list[str]:
 
 
 def is_repeatable(statement: str) -> bool:
-    """True for a change of schema that does the same when it runs a second time."""
+    """Return whether a change of schema does the same when it runs a second time."""
     return _REPEATABLE.fullmatch(" ".join(statement.split())) is not None

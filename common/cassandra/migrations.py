@@ -2,12 +2,12 @@
 
 The keyspace's own `schema_migrations` has each applied migration with its checksum. A file that has changed since, or a
 record without a file, stops the run: a change must be a new file. The migrations of a user's project follow. They have
-their own history, `project_migrations`, so neither side needs to know the numbers of the other. So do the migrations of
-each installed package, in `migrations_of_PACKAGE`.
+their own history, `project_migrations`, so neither side needs to know the numbers of the other. Each installed package
+also has its own history, `migrations_of_PACKAGE`.
 
-Two runs at once wait for each other by a lock. Only the very first run on a cluster of several nodes, which creates the
-lock's table, should be alone. Replication and time to live are settings, not history, so each run applies their current
-values.
+A lock makes two runs at once wait for each other. Only the very first run on a cluster of several nodes, which creates
+the lock's table, should be alone. Replication and time to live are settings, not history, so each run applies their
+current values.
 """
 
 import ast
@@ -85,7 +85,10 @@ def _brought(run: Run, keyspace: str, records: str, wanted: list[Migration]) -> 
 
 
 def _runner(session: Session, settings: CassandraSettings) -> Run:
-    """Execute one statement, repeated while a node is away: all of them here may run twice."""
+    """Return a function that executes one statement, and retries while a node is away.
+
+    All statements here may run twice.
+    """
 
     def run(statement: str, values: tuple[object, ...] = ()) -> Any:  # noqa: ANN401 - the driver has no types
         simple = SimpleStatement(statement, consistency_level=ConsistencyLevel.QUORUM, is_idempotent=True)
@@ -143,7 +146,10 @@ def _plain(replication: dict[str, object]) -> dict[str, str]:
 
 
 def _same(wanted: dict[str, str], stored: dict[str, str]) -> bool:
-    """Cassandra stores NetworkTopologyStrategy's `replication_factor` as one entry per data centre."""
+    """Return whether two replications are the same.
+
+    Cassandra stores NetworkTopologyStrategy's `replication_factor` as one entry per data centre.
+    """
     if wanted["class"] == stored["class"] == "NetworkTopologyStrategy" and set(wanted) == {
         "class",
         "replication_factor",
@@ -194,7 +200,10 @@ def _apply(run: Run, keyspace: str, records: str, migration: Migration) -> None:
 
 
 def _reconcile_ttl(run: Run, settings: CassandraSettings, report: Report) -> None:
-    """Set the time to live of tables with clustering columns, which grow with time; except those in `_KEPT`."""
+    """Set the time to live of tables with clustering columns, which grow with time.
+
+    Tables in `_KEPT` stay unchanged.
+    """
     keyspace, wanted = settings.keyspace, settings.window_ttl_days * SECONDS_PER_DAY
     columns = run("SELECT table_name, kind FROM system_schema.columns WHERE keyspace_name = %s", (keyspace,))
     growing = {column.table_name for column in columns if column.kind == "clustering"}

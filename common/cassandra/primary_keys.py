@@ -1,4 +1,4 @@
-"""The primary keys of our tables, as the migrations in `cql/` make them; no service is asked."""
+"""The primary keys of our tables, as the migrations in `cql/` make them. This needs no service."""
 
 import re
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ class PrimaryKey:
 
 
 def primary_keys() -> dict[str, PrimaryKey]:
-    """Table -> its primary key, which no later migration can change."""
+    """Return table -> its primary key, which no later migration can change."""
     migrations = chain(committed(), *of_packages().values())
     statements = (" ".join(each.split()) for migration in migrations for each in migration.statements)
     made = (_TABLE.fullmatch(statement) for statement in statements)

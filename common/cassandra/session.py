@@ -64,7 +64,7 @@ logging.getLogger("cassandra").setLevel(logging.CRITICAL)
 
 @contextmanager
 def connect(settings: CassandraSettings, *, keyspace: str | None = None) -> Iterator[Session]:
-    """A session that is closed together with all it started. Raises the errors of `open_session` does."""
+    """Open a session, and close it after the block with all that it started. Raises the errors of `open_session`."""
     session = open_session(settings, keyspace=keyspace)
     try:
         yield session
@@ -92,7 +92,7 @@ def open_session(settings: CassandraSettings, *, keyspace: str | None = None) ->
         try:
             session = cluster.connect()
             if keyspace is not None:
-                session.set_keyspace(keyspace)  # by itself, as `connect` hides a keyspace that is not there
+                session.set_keyspace(keyspace)  # separately, because `connect` hides a missing keyspace
             return session
         except BaseException as error:
             known = {str(host.datacenter) for host in cluster.metadata.all_hosts() if host.datacenter}
@@ -110,7 +110,7 @@ def open_session(settings: CassandraSettings, *, keyspace: str | None = None) ->
 
 
 def require_tables(settings: CassandraSettings, names: Iterable[str]) -> None:
-    """Raises MigrationError if the keyspace lacks one of them."""
+    """Raise MigrationError if the keyspace lacks one of the tables."""
     with connect(settings) as session:
         table_metadata(session, settings, names)
 
@@ -182,14 +182,17 @@ def unreached(said: str, settings: CassandraSettings) -> AdstreamError:
 
 
 def server_message(error: Exception | str) -> str:
-    """The part of a driver's error that the server wrote, without codes."""
+    """Return the part of a driver's error that the server wrote, without codes."""
     text = str(error)
     quoted = text.partition('message="')[2]
     return quoted.rpartition('"')[0] or text
 
 
 def credentials(settings: CassandraSettings) -> dict[str, Any]:
-    """The arguments for the driver's Cluster that say who we are and, with TLS, whom we trust. Raises ConfigError."""
+    """Return the arguments for the driver's Cluster: our login and, with TLS, the authority to trust.
+
+    Raises ConfigError.
+    """
     given: dict[str, Any] = {}
     if settings.username:
         given["auth_provider"] = PlainTextAuthProvider(settings.username, settings.password.get_secret_value())

@@ -22,7 +22,7 @@ METADATA_SLICE_SECONDS = 1.0
 
 
 class Admin:
-    """With its timeout and its translated errors."""
+    """One admin client with a timeout and translated errors."""
 
     def __init__(self, settings: KafkaSettings) -> None:
         self.timeout = settings.timeout_seconds
@@ -31,7 +31,10 @@ class Admin:
             self.client = AdminClient(client_config(settings, self._errors))
 
     def metadata(self) -> ClusterMetadata:
-        """Return all topics. The client keeps connecting within the timeout, but a refusal ends the wait at once."""
+        """Return all topics.
+
+        The client keeps connecting within the timeout, but a refusal ends the wait at once.
+        """
         end = time.monotonic() + self.timeout
         while True:
             try:

@@ -19,7 +19,7 @@ UNHEARD.propagate = False
 
 @contextmanager
 def taken_settings() -> Iterator[None]:
-    """In this context a client is made. Raises ConfigError if it does not accept its settings."""
+    """Translate the client's refusal of its settings into a ConfigError, while a block makes a client."""
     try:
         yield
     except KafkaException as error:
@@ -91,5 +91,5 @@ def spark_options(settings: KafkaSettings) -> dict[str, str]:
 
 
 def jaas_value(value: str) -> str:
-    """Quoted as an option in a configuration of a login (JAAS)."""
+    """Quote a value as an option of a login configuration (JAAS)."""
     return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'

@@ -14,7 +14,7 @@ def producers_clock(topic: str) -> str:
 
 
 def told(settings: Settings, topic: str) -> list[str]:
-    """Return the line that a job or a check over `topic` prints about clocks; none if the broker's clock decides."""
+    """Return the line that a job or a check over `topic` prints about clocks; empty if the broker's clock decides."""
     stamped = kafka.stamped_by_producers(settings, [topic])[topic]
     if stamped is None:
         return [f"whose clock stamps {topic} is not known: Kafka does not tell this user its configuration"]
@@ -22,6 +22,6 @@ def told(settings: Settings, topic: str) -> list[str]:
 
 
 def by_topic(settings: Settings, topics: Iterable[str]) -> dict[str, bool | None]:
-    """Like kafka.stamped_by_producers, for the topics that exist."""
+    """Return the answer of kafka.stamped_by_producers for those topics that exist."""
     there = kafka.topic_names(settings)
     return kafka.stamped_by_producers(settings, sorted({*topics} & {*there}))

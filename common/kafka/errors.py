@@ -27,7 +27,7 @@ _UNREACHABLE = {
 }
 _UNKNOWN_TOPIC = {KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaError._UNKNOWN_PARTITION}
 
-# A partition has no leader for a moment, or brokers and clients differ on who it is, as after a broker came back.
+# A partition has no leader for a moment, or broker and client disagree about the leader, as after a broker's restart.
 _NO_LEADER = {
     KafkaError._NOENT,
     KafkaError.LEADER_NOT_AVAILABLE,
@@ -85,7 +85,7 @@ class ClientErrors:
 
 
 def kafka_error(error: KafkaException) -> KafkaError:
-    """The error that the exception carries."""
+    """Return the error that the exception carries."""
     cause = error.args[0]
     return cause if isinstance(cause, KafkaError) else KafkaError(KafkaError._FAIL, str(cause))
 
@@ -140,12 +140,12 @@ def _insecure(error: KafkaError, settings: KafkaSettings) -> AdstreamError:
 
 
 def user_of(settings: KafkaSettings) -> str:
-    """Who the settings say we are, in words."""
+    """Return the user that the settings name, in words."""
     sasl = settings.security_protocol.startswith("SASL")
     return f"user {settings.sasl_username!r}" if sasl else "a connection without credentials"
 
 
 def _said(error: KafkaError) -> str:
-    """Its words without the connection's name before them and its state behind."""
+    """Return the error's text without the connection's name before it and its state behind it."""
     said = (error.str() or error.name()).partition("/bootstrap: ")
     return (said[2] or said[0]).partition(" (after ")[0].rstrip(".")

@@ -11,6 +11,6 @@ BEFORE_ISOLATION: dict[str, Any] = {ISOLATION: READ_UNCOMMITTED}
 
 
 def made_at_level(made_with: Mapping[str, Any]) -> IsolationLevel:
-    """The level among the options that were written when a checkpoint or an archive was made."""
+    """Return the level among the options that were written when a checkpoint or an archive was made."""
     level: IsolationLevel = made_with.get(ISOLATION, READ_UNCOMMITTED)
     return level

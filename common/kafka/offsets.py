@@ -17,18 +17,18 @@ from common.text.moments import to_millis
 
 
 def begin_offsets(settings: Settings, name: str) -> dict[int, int]:
-    """The first offset still kept, by partition. Raises TopicNotFound."""
+    """Return the first offset still kept, by partition. Raises TopicNotFound."""
     return _offsets(settings, name, OffsetSpec.earliest())
 
 
 def end_offsets(
     settings: Settings, name: str, level: IsolationLevel | None = None, admin: Admin | None = None
 ) -> dict[int, int]:
-    """The offset before which a reader is given messages, by partition; `level` is the settings' unless given.
+    """Return the end of a reader's messages, by partition. Without `level` the isolation level is the settings'.
 
-    With `read_uncommitted` that is the high watermark: the offset that the next record will get. With `read_committed`
-    it is the last stable offset: where the first open transaction begins, or else the high watermark, too. Raises
-    TopicNotFound.
+    With `read_uncommitted` the end is the high watermark: the offset that the next record will get. With
+    `read_committed` it is the last stable offset: the start of the first open transaction. Without an open transaction
+    both are the same. Raises TopicNotFound.
     """
     return _offsets(settings, name, OffsetSpec.latest(), level, admin)
 

@@ -17,8 +17,8 @@ from common.settings import READ_COMMITTED, READ_UNCOMMITTED, Settings
 class Ends:
     """The ends of a partition: `stable` for a reader of committed messages, `newest` by the high watermark.
 
-    The first open transaction begins at `stable`. Its messages, and all messages behind it, are held back until it is
-    committed or aborted.
+    The first open transaction begins at `stable`. Its messages, and all messages behind it, are held back until the
+    transaction is committed or aborted.
     """
 
     stable: int

@@ -25,7 +25,8 @@ from common.text.nearest import did_you_mean
 
 HOUR_MILLIS = 3_600_000
 
-# Of a message when it is unpacked, and what is said of it. A larger one stops the job, rather than be lost.
+# The size of an unpacked message plus the headers that describe it. A larger one stops the job: otherwise it would be
+# lost.
 LARGEST_LETTER_BYTES = 64 * 1024 * 1024
 
 
@@ -61,7 +62,7 @@ class TopicSpec:
 
 
 def topic_spec(settings: Settings, name: str) -> TopicSpec:
-    """The topic `name` with the partitions, replication, retention and message size of the settings."""
+    """Return the spec of topic `name`, with partitions, replication, retention and message size from the settings."""
     topic = settings.topic
     return TopicSpec(name, topic.partitions, topic.replication_factor, topic.retention_hours, topic.max_message_bytes)
 
@@ -84,17 +85,17 @@ def create_topics(settings: Settings, specs: Iterable[TopicSpec]) -> list[str]:
 
 
 def topic_names(settings: Settings) -> list[str]:
-    """Every topic that the cluster shows to this user."""
+    """Return every topic that the cluster shows to this user."""
     return sorted(Admin(settings.kafka).topics())
 
 
 def require_topic(settings: Settings, name: str) -> TopicMetadata:
-    """The topic's metadata. Raises TopicNotFound with the nearest name there is."""
+    """Return the topic's metadata. Raises TopicNotFound with the nearest name."""
     return require_by(settings, Admin(settings.kafka), name)
 
 
 def require_by(settings: Settings, admin: Admin, name: str) -> TopicMetadata:
-    """Do the same over an existing connection."""
+    """Do the same as `require_topic` over an existing connection."""
     found = admin.topics()
     if name in found:
         return found[name]
@@ -131,7 +132,7 @@ def stamped_by_producers(settings: Settings, names: Iterable[str]) -> dict[str, 
 
 
 def cluster_id(settings: Settings) -> str:
-    """The id that the cluster was formatted with."""
+    """Return the id that the cluster was formatted with."""
     return str(Admin(settings.kafka).metadata().cluster_id)
 
 
@@ -141,7 +142,7 @@ def _made(admin: Admin, future: "Future[None]") -> None:
     except KafkaException as error:
         cause = kafka_error(error)
         if cause.code() == KafkaError.TOPIC_ALREADY_EXISTS:
-            return  # somebody else made it in the meantime
+            return  # another process made it in the meantime
         if cause.code() in BAD_TOPIC:
             raise ConfigError(
                 f"Kafka refuses to make the topic: {cause.str()}", "check the ADSTREAM_TOPIC settings"

@@ -1,4 +1,7 @@
-"""The consumer group of the processes that apply an updates topic, as others see it: they ask, and do not join."""
+"""The consumer group of the processes that apply an updates topic.
+
+This module asks about the group and never joins it.
+"""
 
 import time
 from collections.abc import Mapping
@@ -16,12 +19,12 @@ _POLL_SECONDS = 0.25
 
 
 def group_of(topic: str) -> str:
-    """The consumer group of the processes that apply this topic."""
+    """Return the consumer group of the processes that apply this topic."""
     return f"adstream-apply-{topic}"
 
 
 class Applied:
-    """How far a topic is applied, asked again and again over connections that stay until it is closed.
+    """Answers how far a topic is applied. Keeps its connections for further questions until it is closed.
 
     Raises the errors of `kafka.end_offsets`.
     """
@@ -43,7 +46,7 @@ class Applied:
         return kafka.topic_id(self._settings, self._topic, self._admin)
 
     def upto(self) -> dict[int, int]:
-        """Return partition -> the offset before which all rows are in the tables, without partitions not begun."""
+        """Return partition -> the offset before which all rows are in the tables. Leaves out partitions not begun."""
         places = [TopicPartition(self._topic, partition) for partition in self.ends()]
         try:
             found = self._consumer.committed(places, timeout=self._settings.kafka.timeout_seconds)
@@ -61,9 +64,9 @@ def behind(upto: Mapping[int, int], ends: Mapping[int, int]) -> int:
 
 
 def require_nobody(settings: Settings, topic: str) -> None:
-    """Raises CheckpointError while processes apply the topic.
+    """Raise CheckpointError while processes apply the topic.
 
-    It waits for one session, because a killed process, or one with a fixed name, stays in the group for that long.
+    Waits for one session: a killed process, or one with a fixed name, stays in the group for that long.
     """
     admin = kafka.connected(settings.kafka)
     group, end = group_of(topic), time.monotonic() + _PATIENCE_SECONDS
@@ -78,7 +81,7 @@ def require_nobody(settings: Settings, topic: str) -> None:
 
 
 def skip_all(settings: Settings, topic: str) -> int:
-    """Move the group behind all present messages of the topic. Returns the number of offsets from the first one.
+    """Move the group behind all present messages of the topic. Returns the number of offsets in the topic.
 
     Raises TopicNotFound if the topic does not exist, CheckpointError while processes apply it.
     """

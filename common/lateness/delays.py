@@ -23,13 +23,16 @@ SHARES = {900: "90 %", 990: "99 %", 999: "99.9 %"}
 
 
 def rounded_up(seconds: int) -> int:
-    """The delay, rounded up to the next multiple of its step. In Spark: streaming.lateness.counts."""
+    """Return the delay, rounded up to the next multiple of its step.
+
+    The Spark version is in streaming.lateness.counts.
+    """
     step = next((step for limit, step in STEPS if seconds <= limit), LAST_STEP)
     return -(-seconds // step) * step
 
 
 def merged(counts: Iterable[Delays]) -> Counter[int]:
-    """The counts of all, added up."""
+    """Add up several counts."""
     total: Counter[int] = Counter()
     for each in counts:
         total.update(each)
@@ -37,7 +40,10 @@ def merged(counts: Iterable[Delays]) -> Counter[int]:
 
 
 def within_reach(delays: Delays) -> tuple[Delays, int]:
-    """The delays that could be waited for, and how many events are beyond them: advice is about the former alone."""
+    """Return the delays that a job could wait for, and the number of events beyond them.
+
+    Advice uses only the delays within reach.
+    """
     near = {delay: events for delay, events in delays.items() if delay <= LONGEST_WAIT}
     return near, sum(delays.values()) - sum(near.values())
 

@@ -15,7 +15,7 @@ from common.lateness.delays import Delays, merged
 from common.settings import CassandraSettings
 
 TABLE = "late_events"
-# A row is what one batch adds to one window. They are read by the hour, newest first, until so many were read.
+# A row holds one batch's addition to one window. Rows are read by the hour, newest first, up to this many.
 MOST_ROWS = 100_000
 _PAGE = 5_000
 
@@ -24,8 +24,8 @@ _PAGE = 5_000
 class LateEvents:
     """Late `events`, each counted once, and the delays of each window by its start (UTC), newest first.
 
-    They come from the checkpoint written last; another checkpoint may have judged the same messages by another rule.
-    `others` is the number of events that the job's other checkpoints counted; `complete` is False if there was more to
+    They come from the checkpoint that wrote last; another checkpoint may have judged the same messages by another rule.
+    `others` is the number of events that the job's other checkpoints counted. `complete` is False if there was more to
     read.
     """
 
@@ -40,7 +40,10 @@ class LateEvents:
 
 
 def read(settings: CassandraSettings, job: str) -> LateEvents:
-    """Raises MigrationError if the table is missing, and the errors of `common.cassandra.session.open_session`."""
+    """Read a job's late events.
+
+    Raises MigrationError if the table is missing, and the errors of `common.cassandra.session.open_session`.
+    """
     with connect(settings, keyspace=settings.keyspace) as session:
         if TABLE not in session.cluster.metadata.keyspaces[settings.keyspace].tables:
             raise MigrationError(f"keyspace {settings.keyspace} has no table {TABLE}", "run `adstream migrate`")

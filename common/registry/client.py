@@ -68,7 +68,7 @@ class RegistryClient:
         return [each for each in found if each is not None]
 
     def by_id(self, schema_id: int) -> str:
-        """The Avro schema's JSON; remembered, since an id never changes its meaning.
+        """Return the Avro schema's JSON, cached: an id never changes its meaning.
 
         Raises SchemaNotFound, and SchemaIncompatible for an id of a Protobuf or JSON schema.
         """
@@ -100,7 +100,7 @@ class RegistryClient:
         return [(str(each.subject), int(each.version)) for each in places]
 
     def register(self, contract: Contract) -> int:
-        """Register `contract` as `put` does; return its id."""
+        """Register `contract` as `put` does, and return its id."""
         return self.put(contract).id
 
     def put(self, contract: Contract, *, documentation: bool = True) -> Registered:
@@ -146,7 +146,7 @@ class RegistryClient:
             return []
 
     def _version(self, subject: str, number: int, *, deleted: bool) -> Registered | None:
-        """None for a version that has been deleted for good since it was listed."""
+        """Return a version, or None if it has been deleted for good since it was listed."""
         try:
             found = self._ask(lambda client: client.get_version(subject, number, deleted=deleted), subject)  # type: ignore[call-arg]
         except SchemaNotFound:

@@ -1,6 +1,6 @@
 """A connection to the schema registry, with one timeout per call and one retry policy (common/retries.py).
 
-The client underneath waits for ever unless it is given a timeout. By itself it takes the environment's proxies.
+The underlying client waits for ever unless it gets a timeout. By default it uses the environment's proxies.
 """
 
 import os
@@ -24,12 +24,15 @@ from common.settings import RegistrySettings
 from common.system.proxies import Proxy, proxy_for
 
 T = TypeVar("T")
-_NO_PROXY = "127.0.0.1"  # what is given where there is none, so that the client does not look for one; never asked
+_NO_PROXY = "127.0.0.1"  # stands for "no proxy", so that the client does not look for one; never asked
 
 
 class Connection:
-    """To the registry of the settings. `call` and `once` raise ServiceUnavailable when nothing answers in time,
-    AccessDenied for refused credentials, and what the registry refuses."""
+    """A connection to the registry of the settings.
+
+    `call` and `once` raise ServiceUnavailable when nothing answers in time, AccessDenied for refused credentials, and
+    the client's own error for any other refusal.
+    """
 
     def __init__(self, settings: RegistrySettings) -> None:
         self._settings = settings
@@ -70,12 +73,15 @@ class Connection:
             raise ConfigError(f"{self.url} is not a registry URL", "check ADSTREAM_REGISTRY_URL") from None
 
     def call(self, action: Callable[[SchemaRegistryClient], T], what: str) -> T:
-        """The answer, tried again while the registry does not answer; `what` is asked for, in words."""
+        """Return the registry's answer; retry while the registry does not answer.
+
+        `what` names the request, in words.
+        """
         self._settings.require()
         return retries.call(lambda: self.once(action, what), on=ServiceUnavailable)
 
     def once(self, action: Callable[[SchemaRegistryClient], T], what: str) -> T:
-        """Do the same, without retries."""
+        """Do the same as `call`, without retries."""
         try:
             return action(self.client)
         except SchemaRegistryError as error:
@@ -94,7 +100,7 @@ class Connection:
             raise self._by_proxy(other) from None
 
     def _by_proxy(self, error: AdstreamError) -> AdstreamError:
-        """The error, with the variable of the proxy in between: it may be the proxy's fault."""
+        """Name the proxy's variable in the error: the proxy may be the cause."""
         if self.proxy is None or not isinstance(error, (ServiceUnavailable, AccessDenied, ConfigError)):
             return error
         problem = f"{error.problem}, asked through the proxy of {self.proxy.variable}"

@@ -13,12 +13,12 @@ from common.errors import (
 )
 from common.settings import RegistrySettings
 
-# No subject, version or schema; Confluent: a deleted subject or version, no level of its own.
+# No such subject, version or schema. In Confluent's registry also: deleted, or a subject without a level of its own.
 _NOT_FOUND = (40401, 40402, 40403, 40404, 40405, 40406, 40407, 40408)
 
 
 def unreached(error: httpx.TransportError, url: str) -> AdstreamError:
-    """The one line for a registry that could not be talked to."""
+    """Return the user's line for a registry that cannot be reached."""
     if "CERTIFICATE" in str(error).upper():
         return AccessDenied(f"the certificate of {url} is not trusted", "check ADSTREAM_REGISTRY_SSL_CA_FILE")
     if "[SSL" in str(error):
@@ -32,7 +32,7 @@ def unreached(error: httpx.TransportError, url: str) -> AdstreamError:
 
 
 def translated(error: SchemaRegistryError, what: str, settings: RegistrySettings) -> AdstreamError:
-    """The one line for a refusal; `what` was asked for."""
+    """Return the user's line for a refusal; `what` names the request."""
     url = settings.address
     status, code, text = error.http_status_code, error.error_code, str(error.error_message)
     if status == 401:
@@ -64,5 +64,5 @@ def translated(error: SchemaRegistryError, what: str, settings: RegistrySettings
 
 
 def _diffs(message: str) -> str:
-    """The differences alone, out of Apicurio's `...RuleViolationException: ..., list of diff types: [...]`."""
+    """Return only the differences from Apicurio's `...RuleViolationException: ..., list of diff types: [...]`."""
     return message.rpartition("list of diff types: ")[2].strip("[]") or "no reason given"

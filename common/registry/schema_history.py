@@ -46,7 +46,7 @@ def problems(history: list[Contract]) -> list[str]:
 
 
 def incompatibilities(reader: str, writer: str) -> list[str]:
-    """Why data of the schema `writer` cannot be read with `reader`, both valid Avro JSON."""
+    """Return why data of the schema `writer` cannot be read with `reader`, both valid Avro JSON."""
     new, old = _parsed(reader), _parsed(writer)
     checker = ReaderWriterCompatibilityChecker()  # type: ignore[no-untyped-call]
     result = checker.get_compatibility(new, old)
@@ -59,14 +59,17 @@ def incompatibilities(reader: str, writer: str) -> list[str]:
 
 
 def _parsed(text: str) -> avro.schema.Schema:
-    """Avro's parser warns of each annotation that it ignores, as the specification wants."""
+    """Parse a schema.
+
+    Avro's parser ignores some annotations, as the specification requires; hide its warning about each.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", avro.errors.IgnoredLogicalType)
         return avro.schema.parse(text)
 
 
 def _invalid(contract: Contract) -> str | None:
-    """Check with fastavro besides Avro's own parser: fastavro also compares a default with its field's type."""
+    """Check with fastavro as well as Avro's own parser: fastavro also compares a default with its field's type."""
     try:
         _parsed(contract.text)
         fastavro.parse_schema(json.loads(contract.text))
@@ -120,7 +123,7 @@ def _base(avro_type: Any) -> Any:  # noqa: ANN401
 
 
 def _meaning(avro_type: Any) -> str:  # noqa: ANN401
-    """The logical type, a decimal with its precision and scale; `plain` without one."""
+    """Return the logical type, a decimal with its precision and scale; `plain` without one."""
     if not isinstance(avro_type, dict) or "logicalType" not in avro_type:
         return (
             _meaning(avro_type["type"])

@@ -1,4 +1,4 @@
-"""Schema texts: whether two say the same, and one text for a schema that uses types of other subjects.
+"""Schema texts: compare two of them, and write one text for a schema that uses types of other subjects.
 
 Registries compare texts. Two texts of one schema, written by two programs, can then be two versions with two ids.
 """
@@ -13,7 +13,10 @@ _PRIMITIVES = ("null", "boolean", "int", "long", "float", "double", "bytes", "st
 
 
 def same_schema(one: str, other: str, *, documentation: bool = True) -> bool:
-    """Return whether two texts differ in nothing but white space and the order of keys; or else in `documentation`."""
+    """Return whether two texts differ only in white space and the order of keys.
+
+    Without `documentation` they may also differ in documentation.
+    """
     return one == other or normalized(one, documentation) == normalized(other, documentation)
 
 
@@ -41,7 +44,10 @@ def self_contained(text: str, definitions: Iterable[str]) -> str:
 
 
 def _without_docs(node: Any) -> Any:  # noqa: ANN401 - Avro schemas are JSON: str, list or dict
-    """Only a schema's own documentation: a default value or an attribute may have a key of that name, too."""
+    """Remove only a schema's own documentation.
+
+    A default value or an attribute may have a key of that name, too.
+    """
     if isinstance(node, list):
         return [_without_docs(each) for each in node]
     if not isinstance(node, dict):
@@ -98,5 +104,8 @@ def _use_of(name: str, namespace: str, named: dict[str, dict[str, Any]], defined
 
 
 def _full(name: str, namespace: str) -> str:
-    """The full name; of a type without a namespace with a dot before it, so that it cannot be another one's."""
+    """Return the full name.
+
+    A type without a namespace gets a dot before its name, to distinguish it from a type of the same name in one.
+    """
     return name if "." in name else f"{namespace}.{name}"

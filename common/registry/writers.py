@@ -1,8 +1,8 @@
 """The writer schemas of a topic's messages: the versions of its subject, and other schemas by their ids.
 
-Producers that name subjects after records (RecordNameStrategy, TopicRecordNameStrategy), or that share a schema between
-topics, write ids that are not versions of `<topic>-value`. The registry is asked for such an id when a message has it.
-Any producer can write any number there. So the number of questions is limited, and answers are cached.
+Some ids are not versions of `<topic>-value`. Producers write them that name subjects after records (RecordNameStrategy,
+TopicRecordNameStrategy), or that share a schema between topics. The reader asks the registry for such an id when a
+message has it. Any producer can write any number there. So the number of questions is limited, and answers are cached.
 """
 
 import time
@@ -41,7 +41,7 @@ class Writers:
         others: bool = True,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Without `others`, an id of another subject is as unknown as one that the registry does not have."""
+        """Without `others`, the ids of other subjects count as unknown to the registry."""
         self.subject = f"{topic}-value"
         self.registry = registry
         self._others_count = others
@@ -84,7 +84,7 @@ class Writers:
         return found - set(planned)
 
     def find(self, schema_id: int) -> Registered | None:
-        """The schema of an id; None for one that the registry does not know, or that does not count.
+        """Return the schema of an id; None if the registry does not know the id, or if the id does not count.
 
         Raises BadInput after MOST_UNKNOWN different ids that the registry does not know.
         """

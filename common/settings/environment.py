@@ -26,7 +26,7 @@ def env_files() -> list[Path]:
 
 
 def from_files() -> dict[str, str | None]:
-    """Every name that a file of settings has, with its value; the last file counts."""
+    """Return every name that a file of settings has, with its value; the last file counts."""
     return {name: value for file in env_files() for name, value in dotenv_values(file).items()}
 
 
@@ -36,7 +36,7 @@ def data_dir() -> Path:
 
 
 def project() -> str:
-    """The package of jobs of one's own (common.project): ADSTREAM_PROJECT, else none."""
+    """Return the package of the user's jobs (common.project): ADSTREAM_PROJECT, else none."""
     return _configured("ADSTREAM_PROJECT") or ""
 
 

@@ -50,7 +50,7 @@ class MetricsSettings(Section):
     port: Literal["off"] | Annotated[int, Field(ge=0, le=65_535)] = 0
 
     def on_port(self, text: str) -> "MetricsSettings":
-        """Return the same with the port of --metrics-port. Raises ConfigError."""
+        """Return the same settings with the port of --metrics-port. Raises ConfigError."""
         try:
             return MetricsSettings(host=self.host, port=text)  # type: ignore[arg-type]  # pydantic reads it
         except ValidationError:

@@ -17,7 +17,7 @@ from common.settings.environment import data_dir, env_files
 
 
 class OwnStack(PydanticBaseSettingsSource):
-    """What `adstream up` left behind, as the last source before the defaults."""
+    """The addresses that `adstream up` recorded, as the last source before the defaults."""
 
     def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:  # noqa: ANN401, ARG002
         return self().get(field_name), field_name, False
@@ -61,8 +61,8 @@ class Section(BaseSettings):
 class Service(Section):
     """A section that says where a service is. `nowhere` has the fields of its address, with values that reach nothing.
 
-    `origin` says where the address comes from, for people. `missing` is what to do when the service of the own stack
-    does not run, and empty otherwise; `last` is where it ran then.
+    `origin` says where the address comes from, for people. `missing` says what to do when the service of the own stack
+    does not run, and is empty otherwise. `last` is the service's last address.
     """
 
     title: ClassVar[str]
@@ -85,7 +85,7 @@ class Service(Section):
         return f"{self.title} at {self.address} ({self.origin})"
 
     def require(self) -> None:
-        """Every client asks this first. Raises ServiceUnavailable if the service of the own stack does not run."""
+        """Raise ServiceUnavailable if the service of the own stack does not run. Every client calls this first."""
         if self.missing:
             option = option_name(type(self), next(iter(self.nowhere)))
             place = self.address or self.last
@@ -97,5 +97,5 @@ class Service(Section):
 
 
 def option_name(section: type[BaseSettings], field: str) -> str:
-    """The name that the environment or `.env` has for a field."""
+    """Return the name that the environment or `.env` has for a field."""
     return f"{section.model_config.get('env_prefix', '')}{field}".upper()

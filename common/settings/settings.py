@@ -1,4 +1,4 @@
-"""All sections together, and the names that they may have."""
+"""All sections together, and the names of all options."""
 
 import os
 from copy import copy
@@ -100,7 +100,7 @@ class Settings:
 
 
 def option_names() -> list[str]:
-    """Every name that the environment or `.env` may set, in the order of the sections."""
+    """Return every name that the environment or `.env` may set, in the order of the sections."""
     names = ["ADSTREAM_DATA_DIR", "ADSTREAM_PROJECT"]
     for section in _SECTIONS.values():
         names += [option_name(section, field) for field in section.model_fields if field not in Service.model_fields]

@@ -17,7 +17,10 @@ class Held(Exception):
 
 @contextmanager
 def locked(file: Path) -> Iterator[None]:
-    """Hold `file`, and make its folder where it is missing. Raises Held at once, and OSError if it cannot."""
+    """Lock `file`; make its folder if it is missing.
+
+    Raises Held at once if another process holds the lock, and OSError if the file cannot be locked.
+    """
     file.parent.mkdir(parents=True, exist_ok=True)
     with file.open("a+") as lock:
         try:

@@ -1,7 +1,7 @@
 """The proxies of the environment: `http_proxy`, `https_proxy`, `all_proxy`, and the exceptions in `no_proxy`.
 
-They are read as curl and most libraries do: in either case, the lower one first, and an empty one means no proxy.
-Connections to this machine never use a proxy.
+The variables are read as curl and most libraries do. The lower-case name comes before the upper-case one, and an empty
+value means no proxy. Connections to this machine never use a proxy.
 """
 
 import ipaddress
@@ -35,18 +35,24 @@ class Proxy:
 
 
 def proxy_for(url: str) -> Proxy | None:
-    """The proxy for an http or https URL, None if it is asked directly. Raises ConfigError for one that is none."""
+    """Return the proxy for an http or https URL; None for a direct connection.
+
+    Raises ConfigError if the variable names no proxy.
+    """
     try:
         parts = urlsplit(url)
     except ValueError:
-        return None  # whoever asks it says what is wrong with it
+        return None  # the client that uses the URL reports it
     if is_loopback(parts.hostname or "") or _is_excepted(parts):
         return None
     return proxy_of(parts.scheme)
 
 
 def proxy_of(scheme: str) -> Proxy | None:
-    """The proxy for addresses of this scheme, exceptions aside. Raises ConfigError for one that is none."""
+    """Return the proxy for addresses of this scheme, exceptions aside.
+
+    Raises ConfigError if the variable names no proxy.
+    """
     for name in (f"{scheme}_proxy", "all_proxy"):
         for variable in (name, name.upper()):
             value = os.environ.get(variable)
@@ -58,13 +64,13 @@ def proxy_of(scheme: str) -> Proxy | None:
 
 
 def exceptions() -> list[str]:
-    """The entries of `no_proxy`: hosts, domains, addresses and networks."""
+    """Return the entries of `no_proxy`: hosts, domains, addresses and networks."""
     listed = os.environ.get("no_proxy", os.environ.get("NO_PROXY", ""))
     return [entry for entry in (each.strip().lower() for each in listed.split(",")) if entry]
 
 
 def is_loopback(host: str) -> bool:
-    """Return whether this machine has that name or address for itself."""
+    """Return whether this machine uses that name or address for itself."""
     with suppress(ValueError):
         return ipaddress.ip_address(host.strip("[]")).is_loopback
     return host.lower().rstrip(".") == "localhost" or host.lower().endswith(".localhost")
@@ -101,7 +107,7 @@ def _covers(entry: str, host: str, port: int | None) -> bool:
 
 
 def _names(entry: str, port: int | None) -> Iterator[str]:
-    """The domain of an entry as `.example.com`, `*.example.com` or `example.com:8080`, if its port is this one."""
+    """Yield the domain of an entry like `.example.com`, `*.example.com` or `example.com:8080`, if its port fits."""
     name, colon, number = entry.partition(":")
     if not colon or (number.isdigit() and int(number) == port):
         yield "*" if name == "*" else name.removeprefix("*").removeprefix(".")

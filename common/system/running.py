@@ -28,14 +28,14 @@ class RunningJob:
 
 
 def running_jobs(settings: Settings) -> list[RunningJob]:
-    """The jobs that run now, by name."""
+    """Return the jobs that run now, by name."""
     found = (_read(file) for file in sorted(_folder(settings).glob("*.json")))
     return [job for job in found if job is not None]
 
 
 @contextmanager
 def announced(settings: Settings, job: str, url: str) -> Iterator[None]:
-    """In this context `running_jobs` lists the job as one of this process."""
+    """List the job in `running_jobs` as one of this process, in this context."""
     folder = _folder(settings)
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / f"{job}.json"
@@ -43,7 +43,7 @@ def announced(settings: Settings, job: str, url: str) -> Iterator[None]:
     entry = {"job": job, "pid": pid, "url": url, "process_started": psutil.Process(pid).create_time()}
     draft = file.with_suffix(f".{pid}")
     draft.write_text(json.dumps(entry) + "\n", encoding="utf-8")
-    draft.replace(file)  # so that no reader meets half a file
+    draft.replace(file)  # so that no reader sees half a file
     try:
         yield
     finally:
@@ -63,7 +63,7 @@ def _read(file: Path) -> RunningJob | None:
         process = psutil.Process(entry["pid"])
         if abs(process.create_time() - entry["process_started"]) > _TOLERANCE_SECONDS:
             return None
-        if process.status() == psutil.STATUS_ZOMBIE:  # killed, and nobody has asked how it ended
+        if process.status() == psutil.STATUS_ZOMBIE:  # killed, and not reaped yet
             return None
         return RunningJob(entry["job"], entry["pid"], entry["url"])
     except (OSError, ValueError, KeyError, TypeError, psutil.Error):

@@ -9,7 +9,7 @@ from types import FrameType
 
 @contextmanager
 def stop_requested() -> Iterator[threading.Event]:
-    """In this context the first SIGINT or SIGTERM sets the event; a second SIGINT interrupts as usual."""
+    """Set the event at the first SIGINT or SIGTERM in this context; a second SIGINT interrupts as usual."""
     asked = threading.Event()
 
     def ask(_signal: int, _frame: FrameType | None) -> None:

@@ -63,7 +63,7 @@ def rows(text: TextInput, columns: Sequence[str], form: Form | None = None) -> I
             return
         except csv.Error as error:
             if reader.line_num > line or "unexpected end" in str(error):
-                # Skipping it would pass over all the lines that it swallowed.
+                # Skipping it would also skip all the lines that the quote swallowed.
                 problem = f"{text.path} line {line}: a quote is opened, and nothing closes it as it must"
                 raise BadInput(problem, "close it, or write a quote in quotes twice") from None
             yield BadRow(line, str(error))

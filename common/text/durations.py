@@ -23,7 +23,7 @@ _DURATION = re.compile(r"(?P<number>[0-9]+(\.[0-9]+)?)\s*(?P<unit>[a-z]+)")
 
 
 def parse_duration(text: str) -> timedelta:
-    """The duration that `text` says. Raises ConfigError; `0` needs no unit."""
+    """Parse a duration. Raises ConfigError; `0` needs no unit."""
     if text.strip() == "0":
         return timedelta(0)
     match = _DURATION.fullmatch(text.strip().lower())
@@ -37,6 +37,6 @@ def parse_duration(text: str) -> timedelta:
 
 
 def duration_text(duration: timedelta) -> str:
-    """The duration as `parse_duration` takes it, in the largest unit that says it in whole numbers: `90s`, `2h`."""
+    """Write a duration for `parse_duration`, in the largest unit with a whole number: `90s`, `2h`."""
     unit, length = next(each for each in reversed(_UNITS.items()) if not duration % each[1] or each[0] == "ms")
     return f"{duration // length}{unit}" if duration else "0"

@@ -27,7 +27,7 @@ _MILLISECOND = timedelta(milliseconds=1)
 
 
 def iso_utc(text: str) -> datetime:
-    """An aware datetime; decimals beyond microseconds are cut off. Raises ValueError for any other form."""
+    """Parse an aware datetime; cuts decimals beyond microseconds. Raises ValueError for any other form."""
     try:
         moment = datetime.fromisoformat(text) if _TIME.fullmatch(text) else None
     except ValueError:  # 30 February
@@ -38,19 +38,22 @@ def iso_utc(text: str) -> datetime:
 
 
 def iso_date(text: str) -> date:
-    """The day that `2025-01-31` says. Raises ValueError for any other form."""
+    """Parse a day like `2025-01-31`. Raises ValueError for any other form."""
     if not re.fullmatch(_DAY, text):
         raise ValueError(f"{text!r} is not a date like 2025-01-31")
     return date.fromisoformat(text)
 
 
 def to_millis(moment: datetime) -> int:
-    """Milliseconds since 1970 of an aware datetime, rounded down; exact, as a float of seconds is not."""
+    """Return milliseconds since 1970 of an aware datetime, rounded down.
+
+    The result is exact, unlike a float of seconds.
+    """
     return (moment - _EPOCH) // _MILLISECOND
 
 
 def parse_moment(option: str, text: str, now: datetime) -> datetime:
-    """The moment that `text` says. Raises ConfigError, which names the `option`."""
+    """Parse a moment. Raises ConfigError, which names the `option`."""
     try:
         return iso_utc(text)
     except ValueError:

@@ -14,14 +14,20 @@ _LONG = 2**63
 
 
 def whole_number(text: str) -> int:
-    """Raises ValueError for anything but digits without leading zeros, also for one of more than 64 bits."""
+    """Parse a whole number.
+
+    Raises ValueError for anything but digits without leading zeros, and for more than 64 bits.
+    """
     if not _WHOLE.fullmatch(text) or not -_LONG <= int(text) < _LONG:
         raise ValueError(f"{text[:_LONGEST]!r} is not a whole number")
     return int(text)
 
 
 def decimal_number(text: str) -> float:
-    """A double of exactly this value. Raises ValueError for another form, or for more digits than a double keeps."""
+    """Parse a double of exactly this value.
+
+    Raises ValueError for another form, or for more digits than a double keeps.
+    """
     if len(text) > _LONGEST or not _DECIMAL.fullmatch(text):
         raise ValueError(f"{text[:_LONGEST]!r} is not a number")
     number = float(text)

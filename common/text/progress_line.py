@@ -32,7 +32,7 @@ class Working:
         self._task = self._line.add_task(shown(what), total=None)
 
     def __call__(self, what: str, done: int = 0, total: int = 0) -> None:
-        """`total` is 0 where nobody knows it."""
+        """Change the line; `total` is 0 if nobody knows it."""
         self._line.update(self._task, description=shown(what), completed=done, total=total or None)
 
     def __enter__(self) -> "Working":

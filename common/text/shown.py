@@ -27,7 +27,7 @@ def shown(text: str) -> str:
     """Return the text on one line, with control characters and invisible characters written out."""
     if text.isascii() and text.isprintable():
         return text
-    made, marks = [], _MOST_MARKS  # there is nothing yet that a mark could be on
+    made, marks = [], _MOST_MARKS  # no character before it that could carry the mark
     for char in text:
         seen = char.isprintable() and not _BLANKS.match(char)
         if seen and get_character_cell_size(char) == 0:
@@ -40,7 +40,7 @@ def shown(text: str) -> str:
 
 
 def shown_lines(text: str) -> str:
-    """Like `shown`, for a text of ours with several lines."""
+    """Do the same as `shown` for a text of ours with several lines."""
     return "\n".join(map(shown, text.split("\n")))
 
 

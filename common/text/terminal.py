@@ -78,10 +78,10 @@ def _text(cell: RenderableType) -> Text:
 
 
 def plain(text: str, style: str = "") -> Text:
-    """A cell or a line that holds values from outside."""
+    """Return a cell or a line that holds values from outside."""
     return Text(shown(text), style=style)
 
 
 def parts(*pieces: str | tuple[str, str]) -> Text:
-    """A line in pieces, each alone or with its style."""
+    """Return a line in pieces, each alone or with its style."""
     return Text.assemble(*(shown(each) if isinstance(each, str) else (shown(each[0]), each[1]) for each in pieces))

@@ -1,7 +1,7 @@
 """A user's text file that is read more than once: a plain file, a compressed one, or a pipe.
 
-A pipe (`<(command)`, /dev/stdin, a FIFO) delivers its bytes once, so they are first kept in a temporary file. Ctrl-C
-and SIGTERM end the wait for a writer: meanwhile no lock is held and nothing is sent.
+A pipe (`<(command)`, /dev/stdin, a FIFO) delivers its bytes once, so its bytes go to a temporary file first. Ctrl-C and
+SIGTERM end the wait for a writer. During this wait no lock is held and nothing is sent.
 """
 
 import bz2
@@ -48,8 +48,8 @@ _BROKEN = (EOFError, gzip.BadGzipFile, zlib.error, lzma.LZMAError)
 class TextInput:
     """The text of `path`: UTF-8, also behind a byte order mark, or UTF-16 with one; gzip, bzip2 and xz are unpacked.
 
-    Raises BadInput, in one line about the `option` that named the file, for one that cannot be read. `notice` hears
-    when a pipe stays silent. Without `pipes` one is refused: who handles signals in another way cannot wait here.
+    Raises BadInput for an unreadable file, in one line about the `option` that named the file. `notice` hears when a
+    pipe stays silent. Without `pipes`, pipes are refused: a caller with its own signal handling cannot wait here.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class TextInput:
         self._version = self._stat()
 
     def lines(self) -> Iterator[str]:
-        """The lines from the first one on, with their ends. One iterator at a time."""
+        """Yield the lines from the first one on, with their ends. Only one iterator at a time."""
         number = 0
         try:
             with self._unpacked() as file, self._text(file) as text:
@@ -86,7 +86,7 @@ class TextInput:
             raise self._unreadable(error) from None
 
     def require_unchanged(self) -> None:
-        """Raises BadInput if somebody has written into the file since it was opened."""
+        """Raise BadInput if somebody has written into the file since it was opened."""
         if self._stat() != self._version:
             raise BadInput(f"{self.path} changed while it was read", "wait until it is complete, and give it again")
 
@@ -95,7 +95,7 @@ class TextInput:
         return now.st_size, now.st_mtime_ns
 
     def _kept(self, notice: Callable[[str], None]) -> int:
-        """A descriptor that can be read again."""
+        """Return a descriptor that can be read again."""
         # Without waiting: otherwise opening a FIFO blocks until somebody writes into it.
         opened = os.open(self.path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         mode = os.fstat(opened).st_mode
