@@ -1,6 +1,6 @@
 """A file of Kafka's acknowledgements: a line per record with topic, partition, offset and the value's CRC-32.
 
-`adstream verify ad-metrics --acknowledged FILE` looks up each of them in the topic.
+`adstream verify ad-metrics --acknowledged FILE` looks up each record in the topic.
 """
 
 import time
@@ -13,7 +13,7 @@ from confluent_kafka import Message
 
 from common.errors import BadInput
 
-# Acknowledgements that a killed producer may have received and not written down.
+# At most this many acknowledgements may be lost when the producer is killed: received, but not yet in the file.
 _MOST_LINES = 1_000
 _MOST_SECONDS = 1.0
 
@@ -37,7 +37,7 @@ class Acknowledged:
             self.write()
 
     def write(self) -> None:
-        """Flush to the operating system."""
+        """Write the lines to the operating system, which keeps them if the process dies."""
         self._file.write("".join(self._lines))
         self._file.flush()
         self._lines.clear()

@@ -25,7 +25,7 @@ def _wrong_magic_byte(good: bytes, rng: Random) -> bytes:
 
 
 def _unknown_schema_id(good: bytes, rng: Random) -> bytes:
-    # Registries count up from 1; two thousand million is out of their reach.
+    # Registries count ids up from 1, and never reach two thousand million.
     return wire.frame(0x7F00_0000 + rng.randrange(1 << 24), good[wire.HEADER_BYTES :])
 
 
@@ -38,8 +38,8 @@ def _random_bytes(_good: bytes, rng: Random) -> bytes:
 
 
 def _random_payload(good: bytes, rng: Random) -> bytes:
-    # Avro writes numbers as zigzag: an odd first byte is a negative one, and no string has a negative length. The first
-    # field of some contracts is a number, which one byte below 128 fills; then the second field is a string.
+    # Avro writes numbers as zigzag. An odd first byte means a negative number, and no string has a negative length. In
+    # some contracts the first field is a number, which takes one byte below 128. Then the second field is the string.
     negative = bytes([rng.randrange(1, 128, 2), rng.randrange(1, 256, 2)])
     return good[: wire.HEADER_BYTES] + negative + rng.randbytes(rng.randrange(60))
 
@@ -78,5 +78,5 @@ AD_VALUES: dict[str, ValueSpoiler] = {
     "cost_infinite": lambda event: {**event, "cost": float("inf")},
 }
 
-# Of the ads, which have all of them.
+# The kinds for ads, the only source with all of them.
 KINDS = (*BYTES, *AD_VALUES, AHEAD)

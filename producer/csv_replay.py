@@ -153,13 +153,13 @@ def _cost(text: str) -> float:
 
 
 def _event_id(row: dict[str, Any], nth: int) -> str:
-    # The text comes last: it alone may hold the character between two values.
+    # The text comes last: only the text may hold the character that separates values.
     values = f"{row['timestamp']}\x1f{row['clicks']}\x1f{row['views']}\x1f{row['cost']!r}\x1f{nth}\x1f{row['ad_id']}"
     return hashlib.blake2b(values.encode(), digest_size=12).hexdigest()
 
 
 def _digest(row: dict[str, Any]) -> int:
-    """64 bits that equal rows share, within this process."""
+    """Return 64 bits that equal rows share, within this process."""
     return hash(tuple(row.values())) & _64_BITS
 
 

@@ -26,14 +26,17 @@ class SaleRow(NamedTuple):
 
 
 def sample_sales() -> Iterator[SaleRow]:
-    """999 sales of three days, always the same: revenue 331414.74, of the products 105992.19, 108092.78, 117329.77."""
+    """Return 999 sales of three days, always the same.
+
+    Their revenue is 331414.74, of the products 105992.19, 108092.78 and 117329.77.
+    """
     rng = Random(SAMPLE_SEED)
     for day in SAMPLE_DATES:
         yield from _sales(rng, day, SAMPLE_SALES_A_DAY)
 
 
 def sales_of(day: date, seed: int, count: int) -> Iterator[SaleRow]:
-    """`count` sales of one day; the same arguments give the same rows."""
+    """Return `count` sales of one day; the same arguments give the same rows."""
     yield from _sales(Random(f"{day}/{seed}"), day, count)
 
 

@@ -15,8 +15,8 @@ from common.registry import Registered
 class Encoder:
     """Writes events of `contract` with the schema that the registry holds.
 
-    Serialising here, ahead of the producer, is about five times faster than confluent-kafka's AvroSerializer (170,000
-    events/s against 35,000 on one core), which resolves subject, schema and rules again for every event.
+    This class serialises ahead of the producer. On one core it takes 170,000 events/s, and confluent-kafka's
+    AvroSerializer 35,000, because that resolves subject, schema and rules again for every event.
 
     Raises SchemaIncompatible at once if the registered schema lacks a field of the events, or requires another one.
     """
@@ -31,7 +31,7 @@ class Encoder:
         self._header = wire.header(registered.id)
 
     def __call__(self, event: dict[str, Any]) -> bytes:
-        """Raises SchemaIncompatible for a value that the schema does not take."""
+        """Encode one event. Raises SchemaIncompatible for a value that the schema does not take."""
         buffer = io.BytesIO()
         buffer.write(self._header)
         try:

@@ -36,7 +36,7 @@ def find(name: str, jobs: Iterable[str] = ()) -> Source:
 
 
 def of_contract(name: str) -> Source:
-    """The source of the events of a contract. Raises ConfigError where there is none."""
+    """Return the source of a contract's events. Raises ConfigError if there is none."""
     found = next((source for source in SOURCES.values() if source.contract_name == name), None)
     if found is None:
         raise ConfigError(f"nothing produces events of {name}", f"there is {', '.join(SOURCES)}")
@@ -44,5 +44,5 @@ def of_contract(name: str) -> Source:
 
 
 def job_of(name: str) -> str:
-    """Return the job of the sample `name`: the job itself, or the first one of a source."""
+    """Return the job of the sample `name`: the job itself, or the first job of a source."""
     return next(iter(SOURCES[name].jobs), name) if name in SOURCES and name not in SAMPLES else name

@@ -18,7 +18,7 @@ from producer.records import Record
 from producer.samples import Event
 
 MOST_EVENTS = 1_000
-LONGEST_OPEN_SECONDS = 5.0  # at a low rate a reader should not wait for the thousandth event
+LONGEST_OPEN_SECONDS = 5.0  # at a low rate readers should not wait for the thousandth event
 
 
 class JsonFiles:
@@ -72,7 +72,7 @@ class JsonFiles:
             self.flush()
 
     def serve(self, seconds: float) -> None:
-        """Wait this long; end a file that has been open for a while."""
+        """Wait this many seconds; first end a file that has been open for long enough."""
         if self._open is not None and time.monotonic() - self._opened >= self._longest_open_seconds:
             self.flush()
         time.sleep(seconds)
@@ -94,7 +94,7 @@ class JsonFiles:
     def abandon(self) -> None:
         """Drop the open file."""
         if self._open is not None:
-            with suppress(OSError):  # a full disk refuses what is still in the buffer, and then the file is closed
+            with suppress(OSError):  # a full disk refuses the rest of the buffer, but the file is closed
                 self._open.close()
             self._open = None
             self._hidden.unlink(missing_ok=True)

@@ -11,7 +11,7 @@ from producer.timeline import EPOCH
 class JsonEncoder:
     """Writes one event as one line of JSON, in UTF-8; its time in UTC with milliseconds, like 2025-01-31T10:00:00.000Z.
 
-    There is no registry header: a reader tells JSON by its first byte, `{`.
+    There is no registry header. A reader recognises JSON by its first byte, `{`.
     """
 
     def __init__(self, contract: Contract) -> None:

@@ -1,4 +1,4 @@
-"""Check that options of `adstream produce` fit together: an option without an effect is refused, not ignored."""
+"""Check that options of `adstream produce` fit together. An option without an effect is an error."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any

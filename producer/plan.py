@@ -1,4 +1,4 @@
-"""From the options of `adstream produce` to when events happen and how fast they are sent."""
+"""Turn the options of `adstream produce` into the times of the events and the rate of sending."""
 
 import secrets
 from collections.abc import Callable
@@ -17,7 +17,7 @@ REPEATABLE_START = datetime(2025, 1, 1, tzinfo=UTC)
 class Plan:
     """The run of a generator; `notes` are lines for the user before the first event.
 
-    With `live` the events happen while they are sent, and the first event's time is the moment when it is made.
+    With `live` each event happens when the producer sends it, and the first event's time is the moment when it is made.
     """
 
     seed: int

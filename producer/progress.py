@@ -14,7 +14,7 @@ LINE_SECONDS = 10.0
 
 
 class RunProgress:
-    """Sent, acknowledged and rate on stderr, so that stdout stays clean for pipes."""
+    """A line on stderr with the records sent and acknowledged, and the rate. Stdout stays clean for pipes."""
 
     def __init__(self, total: int | None, *, quiet: bool = False) -> None:
         self._console = Terminal(stderr=True, soft_wrap=False)

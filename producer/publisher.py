@@ -29,7 +29,7 @@ POLL_EVERY = 500
 FULL_QUEUE_WAIT_SECONDS = 0.1
 FLUSH_SLICE_SECONDS = 0.5
 
-# It was not refused: the time ran out.
+# The broker did not refuse the record: the time ran out.
 _OUTWAITED = {KafkaError._MSG_TIMED_OUT, KafkaError._TIMED_OUT, KafkaError.REQUEST_TIMED_OUT}
 
 # The record's number, and the record as stored in the topic.

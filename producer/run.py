@@ -9,7 +9,7 @@ from common.errors import AdstreamError, DeliveryFailed
 from producer.pace import Pace
 from producer.records import Record
 
-SHORTEST_WAIT_SECONDS = 0.01  # at high rates events go out in small bursts; waiting for each would cost more than it
+SHORTEST_WAIT_SECONDS = 0.01  # at high rates events go out in small bursts; a wait for each costs more than sending
 LONGEST_WAIT_SECONDS = 0.2
 
 
@@ -60,7 +60,7 @@ def run(
         outlet.abandon()
         raise counted(error, outlet.sent, outlet.acknowledged) from None
     except AdstreamError as error:
-        outlet.flush()  # what was right before the wrong event is not lost
+        outlet.flush()  # records before the wrong event are not lost
         raise counted(error, outlet.sent, outlet.acknowledged) from None
 
 

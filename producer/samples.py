@@ -36,5 +36,5 @@ class Sample:
 
 
 def one_step(events: Iterable[Event]) -> Sample:
-    """A sample that is sent at once."""
+    """Return a sample that is sent at once."""
     return Sample([list(events)])

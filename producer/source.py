@@ -50,11 +50,14 @@ class Source:
         return replace(contracts.latest(self.contract_name), subject=f"{topic}-value")
 
     def records(self, seed: int, mix: Mix, timeline: Timeline) -> Iterator[Record]:
-        """Live events without end."""
+        """Yield live events without end."""
         return iter(Traffic(self, seed, mix, timeline))
 
     def sample(self, job: str) -> Sample:
-        """The documented data of `job`; those of the first job, where it has none of its own. Raises ConfigError."""
+        """Return the documented data of `job`, or of the first job if `job` has none of its own.
+
+        Raises ConfigError if there is no sample.
+        """
         found = self.jobs.get(job) or next(iter(self.jobs.values()), None)
         if found is None:
             raise ConfigError(
@@ -63,6 +66,6 @@ class Source:
         return found
 
     def sample_steps(self, job: str, now_ms: int) -> list[list[Record]]:
-        """The documented data of `job`, step by step."""
+        """Return the documented data of `job`, step by step."""
         sample = self.sample(job).at(now_ms, self.time_field)
         return [[Record(str(event[self.key]), event, "sample") for event in step] for step in sample.steps]

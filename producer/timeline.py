@@ -15,7 +15,7 @@ MILLISECOND = timedelta(milliseconds=1)
 
 @dataclass(frozen=True)
 class Timeline:
-    """Event number i happens at `start_ms + i * step_ms`; with a clock instead of a step it happens now."""
+    """Event number i happens at `start_ms + i * step_ms`. With a clock instead of a step it happens now."""
 
     start_ms: int
     step_ms: float

@@ -143,7 +143,7 @@ class Traffic:
         return Record(key or str(event[self._key]), event, kind)
 
     def _again(self, now: int) -> Record | None:
-        """One of the last events, unless all are too long ago to be a plain repetition."""
+        """Return one of the last events. None if all are too old for a plain repetition."""
         while self._recent and now - self._recent[0][0] > REPEAT_WITHIN_MILLIS:
             self._recent.popleft()
         if not self._recent:

@@ -13,7 +13,7 @@ MOST_VIEWS = 50
 
 
 def event(rng: Random, ad_id: str, timestamp: int, event_id: str) -> Event:
-    """Never more clicks than views."""
+    """Make an event with at most as many clicks as views."""
     draw = rng.random
     clicks = int(draw() * (MOST_CLICKS + 1))
     views = clicks + int(draw() * (MOST_VIEWS + 1 - clicks))
@@ -38,8 +38,8 @@ def _ad(ad_id: str, time: str, clicks: int, views: int, cost: float, event_id: s
     }
 
 
-# In all: ad1 7 clicks, 120 views, cost 5.40, 0.045 a view; ad2 2, 30, 2.00, 0.066667; ad3 no views, so no average.
-# One event comes twice and counts once. The job refuses what is older than 10 minutes, so the times are moved to now.
+# In all: ad1 7 clicks, 120 views, cost 5.40, 0.045 a view; ad2 2, 30, 2.00, 0.066667; ad3 no views, so no average. One
+# event comes twice and counts once. The job refuses events older than 10 minutes, so the times move to now.
 METRICS = Sample(
     [
         [
@@ -59,7 +59,7 @@ METRICS = Sample(
     recent=True,
 )
 
-# Ten events come out as they went in.
+# The job emits these ten events unchanged.
 TAIL = one_step(_ad(f"ad{n % 2 + 1}", f"10:00:{n:02}", n % 3, 10 * n, n / 4, f"t{n}") for n in range(10))
 
 # ad1 has a click every 5 seconds of a minute: 6 in each full window of 30 seconds, and 2 or 4 in those at the edges.

@@ -15,7 +15,7 @@ _CUMULATED = tuple(accumulate(WEIGHTS.values()))
 
 
 def event(rng: Random, user_id: str, timestamp: int, _event_id: str) -> Event:
-    """A view, click, purchase or error, as often as `WEIGHTS` say."""
+    """Make a view, click, purchase or error, as often as `WEIGHTS` say."""
     what = _EVENTS[bisect(_CUMULATED, rng.random() * _CUMULATED[-1], hi=len(_EVENTS) - 1)]
     return {"user_id": user_id, "event": what, "eventtimestamp": timestamp}
 
@@ -38,7 +38,7 @@ _CLICKS = [
 CLICKS = one_step(_CLICKS)
 
 # The same sessions: the last event lets the watermark pass their ends, also with a gap of half an hour. Its own session
-# stays open, so `closing` does not come out.
+# stays open, so the job does not emit `closing`.
 SESSIONS = one_step([*_CLICKS, _did("closing", "11:00:00")])
 
 # Users in the hour from 09:30: 3; from 10:00: 4; from 10:30: 4; from 11:00: 2.

@@ -9,7 +9,7 @@ from producer.traffic import Keys
 
 
 def event(_rng: Random, user_id: str, timestamp: int, _event_id: str) -> Event:
-    """A login has no further fields."""
+    """Make a login, which has no further fields."""
     return {"user_id": user_id, "timestamp": timestamp}
 
 

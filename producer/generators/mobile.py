@@ -9,7 +9,7 @@ from producer.traffic import Keys
 
 
 def event(rng: Random, phone: str, timestamp: int, _event_id: str) -> Event:
-    """Opened a little more often than closed: some let it run."""
+    """Make an open or a close action. Some users never close the app, so opens are a little more frequent."""
     return {"id": phone, "action": "open" if rng.random() < 0.55 else "close", "ts": timestamp}
 
 

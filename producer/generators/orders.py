@@ -10,7 +10,7 @@ LARGEST_AMOUNT = 300.0
 
 
 def event(rng: Random, _key: str, timestamp: int, event_id: str) -> Event:
-    """1.00 to 300.00 in currency."""
+    """Make an order of 1.00 to 300.00 in currency."""
     amount = round(1 + (LARGEST_AMOUNT - 1) * rng.random(), 2)
     return {"order_id": f"order-{event_id}", "amount": amount, "timestamp": timestamp}
 

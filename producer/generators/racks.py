@@ -14,7 +14,10 @@ PERIOD_MILLIS = 600_000
 
 
 def event(rng: Random, rack: str, timestamp: int, _event_id: str) -> Event:
-    """About 94 to 102 degrees: above 100, where alerts begin, for a third of each 10 minutes; each rack in its time."""
+    """Make a reading of about 94 to 102 degrees.
+
+    Each rack is above 100, where alerts begin, for a third of each 10 minutes, at its own time.
+    """
     begin = zlib.crc32(rack.encode()) % PERIOD_MILLIS
     wave = math.sin(2 * math.pi * (timestamp + begin) / PERIOD_MILLIS)
     temperature = round(MIDDLE + SWING * wave + NOISE * (2 * rng.random() - 1), 1)
@@ -22,7 +25,10 @@ def event(rng: Random, rack: str, timestamp: int, _event_id: str) -> Event:
 
 
 def _five_minutes_apart(readings: dict[str, list[float]]) -> list[list[Event]]:
-    """One step for each five minutes from 08:00, with the readings of all racks; a rack may end before the others."""
+    """Return one step for each five minutes from 08:00, with the readings of all racks.
+
+    A rack may end before the others.
+    """
     longest = max(len(temperatures) for temperatures in readings.values())
     return [
         [

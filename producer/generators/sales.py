@@ -11,7 +11,7 @@ LARGEST_AMOUNT = 500
 
 
 def event(rng: Random, product_id: str, timestamp: int, _event_id: str) -> Event:
-    """1 to 500 whole units of currency."""
+    """Make a sale of 1 to 500 whole units of currency."""
     return {"product_id": product_id, "sales_amount": 1 + int(rng.random() * LARGEST_AMOUNT), "event_time": timestamp}
 
 

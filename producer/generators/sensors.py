@@ -17,7 +17,7 @@ SAMPLE_STEP_MILLIS = 3_000
 
 
 def event(rng: Random, sensor_id: str, timestamp: int, _event_id: str) -> Event:
-    """A temperature from 60 to 90 degrees, with one decimal."""
+    """Make a reading of 60 to 90 degrees, with one decimal."""
     temperature = round(COLDEST + (HOTTEST - COLDEST) * rng.random(), 1)
     return {"sensor_id": sensor_id, "temperature": temperature, "timestamp": timestamp}
 
@@ -31,7 +31,8 @@ def _readings() -> list[Event]:
 
 
 # 15 minutes of 5 sensors in turn: 15 averages of 5 minutes (20 readings each), and 95 that start every minute. The last
-# reading lets the watermark pass all their ends; its own window stays open, so `closing` does not come out.
+# reading lets the watermark pass the ends of all these windows. Its own window stays open, so the job does not emit
+# `closing`.
 READINGS = one_step(
     [*_readings(), {"sensor_id": "closing", "temperature": COLDEST, "timestamp": millis("2025-03-29T10:30:00Z")}]
 )

@@ -11,7 +11,7 @@ LARGEST_AMOUNT = 500.0
 
 
 def event(rng: Random, user_id: str, timestamp: int, event_id: str) -> Event:
-    """0.01 to 500.00 in currency."""
+    """Make a payment of 0.01 to 500.00 in currency."""
     amount = round(0.01 + (LARGEST_AMOUNT - 0.01) * rng.random(), 2)
     return _payment(event_id, user_id, timestamp, amount)
 

@@ -15,7 +15,7 @@ SAMPLE_USERS = 3
 
 
 def event(rng: Random, user_id: str, timestamp: int, _event_id: str) -> Event:
-    """1 to 1000 whole units of currency."""
+    """Make an amount of 1 to 1000 whole units of currency."""
     return {"user_id": user_id, "amount": 1 + int(rng.random() * LARGEST_AMOUNT), "timestamp": timestamp}
 
 
