@@ -91,6 +91,6 @@ class DebugConsumer:
             raise self._errors.explain(kafka_error(error)) from None
 
     def _look_again(self) -> None:
-        """After a failed connection without messages, raise if the broker or the topic is gone; else go on."""
+        """Raise if the broker or the topic is gone, after a failed connection without messages."""
         require_topic(self._settings, self._topic)
         self._errors.clear()

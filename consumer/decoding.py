@@ -1,4 +1,4 @@
-"""Message bytes into values, by the schema they were written with; or the reason why that cannot be done."""
+"""Decode message bytes by the schema that wrote them, or give the reason why that fails."""
 
 import io
 import time
@@ -16,7 +16,7 @@ from common.errors import AdstreamError
 from common.registry import RegistryClient
 
 FAILURE_SECONDS = 5.0
-# More digits than any amount has; a schema's own precision may be smaller than its writer's numbers.
+# No amount has more digits than this. A schema may state a precision smaller than its writer's numbers.
 _DIGITS = 4_000
 
 
@@ -39,9 +39,8 @@ class Broken:
 class Decoder:
     """Decodes with the writer's schema, asked of the registry by id and cached.
 
-    If the registry does not answer, or does not know an id, that is a reason and no error: the next message may be
-    fine. The decoder asks again after 5 seconds at the earliest, so that a thousand such messages do not wait a
-    thousand times.
+    An unknown id, or a registry that does not answer, is a reason and no error: the next message may be fine. The
+    decoder asks again after 5 seconds at the earliest. A thousand such messages therefore do not wait a thousand times.
     """
 
     def __init__(self, registry: RegistryClient) -> None:
@@ -118,7 +117,7 @@ class _Writer:
             self._annotated = None
 
     def proven(self, message: bytes) -> Any:  # noqa: ANN401 - any Avro value
-        """The value as fastavro reads it, which is fast, if it encodes to the same bytes. Raises _Unproven."""
+        """Return fastavro's value, which is fast, if it encodes to the same bytes. Raises _Unproven if not."""
         if self._annotated is None or self._recursive:
             raise _Unproven
         payload, again = message[wire.HEADER_BYTES :], io.BytesIO()
@@ -132,7 +131,7 @@ class _Writer:
         return value
 
     def annotated(self, message: bytes, value: Any) -> Any:  # noqa: ANN401 - any Avro value
-        """`value`, with times and decimals as such. Raises UnicodeDecodeError.
+        """Return `value` with times and decimals as such. Raises UnicodeDecodeError.
 
         A timestamp past the year 9999 stays the number that is stored.
         """
@@ -149,7 +148,10 @@ class _Writer:
 
 
 def _unframed(message: bytes, headers: Headers, reason: str) -> Broken:
-    """Broken for the reason, unless bytes or headers say that the message was written for another registry."""
+    """Return Broken with the reason.
+
+    If bytes or headers show that the message was written for another registry, that is the reason.
+    """
     other = other_registry(message, headers)
     return Broken(f"written for {other}" if other else reason)
 

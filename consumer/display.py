@@ -38,7 +38,7 @@ def as_json(message: Message, outcome: Decoded | Broken) -> str:
 
 
 def as_text(message: Message, outcome: Decoded | Broken, shown_bytes: int = SHOWN_BYTES) -> str:
-    """`topic [partition] @offset time key=… schema=… {value}`, or the reason and the first bytes in hex."""
+    """Return `topic [partition] @offset time key=… schema=… {value}`, or the reason and the first bytes in hex."""
     parts = [f"{message.topic()} [{message.partition()}] @{message.offset()}", _broker_time(message) or "no time"]
     parts.append(f"key={printable(text_or_hex(message.key()))}")
     if outcome.schema_id is not None:
@@ -71,7 +71,7 @@ def strict(value: Any) -> Any:  # noqa: ANN401
         case None | bool() | int() | str():
             return value
         case _:
-            return str(value)  # decimals: their text is exact
+            return str(value)  # decimals: the text is exact
 
 
 def _broker_time(message: Message) -> str | None:
