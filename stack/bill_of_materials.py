@@ -1,7 +1,7 @@
 """List the components for scanners: every Python requirement and every jar, as a CycloneDX bill (`make sbom`).
 
-Python parts come from the lock files. Jars are those on this machine: fetched ones, those of PySpark, and those in the
-registry's archive, each with its SHA-256. Real-time mode has a PySpark and jars of its own.
+Python parts come from the lock files. Jars are the ones on this machine: fetched ones, PySpark's, and the registry's,
+which come from its archive. Each has its SHA-256. Real-time mode has its own PySpark and jars.
 """
 
 import hashlib
@@ -39,7 +39,7 @@ def bill(locks: Sequence[Path], jars: dict[str, Path]) -> dict[str, Any]:
 
 
 def folders(settings: Settings) -> dict[str, Path]:
-    """Return the folders of the jars; fetches missing ones."""
+    """Return the folders of the jars. Fetches missing ones."""
     home, second = parts.ensure(settings.stack, _report), real_time.ensure(settings.stack, _report)
     fetched = {folder.name: folder for folder in sorted(home.iterdir()) if folder.is_dir()}
     in_real_time = {"real-time/pyspark": second / "pyspark" / "jars", "real-time/parts": second / OWN_PARTS}

@@ -74,7 +74,7 @@ def prepare(place: Place) -> list[str]:
     }
     if place.secured:
         own |= _secured(place.secured)
-    # JSON is YAML, and needs no thought about quoting a path.
+    # JSON is valid YAML, and quotes every path.
     lines = "".join(f"{key}: {json.dumps(value)}\n" for key, value in own.items())
     fixed = (_HERE / "cassandra.yaml").read_text(encoding="ascii")
     write_private(configuration, f"{fixed}\n{lines}".encode("ascii"))
@@ -94,7 +94,10 @@ def prepare(place: Place) -> list[str]:
 
 
 def _secured(keys: Secured) -> dict[str, object]:
-    """TLS for clients and between nodes, which need the services' own certificate; logins, and rights by role."""
+    """Return the options for TLS, for logins, and for rights by role.
+
+    Clients and nodes use TLS; nodes need the services' own certificate.
+    """
     pem = {
         "ssl_context_factory": {"class_name": "org.apache.cassandra.security.PEMBasedSslContextFactory"},
         "keystore": str(keys.server),
@@ -110,7 +113,7 @@ def _secured(keys: Secured) -> dict[str, object]:
 
 
 def ask(port: int, secured: Secured | None) -> str | None:
-    """A CQL query by the driver. It opens its port only when it can answer."""
+    """Run a CQL query with the driver. Cassandra opens its port only when it can answer."""
     from cassandra import DriverException
     from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, ExecutionProfile, NoHostAvailable
     from cassandra.policies import WhiteListRoundRobinPolicy

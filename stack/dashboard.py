@@ -20,7 +20,10 @@ START_SECONDS = 60.0
 
 
 def begin(settings: Settings) -> Entry:
-    """Start it unless it runs. It reads the settings that are found from this folder. Raises StackError."""
+    """Start the dashboard unless it runs. It reads the settings that are found from this folder.
+
+    Raises StackError.
+    """
     data = settings.data_dir.absolute()
     with alone(data):
         current = state.read(data)
@@ -39,7 +42,7 @@ def begin(settings: Settings) -> Entry:
 
 
 def answering(entry: Entry) -> str:
-    """Its address, once it answers there. Raises StackError."""
+    """Return the dashboard's address, once the dashboard answers there. Raises StackError."""
     deadline = time.monotonic() + START_SECONDS
     while (problem := dashboard_port.problem(entry.ports[NAME])) is not None:
         if entry.running.process() is None:

@@ -1,4 +1,4 @@
-"""The dashboard's port on this machine, and whether it answers there."""
+"""The dashboard's port on this machine, and its state."""
 
 import urllib.request
 
@@ -28,14 +28,14 @@ def choose_port(asked: int | None, last: int | None = None) -> int:
 
 
 def url(port: int) -> str:
-    """The address for the browser."""
+    """Return the address for the browser."""
     return f"http://{HOST}:{port}"
 
 
 def problem(port: int) -> str | None:
-    """Why it does not answer there, or None."""
+    """Return why the dashboard does not answer there, or None."""
     try:
-        # Of this machine: no proxy of the environment is asked.
+        # The dashboard is on this machine, so no proxy is used.
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         with opener.open(f"{url(port)}/_stcore/health", timeout=_ASK_SECONDS) as answer:
             return None if answer.status == 200 else f"status {answer.status}"

@@ -47,9 +47,9 @@ def retrieve(
 ) -> None:
     """Put every file of the list `names` under `into/<configuration>/`. Raises StackError, one line.
 
-    The list names every file, as LISTED does. With `resolve` it is as WANTED is, and Ivy finds the rest.
-    `downloads` is Ivy's own cache. A try that got further is followed by another: a single file that failed among a
-    hundred and fifty is usual on a bad line.
+    The list names every file, like LISTED. With `resolve` it names the wanted parts, like WANTED, and Ivy finds the
+    rest. `downloads` is Ivy's own cache. If a try got further, another one follows: on a bad line one file of a hundred
+    and fifty often fails.
     """
     reason = ""
     for _attempt in range(ATTEMPTS):
@@ -94,7 +94,10 @@ def _command(
 
 @contextmanager
 def _private_options(folder: Path) -> Iterator[list[str]]:
-    """The proxy's password for Java, in a file: every user of the machine can see a program's arguments."""
+    """Yield Java's options with a file that holds the proxy's password.
+
+    Every user of the machine can see a program's arguments.
+    """
     options = proxy_login()
     if not options:
         yield []
@@ -121,7 +124,7 @@ def _ivy_jar() -> Path:
 
 
 def _run(command: list[str], downloads: Path, expected: int | None, report: Report) -> str:
-    """Run Ivy. Returns an empty text if it succeeded, else the line with the cause. Ivy never outlives this call."""
+    """Run Ivy. Returns an empty text on success, else the line with the cause. Ivy never outlives this call."""
     lines: list[str] = []
     process = subprocess.Popen(
         command,
@@ -148,7 +151,7 @@ def _read(stream: IO[str], into: "queue.SimpleQueue[str | None]") -> None:
         for line in stream:
             into.put(line)
     except ValueError:
-        pass  # closed by the other side: nobody wants the rest
+        pass  # the other side closed it: nobody wants the rest
     into.put(None)
 
 
@@ -209,7 +212,7 @@ def _bytes_under(folder: Path) -> int:
 
 
 def _why(lines: list[str]) -> str:
-    """Return a known cause; else the first line that sounds like a failure; else the last one."""
+    """Return a known cause, else the first line that sounds like a failure, else the last line."""
     for sign in (*_REASONS, *_FAILURES):
         for line in lines:
             if sign in line:

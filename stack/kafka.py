@@ -27,7 +27,7 @@ def prepare(place: Place) -> list[str]:
     place.data.mkdir(parents=True, exist_ok=True)
     broker, controller = place.ports["kafka"], place.ports["kafka-controller"]
     own: dict[str, object] = {
-        "log.dirs": _LOGS,  # from the folder that it runs in: Kafka divides the value at commas
+        "log.dirs": _LOGS,  # relative to Kafka's working directory: Kafka divides the value at commas
         "listeners": f"PLAINTEXT://{HOST}:{broker},CONTROLLER://{HOST}:{controller}",
         "advertised.listeners": f"PLAINTEXT://{HOST}:{broker}",
         "controller.quorum.voters": f"1@{HOST}:{controller}",
@@ -37,7 +37,7 @@ def prepare(place: Place) -> list[str]:
     private_properties(configuration, (_HERE / "kafka.properties").read_text(encoding="ascii"), own)
     java = [str(place.java), f"-Dlog4j2.configurationFile={(_HERE / 'kafka-log4j2.properties').as_uri()}"]
     if not (place.data / _LOGS / "meta.properties").exists():
-        # A heap of its own, so that neither the broker's setting nor the user's environment decides it.
+        # The heap is set here, so neither the broker's setting nor the user's environment decides it.
         _format([*java, "-Xmx256m", "-cp", place.classpath("kafka")], configuration)
     return [
         *java,
@@ -52,7 +52,10 @@ def prepare(place: Place) -> list[str]:
 
 
 def _secured(keys: Secured, broker: int, controller: int) -> dict[str, object]:
-    """TLS on both listeners. Clients log in; the controller accepts only the services' own certificate."""
+    """Return the options for TLS on both listeners.
+
+    Clients log in; the controller accepts only the services' own certificate.
+    """
     users = keys.kafka_users()
     plain = {"username": ADMIN, "password": users[ADMIN], **{f"user_{name}": each for name, each in users.items()}}
     return {
@@ -63,7 +66,7 @@ def _secured(keys: Secured, broker: int, controller: int) -> dict[str, object]:
         "sasl.mechanism.inter.broker.protocol": "PLAIN",
         "sasl.enabled.mechanisms": "SCRAM-SHA-512,PLAIN",
         "listener.name.clients.plain.sasl.jaas.config": _login("plain.PlainLoginModule", plain),
-        # Its users are in the broker's metadata: stack/security/kafka_rights.py puts them there.
+        # The broker keeps these users in its metadata: stack/security/kafka_rights.py puts them there.
         "listener.name.clients.scram-sha-512.sasl.jaas.config": _login("scram.ScramLoginModule", {}),
         "ssl.keystore.type": "PEM",
         "ssl.keystore.location": keys.server,
@@ -93,7 +96,7 @@ def _format(java: list[str], configuration: Path) -> None:
             text=True,
             timeout=FORMAT_SECONDS,
             check=True,
-            start_new_session=True,  # out of reach of this terminal's Ctrl-C: the folder is formatted, or it is not
+            start_new_session=True,  # out of reach of this terminal's Ctrl-C: a half-formatted folder must not exist
         )
     except subprocess.TimeoutExpired:
         problem = f"formatting Kafka's folder took more than {FORMAT_SECONDS:.0f} s"
@@ -104,11 +107,11 @@ def _format(java: list[str], configuration: Path) -> None:
 
 
 def ask(port: int, secured: Secured | None) -> str | None:
-    """A metadata request, as every client makes first."""
+    """Send a metadata request, as every client does first."""
     from confluent_kafka import KafkaException
     from confluent_kafka.admin import AdminClient
 
-    # Nobody needs its lines about every refused connection.
+    # Nobody needs the client's lines about every refused connection.
     client = AdminClient({**client_config(_settings(port, secured)), "log_level": 0, "socket.timeout.ms": 2000})
     try:
         client.list_topics(timeout=2.0)

@@ -42,7 +42,10 @@ class Addresses:
 
 @dataclass(frozen=True)
 class Status:
-    """One service now. `problem` is None when it answers; `memory` is resident bytes, None when it does not run."""
+    """The present state of one service.
+
+    `problem` is None when it answers. `memory` is resident bytes, None when it does not run.
+    """
 
     name: str
     address: str
@@ -55,9 +58,9 @@ class Status:
 def up(settings: Settings, *, spark_workers: int = 0, report: Report = lambda _line: None) -> Addresses:
     """Start the services that do not run, and return when all answer. Raises StackError.
 
-    With `spark_workers` a Spark cluster is one of them, and jobs run there from now on.
+    With `spark_workers` a Spark cluster is one of the services, and jobs run there from now on.
 
-    If one fails, or on Ctrl-C or SIGTERM, everything that this call started is stopped again.
+    If a service fails, or on Ctrl-C or SIGTERM, this call stops everything that it started.
     """
     data = settings.data_dir.absolute()
     with alone(data):

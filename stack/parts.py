@@ -52,7 +52,7 @@ def jars(configuration: str) -> list[Path]:
 
 
 def ensure(settings: StackSettings, report: Report = lambda _line: None) -> Path:
-    """The folder of the parts; fetches them when missing (225 MB, minutes). Raises StackError.
+    """Return the folder of the parts. Fetches missing ones (225 MB, minutes). Raises StackError.
 
     Two processes that ask at once fetch once: the second waits for the first.
     """
@@ -61,7 +61,7 @@ def ensure(settings: StackSettings, report: Report = lambda _line: None) -> Path
     if target.is_dir():
         return target
     with ending_raises(), alone(cache_root(settings), "parts", ivy.FETCHING, report):
-        if not target.is_dir():  # fetched by somebody else while this one waited
+        if not target.is_dir():  # another process fetched it during the wait
             _fetch(settings, target, report)
     return target
 
@@ -84,10 +84,10 @@ def fetched(
     configurations: Sequence[str] = ivy.CONFIGURATIONS,
     resolve: bool = False,
 ) -> Iterator[None]:
-    """Yield with the files of the list `names` in `into`, new and each with its sum of `sums`. Raises StackError.
+    """Fetch the files of the list `names` into `into`, a new folder, and check each by its sum in `sums`. Then yield.
 
-    With `resolve` the list names no files, and Ivy finds the needed ones. After a block without errors, or with a wrong
-    file, the downloads are deleted. Otherwise the next try uses them.
+    Raises StackError. With `resolve` the list names no files, and Ivy finds the needed ones. After a block without
+    errors, or with a wrong file, the downloads are deleted. Otherwise the next try uses them.
     """
     downloads = cache_root(settings) / ("downloads" if names == ivy.LISTED else f"{names.stem}-downloads")
     shutil.rmtree(into, ignore_errors=True)
@@ -118,7 +118,7 @@ def fetched(
 
 
 def read_sums(path: Path = SUMS) -> dict[str, str]:
-    """`configuration/file` -> SHA-256 in hex, from a file as `sha256sum` writes it."""
+    """Read `configuration/file` -> SHA-256 in hex, from a file as `sha256sum` writes it."""
     pairs = (line.split(maxsplit=1) for line in path.read_text(encoding="ascii").splitlines() if line)
     return {name: digest for digest, name in pairs}
 
@@ -135,13 +135,13 @@ def _is_part(path: Path, folder: Path) -> bool:
 
 
 def sum_of(path: Path) -> str:
-    """SHA-256 in hex."""
+    """Return the SHA-256 of a file, in hex."""
     with path.open("rb") as content:
         return hashlib.file_digest(content, "sha256").hexdigest()
 
 
 def unpack_registry(folder: Path) -> None:
-    """The registry comes as one archive; its program and libraries are needed as files."""
+    """Unpack the registry's archive: its program and libraries are needed as files."""
     (archive,) = (folder / "registry").glob("*.tar.gz")
     with tarfile.open(archive) as packed:
         packed.extractall(folder / REGISTRY_HOME, filter="data")

@@ -2,8 +2,8 @@
 
 Real-time mode has its own list: `real-time.xml`, `real-time-parts.xml`, `real-time.sha256`.
 
-Ivy needs several hundred requests for POMs and their parents to resolve the list, which is three of the four minutes of
-a first fetch. The result is always the same, so it is written down, as a lock file. `make parts-sums` resolves it
+To resolve the list Ivy needs several hundred requests for POMs and their parents: three of the four minutes of a first
+fetch. The result is always the same. So these files record it, as a lock file does. `make parts-sums` resolves it
 again.
 """
 
@@ -23,7 +23,7 @@ _HEADER = """<?xml version="1.0" encoding="UTF-8"?>
 
 
 def as_locked(reports: dict[str, Path], wanted: str = ivy.WANTED.name) -> str:
-    """Ivy's own reports, one per configuration, as an `ivy.xml` that names every file and follows nothing."""
+    """Turn Ivy's own reports, one per configuration, into an `ivy.xml` that names every file and follows nothing."""
     module = Xml.Element("ivy-module", {"version": "2.0", "xmlns:m": "http://ant.apache.org/ivy/maven"})
     Xml.SubElement(module, "info", organisation="adstream", module="parts")
     configurations = Xml.SubElement(module, "configurations")
@@ -58,7 +58,10 @@ def _dependency(
 
 
 def make() -> None:
-    """Resolve the wanted parts, fetch them, and write the lists and the sums. Only here the network is trusted."""
+    """Resolve the wanted parts, fetch them, and write the lists and the sums.
+
+    Only this function trusts the network.
+    """
     for wanted, listed, sums, configurations in (
         (ivy.WANTED, ivy.LISTED, parts.SUMS, ivy.CONFIGURATIONS),
         (real_time.WANTED, real_time.LISTED, real_time.SUMS, real_time.CONFIGURATIONS),

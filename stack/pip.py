@@ -1,4 +1,4 @@
-"""Python packages by exact versions and sums, into a place of their own."""
+"""Install Python packages by exact versions and sums, into their own folder."""
 
 import os
 import subprocess

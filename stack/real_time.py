@@ -1,13 +1,14 @@
 """The Spark of real-time mode: its own PySpark and matching JVM parts, in the user's cache.
 
 Real-time mode needs a newer Spark than the lakehouse jobs can run on (docs/decisions/0039-*.md). Only PySpark itself
-differs; all other packages are those of this environment. `<cache>/real-time-<hash>/` is created by one rename: a
-folder of that name is complete and verified.
+differs; all other packages come from this environment. `<cache>/real-time-<hash>/` is created by one rename: a folder
+of that name is complete and verified.
 
     real-time-<hash>/pyspark/                          by the hash in real-time.lock
     real-time-<hash>/adstream-parts/spark/*.jar        by the sums in real-time.sha256
 
-`python -m stack.real_time` makes it ahead of time; with a command behind it, the command runs with that Spark.
+`python -m stack.real_time` makes the environment ahead of time. With a command as arguments it then runs the command
+with that Spark.
 """
 
 import hashlib
@@ -73,7 +74,7 @@ def enter(settings: Settings, report: Report) -> None:
 def start_again(settings: Settings, report: Report) -> NoReturn:
     """Start this command again with the PySpark of real-time mode, if another one is loaded. Raises StackError.
 
-    A command has to import PySpark to tell whether a job suits real-time mode, before it fetches anything for it.
+    A command imports PySpark to see whether a job suits real-time mode. Only then may it fetch anything for that mode.
     """
     _put_first(ensure(settings.stack, report))
     sys.stdout.flush()
@@ -82,7 +83,7 @@ def start_again(settings: Settings, report: Report) -> NoReturn:
 
 
 def ensure(settings: StackSettings, report: Report = lambda _line: None) -> Path:
-    """The folder of the environment; makes it when it is missing. Raises StackError.
+    """Return the folder of the environment. Makes it if it is missing. Raises StackError.
 
     Two processes that ask at once make it once: the second waits for the first.
     """
@@ -91,7 +92,7 @@ def ensure(settings: StackSettings, report: Report = lambda _line: None) -> Path
     if target.is_dir():
         return target
     with ending_raises(), parts.alone(cache, "real-time", MAKING, report):
-        if not target.is_dir():  # made by somebody else while this one waited
+        if not target.is_dir():  # another process made it during the wait
             try:
                 _make(settings, target, report)
             except OSError as failed:
@@ -114,7 +115,7 @@ def _make(settings: StackSettings, target: Path, report: Report) -> None:
 
 
 def _pinned() -> str:
-    """The package and its version, as the lock file names them."""
+    """Return the package and its version from the lock file."""
     lines = LOCK.read_text(encoding="utf-8").splitlines()
     name, _, version = next(line for line in lines if "==" in line).partition("==")
     return f"{name} {version.split()[0]}"

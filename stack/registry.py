@@ -1,7 +1,7 @@
-"""The schema registry: Apicurio, spoken to by its Confluent-compatible interface, with its schemas in an H2 file.
+"""The schema registry: Apicurio, used by its Confluent-compatible interface, with its schemas in an H2 file.
 
-Its default is a database in memory: every schema id would change with a restart, and every message on the topic would
-then name a wrong schema.
+By default Apicurio keeps schemas in memory. Every schema id would then change with a restart, and every message on the
+topic would name a wrong schema.
 """
 
 import http.client
@@ -30,8 +30,8 @@ def prepare(place: Place) -> list[str]:
     own = {
         "quarkus.http.host": HOST,
         "quarkus.http.port": place.ports["registry"],
-        # WRITE_DELAY=0: a returned schema id is on disk. The path is relative to the working directory, because an
-        # absolute one may have characters with a meaning in a URL.
+        # WRITE_DELAY=0: a returned schema id is on disk. The path is relative to the working directory, because
+        # characters of an absolute path may mean something else in a URL.
         "apicurio.datasource.url": "jdbc:h2:file:./schemas;WRITE_DELAY=0",
     }
     if place.secured:
@@ -39,17 +39,20 @@ def prepare(place: Place) -> list[str]:
     private_properties(configuration, (_HERE / "registry.properties").read_text(encoding="ascii"), own)
     return [
         *(str(place.java), *place.heap(), place.scratch(), "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"),
-        # It answers a few requests an hour: a quick start and little memory matter most.
+        # The registry answers a few requests an hour: a quick start and little memory matter most.
         f"-Dsmallrye.config.locations={configuration.as_uri()}",
         *("-jar", str(place.parts / REGISTRY_HOME / PROGRAM)),
     ]
 
 
 def _secured(place: Place) -> dict[str, object]:
-    """TLS alone, a password for everything but the health check, and changes by the admin only."""
+    """Return the options for TLS, the only protocol, and for logins.
+
+    Everything but the health check needs a password, and only the admin may make changes.
+    """
     keys, port = place.secured, place.ports["registry"]
     assert keys is not None  # noqa: S101 - for the type checker: asked for a secured stack only
-    server = os.path.relpath(keys.server, place.data)  # it divides the value at commas
+    server = os.path.relpath(keys.server, place.data)  # relative: the registry divides the value at commas
     own: dict[str, object] = {
         "quarkus.http.insecure-requests": "disabled",
         "quarkus.http.ssl-port": port,
@@ -75,7 +78,10 @@ def _secured(place: Place) -> dict[str, object]:
 
 
 def ask(port: int, secured: Secured | None) -> str | None:
-    """Ready by its own account, and the list of subjects is answered. No proxy: it is this machine."""
+    """Ask whether the registry is ready and can list its subjects.
+
+    Uses no proxy: the registry is on this machine.
+    """
     connection, headers = _connection(port, secured)
     try:
         for path in ("/health/ready", f"{PATH}/subjects"):

@@ -15,8 +15,8 @@ Ports = Mapping[str, int]
 class Place:
     """The place of one service. `data` is its own folder, and its working directory.
 
-    `ports` has its public port by its name, and its inner ones. `secured` are the keys of a secured stack, None for a
-    plain one; so they are for all functions of a `Service`.
+    `ports` has its public port by its name, and its inner ones. `secured` holds the keys of a secured stack; it is None
+    for a plain one.
     """
 
     java: Path
@@ -27,11 +27,14 @@ class Place:
     secured: Secured | None = None
 
     def classpath(self, configuration: str) -> str:
-        """A wildcard: the JVM expands it, and the process list stays readable."""
+        """Return a class path with a wildcard: the JVM expands it, and the process list stays readable."""
         return f"{self.parts / configuration}/*"
 
     def heap(self) -> list[str]:
-        """Fixed limits, and a JVM that ends rather than lingers without memory. Crash files stay in the data folder."""
+        """Return JVM options with fixed limits.
+
+        A JVM without memory ends at once. Crash files stay in the data folder.
+        """
         return [f"-Xmx{self.memory}", "-XX:+ExitOnOutOfMemoryError", "-XX:ErrorFile=hs_err_%p.log"]
 
     def scratch(self) -> str:

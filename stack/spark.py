@@ -27,7 +27,7 @@ def cluster(workers: int) -> tuple[Service, ...]:
 
 
 def worker(number: int) -> Service:
-    """One of the cluster's."""
+    """Return the service of one worker of the cluster."""
     name = f"{WORKER}{number}"
 
     def prepare(place: Place) -> list[str]:
@@ -39,7 +39,7 @@ def worker(number: int) -> Service:
 
 
 def _ask_worker(port: int, _keys: Secured | None) -> str | None:
-    """Ask the worker's pages: they name a master as soon as the worker has registered with it."""
+    """Ask the worker's pages. They name a master once the worker has registered with it."""
     connection = http.client.HTTPConnection(HOST, port, timeout=TIMEOUT_SECONDS)
     try:
         connection.request("GET", "/json/")
@@ -65,7 +65,7 @@ def _daemon(place: Place, main: str, *arguments: str) -> list[str]:
         "HOME": os.environ.get("HOME", "/"),
         "JAVA_HOME": str(spark_home(Java(place.java.parent.parent, "", ""), own)),
         "SPARK_HOME": str(home),
-        "SPARK_SCALA_VERSION": "2.13",  # Spark's own start script would look which one it is
+        "SPARK_SCALA_VERSION": "2.13",  # Spark's own start script would look up the version
         "SPARK_LOCAL_IP": HOST,
     }
     java = (str(place.java), "-Xmx256m", "-XX:+ExitOnOutOfMemoryError", "-cp", f"{home / 'jars'}/*")
@@ -75,7 +75,7 @@ def _daemon(place: Place, main: str, *arguments: str) -> list[str]:
     ]
 
 
-# While it runs, jobs run there: `master` is its name in the section `spark` of the settings.
+# While the cluster runs, jobs run there: `master` is its name in the section `spark` of the settings.
 MASTER = Service(
     "spark",
     "Spark master",

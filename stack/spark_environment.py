@@ -23,7 +23,7 @@ _JOINING = {
     "SPARK_LOCAL_REMOTE",
     "SPARK_REMOTE",
 }
-# adstream sets these, whatever they were.
+# adstream always sets these itself.
 _OURS = {"SPARK_HOME", "SPARK_LOCAL_IP", "PYSPARK_PYTHON", "PYSPARK_DRIVER_PYTHON", "PYSPARK_DRIVER_PYTHONPATH"}
 
 

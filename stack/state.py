@@ -36,7 +36,7 @@ class State:
 
 
 def read(data: Path) -> State:
-    """An empty state when there is no file; StackError when there is one that cannot be understood."""
+    """Read the state. It is empty without a file. Raises StackError for a file that cannot be understood."""
     path = data / STACK_FILE
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -49,7 +49,7 @@ def read(data: Path) -> State:
 
 
 def write(data: Path, state: State) -> None:
-    """By renaming, so that no reader ever meets half a file."""
+    """Write by renaming, so that no reader ever sees half a file."""
     data.mkdir(parents=True, exist_ok=True)
     path = data / STACK_FILE
     draft = path.with_suffix(".tmp")

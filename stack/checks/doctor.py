@@ -1,6 +1,6 @@
-"""Checks of a machine before trying. Each check answers with findings; a list of them is all there is to it.
+"""Checks of a machine before anybody tries adstream. Each check returns findings, and `CHECKS` lists the checks.
 
-Other parts add theirs: append a `Check` to `CHECKS`.
+Other parts append their own `Check` to `CHECKS`.
 """
 
 import json
@@ -47,7 +47,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
 
 
 def python(_settings: Settings) -> list[Finding]:
-    """The interpreter that runs this."""
+    """Check the interpreter that runs this command."""
     version = platform.python_version()
     if (3, 11) <= sys.version_info[:2] <= (3, 12):
         return [Finding("OK", "Python", f"{version} at {sys.executable}")]
@@ -62,13 +62,13 @@ def spark_interpreter(settings: Settings) -> list[Finding]:
 
 
 def java(settings: Settings) -> list[Finding]:
-    """Check the Java that the services and Spark would run on."""
+    """Check the Java for the services and Spark."""
     found = find_java(settings.stack.java_home)
     return [Finding("OK", "Java", f"{found.version} from {found.origin} at {found.home}")]
 
 
 def trusted_authorities(_settings: Settings) -> list[Finding]:
-    """Whom downloads by Java would trust."""
+    """Name the certificate authorities that downloads by Java would trust."""
     bundle = system_bundle()
     if bundle:
         return [Finding("OK", "trust store", f"the system's authorities, {bundle}")]
@@ -119,7 +119,7 @@ def service_ports(settings: Settings) -> list[Finding]:
 
 
 def certificate(settings: Settings) -> list[Finding]:
-    """Check the certificate of a secured stack: do clients still accept it?"""
+    """Check that clients still accept the certificate of a secured stack."""
     secured = find_secured(settings.data_dir.absolute())
     if secured is None:
         return []
@@ -133,7 +133,7 @@ def certificate(settings: Settings) -> list[Finding]:
 
 
 def memory(settings: Settings) -> list[Finding]:
-    """Room for the stack and one job."""
+    """Check the memory for the stack and one job."""
     free = available_memory()
     detail = f"{gigabytes(free)} available"
     if free >= MEMORY_NEEDED:
@@ -144,7 +144,7 @@ def memory(settings: Settings) -> list[Finding]:
 
 
 def disk(settings: Settings) -> list[Finding]:
-    """Room for the data and for the cache."""
+    """Check the disk space for the data and for the cache."""
     findings = []
     for subject, path in (("data", settings.data_dir.absolute()), ("cache", parts.cache_root(settings.stack))):
         free = free_disk(path)
@@ -161,7 +161,7 @@ def disk(settings: Settings) -> list[Finding]:
 
 
 def cassandra_driver(_settings: Settings) -> list[Finding]:
-    """Its event loop in C."""
+    """Check that the driver has its event loop in C."""
     if find_spec("cassandra.io.libevwrapper"):
         return [Finding("OK", "Cassandra driver", "with libev")]
     detail = "without libev: it falls back to a slower event loop, or none on Python 3.12"

@@ -13,7 +13,7 @@ _REMEDY = "wait, if its producer is at work; else end it: docs/operations.md#tra
 
 
 def open_transactions(settings: Settings) -> list[Finding]:
-    """One finding for each topic of a checkpoint, and for the topic of ads."""
+    """Return one finding for each topic of a checkpoint, and for the topic of ads."""
     wanted = {settings.topic.ads}
     for made in settings.checkpoints.glob("*/adstream.json"):
         with suppress(OSError, ValueError, KeyError, TypeError):

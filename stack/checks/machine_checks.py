@@ -21,7 +21,7 @@ def services(settings: Settings) -> list[Finding]:
 
 
 def proxy(settings: Settings) -> list[Finding]:
-    """Between here and the registry, and for downloads."""
+    """Check the proxy between here and the registry, and the proxy for downloads."""
     used = {found for scheme in ("http", "https") if (found := proxies.proxy_of(scheme))}
     if not used:
         return []

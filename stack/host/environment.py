@@ -15,7 +15,7 @@ _UTF_8 = "C.UTF-8"
 
 
 def of_a_service() -> dict[str, str]:
-    """The environment of a service of the local stack."""
+    """Return the environment of a service of the local stack."""
     kept = {name: os.environ[name] for name in _OF_THE_MACHINE if name in os.environ}
     return {"PATH": os.defpath, **java_environment(kept), "LC_ALL": _UTF_8}
 
@@ -42,5 +42,5 @@ def named_options() -> str:
 
 
 def java_options_set() -> list[str]:
-    """The variables with options for every Java that are set."""
+    """Return the variables with options for every Java that are set."""
     return [name for name in JAVA_OPTIONS if os.environ.get(name, "").strip()]

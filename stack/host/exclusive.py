@@ -10,7 +10,7 @@ from common.system.file_lock import Held, locked
 
 @contextmanager
 def alone(data: Path) -> Iterator[None]:
-    """In this context no other `up` or `down` works in the folder. Raises StackError."""
+    """Keep out every other `up` or `down` in the folder, in this context. Raises StackError if one is at work."""
     with ExitStack() as lock:
         try:
             lock.enter_context(locked(data / "stack.lock"))

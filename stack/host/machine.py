@@ -32,7 +32,7 @@ def free_disk(path: Path) -> int:
 
 
 def require_room(data: Path, cache: Path) -> None:
-    """Raises StackError with the numbers when there is too little to start."""
+    """Raise StackError with the numbers if there is too little memory or disk to start."""
     memory = available_memory()
     if memory < MEMORY_NEEDED:
         needed = gigabytes(MEMORY_NEEDED)
@@ -45,5 +45,5 @@ def require_room(data: Path, cache: Path) -> None:
 
 
 def gigabytes(number: int) -> str:
-    """Bytes for people."""
+    """Write bytes for people."""
     return f"{number / 1024**3:.1f} GB"

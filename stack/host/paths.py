@@ -7,11 +7,11 @@ from common.errors import StackError
 # Java splits a class path at colons, and Spark its list of jars at commas. Spark treats the other characters as
 # patterns.
 _DIVIDING = ":,*?[]{}\\"
-_OF_AN_AGENT = "="  # begins the options of an agent
+_OF_AN_AGENT = "="  # an agent's options begin here
 
 
 def require_usable(cache: Path, pyspark: Path) -> None:
-    """Raises StackError for a folder of jars whose path Java or Spark would misread."""
+    """Raise StackError for a folder of jars whose path Java or Spark would misread."""
     _require(cache, _DIVIDING + _OF_AN_AGENT, "set ADSTREAM_STACK_CACHE_DIR to another folder")
     _require(pyspark, ":", "move the project, and run `make setup` there")
 

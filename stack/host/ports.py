@@ -12,14 +12,14 @@ from common.settings import StackSettings
 # The services listen here, and are reached from this machine only.
 HOST = "127.0.0.1"
 
-# Below the range from which Linux takes ports for outgoing connections. Seconds pass between choosing a port and the
-# service's binding it, and any connection of this machine could take a port of that range meanwhile.
+# Below the range from which Linux takes ports for outgoing connections. Seconds pass before the service binds the
+# chosen port. Meanwhile any connection of this machine could take a port of that range.
 _FIRST, _LAST = 20_000, 32_000
 _TRIES = 200
 
 
 def choose(name: str, asked: int | None, last: Mapping[str, int], taken: Collection[int]) -> int:
-    """Choose a port: `asked` as it is; 0 means any free port; None means the last port, else any free one.
+    """Choose a port. `asked` is taken unchanged; 0 means any free port; None means the last port, else any free one.
 
     With 0, too, the last port is used again if it is free.
     """
@@ -64,7 +64,7 @@ def is_open(port: int) -> bool:
 
 
 def require_free(title: str, name: str, port: int) -> None:
-    """Raises StackError with the port, its holder if the system tells, and the option for another port."""
+    """Raise StackError with the port, its holder if the system tells, and the option for another port."""
     if is_free(port):
         return
     holder = who_listens(port)
@@ -74,7 +74,10 @@ def require_free(title: str, name: str, port: int) -> None:
 
 
 def who_listens(port: int) -> str | None:
-    """`java (process 4711)`, or None when the system does not tell: another user's processes are not shown to all."""
+    """Return text like `java (process 4711)`.
+
+    None if the system does not tell, because it hides other users' processes.
+    """
     try:
         connections = psutil.net_connections(kind="tcp")
     except psutil.Error:

@@ -25,7 +25,7 @@ class Running:
     create_time: float
 
     def process(self) -> psutil.Process | None:
-        """The process itself, or None when it has ended or the id belongs to another one by now."""
+        """Return the process. None if it has ended, or if the id belongs to another process by now."""
         try:
             process = psutil.Process(self.pid)
             if abs(process.create_time() - self.create_time) >= CREATE_TIME_TOLERANCE:
@@ -35,7 +35,7 @@ class Running:
                 return process if process.status() != psutil.STATUS_ZOMBIE else None
         except psutil.Error:
             return None
-        # Not by its state: a JVM whose first thread has ended looks like a zombie while the others still run.
+        # The state proves nothing: a JVM whose first thread has ended looks like a zombie while the others still run.
         if child.poll() is None:
             return process
         del _children[self.pid]

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 
 def properties(values: Mapping[str, object]) -> str:
-    """Lines of a Java properties file, which is Latin-1 with `\\uXXXX` for the rest and for backslashes."""
+    """Write the lines of a Java properties file: Latin-1, with `\\uXXXX` for other characters and for backslashes."""
     return "".join(f"{key}={_escaped(str(value))}\n" for key, value in values.items())
 
 

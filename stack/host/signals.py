@@ -13,7 +13,7 @@ _Handler = Callable[[int, FrameType | None], None]
 @contextmanager
 def _handled_by(handler: _Handler) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
-        yield  # only the main thread may set handlers; there the caller's own are in force
+        yield  # only the main thread may set handlers; elsewhere the caller's own handlers stay
         return
     previous = {ending: signal.signal(ending, handler) for ending in _ENDINGS}
     try:
@@ -25,7 +25,7 @@ def _handled_by(handler: _Handler) -> Iterator[None]:
 
 @contextmanager
 def ending_raises() -> Iterator[None]:
-    """In this context SIGTERM and SIGHUP raise KeyboardInterrupt, as Ctrl-C does, so that every `finally` runs."""
+    """Let SIGTERM and SIGHUP raise KeyboardInterrupt in this context, as Ctrl-C does. Every `finally` then runs."""
 
     def interrupt(_signal: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt
@@ -36,10 +36,10 @@ def ending_raises() -> Iterator[None]:
 
 @contextmanager
 def ending_deferred() -> Iterator[Callable[[], None]]:
-    """In this context those signals take effect only where the yielded function is called: it raises KeyboardInterrupt.
+    """Defer these signals in this context: only a call of the yielded function raises KeyboardInterrupt.
 
-    No interruption may come between starting a process and writing down its id, and the clean-up after the first Ctrl-C
-    must survive a second.
+    No interruption may come between the start of a process and the record of its id. The clean-up after the first
+    Ctrl-C must survive a second one.
     """
     received = threading.Event()
 

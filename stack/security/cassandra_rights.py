@@ -38,7 +38,7 @@ def _replace_default(default: CassandraSettings, secured: Secured) -> None:
 
 def _make_roles(session: Session, settings: CassandraSettings, secured: Secured) -> None:
     session.execute(f"ALTER ROLE {_DEFAULT} WITH SUPERUSER = false AND LOGIN = false")
-    # Rights are given on a keyspace that is there.
+    # Cassandra grants rights only on an existing keyspace.
     session.execute(f"CREATE KEYSPACE IF NOT EXISTS {settings.keyspace} WITH replication = {settings.replication}")
     for name, password in secured.cassandra_users().items():
         if name != ADMIN:

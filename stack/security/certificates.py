@@ -28,7 +28,7 @@ class Certificates:
 
 
 def make() -> Certificates:
-    """A new authority, and a certificate signed by it for localhost and the loopback address."""
+    """Make a new authority, and a certificate signed by it for localhost and the loopback address."""
     authority_key, server_key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
     authority = (
         _unsigned("adstream local stack", authority_key.public_key())

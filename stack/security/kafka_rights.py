@@ -1,7 +1,7 @@
 """The rights of each role of a secured stack in Kafka: its users for SCRAM, and its access control lists.
 
-The broker's configuration has only the passwords for PLAIN. The admin logs in by PLAIN once, and gives every user the
-same password for SCRAM. So no password is ever in an argument of a program.
+The broker's configuration has only the passwords for PLAIN. The admin logs in by PLAIN once, and sets every user's
+password for SCRAM, which is the same. So no password is ever in an argument of a program.
 """
 
 from confluent_kafka import KafkaException
@@ -54,7 +54,10 @@ def _users(secured: Secured) -> list[UserScramCredentialAlteration]:
 
 
 def _rights(settings: Settings) -> list[AclBinding]:
-    """Reading and writing let a user see a topic too. Only the admin may do anything that is not listed here."""
+    """Return the access control lists. Rights to read and write let a user see a topic too.
+
+    Only the admin may do anything that is not listed here.
+    """
     letters, updates = settings.topic.dead_letters, settings.topic.updates
     events = sorted(event_topics(settings))
     beside = [letters, marks_spec(settings).name, updates]
@@ -74,7 +77,7 @@ def _on_topic(user: str, topic: str, operation: AclOperation) -> AclBinding:
 
 
 def _on_groups(user: str, prefix: str) -> AclBinding:
-    """The prefix of our own clients' groups, if they are given none."""
+    """Return a user's right to read groups with a default prefix of our own clients."""
     return _right(user, ResourceType.GROUP, prefix, ResourcePatternType.PREFIXED, _READ)
 
 

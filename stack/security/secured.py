@@ -74,7 +74,7 @@ class Secured:
         return CassandraSettings(**{**own, "hosts": (HOST,), "port": port, **changes})
 
     def kafka_users(self) -> dict[str, str]:
-        """Passwords by user name, of the roles that the service knows."""
+        """Return passwords by user name, for the roles that the service knows."""
         return self._users(_KAFKA)
 
     def registry_users(self) -> dict[str, str]:
@@ -150,7 +150,10 @@ def private_properties(path: Path, fixed: str, own: dict[str, object]) -> None:
 
 
 def write_private(path: Path, content: bytes) -> None:
-    """For the owner's eyes only, from the first byte on; by renaming, so that no reader ever meets half a file."""
+    """Write a file that only its owner can read, from the first byte on.
+
+    Writes by renaming, so no reader ever sees half a file.
+    """
     draft = path.with_name(f"{path.name}.tmp")
     draft.unlink(missing_ok=True)
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _OWNER_ONLY), "wb") as file:
