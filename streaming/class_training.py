@@ -67,7 +67,7 @@ def train(java_options: str) -> None:
         _load_kafka(spark)
         jvm = SparkContext._gateway.proc  # type: ignore[union-attr]
         spark.stop()
-        jvm.stdin.close()  # what it waits for to end
+        jvm.stdin.close()  # the driver waits for this to end
         if jvm.wait(_WRITING_SECONDS):
             raise SystemExit(f"Java ended with {jvm.returncode}")
 
@@ -104,7 +104,10 @@ def _decode(spark: SparkSession) -> None:
 
 
 def _load_kafka(spark: SparkSession) -> None:
-    """Load the classes of Kafka's client and of Spark's source, a second and 30 MB of the archive, and run none."""
+    """Load the classes of Kafka's client and of Spark's source without running them.
+
+    They save a second, and take 30 MB of the archive.
+    """
     java: Any = spark._jvm.java.lang  # type: ignore[union-attr]
     loader = java.ClassLoader.getSystemClassLoader()
     for jar in parts.jars("spark"):
@@ -112,7 +115,7 @@ def _load_kafka(spark: SparkSession) -> None:
             names = [name.removesuffix(".class") for name in archive.namelist() if name.endswith(".class")]
         for name in names:
             if name.startswith(_KAFKA):
-                with contextlib.suppress(Py4JError):  # some need libraries that nobody uses here
+                with contextlib.suppress(Py4JError):  # some need libraries that are not used here
                     java.Class.forName(name.replace("/", "."), False, loader)
 
 

@@ -28,7 +28,7 @@ _OUTPUT = {
     "update": "each batch gives the rows that it has changed, whole",
     "complete": "each batch gives all rows there are",
 }
-# Key columns of a job that distinguish the rows of one group, not the groups.
+# Key columns of a job that distinguish rows within a group.
 _NOT_A_GROUP = ("kind", "window_start", "session_start")
 _DESCRIBED = ("window", "slide", "gap", "watermark", "lateness", "dedupe")
 
@@ -46,8 +46,8 @@ class Place:
 class Step:
     """One step of the query.
 
-    A drawing may omit `details` for lack of room. `aside` are places for messages that leave here, with what they get;
-    `reads` is a joined source.
+    A drawing may omit `details` for lack of room. `aside` are the places of messages that leave the query here, and the
+    messages that they get. `reads` is a joined source.
     """
 
     name: str
@@ -59,7 +59,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Flow:
-    """From `source` through the steps to every one of the sinks; `command` runs it."""
+    """The way from `source` through the steps to all sinks; `command` runs the job."""
 
     name: str
     summary: str
@@ -70,12 +70,12 @@ class Flow:
 
 
 def of_job(job: Job, settings: Settings) -> Flow:
-    """The drawing of a streaming job with the parameters that it has."""
+    """Return the drawing of a streaming job with its present parameters."""
     return _Drawn(job, settings).flow()
 
 
 def of_batch(job: BatchJob, settings: Settings) -> Flow:
-    """The drawing of a batch job."""
+    """Return the drawing of a batch job."""
     partitioned = "partitioned by transaction_date; a run replaces the days that it computes"
     return Flow(
         job.name,
@@ -92,7 +92,7 @@ def of_batch(job: BatchJob, settings: Settings) -> Flow:
 
 
 class _Drawn:
-    """One job's steps, without those that it does not have."""
+    """The steps of one job. Leaves out the steps that the job does not have."""
 
     def __init__(self, job: Job, settings: Settings) -> None:
         self._job = job
@@ -269,5 +269,5 @@ class _Drawn:
 
 
 def _said(pattern: object) -> str:
-    """The first sentence of a pattern's own words."""
+    """Return the first sentence of a pattern's docstring."""
     return " ".join((inspect.getdoc(pattern) or "").split("\n\n")[0].split()).removesuffix(".")

@@ -57,7 +57,7 @@ class Job:
     changed: Mapping[str, Value] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Raises ConfigError for a pattern with an argument that cannot be an option."""
+        """Raise ConfigError for a pattern with an argument that cannot be an option."""
         _ = self.declared
 
     @property
@@ -70,7 +70,7 @@ class Job:
 
     @cached_property
     def declared(self) -> dict[str, Parameter]:
-        """What the pattern's signature says, by name, in its order."""
+        """The parameters in the pattern's signature, by name, in its order."""
         return parameters_of(self.pattern)
 
     @property
@@ -94,7 +94,7 @@ class Job:
 
     @property
     def late_option(self) -> str:
-        """The parameter that says how long is waited for late events."""
+        """The parameter that sets how long the job waits for late events."""
         return "watermark" if self.lateness is None else "lateness"
 
     def with_parameters(self, **given: Value) -> "Job":
@@ -107,7 +107,7 @@ class Job:
         return changed
 
     def with_sinks(self, *more: Sink) -> "Job":
-        """The same job, whose rows go to more sinks as well."""
+        """Return the same job with more sinks for its rows."""
         return replace(self, sinks=(*self.sinks, *more)) if more else self
 
     def in_mode(self, mode: str) -> "Job":
@@ -122,7 +122,10 @@ class Job:
         return self.pattern(*frames, **self.parameters)
 
     def described(self) -> dict[str, Any]:
-        """Return the description that is recorded beside a checkpoint, so that nothing else continues it."""
+        """Return the description recorded beside a checkpoint.
+
+        No job with another description continues the checkpoint.
+        """
         values = {
             f"{name}_seconds" if isinstance(value, timedelta) else name: (
                 value.total_seconds() if isinstance(value, timedelta) else value

@@ -1,4 +1,4 @@
-"""The catalogue of streaming jobs: what each reads, computes and writes."""
+"""The catalogue of streaming jobs: the input, the pattern and the sinks of each."""
 
 from importlib import resources
 from pathlib import Path
@@ -233,7 +233,7 @@ JOBS = project.joined({job.name: job for job in _CATALOGUE}, "JOBS", Job)
 
 
 def find(name: str) -> Job:
-    """Raises ConfigError with the nearest name."""
+    """Find the job of this name. Raises ConfigError with the nearest name."""
     job = JOBS.get(name)
     if job is None and name in BATCH_JOBS:
         raise ConfigError(f"{name} does not stream", f"run it with `adstream batch {name}`")

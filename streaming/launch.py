@@ -38,9 +38,10 @@ def launch(
     master: str | None = None,
     serve: bool = False,
 ) -> None:
-    """Run the job to its end and close its session. A job with another sink than usual keeps no checkpoint.
+    """Run the job to its end and close its session.
 
-    With `serve` its endpoint answers meanwhile, unless the settings turn it off.
+    A job with other sinks than its own keeps no checkpoint. With `serve` its endpoint answers during the run, unless
+    the settings turn it off.
     """
     settings = _in_real_time(settings) if options.real_time else settings
     with tempfile.TemporaryDirectory(prefix="adstream-passing-") as passing:
@@ -76,7 +77,7 @@ def _in_real_time(settings: Settings) -> Settings:
 
 
 def _with_slots(settings: Settings, job: Job, options: Options) -> str:
-    """A local master with room for all tasks at once: they wait more than they compute."""
+    """Return a local master with a slot for every task. The tasks wait more than they compute."""
     if not spark_environment.is_local(settings.spark.master):
         return settings.spark.master
     topic = options.source.name if options.source else topic_of(settings, job.contract)

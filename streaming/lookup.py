@@ -1,4 +1,4 @@
-"""The static table of a job, out of a CSV: read once, when the job starts, so that no batch sees half a file."""
+"""The static table of a job, from a CSV. The job reads it once at its start, so that no batch sees half a file."""
 
 from collections.abc import Callable
 from itertools import islice

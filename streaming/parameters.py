@@ -1,7 +1,7 @@
 """A job's parameters: the keyword arguments of its pattern, by name, type, default and meaning.
 
-Each is an option of `adstream stream JOB`. The pattern's signature is the only place that says so: `at_least: int = 3`
-is the option `--at-least`, and `Annotated[int, "..."]` gives it the text of its help.
+Each parameter is an option of `adstream stream JOB`. The pattern's signature alone defines the options. `at_least: int
+= 3` becomes the option `--at-least`, and `Annotated[int, "..."]` holds the text of its help.
 """
 
 import inspect
@@ -39,7 +39,7 @@ class Parameter:
         return value_text(self.default)
 
     def require(self, value: Value) -> None:
-        """Raises ConfigError for a value that no pattern can use."""
+        """Raise ConfigError for a value that no pattern can use."""
         if isinstance(value, timedelta) and value <= timedelta(0):
             raise ConfigError(f"{self.option} must be longer than nothing", "give for example 30s or 5m")
         if self.kind is int and isinstance(value, int) and isinstance(self.default, int):
@@ -51,19 +51,19 @@ class Parameter:
 
 
 def option(name: str) -> str:
-    """The option that sets the parameter of this name."""
+    """Return the option that sets the parameter of this name."""
     return f"--{name.replace('_', '-')}"
 
 
 def value_text(value: Value) -> str:
-    """A value as somebody types it: `5m`, `100`, `on`."""
+    """Return a value as somebody types it: `5m`, `100`, `on`."""
     if isinstance(value, bool):
         return "on" if value else "off"
     return duration_text(value) if isinstance(value, timedelta) else str(value)
 
 
 def parameters_of(pattern: Callable[..., Any]) -> dict[str, Parameter]:
-    """The pattern's keyword arguments, in their order. Raises ConfigError for one that cannot be an option."""
+    """Return the pattern's keyword arguments, in order. Raises ConfigError if one of them cannot be an option."""
     hints = get_type_hints(pattern, include_extras=True)
     return {
         argument.name: _parameter(pattern, argument, hints.get(argument.name))
@@ -73,7 +73,7 @@ def parameters_of(pattern: Callable[..., Any]) -> dict[str, Parameter]:
 
 
 def require_known(job: str, given: Iterable[str], known: Mapping[str, Parameter]) -> None:
-    """Raises ConfigError for the first name that the job has no parameter for."""
+    """Raise ConfigError for the first name that is no parameter of the job."""
     options = [each.option for each in known.values()]
     for name in given:
         if name not in known:

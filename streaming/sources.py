@@ -22,8 +22,8 @@ from common.settings import READ_UNCOMMITTED, IsolationLevel, KafkaSettings, Set
 from common.text.moments import to_millis
 from streaming.recovery.checkpoint import Checkpoint
 
-# With these three Spark's consumer fetches in large pieces: to read four million ad events and sum them up in windows
-# took two cores a third less time than with the client's defaults.
+# With these three options Spark's consumer fetches in large pieces. Measured on two cores: reading four million ad
+# events and summing them in windows took a third less time than with the client's defaults.
 _LARGE_FETCHES = {
     "kafka.max.poll.records": "20000",
     "kafka.max.partition.fetch.bytes": str(8 * 1024 * 1024),
@@ -48,7 +48,7 @@ class Source(Protocol):
     def stream(self, spark: SparkSession) -> DataFrame: ...
 
     def batch_again(self, spark: SparkSession, checkpoint: Checkpoint, batch_id: int) -> DataFrame | None:
-        """The messages of a batch, or None if they cannot be read twice."""
+        """Return the messages of a batch, or None if they cannot be read twice."""
         ...
 
 
@@ -73,12 +73,12 @@ class Topic:
         """Return the source with `latest` replaced by present offsets: a retried first batch must not move them."""
         if self.start != "latest":
             return self
-        ends = kafka.end_offsets(self.settings, self.name)  # an open transaction comes when it is committed
+        ends = kafka.end_offsets(self.settings, self.name)  # an open transaction's messages come when it is committed
         offsets = {self.name: {str(partition): offset for partition, offset in ends.items()}}
         return replace(self, start=json.dumps(offsets))
 
     def require_kept(self, checkpoint: Checkpoint) -> None:
-        """Raises CheckpointError if uncounted messages are gone from the topic: they must never be skipped."""
+        """Raise CheckpointError if uncounted messages are gone from the topic: the job must never skip them."""
         begins = kafka.begin_offsets(self.settings, self.name)
         ends = kafka.end_offsets(self.settings, self.name, READ_UNCOMMITTED)
         for partition, offset in sorted(checkpoint.next_offsets(self.name).items()):
@@ -101,7 +101,7 @@ class Topic:
         return replace(self, settings=self.settings.reading(level))
 
     def stream(self, spark: SparkSession) -> DataFrame:
-        """After an outage the backlog comes in batches of bounded size."""
+        """Return the stream. After an outage the backlog comes in batches of bounded size."""
         options = {
             **_options(self.settings.kafka),
             **_LARGE_FETCHES,
@@ -123,7 +123,7 @@ class Topic:
         return topic_range(spark, self.settings.kafka, self.name, ranges, group=f"adstream-{self.name}-again")
 
 
-# What means something in a pattern, unless a backslash goes before it.
+# Characters with a meaning in a pattern, unless a backslash precedes them.
 _PATTERN = re.compile(r"[\\*?\[\]{}]")
 _PATTERN_IN_URI = r"[\\*?\[\]{}]|%5[BCD]|%7[BD]|%3F"
 
@@ -154,14 +154,14 @@ class Folder:
         return _lines(reader.option("wholetext", True).load(str(self.path)))
 
     def batch_again(self, spark: SparkSession, checkpoint: Checkpoint, batch_id: int) -> DataFrame:
-        # The checkpoint has them as URIs, in which some letters are written as numbers.
+        # The checkpoint has the paths as URIs, which encode some letters as numbers.
         files = [_as_pattern(unquote(file)) for file in checkpoint.batch_files(batch_id)]
         return _lines(spark.read.text(files, wholetext=True))
 
 
 @dataclass(frozen=True)
 class Socket:
-    """JSON lines from a TCP server, to play with: when the job fails, read lines are lost."""
+    """JSON lines from a TCP server, for experiments: when the job fails, lines that it has read are lost."""
 
     host: str
     port: int
@@ -176,7 +176,7 @@ class Socket:
 
     def stream(self, spark: SparkSession) -> DataFrame:
         lines = spark.readStream.format("socket").option("host", self.host).option("port", self.port).load()
-        # A socket numbers nothing: the same line twice in one run is the same place.
+        # A socket has no offsets: the same line twice in one run is the same place.
         return _messages(lines, F.col("value"), F.lit(self.name), F.xxhash64("value"), F.current_timestamp())
 
     def batch_again(self, _spark: SparkSession, _checkpoint: Checkpoint, _batch_id: int) -> None:
@@ -184,7 +184,7 @@ class Socket:
 
 
 def starting_at(start: str | datetime) -> dict[str, str]:
-    """Kafka source options for `earliest`, offsets as JSON, or the first message at a broker time (UTC)."""
+    """Return Kafka source options for `earliest`, offsets as JSON, or the first message at a broker time (UTC)."""
     if isinstance(start, datetime):
         # A partition without a message this young starts at its end.
         return {
@@ -204,8 +204,8 @@ def topic_range(
 ) -> DataFrame:
     """Return the messages of partition -> [first offset, end offset), with their `headers`.
 
-    Not every offset is a message: marks of transactions have some, and aborted or compacted messages had some. If an
-    end is behind the start of an open transaction, the read would wait for it: use `kafka.end_offsets`.
+    Not every offset is a message: marks of transactions have offsets, and aborted or compacted messages had some. A
+    read beyond the start of an open transaction would wait for it: take the ends from `kafka.end_offsets`.
 
     Reads of one `group` share their consumers, and fetch in small pieces.
     """
@@ -226,11 +226,11 @@ def _options(settings: KafkaSettings) -> dict[str, str]:
     limit = str(int(settings.timeout_seconds * 1_000))
     return {
         **kafka.spark_options(settings),
-        # Spark asks for the ends of partitions at this level, too: a batch ends before the first open transaction.
+        # Spark asks for the ends of partitions at this level, too. So a batch ends before the first open transaction.
         "kafka.isolation.level": settings.isolation_level,
         "kafka.request.timeout.ms": limit,
         "kafka.default.api.timeout.ms": limit,
-        # Offsets that are gone stop the job: going on would skip events silently.
+        # Offsets that are gone stop the job: otherwise it would skip events silently.
         "failOnDataLoss": "true",
     }
 
@@ -241,7 +241,7 @@ def _as_pattern(path: str) -> str:
 
 
 def _lines(files: DataFrame) -> DataFrame:
-    """Whole files as messages, one a line that is not blank; the line's number, from 1, is its offset."""
+    """Read whole files as messages, one for each line that is not blank. The line's number, from 1, is its offset."""
     text = F.regexp_replace("value", r"^\x{FEFF}", "")  # a byte order mark is no part of the first line
     numbered = files.select("_metadata", F.posexplode(F.split(text, r"\r?\n")).alias("line", "text"))
     place, written = F.col("_metadata.file_path"), F.col("_metadata.file_modification_time")

@@ -1,1 +1,1 @@
-"""The applying process: a job's rows from its updates topic into its tables, so that no row goes back."""
+"""The applying process: it moves a job's rows from its updates topic into its tables, and no row goes back."""

@@ -19,7 +19,7 @@ from streaming.apply.updates import Update
 
 LONGEST_AWAY_SECONDS = 300.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 10.0
-# While it waits it looks so often whether it shall stop.
+# A wait checks this often whether somebody asked for a stop.
 _SLICE_SECONDS = 0.5
 
 
@@ -91,7 +91,7 @@ class Applier:
         self.figures.freshness.observe(time.time() - written.newest_events / 1_000)
 
     def _written(self, chosen: list[Update], stopping: threading.Event, wait: Callable[[float], None]) -> Written:
-        """Write the rows; while Cassandra is away, try again after growing pauses."""
+        """Write the rows; while Cassandra is away, retry after growing pauses."""
         began, pause = time.monotonic(), _FIRST_PAUSE
         while True:
             try:
@@ -109,7 +109,7 @@ class Applier:
                 return written
 
     def _set_away(self, why: str) -> None:
-        """Tell when a service goes away, and when it is back; not each time that it is still away."""
+        """Report when a service goes away, and when it is back. Does not repeat the report in between."""
         before, self.away = self.away, why
         if why and not before:
             self._notice(f"{why}; trying again, for {self._longest_away / 60:g} minutes at most")

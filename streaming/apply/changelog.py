@@ -18,7 +18,7 @@ from common.settings import Settings
 from streaming.apply.topic_watch import TopicWatch
 from streaming.apply.updates import Place, Update, read_update
 
-# Reading a row costs a small part of writing it. With a larger lot more rows share a key, and fewer are written.
+# Reading a row costs far less than writing it. A larger poll has more rows with the same key, so fewer are written.
 MESSAGES_AT_ONCE = 30_000
 GATHER_SECONDS = 0.01
 IDLE_SECONDS = 0.25
@@ -27,7 +27,7 @@ _ASK_SECONDS = 1.0
 # A killed or frozen process loses its partitions to the others after this time.
 SESSION_MILLIS = 10_000
 _HEARTBEAT_MILLIS = 2_000
-# The longest time of one write with all its retries; also more than the applier's pause between two polls.
+# The longest time of one write with all its retries. It is also longer than the applier's pause between two polls.
 _POLL_MILLIS = 300_000
 _QUEUE_KILOBYTES = 32_768
 # By default the client pauses for a second when its queue is full.
@@ -66,7 +66,10 @@ class Changelog:
         anew: bool = False,
         skipped: Collection[Place] = (),
     ) -> None:
-        """`anew` starts each partition at its beginning, in spite of commits; `skipped` are messages to leave out."""
+        """With `anew` each partition starts at its beginning, in spite of commits.
+
+        `skipped` are messages to leave out.
+        """
         require_topic(settings, topic)
         self.topic = topic
         self._settings = settings
@@ -104,7 +107,10 @@ class Changelog:
         self._consumer.subscribe([topic], on_assign=self._assign, on_revoke=self._revoke, on_lost=self._lose)
 
     def updates(self) -> list[Update]:
-        """The next rows: none after a quarter of a second without any. Raises BadInput for a message that is none."""
+        """Poll the next rows; none after a quarter of a second without any.
+
+        Raises BadInput for a message that is no row.
+        """
         self._watch.look()
         kept, self._kept = self._kept, []
         first = [] if kept else self._consume(1, IDLE_SECONDS)
@@ -129,7 +135,7 @@ class Changelog:
             self._consumer.resume(self._partitions(self._assigned))
 
     def applied(self) -> None:
-        """All rows that were read so far are in the tables: commit, now and then."""
+        """Record that all rows read so far are in the tables. Commits now and then."""
         self._uncommitted |= {
             number: offset for number, offset in self.positions().items() if self._committed.get(number) != offset
         }
@@ -139,11 +145,11 @@ class Changelog:
 
     @property
     def away(self) -> str:
-        """Why Kafka does not answer, in a line; empty if it does."""
+        """The reason why Kafka does not answer, in a line; empty if it does."""
         return self._watch.away
 
     def positions(self) -> dict[int, int]:
-        """The offset that comes next, of each partition that this process has and has read in."""
+        """Return the next offset of each partition that this process owns and has read from."""
         return {each: self._next[each] for each in self._assigned if each in self._next}
 
     def lag(self) -> dict[int, int]:
@@ -159,7 +165,7 @@ class Changelog:
         return kafka.end_offsets(self._settings, self.topic)
 
     def reached(self, ends: Mapping[int, int]) -> bool:
-        """Return whether this process and the others of its group have applied all that is before these offsets."""
+        """Return whether the group has applied all messages before these offsets: this process and the others."""
         positions = self.positions()
         if any(positions[each] < end for each, end in ends.items() if each in positions):
             return False
@@ -176,8 +182,8 @@ class Changelog:
     def close(self) -> None:
         """Commit the applied offsets and leave the group.
 
-        The group may be rebalancing at this moment. This process ignores partitions that it gets while it leaves. If it
-        cannot say goodbye, it has left when its session ends.
+        The group may be rebalancing at this moment. This process ignores partitions that it gets while it leaves. If
+        the broker does not hear that it leaves, the group waits for the end of its session.
         """
         self._commit(wait=True)
         self._closing = True

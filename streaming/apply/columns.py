@@ -24,7 +24,7 @@ _GOES_ON, _SEVEN_BITS = 0x80, 0x7F
 
 
 class Malformed(Exception):
-    """The bytes are not records of the schema; which of them is not said."""
+    """The bytes are not records of the schema. The error does not say which record is wrong."""
 
 
 class Cursors:
@@ -37,7 +37,7 @@ class Cursors:
         self._at: Numbers = np.concatenate(([0], self._ends[:-1])) + header
 
     def longs(self, rows: Numbers) -> Numbers:
-        """The next number of these records: seven bits a byte, the sign in the lowest bit."""
+        """Read the next number of these records: seven bits a byte, the sign in the lowest bit."""
         at = self._at[rows]
         byte = self.data[at]
         value = (byte & _SEVEN_BITS).astype(np.uint64)
@@ -54,7 +54,7 @@ class Cursors:
         return (value >> np.uint64(1)).astype(np.int64) ^ -(value & np.uint64(1)).astype(np.int64)
 
     def runs(self, rows: Numbers) -> tuple[Numbers, Numbers]:
-        """Start and length of the next bytes or text of these records."""
+        """Read start and length of the next bytes or text of these records."""
         lengths = self.longs(rows)
         starts = self._at[rows]
         if (lengths < 0).any() or (lengths > self._ends[rows] - starts).any():
@@ -63,14 +63,14 @@ class Cursors:
         return starts, lengths
 
     def fixed(self, rows: Numbers, layout: str) -> npt.NDArray[Any]:
-        """The next value of these records, of one width, as numpy names it."""
+        """Read the next value of these records. All have one width; `layout` is numpy's name for it."""
         width = np.dtype(layout).itemsize
         starts = self._at[rows]
         self._move(rows, starts + width)
         return np.ascontiguousarray(self.data[starts[:, None] + np.arange(width)]).view(layout).reshape(-1)
 
     def end(self) -> None:
-        """Raises Malformed unless each record ends with its message."""
+        """Raise Malformed unless each record ends with its message."""
         if (self._at != self._ends).any():
             raise Malformed
 
@@ -84,7 +84,7 @@ Read = Callable[[Cursors, Numbers], pa.Array]
 
 
 def numbers(kind: pa.DataType, bits: int = 64) -> Read:
-    """Reads longs, or ints with 32 `bits`, as columns of this type."""
+    """Return a reader of longs, or of ints with 32 `bits`, as columns of this type."""
     limit = 2 ** (bits - 1)
 
     def read(cursors: Cursors, rows: Numbers) -> pa.Array:
@@ -97,7 +97,7 @@ def numbers(kind: pa.DataType, bits: int = 64) -> Read:
 
 
 def texts(kind: pa.DataType) -> Read:
-    """Reads strings or bytes."""
+    """Return a reader of strings or bytes."""
 
     def read(cursors: Cursors, rows: Numbers) -> pa.Array:
         starts, lengths = cursors.runs(rows)
@@ -113,7 +113,10 @@ def texts(kind: pa.DataType) -> Read:
 
 
 def decimals(kind: pa.DataType) -> Read:
-    """Reads unscaled numbers, which Avro has with the highest byte first, and Arrow with the lowest of sixteen."""
+    """Return a reader of unscaled numbers.
+
+    Avro has the highest byte first, Arrow the lowest of sixteen.
+    """
     places = np.arange(_DECIMAL_BYTES)
 
     def read(cursors: Cursors, rows: Numbers) -> pa.Array:
@@ -131,12 +134,12 @@ def decimals(kind: pa.DataType) -> Read:
 
 
 def plain(kind: pa.DataType, layout: str) -> Read:
-    """Reads values of one width."""
+    """Return a reader of values of one width."""
     return lambda cursors, rows: pa.array(cursors.fixed(rows, layout)).cast(kind)
 
 
 def booleans(cursors: Cursors, rows: Numbers) -> pa.Array:
-    """Reads bytes that are 0 or 1."""
+    """Return a reader of bytes that are 0 or 1."""
     found = cursors.fixed(rows, "u1")
     if (found > 1).any():
         raise Malformed
@@ -144,7 +147,7 @@ def booleans(cursors: Cursors, rows: Numbers) -> pa.Array:
 
 
 def nullable(read: Read, null_branch: int) -> Read:
-    """Reads a union of null and one other type."""
+    """Return a reader of a union of null and one other type."""
 
     def read_union(cursors: Cursors, rows: Numbers) -> pa.Array:
         branch = cursors.longs(rows)

@@ -20,7 +20,7 @@ def _none() -> npt.NDArray[np.int64]:
 
 @dataclass
 class Freshness:
-    """Rows by the seconds between their newest event and Cassandra's acknowledgement; the last count has no bound."""
+    """Rows by the seconds from their newest event to Cassandra's acknowledgement; the last count has no bound."""
 
     counts: npt.NDArray[np.int64] = field(default_factory=_none)
     sum: float = 0.0
@@ -30,26 +30,26 @@ class Freshness:
         return int(self.counts.sum())
 
     def observe(self, seconds: npt.NDArray[np.float64]) -> None:
-        """Rows that were acknowledged now. A clock that is behind the event's makes no row younger than nothing."""
+        """Count rows that were acknowledged now. A clock behind the event's gives an age of 0."""
         seconds = np.maximum(seconds, 0.0)
         self.counts += np.bincount(np.searchsorted(_EDGES, seconds), minlength=len(BOUNDS) + 1)
         self.sum += float(seconds.sum())
 
     def buckets(self) -> dict[str, int]:
-        """Bound -> the rows that took at most so long, as Prometheus counts them; `+Inf` is all rows."""
+        """Return bound -> the rows within that bound, as Prometheus counts them; `+Inf` is all rows."""
         return dict(zip((*map(str, BOUNDS), "+Inf"), np.cumsum(self.counts).tolist(), strict=True))
 
     def since(self, earlier: "Freshness") -> "Freshness":
-        """The rows that are not in the earlier copy."""
+        """Return the rows that are not in the earlier copy."""
         return Freshness(self.counts - earlier.counts, self.sum - earlier.sum)
 
     def copy(self) -> "Freshness":
         return Freshness(self.counts.copy(), self.sum)
 
     def quantile(self, share: float) -> float | None:
-        """The seconds within which this share of the rows was written, between two bounds by proportion.
+        """Return the seconds within which this share of the rows was written. Between two bounds it interpolates.
 
-        None without rows. Behind the last bound it is that bound.
+        None without rows. Beyond the last bound the answer is that bound.
         """
         return quantile(self.counts.tolist(), share)
 
@@ -65,7 +65,7 @@ def counts_of(buckets: Mapping[str, int]) -> list[int]:
 
 
 def quantile(counts: Sequence[int], share: float) -> float | None:
-    """Like `Freshness.quantile`, for rows by bucket."""
+    """Do the same as `Freshness.quantile` for rows by bucket."""
     wanted, before, lower = share * sum(counts), 0, 0.0
     if not sum(counts):
         return None

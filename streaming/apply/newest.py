@@ -26,7 +26,7 @@ class Newest:
         self._old: dict[bytes, int] = {}
 
     def choose(self, updates: Iterable[Update]) -> list[Update]:
-        """The rows to write, at most one of each key."""
+        """Return the rows to write, at most one of each key."""
         chosen: dict[bytes, Update] = {}
         for update in updates:
             waiting = chosen.get(update.key)
@@ -41,7 +41,7 @@ class Newest:
         return list(chosen.values())
 
     def written(self, updates: Iterable[Update]) -> None:
-        """Cassandra has acknowledged these rows."""
+        """Remember that Cassandra has acknowledged these rows."""
         for update in updates:
             self._young[update.key] = max(update.version, self._written(update.key))
             if len(self._young) >= self._remembered:

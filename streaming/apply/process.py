@@ -72,7 +72,7 @@ def apply_updates(
             report(now=True)
             report.event(last_line(applier))
     except AdstreamError as error:
-        report.failed(error)  # before the consumer is closed: a closed one tells no lag
+        report.failed(error)  # before the consumer is closed: a closed consumer has no lag
         with suppress(Exception):
             changelog.close()
         raise

@@ -1,4 +1,4 @@
-"""Records of an updates topic -> Arrow columns, by the schema that wrote them."""
+"""Turn records of an updates topic into Arrow columns, by the schema that wrote them."""
 
 import io
 import json
@@ -49,7 +49,7 @@ class Records:
         self._schema: Any = fastavro.parse_schema(schema)
 
     def decode(self, updates: Sequence[Update]) -> pa.RecordBatch:
-        """The rows in this order. Raises BadInput for a record that its schema does not fit."""
+        """Return the rows in this order. Raises BadInput for a record that its schema does not fit."""
         cursors = Cursors([update.value for update in updates], wire.HEADER_BYTES)
         rows = np.arange(cursors.count)
         try:
@@ -60,7 +60,7 @@ class Records:
         return pa.RecordBatch.from_arrays(found, names=self.names)
 
     def _broken(self, updates: Sequence[Update]) -> Exception:
-        """The error that names the first record that cannot be read."""
+        """Return the error that names the first unreadable record."""
         for update in updates:
             stream = io.BytesIO(update.value)
             stream.seek(wire.HEADER_BYTES)
@@ -74,7 +74,7 @@ class Records:
 
 
 def _column(schema_id: int, name: str, kind: Any) -> Read:  # noqa: ANN401 - Avro schemas are JSON
-    """The function that reads a field."""
+    """Return the function that reads a field."""
     if isinstance(kind, list) and len(kind) == 2 and "null" in kind:
         null = kind.index("null")
         return columns.nullable(_column(schema_id, name, kind[1 - null]), null)

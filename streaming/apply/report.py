@@ -17,7 +17,7 @@ PROGRAM_SECONDS, PEOPLE_SECONDS = 1.0, 5.0
 
 
 class ApplyMonitor:
-    """The state for the endpoint (streaming.monitoring.endpoint). The loop's thread writes it, others only read."""
+    """The state for the endpoint (streaming.monitoring.endpoint). Only the loop's thread writes it."""
 
     def __init__(self, job: str, applier: Applier) -> None:
         self.job = job
@@ -28,7 +28,7 @@ class ApplyMonitor:
         self.look()
 
     def look(self) -> dict[str, Any]:
-        """Take the figures as they are now; returns them as `progress` does."""
+        """Take the present figures, and return them as `progress` does."""
         found = figures(self._applier)
         with self._lock:
             self._progress = found
@@ -44,7 +44,7 @@ class ApplyMonitor:
         return ""
 
     def unready(self) -> str:
-        """Why rows wait, in a line."""
+        """Return why rows wait, in a line."""
         return self._applier.away
 
 
@@ -78,11 +78,11 @@ class Report:
             self._say(line)
 
     def event(self, line: str) -> None:
-        """Something that happened as it should."""
+        """Report an event that is normal."""
         self._tell("info", line)
 
     def notice(self, line: str) -> None:
-        """Something that people should look at."""
+        """Report an event that people should look at."""
         self._tell("warning", line)
 
     def _tell(self, level: str, line: str) -> None:
@@ -92,7 +92,7 @@ class Report:
             self._write(self._out, level, line, figures(self._applier))
 
     def failed(self, error: AdstreamError) -> None:
-        """The error that ends the process; for people it is printed elsewhere."""
+        """Report the error that ends the process. The command line prints it for people, so only `out` gets it here."""
         if self._out is not None:
             self._write(self._out, "error", str(error), figures(self._applier))
 

@@ -26,9 +26,9 @@ from streaming.sinks.cassandra_rows import RowWriter
 from streaming.sinks.sink import destinations_of, write_row_by_row
 from streaming.sinks.tables import Layout, filled, layouts_of
 
-# A writer knows the nodes of each row. It is renewed after this time, and after an error.
+# A writer knows the nodes of each row. The process renews the writer after this time, and after an error.
 _WRITER_SECONDS = 60.0
-# Cassandra works on these while the next ones are decoded.
+# Cassandra writes these rows while the process decodes the next ones.
 _ROWS_AT_ONCE = 500
 
 

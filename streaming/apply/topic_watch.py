@@ -1,6 +1,6 @@
-"""Looks every few seconds whether Kafka answers, and whether the topic is still the same one.
+"""Check every few seconds whether Kafka answers, and whether the topic is still the same one.
 
-The consumer tells neither: without a broker it is silent, and with a topic that was deleted and made again it reads on.
+The consumer reports neither. Without a broker it is silent. If the topic was deleted and made again, it reads on.
 """
 
 import time
@@ -18,7 +18,7 @@ LONGEST_SILENCE_SECONDS = 300.0
 
 
 class TopicWatch:
-    """Never waits for an answer: it asks, and looks for the answer at a later call.
+    """Asks Kafka without waiting: a later call looks for the answer.
 
     `away` says why Kafka did not answer the last question, and is empty if it did.
     """
@@ -33,7 +33,7 @@ class TopicWatch:
         self._asked_at = self._answered_at = time.monotonic()
 
     def look(self) -> None:
-        """Raises Unproved if the topic is another one, ServiceUnavailable after five minutes without an answer."""
+        """Raise Unproved if the topic is another one, and ServiceUnavailable after five minutes without an answer."""
         now = time.monotonic()
         if self._asked is None:
             if now - self._asked_at >= LOOK_SECONDS:

@@ -1,4 +1,4 @@
-"""Messages of an updates topic: how they name their row, and which of two for the same row is the newer one.
+"""Messages of an updates topic: how they name their row, and which of two messages for a row is newer.
 
 A message's key names the row, and its value is a record in the registry's framing. `version` is the record's first
 field, so that a reader can compare two messages without decoding either.
@@ -25,10 +25,10 @@ class Update(NamedTuple):
 
 
 def read_update(key: bytes | None, value: bytes | None, place: Place) -> Update:
-    """Raises BadInput, which names the place, for a message that cannot be a row."""
+    """Read one message. Raises BadInput, which names the place, for a message that cannot be a row."""
     if not key or value is None or len(value) <= wire.HEADER_BYTES or value[0] != wire.MAGIC_BYTE:
         raise unreadable(place, "it has no key, or no value in the registry's framing")
-    # An Avro long: seven bits a byte, the lowest first, with the sign in the lowest bit. It is read inline, because a
+    # An Avro long: seven bits a byte, the lowest first, with the sign in the lowest bit. The code is inline, because a
     # call for each message would double the cost.
     number = shift = 0
     for byte in value[wire.HEADER_BYTES : wire.HEADER_BYTES + _LONGEST_LONG]:
@@ -41,6 +41,6 @@ def read_update(key: bytes | None, value: bytes | None, place: Place) -> Update:
 
 
 def unreadable(place: Place, why: str) -> BadInput:
-    """The error for a message that is no row of the job."""
+    """Return the error for a message that is no row of the job."""
     named = "/".join(map(str, place))
     return BadInput(f"{named} is no row: {why}", f"find out who wrote it, then leave it out with --skip {named}")

@@ -1,1 +1,1 @@
-"""From bytes to events that count: decode, judge, and name what is wrong."""
+"""From bytes to events that count: decode, judge, and name the problem."""

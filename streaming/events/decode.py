@@ -39,14 +39,15 @@ from streaming.events.read_schemas import END, END_MARK, ReadSchemas, Writer
 def decode(messages: DataFrame, writers: Mapping[int, Contract], reader: Contract, *, json: bool = False) -> DataFrame:
     """Add `event` and `problem` to messages of a source.
 
-    In: `value` (binary). Out: the same columns, `event`, a struct with the reader's fields (all null for an unreadable
-    message), and `problem`, null for a decoded message and else one of common.reasons. `writers` maps each known schema
-    id to the schema registered under it. A schema that the contract cannot read affects only its own messages
-    (`sorted_out`). With `json`, JSON objects are accepted too; without writers, only JSON objects.
+    In: `value` (binary). Out: the same columns, `event` and `problem`. `event` is a struct with the reader's fields,
+    all null for an unreadable message. `problem` is null for a decoded message, and else one of common.reasons.
+    `writers` maps each known schema id to the schema registered under it. A schema that the contract cannot read
+    affects only its own messages (`sorted_out`). With `json`, JSON objects are accepted too; without writers, only JSON
+    objects.
 
-    If the messages have `headers`, an unreadable value with its schema id in a header gets its own reason. The stream
-    reads no headers, because that would make each message dearer. The second read of a batch with dead letters does,
-    and only there the reason matters.
+    An unreadable value with its schema id in a header gets its own reason, if the messages have `headers`. The stream
+    reads no headers, because they would make each message dearer. The second read of a batch with dead letters has
+    headers: only there the reason matters.
     """
     by_header = named_by_header() if "headers" in messages.columns else {}
     readable, refused = sorted_out(messages.sparkSession, writers, reader)
@@ -64,7 +65,7 @@ def decode(messages: DataFrame, writers: Mapping[int, Contract], reader: Contrac
 def sorted_out(
     spark: SparkSession, writers: Mapping[int, Contract], reader: Contract
 ) -> tuple[dict[int, Writer], dict[int, Refusal]]:
-    """Split the schemas: readable by the contract, by id; and those without a readable message, with the reason."""
+    """Split the schemas into two maps by id: readable ones, and those without a readable message, with the reason."""
     readable, refused = {}, {}
     for schema_id, found in resolutions(writers, reader).items():
         text = writers[schema_id].text
@@ -94,7 +95,7 @@ def _read(schemas: ReadSchemas, reader: Contract, *, json: bool) -> Column:
     by_id = F.when(F.lit(False), _from_avro(payload, schemas.reader, schemas))
     if json:
         by_id = by_id.when(looks_like_json(F.col("value")), schemas.framed(from_json_text(F.col("value"), reader)))
-    # Most messages have the newest schema: the first comparison finds it.
+    # Most messages have the newest schema, so the first comparison finds it.
     for schema_id, writer in sorted(schemas.by_id.items(), reverse=True):
         by_id = by_id.when(_written_with(schema_id), _from_avro(payload, writer, schemas))
     return by_id
@@ -108,7 +109,7 @@ def _problem(
     schemas: ReadSchemas, reader: Contract, json: bool, refused: Mapping[int, Refusal], by_header: Mapping[str, Column]
 ) -> Column:
     def unframed(reason: str) -> Column:
-        """The reason for a value without the header of a known schema."""
+        """Return the reason for a value without the header of a known schema."""
         named = F.when(F.lit(False), F.lit(reason))
         for said, condition in by_header.items():
             named = named.when(condition, F.lit(said))
@@ -141,7 +142,7 @@ def _problem(
 
 _HEADER, _READ = "_header", "_read"
 
-# Longer than any message: `substring` wants a length.
+# Longer than any message: `substring` needs a length.
 _LONGEST = 2**31 - 1
 _LONGEST_SAYING = 200
 
@@ -151,7 +152,7 @@ def _written_with(schema_id: int) -> Column:
 
 
 def _unread(schemas: ReadSchemas, reader: Contract) -> Column:
-    """PERMISSIVE turns a message that cannot be read into nulls, also where the contract allows none."""
+    """Set PERMISSIVE mode: an unreadable message gives nulls, even where the contract allows none."""
     required = [field["name"] for field in reader.schema["fields"] if "default" not in field]
     read, event = F.col(_READ), F.col("event")
     lost = [read[END].isNull(), *(event[name].isNull() for name in required), *schemas.corrupted(read, event)]

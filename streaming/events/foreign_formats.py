@@ -21,7 +21,7 @@ from common.reasons import OTHER_WIRE_FORMAT, SCHEMA_ID_IN_HEADER, VALUE_SCHEMA_
 
 
 def named_by_header() -> dict[str, Column]:
-    """Reason -> whether one of the `headers` names the schema of the value."""
+    """Return reason -> whether one of the `headers` names the schema of the value."""
 
     def of_others(header: Column) -> Column:
         azure = (F.lower(header["key"]) == AZURE_HEADER) & F.startswith(header["value"], F.lit(AZURE_CONTENT))
@@ -37,7 +37,8 @@ def in_another_format(value: Column) -> Column:
     """Return whether a value begins like another format, instead of with the registry's magic byte."""
     first = F.substring(value, 1, 2)
     glue = first.isin([bytes([GLUE, compression]) for compression in GLUE_COMPRESSIONS])
-    # Not zeros: an id of the registry behind a damaged magic byte has those. A random UUID may have them too.
+    # Zeros do not count: our registry's ids have zeros here, behind a damaged magic byte. A random UUID may have them
+    # too.
     random_uuid = F.hex(F.substring(value, 9, 1)).like("4_") & F.hex(F.substring(value, 11, 1)).rlike("^[89AB]")
     glue &= (F.substring(value, 3, 1) != F.lit(bytes(1))) | random_uuid
     return (glue & (F.length(value) >= GLUE_BYTES)) | (

@@ -33,18 +33,21 @@ _SECONDS = rf"^{EPOCH_SECONDS}\z"
 
 
 def looks_like_json(value: Column) -> Column:
-    """True for bytes that start with `{`, which no message in the registry's wire format does."""
+    """Return whether bytes start with `{`, as no message in the registry's wire format does."""
     return F.substring(value, 1, 1) == F.lit(b"{")
 
 
 def from_json_text(value: Column, contract: Contract) -> Column:
-    """The bytes as a struct with the contract's fields, in its order; null in every field where they are no JSON."""
+    """Return the bytes as a struct with the contract's fields, in its order.
+
+    Every field is null if the bytes are not JSON.
+    """
     fields = {field["name"]: _branch(field["type"]) for field in contract.schema["fields"]}
     schema = T.StructType([T.StructField(name, _read_as(kind)) for name, kind in fields.items()])
     text = F.when(F.is_valid_utf8(value.cast("string")), value.cast("string"))
     text = F.when(~_has_half_a_character(text), text)
     # Spark stops where the object ends. Inside another object any further text is an error. A writer who knows the
-    # wrapper could still close it and go on; then the event counts.
+    # wrapper could still close it and write on. Then the event counts.
     whole = T.StructType([T.StructField("event", schema), T.StructField("end", T.BooleanType())])
     options = {"mode": "PERMISSIVE", "allowSingleQuotes": "false"}
     read = F.from_json(F.concat(F.lit('{"event":'), text, F.lit(',"end":true}')), whole, options)
@@ -53,7 +56,7 @@ def from_json_text(value: Column, contract: Contract) -> Column:
 
 
 def _has_half_a_character(text: Column) -> Column:
-    """True if a \\u escape of one half of a surrogate pair has no second half."""
+    """Return whether a \\u escape of one half of a surrogate pair has no second half."""
     high, low = r"\\u[dD][89abAB][0-9a-fA-F]{2}", r"\\u[dD][c-fC-F][0-9a-fA-F]{2}"
     # Without escaped backslashes, every remaining one begins an escape.
     escapes = F.replace(text, F.lit("\\\\"), F.lit(""))
@@ -61,7 +64,7 @@ def _has_half_a_character(text: Column) -> Column:
 
 
 def _branch(avro_type: Any) -> Any:  # noqa: ANN401 - Avro types are JSON: str, list or dict
-    """The type behind `["null", type]`."""
+    """Return the type behind `["null", type]`."""
     return next(each for each in avro_type if each != "null") if isinstance(avro_type, list) else avro_type
 
 

@@ -1,18 +1,18 @@
 """Decide which events count, for each message by itself, before the watermark sees it.
 
 Every string is UTF-8, within the length of a key, and not empty if the contract requires it. Every number is finite and
-within bounds. No event is far *ahead* of its record's arrival: the watermark follows the largest event time, so a
+within bounds. No event is far *ahead* of its record's arrival. The watermark follows the largest event time, so a
 single event ten years ahead would close every open window. `RULES` has further rules for a topic's events.
 
-No event is from before 1970: a window around Spark's first microsecond, or a year that Python does not have, would fail
+No event is from before 1970. A window around Spark's first microsecond, or a year that Python does not have, would fail
 the batch at each attempt.
 
-A job with a `lateness` also decides here which events are late: those older than their own record's arrival by more
-than the lateness. Spark drops late rows by the watermark of the *previous* batch, so the result depends on the borders
-of batches. This decision is the same in every replay, and anybody can repeat it from the topic.
+A job with a `lateness` also decides here which events are late: older than their own record's arrival by more than the
+lateness. Spark drops late rows by the watermark of the *previous* batch, so the result depends on the borders of
+batches. This decision is the same in every replay, and anybody can repeat it from the topic.
 
-Arrival is the broker's time, and the topic must use LogAppendTime, or a producer's clock decides. For a file it is the
-time of its last modification. The same rules for one event, in plain Python: common.event_rules.
+Arrival is the broker's time. The topic must use LogAppendTime, or a producer's clock decides. For a file, arrival is
+the time of its last modification. The same rules for one event, in plain Python: common.event_rules.
 """
 
 from collections.abc import Callable, Iterator
@@ -43,7 +43,7 @@ RULES: dict[str, Callable[[Column], dict[str, Column]]] = {"AdEvent": _ad_rules}
 
 
 def judge(decoded: DataFrame, contract: Contract, *, lateness: timedelta | None = None) -> DataFrame:
-    """Add `outcome` to decoded events: null for one that counts, `late`, or the reason why it is a dead letter.
+    """Add `outcome` to decoded events: null for an event that counts, `late`, or a dead letter's reason.
 
     In: `event`, `problem` (streaming.events.decode) and `timestamp`, the arrival. `contract` is the reader's.
     """
@@ -52,7 +52,7 @@ def judge(decoded: DataFrame, contract: Contract, *, lateness: timedelta | None 
     rules = dict(_rules(contract, event))
     if contract.schema["name"] in RULES:
         rules |= RULES[contract.schema["name"]](event)
-    # In microseconds: otherwise Spark adds an interval to a timestamp through a calendar, for each message.
+    # In microseconds: Spark adds an interval to a timestamp through a calendar, for each message.
     event_micros, arrival_micros = F.unix_micros(event[time]), F.unix_micros(arrival)
     rules[f"{time}_ahead"] = event_micros > arrival_micros + F.lit(AHEAD // _MICROSECOND)
     if lateness is not None:
@@ -67,8 +67,8 @@ def judge(decoded: DataFrame, contract: Contract, *, lateness: timedelta | None 
 def only_dead_letters(judged: DataFrame) -> DataFrame:
     """Return the judged messages that are neither counted nor late.
 
-    Not by `where`: Spark would push the condition below the decode and repeat the decode for each of its parts, until
-    the generated code is too large to compile.
+    This does not use `where`. Spark would push the condition below the decode and repeat the decode for each of its
+    parts, until the generated code is too large to compile.
     """
     return judged.select(F.inline(F.when(is_dead(F.col("outcome")), F.array(F.struct("*")))))
 
@@ -89,7 +89,7 @@ def _rules(contract: Contract, event: Column) -> Iterator[tuple[str, Column]]:
                 yield f"{name}_empty", (value < "!") & (F.trim(value) == "")
             yield f"{name}_too_long", F.octet_length(value) > LONGEST_STRING_BYTES
         if _holds(field["type"], "double") or _holds(field["type"], "float"):
-            # NaN is larger than all numbers to Spark.
+            # Spark sorts NaN above all numbers.
             too_large = F.abs(value) > LARGEST_NUMBER
             yield f"{name}_not_finite", too_large & (F.isnan(value) | value.isin(float("inf"), float("-inf")))
             yield f"{name}_too_large", too_large

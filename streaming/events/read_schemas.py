@@ -6,13 +6,13 @@ Avro's decoder lets four problems pass. Each would count a corrupted message as 
   Avro finds the mark only if the event ends exactly at the end of the payload.
 - An `int` of more than 32 bits: the decoder keeps the lower ones. Avro writes an int as it writes a long. So the schema
   reads a long, which becomes an int afterwards if it fits.
-- Text that is not UTF-8. The contract's own text is judged later (streaming.events.judge). The first texts that only
-  the writer has are read under names of ours, and checked here.
+- Text that is not UTF-8. The judge checks the contract's own text later (streaming.events.judge). The schema reads the
+  first texts that only the writer has under names of ours, and this module checks them.
 - Times in another unit: Avro reads microseconds as if they were milliseconds. The schema reads them as numbers under a
-  name of ours. They are converted here, and the rest of a millisecond is cut.
+  name of ours. This module converts them, and cuts the rest of a millisecond.
 
-Avro matches fields by name, so the writers' fields get names that say what they are here. Avro skips everything else
-that a writer has, whatever its type.
+Avro matches fields by name, so the writers' fields get new names that match. Avro skips everything else that a writer
+has, whatever its type.
 """
 
 import json
@@ -50,7 +50,10 @@ class Writer:
 
 
 class ReadSchemas:
-    """The schemas for the messages of all `writers`: `by_id` their schemas, and one reader's schema for all."""
+    """The schemas for the messages of all `writers`: `by_id` has each writer's schema.
+
+    One reader's schema serves all.
+    """
 
     def __init__(self, writers: Mapping[int, Writer], reader: Contract) -> None:
         self._fields = reader.schema["fields"]
@@ -63,12 +66,12 @@ class ReadSchemas:
         self.by_id = {schema_id: self._framed(self._written(writer)) for schema_id, writer in writers.items()}
 
     def event(self, read: Column) -> Column:
-        """The contract's own struct of a frame that was read; an int that is none is null."""
+        """Return the contract's own struct of a frame that was read. A number outside the range of an int is null."""
         fields = ((each["name"], each["type"]) for each in self._fields)
         return F.struct(*(self._field(read[VALUE], name, kind).alias(name) for name, kind in fields))
 
     def framed(self, event: Column) -> Column:
-        """An event with the contract's fields as if it had been read in a frame."""
+        """Wrap an event with the contract's fields as if Avro had read it in a frame."""
         own = [event[each["name"]].alias(each["name"]) for each in self._fields]
         ours = [F.lit(None).alias(name) for name in (*self._texts, *(_in_unit(*each) for each in self._finer))]
         return F.struct(F.struct(*own, *ours).alias(VALUE), F.lit(_END).alias(END))
@@ -79,7 +82,10 @@ class ReadSchemas:
         return read[END] == F.lit(_END)
 
     def corrupted(self, read: Column, event: Column) -> list[Column]:
-        """Conditions that tell of values which are lost in `event`: no int, or text that is not UTF-8."""
+        """Return the conditions for values lost in `event`.
+
+        They are a number outside the range of an int, and text that is not UTF-8.
+        """
         value = read[VALUE]
         ints = [each["name"] for each in self._fields if _is_int(each["type"])]
         return [
@@ -96,7 +102,7 @@ class ReadSchemas:
     def _reader_fields(self) -> Iterator[dict[str, Any]]:
         finer = {name for name, _ in self._finer}
         for each in self._fields:
-            if each["name"] in finer:  # some writers have it under another name
+            if each["name"] in finer:  # some writers have the field under another name
                 yield {**each, "type": ["null", {"type": "long", "logicalType": _MILLIS}], "default": None}
             else:
                 yield {**each, "type": _wide(each["type"])}
@@ -112,7 +118,10 @@ class ReadSchemas:
         return self._branch(schema, records[0])
 
     def _branch(self, schema: Any, record: Record | str) -> Any:  # noqa: ANN401
-        """A writer's record with its fields renamed; one that is no event of the contract gets nothing that matches."""
+        """Return a writer's record with its fields renamed.
+
+        If the record is no event of the contract, no renamed field matches.
+        """
         if not isinstance(record, Record):
             if not isinstance(schema, dict) or "fields" not in schema:
                 return schema
@@ -131,10 +140,10 @@ class ReadSchemas:
         return {**schema, "fields": fields}
 
     def _given(self, target: str, kind: Any) -> Any:  # noqa: ANN401
-        """The type of a writer's field as Avro gets it, with every int as a long.
+        """Return the type of a writer's field for Avro, with every int as a long.
 
-        Where the contract wants an int, a long of a union is none: a record around a long has the same bytes, and Avro
-        does not take the record for a number.
+        If the contract wants an int, a long in a union does not match. A record around the long has the same bytes, and
+        Avro does not take the record for a number.
         """
         wants_int = any(each["name"] == target and _is_int(each["type"]) for each in self._fields)
         if not (wants_int and isinstance(kind, list)):
@@ -162,7 +171,7 @@ def _branches(kind: Type) -> list[Type]:
 
 
 def _finer(step: Step) -> str:
-    """The unit of the contract's time, where the writer has it in a finer one than the contract; else empty."""
+    """Return the unit of a time if the writer's is finer than the contract's; else empty."""
     if step.target is None:
         return ""
     return next((each.logical for each in _branches(step.type) if each.logical in TO_MILLIS), "")
@@ -177,7 +186,10 @@ def _in_unit(name: str, unit: str) -> str:
 
 
 def _millis(number: Column, units: int) -> Column:
-    """The time, with the rest of a millisecond cut. No step overflows, which would end the batch."""
+    """Return the time, with the rest of a millisecond cut.
+
+    No step overflows: an overflow would end the batch.
+    """
     down = F.call_function("div", number + 1, F.lit(units)) - 1
     millis = F.when(number < 0, down).otherwise(F.call_function("div", number, F.lit(units)))
     return F.timestamp_millis(millis)
@@ -189,7 +201,10 @@ def _is_int(kind: Any) -> bool:  # noqa: ANN401
 
 
 def _wide(kind: Any) -> Any:  # noqa: ANN401
-    """Return the type with every int as a long. Exceptions: a union with a long already, and dates and times."""
+    """Return the type with every int as a long.
+
+    Exceptions: a union with a long already, and dates and times.
+    """
     if isinstance(kind, list):
         return kind if any(_is(branch, "long") for branch in kind) else [_wide(branch) for branch in kind]
     means_more = isinstance(kind, dict) and kind.get("logicalType") in ("date", "time-millis")

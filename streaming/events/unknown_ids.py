@@ -9,12 +9,12 @@ from common.avro import wire
 
 
 def schema_id(value: Column) -> Column:
-    """The number in the header of a value (bigint), which has one only if it begins with the magic byte."""
+    """Return the number in the header of a value (bigint). Null unless the value begins with the magic byte."""
     return F.conv(F.hex(F.substring(value, 2, wire.HEADER_BYTES - 1)), 16, 10).cast("bigint")
 
 
 def other_ids(messages: DataFrame, known: Collection[int], most: int) -> list[int]:
-    """The ids of messages that are not `known`, the most frequent first, then the smallest, and at most so many."""
+    """Return the ids of messages that are not `known`: the most frequent first, then the smallest, at most so many."""
     value = F.col("value")
     framed = (F.length(value) >= wire.HEADER_BYTES) & (F.substring(value, 1, 1) == F.lit(bytes([wire.MAGIC_BYTE])))
     ids = messages.where(framed).select(schema_id(value).alias("id")).where(~F.col("id").isin(list(known)))

@@ -2,8 +2,8 @@
 
 A micro-batch with such messages stays uncommitted after its rows were computed (streaming.micro_batch.writer). A
 real-time batch has no such moment. So the first message of an id outside the plan ends the query, unless the registry
-is known not to have the id. The waiting messages show which ids there are. The runner asks the registry for them, and
-starts the query again: with one more schema, or with one more id whose messages are dead letters.
+is known not to have the id. The runner reads the ids from the waiting messages, asks the registry for them, and starts
+the query again. The new plan has one more schema, or one more id whose messages are dead letters.
 """
 
 from collections.abc import Collection
@@ -21,9 +21,9 @@ _SAYS = "adstream does not plan for schema id "
 
 
 def refuse_unplanned(judged: DataFrame, refused: Collection[int]) -> DataFrame:
-    """Return judged messages of which one with an unknown id raises, unless the id is one of the `refused`.
+    """Return the judged messages, with an error at an unknown id that is not one of the `refused`.
 
-    The error is for the log: the driver often gets the error of another task, which waits for the failing one.
+    The error is for the log. The driver often gets the error of another task, which waits for the failing one.
     """
     outcome, found = F.col("outcome"), schema_id(F.col("value"))
     asked_for = found.isin(sorted(refused)) if refused else F.lit(False)

@@ -1,1 +1,1 @@
-"""Messages read again: which ones are still there, the archive, and windows computed from both."""
+"""Messages read again: the ones that still exist, the archive, and windows computed from both."""

@@ -39,7 +39,7 @@ _TIMES = ("spark.sql.parquet.outputTimestampType", "TIMESTAMP_MICROS")
 
 @dataclass(frozen=True)
 class Archived:
-    """Messages that were there before, and that this run has added."""
+    """The number of messages before this run, and the number that this run has added."""
 
     before: int
     written: int
@@ -57,12 +57,12 @@ class Archive:
         return f"archive {self.folder}"
 
     def rows(self) -> DataFrame:
-        # The note beside the days is no Parquet.
+        # The note beside the days is not a Parquet file.
         reader = self.spark.read.schema(COLUMNS).option("pathGlobFilter", "*.parquet")
         return reader.parquet(self.folder).select(*_NAMES)
 
     def require(self, topic: str, topic_id: str, level: IsolationLevel) -> None:
-        """Raises BadInput if there is no archive, or one of another topic or isolation level."""
+        """Raise BadInput if there is no archive, or one of another topic or isolation level."""
         try:
             made_with = self._note.made_with()
         except CheckpointError:
@@ -80,7 +80,10 @@ class Archive:
             )
 
     def kept(self, since: datetime, until: datetime) -> dict[int, Kept]:
-        """Raises BadInput for an archive with holes in it, or with something in it twice."""
+        """Return the archived messages, by partition.
+
+        Raises BadInput for an archive with gaps or with repeated messages.
+        """
         time, offset = F.col("timestamp"), F.col("offset")
         found = (
             self.rows()
@@ -97,7 +100,7 @@ class Archive:
             begin, end = passage.begin, passage.end
             row = firsts.get(partition)
             first, older, younger = (row["since"], row["older"], row["younger"]) if row else (None, None, None)
-            # Not before the first younger message: with producers' times older ones may follow it.
+            # The first younger message is no limit: with producers' times older ones may follow it.
             upto = begin if older is None else older + 1
             stop = upto if younger is not None and younger >= upto else end
             kept[partition] = Kept(begin, end, end if first is None else first, stop)
@@ -136,8 +139,8 @@ class Archive:
             if day := self._first_day(settings, topic, ranges):
                 stops = kafka.offsets_at(settings, topic, day + _DAY)
                 today = {each: (start, min(stop, stops[each])) for each, (start, stop) in ranges.items()}
-                # If broker times ran backwards, nothing may be left before the next day; then take all the rest at
-                # once.
+                # If broker times ran backwards, no message may be left before the next day. Then this run takes all the
+                # rest.
                 today = {each: (start, stop) for each, (start, stop) in today.items() if start < stop} or ranges
                 added = self._write(topic_range(self.spark, settings.kafka, topic, today), day, sorted(today))
                 progress(f"{day:%Y-%m-%d}: {sum(added.values()):,} messages")
@@ -152,7 +155,7 @@ class Archive:
         Messages at the end without a record are accepted only to `take_over` them.
         """
         noted = passages.read(self._note)
-        # An archive of an earlier release knows no gaps.
+        # An archive of an earlier release has no record of gaps.
         dense = ISOLATION not in self._note.made_with()
         inside = F.lit(False)
         for partition, passage in noted.items():
@@ -187,9 +190,10 @@ class Archive:
         )
 
     def _first_day(self, settings: Settings, topic: str, ranges: Ranges) -> datetime | None:
-        """The day of the oldest message that is not archived yet; partitions are in order of broker time.
+        """Return the day of the oldest message that is not archived yet; partitions are in order of broker time.
 
-        None if the ranges hold no message. The first offset may hold none: ever more of them are looked at.
+        None if the ranges hold no message. The first offset may hold none, so the search looks at more and more of
+        them.
         """
         first: list[int] = []
         left = ranges
@@ -212,7 +216,10 @@ class Archive:
         return moment.replace(hour=0, minute=0, second=0, microsecond=0)
 
     def _write(self, messages: DataFrame, day: datetime, partitions: list[int]) -> dict[int, int]:
-        """One task reads one partition of Kafka and writes one file; returns the messages of each partition."""
+        """Write the messages: one task reads one partition of Kafka and writes one file.
+
+        Returns the number of messages of each partition.
+        """
         self.spark.conf.set(*_TIMES)
         seen = Observation()
         of_each = [F.count_if(F.col("partition") == each).alias(str(each)) for each in partitions]

@@ -19,7 +19,7 @@ Ranges = dict[int, tuple[int, int]]
 
 @dataclass(frozen=True)
 class Kept:
-    """One partition: offsets [begin, end) are kept; messages from one broker time to another are in [since, until)."""
+    """One partition: offsets [begin, end) are kept; their messages have broker times in [since, until)."""
 
     begin: int
     end: int
@@ -69,7 +69,7 @@ def needed(kept: Mapping[int, Kept], first: Mapping[int, int], committed: Mappin
     """Return the offsets to read: from `since` to `until`, none before the job's `first`, only `committed` ones.
 
     With `whole`, read to the end of the committed offsets, because late events arrive at any time. Empty ranges are
-    left out. `require_all` checks that all of them still exist.
+    left out. `require_all` checks that all ranges still exist.
     """
     ranges = {}
     for partition, end in committed.items():
@@ -91,7 +91,7 @@ def lost(kept: Mapping[int, Kept], first: Mapping[int, int], committed: Mapping[
 
 
 def require_all(place: Messages, kept: Mapping[int, Kept], ranges: Ranges, gone: list[int], since: datetime) -> None:
-    """Raises BadInput if messages of the ranges, or from `since` on, are not all there."""
+    """Raise BadInput if messages of the ranges, or from `since` on, are missing."""
     if gone:
         partition = gone[0]
         has = kept[partition]
@@ -117,5 +117,5 @@ def require_all(place: Messages, kept: Mapping[int, Kept], ranges: Ranges, gone:
 
 
 def moment(millis: int) -> str:
-    """A time in UTC, as people read it."""
+    """Write a time in UTC for people."""
     return f"{datetime.fromtimestamp(millis / 1_000, UTC):%Y-%m-%dT%H:%M:%SZ}"

@@ -24,19 +24,19 @@ class Passage:
 
 
 def keep(note: Checkpoint, passages: Mapping[int, Passage]) -> None:
-    """Write down that these were archived, after the messages themselves."""
+    """Write down these archived ranges. Call this after the messages themselves are written."""
     rows = [[partition, each.begin, each.end, each.messages] for partition, each in sorted(passages.items())]
     note.note(_FOLDER, json.dumps(rows))
 
 
 def read(note: Checkpoint) -> dict[int, Passage]:
-    """All of each partition as one. Raises BadInput if the notes do not follow on each other."""
+    """Read the ranges, joined to one for each partition. Raises BadInput if the records leave a gap or overlap."""
     notes = [json.loads(text) for text in note.notes(_FOLDER)]
     return joined({partition: Passage(*rest) for partition, *rest in rows} for rows in notes)
 
 
 def joined(parts: Iterable[Mapping[int, Passage]]) -> dict[int, Passage]:
-    """Passages that follow on each other as one of each partition."""
+    """Join ranges that follow on each other into one for each partition."""
     found: dict[int, Passage] = {}
     for part in parts:
         for partition, each in part.items():

@@ -1,8 +1,8 @@
 """Compute a job's windows again, from messages read as a batch: the counts that the stream must have made.
 
-The pattern is the job's own. A batch must do two things that the stream does with its state. Of a repeated event id the
-first occurrence counts, which may be before the windows. And late events, which the stream leaves out, count if that is
-asked for.
+The pattern is the job's own. A batch must do two things that the stream does with its state. It deduplicates: of a
+repeated event id the first occurrence counts, which may be before the windows. And it selects late events, which the
+stream leaves out, if a caller asks for them.
 """
 
 from collections.abc import Mapping
@@ -23,11 +23,11 @@ _ORDER = ("arrived", "partition", "offset")
 
 
 def usable(judged: DataFrame, job: Job) -> DataFrame:
-    """Judged messages -> the events that count or are late, each id once (`dedupe`), in the order of arrival.
+    """Turn judged messages into the events that count or are late, each id once (`dedupe`), in the order of arrival.
 
     Out: the contract's fields, `position`, `identity`, and of the message `late`, `partition`, `offset`, `arrived`. An
-    id that came in time has no late event any more. If an id only came late, all its events stay: which of them is the
-    first depends on how far late events count (`counting`).
+    id that came in time has no late event any more. If an id only came late, all its events stay. The choice of the
+    first one depends on the offset up to which late events count (`counting`).
     """
     event = F.struct(
         F.col("event"),
@@ -63,11 +63,14 @@ def counting(events: DataFrame, job: Job, span: Span) -> DataFrame:
 
 
 def windows(events: DataFrame, job: Job, span: Span) -> DataFrame:
-    """The rows of the job's windows that begin in the span, as its sinks take them; `events` are the usable ones."""
+    """Return the job's rows for windows that begin in the span, as its sinks take them.
+
+    `events` are the usable ones.
+    """
     fields = [field["name"] for field in contracts.latest(job.contract).schema["fields"]]
     once = counting(events, job, span).select(*fields, "position")
     start = F.col("window_start")
-    # What repeats is gone already.
+    # The events are already deduplicated.
     rows = job.with_parameters(dedupe=False).compute(once)
     return rows.where((F.col("kind") == WINDOW_ROW) & (start >= F.lit(span.start)) & (start < F.lit(span.end)))
 

@@ -29,7 +29,7 @@ def spark_options(settings: LakehouseSettings, warehouse: str) -> dict[str, str]
         f"{catalog}.warehouse": settings.warehouse or warehouse,
     }
     if settings.type == "jdbc":
-        # The older layout of its tables has no views, and a request for a missing table then fails.
+        # The older layout of the catalog's tables has no views. A request for a missing table then fails.
         options[f"{catalog}.jdbc.schema-version"] = "V1"
     if settings.uri:
         options[f"{catalog}.uri"] = settings.uri
@@ -42,14 +42,14 @@ def spark_options(settings: LakehouseSettings, warehouse: str) -> dict[str, str]
 
 
 def table_name(settings: LakehouseSettings, name: str) -> str:
-    """The full name of a table, for SQL."""
+    """Return the full name of a table, for SQL."""
     return f"{settings.catalog}.{settings.namespace}.{name}"
 
 
 def ensure_table(
     spark: SparkSession, settings: LakehouseSettings, name: str, schema: StructType, partitioned_by: str
 ) -> str:
-    """Make the namespace and the table where they are missing; return the table's full name.
+    """Make the namespace and the table if they are missing. Returns the table's full name.
 
     Raises ConfigError if the catalog cannot be used.
     """
@@ -62,7 +62,7 @@ def ensure_table(
 
 
 def existing_table(spark: SparkSession, settings: LakehouseSettings, name: str) -> DataFrame | None:
-    """The table, or None if it is missing. Raises ConfigError if the catalog cannot be used."""
+    """Return the table, or None if it is missing. Raises ConfigError if the catalog cannot be used."""
     where = table_name(settings, name)
     with _explained(settings):
         return spark.table(where) if spark.catalog.tableExists(where) else None
@@ -90,9 +90,9 @@ def unwritten(where: str, error: PySparkException) -> SinkError:
 def newest_rows(
     spark: SparkSession, settings: LakehouseSettings, name: str, limit: int
 ) -> tuple[list[str], list[dict[str, Any]]]:
-    """Column names and rows of a table, newest first by its first time column; nothing where it is missing.
+    """Return column names and rows of a table, newest first by its first time column; empty if the table is missing.
 
-    Times are UTC, and say so: Spark gives them to Python in this machine's zone, and without one.
+    Times are aware, in UTC. Spark gives times to Python in this machine's zone, and without a zone.
     """
     table = existing_table(spark, settings, name)
     if table is None:
@@ -103,7 +103,7 @@ def newest_rows(
 
 
 def in_utc(rows: Iterable[Row]) -> list[dict[str, Any]]:
-    """Collected rows by column, with times that say that they are UTC."""
+    """Return collected rows by column, with aware times in UTC."""
     return [{column: _in_utc(value) for column, value in row.asDict().items()} for row in rows]
 
 

@@ -1,4 +1,4 @@
-"""Checks that tell whether result tables in the lakehouse can be relied on."""
+"""Check whether users can rely on result tables in the lakehouse."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from pyspark.sql import functions as F
 from streaming.patterns.daily_sales import validate
 
 TUMBLING, SLIDING = "sensor_5min_avg", "sensor_5min_slide1min"
-# The tolerance of the generator's values: an average outside it is wrong.
+# The range of the generator's values: an average outside it is wrong.
 COLDEST, HOTTEST = 60.0, 90.0
 
 
@@ -22,7 +22,7 @@ class Check:
 
 
 def check_sensors(tumbling: DataFrame, sliding: DataFrame) -> list[Check]:
-    """Check averages of 5 minutes, and those that start every minute, over the generator's readings."""
+    """Check the generator's readings: averages of 5 minutes, and averages that start every minute."""
     rows, more = tumbling.count(), sliding.count()
     return [
         Check(f"{TUMBLING} is not empty", rows > 0, f"{rows:,} rows"),
@@ -36,7 +36,7 @@ def check_sensors(tumbling: DataFrame, sliding: DataFrame) -> list[Check]:
 
 
 def check_daily_sales(raw: DataFrame, summary: DataFrame) -> list[Check]:
-    """The stored summaries of all days against the raw sales of the same days."""
+    """Compare the stored summaries of all days with the raw sales of the same days."""
     days = summary.select("transaction_date").distinct()
     found = validate(raw.join(F.broadcast(days), "transaction_date", "left_semi"), summary)
     if not found.problems:

@@ -1,4 +1,4 @@
-"""The catalogue of batch jobs: what each computes from which Iceberg table, by date."""
+"""The catalogue of batch jobs: each computes a table from an Iceberg table, by date."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -63,7 +63,7 @@ BATCH_JOBS = {
 
 
 def find(name: str) -> BatchJob:
-    """Raises ConfigError with the nearest name."""
+    """Find the job of this name. Raises ConfigError with the nearest name."""
     job = BATCH_JOBS.get(name)
     if job is None:
         remedy = did_you_mean(name, BATCH_JOBS, f"there is {', '.join(BATCH_JOBS)}")
@@ -72,7 +72,7 @@ def find(name: str) -> BatchJob:
 
 
 def load(spark: SparkSession, settings: LakehouseSettings, job: BatchJob, rows: Iterable[Sale]) -> int:
-    """Store raw rows, replacing those of the same days. Returns their number."""
+    """Store raw rows, replacing the rows of the same days. Returns their number."""
     raw = spark.createDataFrame(list(rows), job.schema)
     return _replace_days(spark, settings, job.raw, raw)
 

@@ -15,13 +15,13 @@ from streaming.iceberg.daily_jobs import DAILY_SALES, RAW_SALES
 
 @dataclass(frozen=True)
 class Validation:
-    """The checked `tables`, which a clean-up removes."""
+    """A check of some `tables`. A clean-up removes these tables."""
 
     tables: tuple[str, ...]
     check: Callable[..., list[Check]]
 
     def run(self, spark: SparkSession, settings: LakehouseSettings) -> list[Check]:
-        """Raises MigrationError if a table is missing."""
+        """Run the checks. Raises MigrationError if a table is missing."""
         return self.check(*(_table(spark, settings, name) for name in self.tables))
 
     def clean_up(self, spark: SparkSession, settings: LakehouseSettings) -> list[str]:
@@ -41,7 +41,7 @@ VALIDATIONS = {
 
 
 def find(job: str) -> Validation:
-    """Raises ConfigError with the nearest name."""
+    """Find the validation of this name. Raises ConfigError with the nearest name."""
     found = VALIDATIONS.get(job)
     if found is None:
         remedy = did_you_mean(job, VALIDATIONS, f"there are {', '.join(VALIDATIONS)}")

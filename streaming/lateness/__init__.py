@@ -1,1 +1,1 @@
-"""Late events: counts each batch's by window and delay, and writes them to `late_events`."""
+"""Late events: count a batch's by window and delay, and write the counts to `late_events`."""

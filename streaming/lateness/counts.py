@@ -27,7 +27,7 @@ from streaming.job import Job
 from streaming.patterns.event_time import interval
 
 # Up to this many late messages of a batch the sketch below cannot overflow. Up to this many different pairs of window
-# and delay the batch's metrics stay small. Beyond either, the batch is read again.
+# and delay the batch's metrics stay small. Beyond either limit, the batch is read again.
 MOST_TRACKED = 100_000
 MOST_DIFFERENT = 5_000
 
@@ -43,7 +43,7 @@ Pairs = Mapping[tuple[int, int], int]
 class Late:
     """Late events of a batch, each counted once, and window -> delay -> events that were late for that window.
 
-    `once` counts each event in the newest of its windows only. Without `windows` no more than the number is known.
+    `once` counts each event only in the newest of its windows. Without `windows` only the number is known.
     """
 
     events: int = 0
@@ -68,10 +68,10 @@ def pair(job: Job) -> Column:
 
 
 def observed_pairs(pairs: Column) -> Column:
-    """An aggregate for `observe`: how often each `pair` occurs; as `pairs_of` and `exact` take it.
+    """Return an aggregate for `observe` that counts each `pair`; `pairs_of` and `exact` take it.
 
-    It is Spark's sketch of the most frequent items, which is a count per value in bounded memory: as long as it has not
-    met more values than it may track, it has thrown none away, and is exact.
+    The aggregate is Spark's sketch of the most frequent items, a count per value in bounded memory. The sketch is exact
+    while it has met no more values than it may track, because it has thrown none away.
     """
     return F.call_function("approx_top_k", pairs, F.lit(MOST_DIFFERENT), F.lit(MOST_TRACKED))
 
@@ -88,15 +88,15 @@ def exact(pairs: Pairs, events: int) -> bool:
 
 
 def pairs_again(judged: DataFrame, job: Job) -> Pairs:
-    """Return the same from a batch's judged messages, for any number of them."""
-    # Spark merges no expression through an observation: the decode is not repeated for each part of the pair.
+    """Return the same as `pairs_of`, from a batch's judged messages, for any number of them."""
+    # Spark merges no expression through an observation, so it does not decode again for each part of the pair.
     whole = judged.observe("again", F.count(F.lit(1)).alias("messages"))
     rows = whole.groupBy(pair(job).alias("item")).count().collect()
     return pairs_of([row.asDict() for row in rows])
 
 
 def by_windows(pairs: Pairs, job: Job) -> Late:
-    """Return the late events of each window that they would have been in."""
+    """Return the late events of each window that they belong to."""
     window, slide = job.parameters.get("window"), job.parameters.get("slide")
     older = window // slide if isinstance(window, timedelta) and isinstance(slide, timedelta) else 1
     windows: dict[datetime, Counter[int]] = defaultdict(Counter)
@@ -112,8 +112,8 @@ def by_windows(pairs: Pairs, job: Job) -> Late:
 def count_late(events: DataFrame, job: Job, watermark_millis: int) -> Late:
     """Count the events that Spark dropped.
 
-    `events` are as the pattern takes them; the watermark is the one of the batch before (Checkpoint.late_before). The
-    delay is the watermark's delay plus the missing time. Spark also drops an event whose time *equals* the watermark.
+    `events` are the pattern's input. The watermark is the one of the batch before (Checkpoint.late_before). The delay
+    is the watermark's delay plus the missing time. Spark also drops an event whose time *equals* the watermark.
     """
     time = F.col(contracts.latest(job.contract).time_field)
     window, slide, gap = (job.parameters.get(name) for name in ("window", "slide", "gap"))
@@ -125,7 +125,7 @@ def count_late(events: DataFrame, job: Job, watermark_millis: int) -> Late:
     elif lengths and not job.arbitrary_state and not job.parameters.get("dedupe"):
         passed = F.col("window")["end"]
     else:
-        # If events are deduplicated first, or kept in state by hand, Spark drops them by their own time.
+        # If a job deduplicates first, or has arbitrary state, Spark drops events by their own time.
         passed = F.col("time")
     waited = job.parameters.get("watermark")
     allowed = waited // timedelta(microseconds=1) if isinstance(waited, timedelta) else 0
@@ -148,7 +148,7 @@ def count_late(events: DataFrame, job: Job, watermark_millis: int) -> Late:
 
 
 def _slot(job: Job) -> timedelta:
-    """The time between two starts of windows."""
+    """Return the time between two starts of windows."""
     for name in ("slide", "window"):
         found = job.parameters.get(name)
         if isinstance(found, timedelta):
@@ -157,7 +157,7 @@ def _slot(job: Job) -> timedelta:
 
 
 def _rounded_up(micros: Column) -> Column:
-    """Like common.lateness.delays.rounded_up, for microseconds."""
+    """Do the same as common.lateness.delays.rounded_up, for microseconds."""
     seconds = F.ceil(micros / F.lit(_SECOND_MICROS)).cast("bigint")
     width = F.lit(LAST_STEP)
     for limit, step in reversed(STEPS):

@@ -1,4 +1,4 @@
-"""Late events -> the table `late_events`, for jobs that write to Cassandra.
+"""Write late events to the table `late_events`, for jobs that write to Cassandra.
 
 Each batch writes its own row for a window, by the checkpoint's id and the batch's number, with absolute values. A
 repeated batch rewrites the same rows. If the job decides lateness itself, it writes the rows before the commit of the

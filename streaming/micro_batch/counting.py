@@ -1,4 +1,4 @@
-"""Count a batch's judged messages on their way to the pattern, and pass on those that count.
+"""Count a batch's judged messages on their way to the pattern, and pass on the events that count.
 
 Spark evaluates `observe` outside of its generated code, and copies each row for it. So rows have few columns here.
 Values that only few rows have are computed before, in one more column that is null for all others.
@@ -21,7 +21,7 @@ _PLACE = ("topic", "partition", "offset")
 
 
 def counted(judged: DataFrame, *, late_pair: Column | None = None) -> DataFrame:
-    """The events that count, flat: the contract's fields and `position` (topic:partition:offset, unique).
+    """Return the events that count, flat: the contract's fields and `position` (topic:partition:offset, unique).
 
     Counts all messages as the observed metric `judged` (see `counts`). `late_pair` is the window and delay of a late
     message (streaming.lateness.counts).
@@ -42,8 +42,10 @@ def counted(judged: DataFrame, *, late_pair: Column | None = None) -> DataFrame:
 
 
 def counts(*, late: bool) -> list[Column]:
-    """Aggregates: all `messages`, `late`, `dead` and, by reason, `dead_by_reason`; `unknown`, of a schema id that the
-    plan does not know, and `unknown_ids`, the most frequent of these; with `late` also `late_by_window`.
+    """Return aggregates over all messages.
+
+    They are `messages`, `late`, `dead` and, by reason, `dead_by_reason`. `unknown` counts messages of a schema id
+    outside the plan; `unknown_ids` are the most frequent of these ids. With `late` there is also `late_by_window`.
     """
     outcome = F.col(_OUTCOME)
     dead = is_dead(outcome)
@@ -52,7 +54,7 @@ def counts(*, late: bool) -> list[Column]:
         F.count_if(outcome == LATE).alias("late"),
         F.count_if(dead).alias("dead"),
         F.count_if(outcome == UNKNOWN_SCHEMA_ID).alias("unknown"),
-        # The sketch is exact for at most this many different values, and there are only a few reasons.
+        # The sketch is exact for at most this many different values. There are only a few reasons.
         F.call_function("approx_top_k", F.when(dead, outcome), F.lit(MOST_REASONS), F.lit(MOST_REASONS)).alias(
             "dead_by_reason"
         ),

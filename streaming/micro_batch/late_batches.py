@@ -32,7 +32,10 @@ class LateBatches:
     notice: Callable[[str], None]
 
     def running(self, batch_id: int, seen: Observed, stamp: Stamp) -> Late:
-        """The running batch's, where the job decides lateness; in their table afterwards, or SinkError is raised."""
+        """Return the running batch's late events, by window if the job decides lateness.
+
+        Writes these to the job's table first. Raises SinkError if that fails.
+        """
         if self.job.lateness is None or not seen.late:
             return Late(seen.late)
         pairs = seen.late_pairs

@@ -1,4 +1,7 @@
-"""From messages to a job's rows: decode, judge, count, compute; for a stream, and for a batch that is read again."""
+"""Turn messages into a job's rows: decode, judge, count, compute.
+
+This serves a stream, and a batch that is read again.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -42,7 +45,7 @@ class Pipeline:
     refused: frozenset[int] | None = None
 
     def judged(self, messages: DataFrame) -> DataFrame:
-        """Messages with their `event` and `outcome` (streaming.events.judge)."""
+        """Return messages with their `event` and `outcome` (streaming.events.judge)."""
         if not self.set_aside:
             return self._judged(messages)
         places = [f"{partition}:{offset}" for partition, offset in sorted(self.set_aside)]
@@ -56,13 +59,13 @@ class Pipeline:
         return judge(self.decoded(messages), self._reader, lateness=self.job.lateness)
 
     def decoded(self, messages: DataFrame) -> DataFrame:
-        """Messages with their `event` and `problem` (streaming.events.decode)."""
+        """Return messages with their `event` and `problem` (streaming.events.decode)."""
         return decode(messages, self.writers, self._reader, json=self.json)
 
     def counted(self, messages: DataFrame) -> DataFrame:
-        """The events that count, as the pattern takes them; observes `judged` (streaming.micro_batch.counting).
+        """Return the events that count, as the pattern takes them. Observes `judged` (streaming.micro_batch.counting).
 
-        Where the job decides lateness, `judged` has the late messages by window and delay, too
+        If the job decides lateness, `judged` also has the late messages by window and delay
         (streaming.lateness.counts).
         """
         late_pair = None if self.job.lateness is None else pair(self.job)
@@ -73,7 +76,7 @@ class Pipeline:
         return events.withColumn(NEWEST, F.col(self._reader.time_field)) if self.real_time else events
 
     def without_refusing(self) -> "Pipeline":
-        """Return the same plan, but messages of an unknown schema do not end it."""
+        """Return the same plan, but let messages of an unknown schema pass without ending the query."""
         return replace(self, refused=None)
 
     @property

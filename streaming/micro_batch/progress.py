@@ -32,13 +32,14 @@ class State:
 class BatchReport:
     """One committed batch: its messages as `events`, wall-clock seconds, lag in messages; None for unknown values.
 
-    `lag` counts up to the high watermark; `held_back` of it are in open transactions or behind them. `ends` has the end
-    of each partition after the commit, if Kafka could be asked.
+    `lag` counts up to the high watermark. `held_back` of these messages are in open transactions or behind them. `ends`
+    has the end of each partition after the commit, if Kafka could be asked.
 
-    `late` counts each event once, `late_by_window` (UTC) in each of its windows, and `late_delays` by the lateness that
-    would have kept it; `late_option` is the job's option for that. `dropped_by_watermark` is Spark's count, of groups
-    if the pattern aggregates; `alarm` says that it should be 0. `sink_seconds` is the time in which rows were computed
-    and written; `progress` is Spark's own, as parsed JSON.
+    `late` counts each event once. `late_by_window` (UTC) counts it in each of its windows, and `late_delays` by the
+    lateness that would have kept it. `late_option` is the job's option for the lateness. `dropped_by_watermark` is
+    Spark's count, of groups if the pattern aggregates; `alarm` says that it should be 0.
+
+    `sink_seconds` is the time in which rows were computed and written. `progress` is Spark's own, as parsed JSON.
     """
 
     batch_id: int
@@ -103,7 +104,7 @@ class BatchReport:
         return f"window {shown}{more}"
 
     def _would_have_kept(self) -> str:
-        """Return the delays; equal ones once, with the larger share."""
+        """Return the delays as text. Delays that are equal appear once, with the larger share."""
         if not self.late_delays:
             return ""
         near, beyond = within_reach(self.late_delays)
@@ -117,9 +118,9 @@ class BatchReport:
 
 
 def reports(query: StreamingQuery, *, after: int, writer: Batches) -> Iterator[BatchReport]:
-    """Reports of the batches committed since batch `after`, oldest first."""
+    """Return reports of the batches committed since batch `after`, oldest first."""
     for progress in _since(query, after):
-        # An idle trigger reports progress too, under the id of the batch that will come.
+        # An idle trigger also reports progress, under the id of the next batch.
         if progress["batchId"] > after and "addBatch" in progress["durationMs"]:
             yield _report(progress, writer)
 
@@ -127,15 +128,15 @@ def reports(query: StreamingQuery, *, after: int, writer: Batches) -> Iterator[B
 def _since(query: StreamingQuery, after: int) -> list[Any]:
     """Return Spark's progress documents after batch `after`, as far as Spark still keeps them.
 
-    The search goes backwards from the newest one, because each costs a call into the JVM. PySpark's `recentProgress`
-    asks for all hundred, and a job without data would do that five times a second. The documents are parsed from JSON,
-    because PySpark's own objects hold the offsets as the text of a Python dict.
+    The search goes backwards from the newest document, because each costs a call into the JVM. PySpark's
+    `recentProgress` asks for all hundred, and a job without data would do that five times a second. The documents are
+    parsed from JSON, because PySpark's own objects hold the offsets as the text of a Python dict.
     """
     kept: Any = query._jsq.recentProgress()
     found: list[Any] = []
     for place in reversed(range(len(kept))):
         progress = json.loads(kept[place].json())
-        # An idle trigger reports the id of the batch to come: all before it is known, if that is the next one.
+        # An idle trigger reports the id of the next batch. If that id follows `after`, every batch before it is known.
         if progress["batchId"] <= after + ("addBatch" not in progress["durationMs"]):
             break
         found.insert(0, progress)
@@ -149,9 +150,9 @@ def with_ends(report: BatchReport, ends: Mapping[int, Ends]) -> BatchReport:
 
 
 def partitions(report: BatchReport) -> dict[str, dict[str, int]]:
-    """Return partition -> the offset after the batch (`end`), the newest (`latest`), and the number in between.
+    """Return for each partition the offset after the batch (`end`), the newest (`latest`), and the number between.
 
-    If Kafka was asked after the commit, also how many of these are `held_back`.
+    If Kafka was asked after the commit, the answer also has the number of `held_back` messages.
     """
     found = _known_to_spark(report.progress)
     for number, ends in report.ends.items():
@@ -166,7 +167,7 @@ def _known_to_spark(progress: Mapping[str, Any]) -> dict[str, dict[str, int]]:
     for source in progress.get("sources", ()):
         ends, latest = source.get("endOffset"), source.get("latestOffset")
         if not isinstance(ends, dict) or not isinstance(latest, dict):
-            continue  # files and sockets do not tell how far behind they are
+            continue  # files and sockets have no such number
         for topic, offsets in ends.items():
             if isinstance(offsets, dict):
                 for partition, end in offsets.items():
@@ -176,7 +177,10 @@ def _known_to_spark(progress: Mapping[str, Any]) -> dict[str, dict[str, int]]:
 
 
 def watermark_of(report: BatchReport) -> datetime | None:
-    """None before the first event, and where the job has none: then Spark says 1970."""
+    """Return the watermark.
+
+    None before the first event, and if the job has none: then Spark says 1970.
+    """
     if not report.watermark:
         return None
     watermark = datetime.fromisoformat(report.watermark)
@@ -184,13 +188,16 @@ def watermark_of(report: BatchReport) -> datetime | None:
 
 
 def newest_event(report: BatchReport) -> datetime | None:
-    """The newest event time of the batch; None if the job has no watermark, or the batch no events."""
+    """Return the newest event time of the batch.
+
+    None if the job has no watermark, or the batch no events.
+    """
     newest = report.progress.get("eventTime", {}).get("max")
     return datetime.fromisoformat(newest) if newest else None
 
 
 def state(progress: Mapping[str, Any]) -> dict[str, State]:
-    """By operator; a second one of the same name gets a number."""
+    """Return the state by operator. A second operator of the same name gets a number."""
     found: dict[str, State] = {}
     for operator in progress.get("stateOperators", ()):
         name = operator["operatorName"]
@@ -204,12 +211,12 @@ def state(progress: Mapping[str, Any]) -> dict[str, State]:
 
 
 def iso(moment: datetime) -> str:
-    """ISO 8601 in UTC, with milliseconds."""
+    """Write a time as ISO 8601 in UTC, with milliseconds."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def figures(report: BatchReport, now: datetime) -> dict[str, Any]:
-    """The report as JSON has it, in `/progress` and in the log; `now` is when the batch was committed."""
+    """Return the report as JSON has it, in `/progress` and in the log. `now` is the time of the batch's commit."""
     progress = report.progress
     watermark = watermark_of(report)
     input_rate, processed_rate = rates(report)
@@ -269,7 +276,7 @@ def replayed(batch_id: int, writer: Batches) -> BatchReport:
 
 
 def with_late(report: BatchReport, late: Late) -> BatchReport:
-    """The report with these late events in addition."""
+    """Return the report with these late events in addition."""
     return replace(report, late=report.late + late.events, late_by_window=late.by_window, late_delays=late.delays)
 
 
@@ -279,7 +286,7 @@ def _report(progress: Any, writer: Batches) -> BatchReport:  # noqa: ANN401 - pa
     judged = progress.get("observedMetrics", {}).get("judged") or {}
     report = BatchReport(
         batch_id=progress["batchId"],
-        # Spark counts rows of the source: of a folder these are files.
+        # Spark counts rows of the source. For a folder these are files.
         events=written.messages if written else progress["numInputRows"],
         seconds=progress["durationMs"].get("triggerExecution", 0) / 1_000,
         rows=written.rows if written else 0,
@@ -307,6 +314,6 @@ def _lag(sources: Any) -> int | None:  # noqa: ANN401
 
 
 def _total(offsets: Any) -> int:  # noqa: ANN401
-    """Offsets of a Kafka source, summed; other sources do not tell how far behind they are."""
+    """Return the sum of a Kafka source's offsets; None for other sources, which have no such number."""
     by_topic = offsets if isinstance(offsets, dict) else {}
     return sum(offset for topic in by_topic.values() if isinstance(topic, dict) for offset in topic.values())

@@ -39,7 +39,7 @@ class Observed:
 
 
 class RunningBatch:
-    """The batch that a query works on; `started` tells which query, which is only known once it runs."""
+    """The batch that a query works on. `started` names the query, which exists only once it runs."""
 
     def __init__(self) -> None:
         self._query: StreamingQuery | None = None
@@ -50,11 +50,11 @@ class RunningBatch:
         self._known.set()
 
     def __call__(self) -> Observed:
-        """The counts so far. To be called from foreachBatch, after the rows were computed."""
+        """Return the counts so far. Call this from foreachBatch, after the rows were computed."""
         self._known.wait(_START_SECONDS)
         if self._query is None:
             raise AssertionError("foreachBatch ran without a query")
-        # PySpark has no door of its own to a running batch's metrics.
+        # PySpark has no access to a running batch's metrics.
         return counts_of(self._query._jsq.streamingQuery().lastExecution())
 
 
@@ -65,7 +65,7 @@ def counts_of(execution: Any) -> Observed:  # noqa: ANN401 - a QueryExecution of
 
 
 def observed_in(judged: Mapping[str, Any], late: Mapping[str, Any]) -> Observed:
-    """Return the same from the two metrics as parsed JSON, as a committed batch's progress has them."""
+    """Return the same counts from the two metrics as parsed JSON, as a committed batch's progress has them."""
     return Observed(
         judged.get("late", 0) + (late.get("late") or 0),
         judged.get("dead", 0),

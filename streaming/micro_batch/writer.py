@@ -1,8 +1,8 @@
 """The steps of one micro-batch before its commit.
 
 The writer writes rows to the sinks, and counts of late events to `late_events`. If messages are dead, it reads the
-batch again and publishes them to the dead-letter topic. Only then the function returns, and Spark commits. Any error
-here leaves the batch uncommitted, and it runs again with the same messages.
+batch again and publishes them to the dead-letter topic. Only then does the function return, and Spark commits. Any
+error here leaves the batch uncommitted, and the batch runs again with the same messages.
 """
 
 import threading
@@ -24,11 +24,11 @@ _REMEMBERED = 100
 
 
 class StopRequested(Exception):
-    """The user asked to stop; the batch that was about to begin has written nothing."""
+    """The user asked to stop. The batch that was about to begin has written nothing."""
 
 
 class PlanAgain(Exception):
-    """No failure: the query goes on from its checkpoint with a new plan."""
+    """Not a failure: the query goes on from its checkpoint with a new plan."""
 
 
 class NewWriterSchema(PlanAgain):
@@ -105,7 +105,7 @@ class BatchWriter:
             raise
 
     def of(self, progress: Mapping[str, Any]) -> Written | None:
-        """As Batches says."""
+        """Return the result, as Batches does."""
         return self.written.get(progress["batchId"])
 
     def _write(self, rows: DataFrame, batch_id: int) -> None:

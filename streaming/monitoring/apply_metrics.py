@@ -1,6 +1,7 @@
 """Metrics of the applying process for Prometheus; docs/metrics.md lists them. Each has the label `job`.
 
-They are made from its figures when somebody looks. Counting row by row in the loop would cost more than writing a row.
+This module makes them from the process's figures at each request. Counting row by row in the loop would cost more than
+writing a row.
 """
 
 from collections.abc import Callable, Iterator
@@ -33,12 +34,12 @@ class Metrics(Collector):
         self._registry.register(self)
 
     def exposed(self, accept: str = "") -> tuple[bytes, str]:
-        """All metrics, in the format that the Accept header asks for, and its content type."""
+        """Return all metrics in the format that the Accept header asks for, and its content type."""
         encode, kind = choose_encoder(accept)
         return encode(self._registry), kind
 
     def describe(self) -> list[Any]:
-        """None in advance: the figures may not be there yet."""
+        """Return no metrics in advance: the figures may not exist yet."""
         return []
 
     def collect(self) -> Iterator[Any]:

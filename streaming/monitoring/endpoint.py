@@ -14,43 +14,41 @@ from common.system.running import announced
 from common.text.shown import shown
 from streaming.monitoring.monitor import Monitor
 
-# For one request, from its first byte to the last.
+# The limit for one request, from its first byte to the last.
 _SECONDS = 5.0
 _STOP_POLL_SECONDS = 0.05
 _TEXT, _JSON = "text/plain; charset=utf-8", "application/json"
 
 
 class Answering(Protocol):
-    """The source of the answers: a job's monitor, or that of the applying process."""
+    """The source of the answers: a job's monitor, or the monitor of the applying process."""
 
     @property
     def metrics(self) -> "Exposed":
-        """For `/metrics`."""
+        """Metrics for `/metrics`."""
 
     def progress(self) -> dict[str, Any]:
-        """For `/progress`."""
+        """Return the answer to `/progress`."""
 
     def unhealthy(self) -> str:
-        """For `/health`: the reason, or nothing."""
+        """Return the reason for `/health`, or nothing."""
 
     def unready(self) -> str:
-        """For `/ready`: the reason, or nothing."""
+        """Return the reason for `/ready`, or nothing."""
 
 
 class Exposed(Protocol):
     """Metrics for Prometheus."""
 
     def exposed(self, accept: str = "") -> tuple[bytes, str]:
-        """All metrics, in the format that the Accept header asks for, and its content type."""
+        """Return all metrics in the format that the Accept header asks for, and its content type."""
 
 
 @contextmanager
 def served(settings: Settings, monitor: Monitor) -> Iterator[str | None]:
-    """In this context the job answers at the URL given, and is listed by common.system.running.
+    """Serve the job's endpoint in this context, and list the job in common.system.running.
 
-    None if the settings say `off`.
-
-    Raises ConfigError if it cannot listen there.
+    Yields the URL, or None if the settings say `off`. Raises ConfigError if the endpoint cannot listen there.
     """
     with answering(settings.metrics, monitor) as url:
         if url is None:
@@ -99,7 +97,7 @@ class _Server(ThreadingHTTPServer):
     block_on_close = False
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """A client that goes away before its answer is nothing to report."""
+        """Ignore a client that goes away before its answer."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -138,4 +136,4 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(content)
 
     def log_message(self, *_arguments: object) -> None:
-        """The terminal belongs to the job's report."""
+        """Write nothing: the terminal belongs to the job's report."""

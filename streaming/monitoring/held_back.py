@@ -16,7 +16,7 @@ from common.settings import READ_COMMITTED, Settings
 ASK_EVERY_SECONDS = 5.0
 # Longer than a transaction's default timeout (the producers' transaction.timeout.ms, a minute).
 TOO_LONG_SECONDS = 75.0
-# The job waits for the answer, but a broker that is down must not stop its batches.
+# The job waits this long for the answer: a broker that is down must not stop its batches.
 _PATIENCE_SECONDS = 2.0
 _AFTER_A_FAILURE_SECONDS = 30.0
 
@@ -34,7 +34,7 @@ class Held:
 class HeldBack:
     """Held-back messages of one topic.
 
-    `told` gets their number after each question to Kafka, `notice` a line about a long transaction.
+    `told` gets their number after each question to Kafka. `notice` gets a line about a long transaction.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class HeldBack:
             return {}
         now = self._clock()
         if self._ask is None and now < self._next:
-            return {}  # it failed a moment ago
+            return {}  # Kafka failed to answer a moment ago
         try:
             self._ask = self._ask or TopicEnds(self._impatient(), self._topic)
             ends = self._ask()
@@ -72,12 +72,12 @@ class HeldBack:
         return ends
 
     def idle(self) -> None:
-        """Ask again, if the last time is long enough ago."""
+        """Ask Kafka again, if the last question is long enough ago."""
         if self._clock() >= self._next:
             self.ends()
 
     def at_the_end(self) -> None:
-        """Report what a run to the end of the topic has left."""
+        """Report the messages held back at the end of a run to the end of the topic."""
         if count := held_back(self.ends()):
             self._notice(f"{count:,} messages of {self._topic} are held back by open transactions: not counted yet")
 

@@ -15,7 +15,10 @@ from streaming.monitoring.listener import Listener
 
 @contextmanager
 def json_lines(job: str, out: TextIO) -> Iterator[Listener]:
-    """A listener that writes to `out`; the error that ends the job is a line, too, and goes on its way."""
+    """Yield a listener that writes to `out`.
+
+    The error that ends the job also becomes a line, and is raised again.
+    """
     lines = _Lines(job, out)
     try:
         yield Listener(batch=lines.batch, notice=lines.notice, polled=lines.polled, failed=lines.failed)
@@ -25,7 +28,10 @@ def json_lines(job: str, out: TextIO) -> Iterator[Listener]:
 
 
 class _Lines:
-    """`query_id` and `run_id` are null before the first query, `batch_id` in every line that is not of a batch."""
+    """The lines of one job.
+
+    `query_id` and `run_id` are null before the first query, `batch_id` in all lines but a batch's.
+    """
 
     def __init__(self, job: str, out: TextIO) -> None:
         self._job = job
@@ -47,7 +53,7 @@ class _Lines:
             self._query, self._ids = query, (str(query.id), str(query.runId))
 
     def failed(self, _reason: str) -> None:
-        """Notices are warnings until a batch is committed again."""
+        """Raise the level of notices to warning, until a batch is committed again."""
         self._level = "warning"
 
     def write(self, level: str, message: str, figures: dict[str, Any] | None = None) -> None:

@@ -16,11 +16,11 @@ from streaming.micro_batch.progress import BatchReport, partitions, rates, state
 from streaming.monitoring.apply_metrics import Metrics as Applied
 from streaming.monitoring.held_back import Held
 
-# Without the series of each counter's creation time, which nobody needs.
+# Without the series of each counter's creation time, which nobody uses.
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
 _SECONDS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
-# All the other phases add up to this one.
+# This phase is the sum of all others.
 _WHOLE = "triggerExecution"
 
 
@@ -73,7 +73,7 @@ class Metrics:
         self._state_disk: Gauge = self._made(Gauge, "state_disk_bytes", "Files of state in RocksDB", "operator")
 
     def batch(self, report: BatchReport) -> None:
-        """A batch was committed."""
+        """Count a committed batch."""
         self._batches.inc()
         self._last_batch.set(self._now().timestamp())
         self._events.inc(report.events)
@@ -109,7 +109,7 @@ class Metrics:
             self._state_disk.labels(self._job, operator).set(kept.disk)
 
     def partitions(self, at: Mapping[str, Mapping[str, int]]) -> None:
-        """Return where the job is in each partition (streaming.micro_batch.progress.partitions)."""
+        """Set the job's place in each partition (streaming.micro_batch.progress.partitions)."""
         for partition, offsets in at.items():
             self._lag.labels(self._job, shown(partition)).set(offsets["lag"])
             self._held_back.labels(self._job, shown(partition)).set(offsets.get("held_back", 0))
@@ -126,11 +126,11 @@ class Metrics:
         self._registry.register(Applied(self._job, figures))
 
     def restarted(self) -> None:
-        """An attempt has failed."""
+        """Count a failed attempt."""
         self._restarts.inc()
 
     def exposed(self, accept: str = "") -> tuple[bytes, str]:
-        """All metrics, in the format that the Accept header asks for, and its content type."""
+        """Return all metrics in the format that the Accept header asks for, and its content type."""
         encode, kind = choose_encoder(accept)
         return encode(self._registry), kind
 

@@ -86,7 +86,7 @@ class Monitor:
         return replace(then, batch=batch, polled=polled, failed=failed, held_back=held_back, applied=applied)
 
     def batch(self, report: BatchReport) -> None:
-        """A batch was committed."""
+        """Take the report of a committed batch."""
         told = figures(report, self.now())
         self.metrics.batch(report)
         with self._lock:
@@ -94,7 +94,7 @@ class Monitor:
             self._ready, self._failure = True, ""
             self._batches.append(told)
             self._partitions = partitions(report) or self._partitions
-            if not self._applied:  # in real-time mode rows come to the tables before their batch ends
+            if not self._applied:  # in real-time mode rows reach the tables before their batch ends
                 self._in_the_tables(newest_event(report))
 
     def held_back(self, at: Mapping[int, Held]) -> None:
@@ -120,7 +120,7 @@ class Monitor:
             self.metrics.with_applied(lambda: self._applied)
 
     def polled(self, query: StreamingQuery) -> None:
-        """The query runs; its status is asked for now and then, because an idle trigger makes no report."""
+        """Ask for the query's status now and then, because an idle trigger makes no report."""
         now = self.now()
         if now - self._asked < _ASK_EVERY:
             return
@@ -135,7 +135,7 @@ class Monitor:
             self._newest = max(newest, self._newest or newest)
 
     def seen(self, status: Mapping[str, Any]) -> None:
-        """A query's status, as Spark tells it: between two triggers it waits, for data or for the next one."""
+        """Take a query's status from Spark. Between two triggers the query waits, for data or for the next trigger."""
         if status["isTriggerActive"] or not status["message"].startswith("Waiting"):
             return
         with self._lock:
@@ -144,7 +144,7 @@ class Monitor:
                 self._ready, self._failure = True, ""
 
     def failed(self, reason: str) -> None:
-        """An attempt has failed; another one follows, or the job ends."""
+        """Note a failed attempt. Another one follows, or the job ends."""
         self.metrics.restarted()
         with self._lock:
             self._alive = self.now()
@@ -152,7 +152,7 @@ class Monitor:
             self._restarts += 1
 
     def unhealthy(self) -> str:
-        """Why the job should be started again, in a line; empty while it is alive."""
+        """Return why the job should be started again, in a line; empty while it is alive."""
         silence = self.now() - self._alive
         bound = max(_LEAST_SILENCE, _TRIGGERS_OF_SILENCE * self.trigger)
         if silence <= bound:
@@ -160,7 +160,7 @@ class Monitor:
         return f"no trigger has ended for {silence.total_seconds():.0f} s; the bound is {bound.total_seconds():.0f} s"
 
     def unready(self) -> str:
-        """Why the tables may not be up to date, in a line; empty if they are."""
+        """Return why the tables may not be up to date, in a line; empty if they are."""
         with self._lock:
             if self._failure:
                 return f"the last attempt failed: {self._failure}"

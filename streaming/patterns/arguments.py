@@ -1,7 +1,7 @@
 """Keyword arguments that many patterns have, each with its meaning.
 
-A pattern's keyword arguments are the options of its job (streaming.parameters). The type says how an option is read.
-The text beside the type is its help. A pattern with a meaning of its own writes its own `Annotated`.
+A pattern's keyword arguments are the options of its job (streaming.parameters). The type defines the form of an
+option's value. The text beside the type is its help. A pattern with a different meaning writes its own `Annotated`.
 """
 
 from datetime import timedelta

@@ -93,7 +93,7 @@ def _faults_of_summary(summary: DataFrame) -> dict[str, Column]:
 
 
 def _sum(name: str) -> Column:
-    """A sum that is 0 over nothing, with the scale of its column."""
+    """Sum a column with its scale; 0 over nothing."""
     return F.coalesce(F.sum(name), F.lit(0))
 
 
@@ -102,5 +102,5 @@ def _any_null(rows: DataFrame) -> Column:
 
 
 def _any_negative(*names: str) -> Column:
-    """`least` passes over nulls."""
+    """Return whether any of these is negative: `least` skips nulls."""
     return F.least(*(F.col(name) for name in names)) < 0

@@ -1,1 +1,1 @@
-"""The run of a query: it starts, is tried again after a fault, and stops between two batches."""
+"""The run of a query: its start, its retries after a fault, and its stop between two batches."""

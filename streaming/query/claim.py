@@ -36,7 +36,7 @@ def claim(
 
 
 def refuse_what_cannot_go_on(error: Exception, source: Source, checkpoint: Checkpoint, *, last: bool) -> None:
-    """Raises CheckpointError or TopicNotFound where no further attempt can mend what made the batch fail.
+    """Raise CheckpointError or TopicNotFound if no further attempt can repair the failed batch.
 
     `last` says that no further attempt follows.
     """
@@ -47,7 +47,7 @@ def refuse_what_cannot_go_on(error: Exception, source: Source, checkpoint: Check
             checkpoint.claim(source.identity())
             source.require_kept(checkpoint)
         except (ServiceUnavailable, AccessDenied):
-            pass  # Kafka itself is why
+            pass  # Kafka itself is the reason
         except TopicNotFound:
             if last:  # a broker that has just come back may not know its topics yet
                 raise

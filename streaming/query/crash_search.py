@@ -1,4 +1,4 @@
-"""The messages that a batch crashes on: found by computing parts of it, and set aside."""
+"""Find the messages that crash a batch by computing parts of it, and set them aside."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from streaming.sources import topic_range
 
 @dataclass(frozen=True)
 class CrashSearch:
-    """In one topic, by the plan that has crashed."""
+    """A search in one topic, by the plan that has crashed."""
 
     spark: SparkSession
     kafka: KafkaSettings
@@ -25,7 +25,7 @@ class CrashSearch:
     checkpoint: Checkpoint
 
     def set_aside(self, suspected: Ranges, notice: Callable[[str], None]) -> bool:
-        """Find the messages among the suspected that alone make a batch crash; the next plan leaves them out.
+        """Set aside the suspected messages that alone make a batch crash; the next plan leaves them out.
 
         Returns whether there are any.
         """

@@ -12,8 +12,8 @@ from streaming.sources import Source
 class Options:
     """Options of a job's run; streaming.job.Job describes its computation.
 
-    `source` replaces the job's own topic, and `sinks` replace the job's own; a run into other sinks publishes no dead
-    letters either. In `real_time` mode `trigger` is the length of a batch.
+    `source` replaces the job's own topic, and `sinks` replace the job's own. A run into other sinks publishes no dead
+    letters. In `real_time` mode `trigger` is the length of a batch.
     """
 
     trigger: timedelta
@@ -25,7 +25,7 @@ class Options:
     lookup: str | None = None
 
     def micro_batches(self) -> dict[str, Any]:
-        """When a batch begins, as Spark's `trigger` takes it."""
+        """Return the beginning of each batch, as Spark's `trigger` takes it."""
         if self.once:
             return {"availableNow": True}
         return {"processingTime": f"{self.trigger // timedelta(milliseconds=1)} milliseconds"}

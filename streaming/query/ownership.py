@@ -22,12 +22,12 @@ class Ownership:
         self._counts = False
 
     def require(self, *, fresh: bool) -> None:
-        """Raises CheckpointError if another checkpoint counts, and the errors of `job_checkpoints.require`."""
+        """Raise CheckpointError if another checkpoint counts. Raises the errors of `job_checkpoints.require` too."""
         if self._tables:
             self._before = job_checkpoints.require(self._settings.cassandra, self._claim(fresh=fresh), self._tables)
 
     def take(self, *, fresh: bool) -> None:
-        """Write the checkpoint down as the one that counts, once."""
+        """Record the checkpoint as the one that counts, once."""
         if self._tables and not self._counts:
             job_checkpoints.take(self._settings.cassandra, self._claim(fresh=fresh), self._before)
             self._counts = True

@@ -1,4 +1,4 @@
-"""The plan of a job, made again whenever more schemas are known or more messages are set aside."""
+"""The plan of a job. It is made again when more schemas are known or more messages are set aside."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +17,7 @@ _UNREADABLE_SHOWN = 20
 class Plans:
     """The plans of one job over one source.
 
-    `schemas` are those of the source's topic; None for a source of JSON alone.
+    `schemas` belong to the source's topic; None for a source of JSON alone.
     """
 
     def __init__(
@@ -40,13 +40,16 @@ class Plans:
         self._told_unreadable: set[int] = set()
 
     def made(self) -> Pipeline:
-        """A plan with all schemas that the registry has of the subject now, without the messages set aside."""
+        """Make a plan with all present schemas of the subject in the registry, without the messages set aside."""
         writers = {} if self._schemas is None else self._schemas.contracts()
         takes_json = self._job.json or self._schemas is None
         return Pipeline(self._job, writers, takes_json, self._lookup(), self._checkpoint.places_set_aside())
 
     def tell_unreadable(self, planned: Pipeline) -> None:
-        """Name each schema that the job cannot read, once: it costs its own messages, and a plan without them runs."""
+        """Name each schema that the job cannot read, once.
+
+        Such a schema loses only its own messages, and the plan runs without them.
+        """
         lines = planned.unreadable(self._spark)
         new = sorted(lines.keys() - self._told_unreadable)
         self._told_unreadable.update(new)

@@ -13,10 +13,10 @@ from streaming.sources import Topic
 
 
 def require(settings: Settings, job: Job, options: Options) -> None:
-    """Ask each service that the job will use.
+    """Check each service that the job will use.
 
     Raises TopicNotFound, SchemaNotFound or MigrationError if something is missing, ServiceUnavailable if a service does
-    not answer, AccessDenied if one refuses.
+    not answer, and AccessDenied if one refuses.
     """
     source = options.source or Topic(settings, topic_of(settings, job.contract))
     source.identity()

@@ -1,8 +1,8 @@
-"""Runs one job: builds the plan, keeps it going through passing faults, and stops it between two batches.
+"""Run one job: build the plan, retry after passing faults, and stop between two batches.
 
-A failed batch is tried again from its checkpoint, after a growing pause, a bounded number of times in a row; a batch
-that commits resets the count. A schema that the plan does not know yet and the registry does is not a failure: the plan
-is made again with it and goes on from the same checkpoint.
+The runner retries a failed batch from its checkpoint, after a growing pause, a bounded number of times in a row. A
+batch that commits resets the count. A schema that only the registry knows is not a failure. The runner makes a new plan
+with this schema, and goes on from the same checkpoint.
 """
 
 import threading
@@ -65,14 +65,14 @@ _POLL_SECONDS = 0.2
 _BAD_LINES_SHOWN = 3
 _BAD_LINE_BYTES = 100
 
-# Trying again does not help against these.
+# A retry does not help against these.
 _FINAL = (AccessDenied, BadInput, CheckpointError, ConfigError, MigrationError, SchemaNotFound, TopicNotFound)
 
 
 class Runner:
     """One job on one session, until `stopping` is set, its input ends (`once`), or it fails for good.
 
-    In micro-batches; streaming.real_time.runner is the other way.
+    This runner works in micro-batches; streaming.real_time.runner works in real-time mode.
     """
 
     real_time = False
@@ -169,7 +169,7 @@ class Runner:
             self._listener.notice(line)
 
     def _attempt(self, *, begun: bool) -> tuple[int, Exception | None]:
-        """Run a query to its end: how many batches it committed, and why it ended; None if its input did.
+        """Run a query to its end. Returns the number of committed batches, and why it ended: None if its input did.
 
         A service that is down counts as a failed attempt, unless nothing has `begun`: then the user hears it at once.
         """
@@ -213,7 +213,10 @@ class Runner:
             self._source.require_kept(self._checkpoint)
 
     def _read_at(self, level: IsolationLevel | None) -> None:
-        """Messages that one batch counted and the next one would not see could never be verified: one level for all."""
+        """Read at one isolation level for all.
+
+        Nobody could verify messages that one batch counted and the next one would not see.
+        """
         if not isinstance(self._source, Topic):
             return
         if level is not None:
@@ -224,13 +227,13 @@ class Runner:
         )
 
     def _is_fresh(self) -> bool:
-        """Return whether nothing can be in the tables that this checkpoint has counted."""
+        """Return whether the tables can hold nothing that this checkpoint has counted."""
         return not self._checkpoint.batches()
 
     def _writers_timestamp(self) -> int:
         """Return the timestamp for the next batch.
 
-        Before the first one, record the checkpoint as the one that counts.
+        Before the first batch this records the checkpoint as the one that counts.
         """
         self._ownership.take(fresh=self._is_fresh())
         return self._timestamps()
@@ -256,19 +259,20 @@ class Runner:
         spark, job = self._spark, self._job
         self._pipeline = self._suited(self._plans.made())
         self._plans.tell_unreadable(self._pipeline)
-        # A batch without data emits what append mode holds back, and lets timers fire; elsewhere it is not worth one.
+        # A batch without data emits the rows that append mode holds back, and lets timers fire. Other jobs gain nothing
+        # from it.
         idle_batches = job.output_mode == "append" or job.arbitrary_state
         spark.conf.set("spark.sql.streaming.noDataMicroBatches.enabled", idle_batches)
         rows = self._pipeline.rows(self._source.stream(spark))
         spark.conf.set(state_store.PROVIDER, state_store.suited(rows, job.output_mode, self._settings.spark))
         if self._tables:
-            # Take the lease now and not with the first batch: a driver that hangs meanwhile must have an older lease
+            # Take the lease now and not with the first batch. A driver that hangs in between must have an older lease
             # than its successor.
             self._timestamps = leases.Lease(partial(leases.take, self._settings.cassandra, job.name)).next
         return self._query(rows)
 
     def _suited(self, planned: Pipeline) -> Pipeline:
-        """The plan as this way of running needs it."""
+        """Return the plan as this runner needs it."""
         return planned
 
     def _query(self, rows: DataFrame) -> tuple[Batches, StreamingQuery]:
@@ -310,7 +314,7 @@ class Runner:
         return search.set_aside(self._suspected(source), self._listener.notice)
 
     def _suspected(self, source: Topic) -> Ranges:
-        """The messages of the batch that has crashed."""
+        """Return the messages of the batch that has crashed."""
         batches = self._checkpoint.batches()
         if not batches or self._checkpoint.is_committed(batches[-1]):
             return {}
@@ -338,7 +342,7 @@ class Runner:
         return False
 
     def _follow(self, writer: Batches, query: StreamingQuery) -> int:
-        """Report batches until the query ends; returns how many were committed."""
+        """Report batches until the query ends. Returns the number of committed ones."""
         committed = 0
         last = -1
         ended = asked = False
@@ -367,23 +371,26 @@ class Runner:
         return committed
 
     def _polled(self, query: StreamingQuery) -> None:
-        """A few times a second, while the query runs."""
+        """Do nothing; a subclass is called a few times a second while the query runs."""
 
     def _committed(self, report: BatchReport) -> None:
-        """After each report of a batch."""
+        """Do nothing; a subclass is called after each report of a batch."""
 
     def _may_stop(self, query: StreamingQuery, _committed_since: bool) -> bool:
-        """A running batch is let finish, and the next one refuses to begin (BatchWriter)."""
+        """Return whether the query may stop.
+
+        A running batch ends first, and the next one refuses to begin (BatchWriter).
+        """
         return not query.status["isTriggerActive"]
 
     def _failure(self, writer: Batches, query: StreamingQuery) -> Exception | None:
-        """Why the query has ended; None if its input did, or it was stopped."""
+        """Return why the query has ended; None if its input did, or it was stopped."""
         ended_by = query.exception()
         return None if ended_by is None else writer.error or ended_by
 
 
 class _Replayed(PlanAgain):
-    """The query ended after it had committed the batch that it had to repeat."""
+    """The query ended after it had committed the repeated batch."""
 
 
 def _line(error: Exception) -> str:

@@ -1,1 +1,1 @@
-"""A job in Spark's real-time mode: rows as soon as their events are read, by way of a topic, exact all the same."""
+"""A job in Spark's real-time mode. Rows leave as soon as Spark reads their events, through a topic, and stay exact."""

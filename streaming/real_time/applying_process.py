@@ -1,4 +1,4 @@
-"""The applying process of a job (`adstream apply`) as a child: started, listened to, started again, and stopped."""
+"""The applying process of a job (`adstream apply`) as a child: start, listen, restart, and stop."""
 
 import json
 import os
@@ -12,8 +12,8 @@ from typing import Any
 
 from common.errors import JobFailed
 
-# It ends by itself after minutes without a service. If it ends this often in a row without applying anything, it is not
-# started again.
+# The process ends by itself after minutes without a service. After this many ends in a row without an applied row, the
+# runner gives up.
 ATTEMPTS = 5
 _FIRST_PAUSE_SECONDS = 1.0
 _LINES_KEPT = 5
@@ -25,8 +25,8 @@ Figures = Mapping[str, Any]
 class ApplyingProcess:
     """The applying process, a child. A thread passes each of its reports, as parsed JSON, to `told`.
 
-    `member` is its name in the consumer group. A process restarted under the same name goes on at once; otherwise the
-    group would first wait for the end of a session.
+    `member` is its name in the consumer group. A process restarted under the same name goes on at once. Under another
+    name the group would first wait for the end of a session.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class ApplyingProcess:
     def start(self) -> None:
         """Start the process. A Ctrl-C at the terminal does not reach it, because it must still apply the query's rows.
 
-        It ends when its input ends: together with this process, for whatever reason that ends.
+        The child ends when its input ends. So it ends together with this process, for whatever reason.
         """
         self._applied = False
         command = [sys.executable, "-m", "adstream.cli", "apply", self._job, "--until-input-ends"]
@@ -62,7 +62,7 @@ class ApplyingProcess:
         self._reader.start()
 
     def watch(self) -> None:
-        """Start it again where it has ended, after a pause. Raises JobFailed if that did not help."""
+        """Restart the process if it has ended, after a pause. Raises JobFailed if restarts do not help."""
         process = self._process
         if process is not None and process.poll() is not None:
             self._ended(process)
@@ -70,7 +70,7 @@ class ApplyingProcess:
             self.start()
 
     def stop(self) -> None:
-        """Ask it to finish the rows that it has begun."""
+        """Ask the process to finish the rows that it has begun."""
         process = self._process
         if process is None:
             return

@@ -68,7 +68,7 @@ class Versions:
 
 
 def contract_of(job: Job, topic: str, rows: StructType) -> Contract:
-    """Return the contract of the job's updates topic: the committed one, or else one that follows from its rows."""
+    """Return the contract of the job's updates topic: the committed one, or else one derived from its rows."""
     subject, name = f"{topic}-value", updates_contract(job.name)
     if name in contracts.names():
         committed = contracts.latest(name)
@@ -92,7 +92,10 @@ def avro_text(job: Job, rows: StructType) -> str:
 def messages(
     rows: DataFrame, key: tuple[str, ...], contract: Contract, schema_id: int, versions: Versions
 ) -> DataFrame:
-    """In: the job's rows with `version`, the events in it, and `newest_event`. Out: `key` and `value` (binary)."""
+    """Turn the job's rows into messages.
+
+    In: rows with `version`, the events in the row, and `newest_event`. Out: `key` and `value` (binary).
+    """
     columns = [F.col(name) for name in rows.columns if name != VERSION]
     record = F.struct(versions.of(F.col(VERSION)).alias(VERSION), *columns)
     return rows.select(
@@ -112,6 +115,7 @@ def _typed(kind: DataType, *, nullable: bool) -> dict[str, Any]:
 def _may_be_null(job: Job, name: str) -> bool:
     """Return whether a column may be null.
 
-    Spark calls nearly every column nullable, but a row's key is complete, except for a column of some kinds only.
+    Spark calls nearly every column nullable. But a row's key is complete, except for a column that only some kinds
+    have.
     """
     return name not in job.key or (name == "window_start" and "kind" in job.key)

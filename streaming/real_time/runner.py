@@ -1,9 +1,9 @@
 """Run one job in real-time mode: each event's rows go to the updates topic at once, and from there to the tables.
 
-A query works in long batches. Its rows leave at once; Spark commits its offsets and state at the end of the batch.
+A query works in long batches. Its rows leave at once. Spark commits its offsets and state at the end of the batch.
 After a crash the query counts the events since the last commit again. Their rows have smaller versions at first, so
-newer rows stay. A real-time batch does after its commit what a micro-batch does before it
-(streaming.real_time.settling).
+newer rows stay. A real-time batch publishes dead letters and counts late events after its commit, a micro-batch before
+it (streaming.real_time.settling).
 """
 
 import socket
@@ -48,12 +48,12 @@ _DRAIN_POLL_SECONDS = 0.2
 
 
 class RealTimeRunner(Runner):
-    """Like Runner. `_trigger` is the length of a batch."""
+    """A Runner in real-time mode. `_trigger` is the length of a batch."""
 
     real_time = True
 
     def __init__(self, *given: Any, applied: Callable[[Mapping[str, Any]], None], **named: Any) -> None:  # noqa: ANN401
-        """Like Runner; `applied` gets each report of the applying process."""
+        """Take the arguments of Runner; `applied` gets each report of the applying process."""
         super().__init__(*given, **named)
         if isinstance(self._source, Topic):
             self._source = replace(self._source, bounded=False)
@@ -61,7 +61,7 @@ class RealTimeRunner(Runner):
         self._told_applied = applied
         self._applying: ApplyingProcess | None = None
         self._settling: Settling | None = None
-        # Schema ids that messages had and the registry did not know.
+        # Schema ids in messages that the registry did not know.
         self._refused: set[int] = set()
 
     def _claim(self) -> None:
@@ -146,7 +146,7 @@ class RealTimeRunner(Runner):
     def _versions(self) -> Versions:
         """Return versions for one more start.
 
-        An earlier start may have counted the rows in the tables, so they come first.
+        The checkpoint notes the start before any use: an earlier start may have counted the rows in the tables.
         """
         leased = self._checkpoint.notes(_LEASE)
         if not leased:

@@ -42,7 +42,7 @@ class Settling:
         timestamps: Callable[[], int],
         ends: Callable[[str], Mapping[int, int]],
     ) -> None:
-        """`ends(topic)`: where its partitions end now. The others are as BatchWriter has them."""
+        """`ends(topic)` returns the present ends of the topic's partitions. The other arguments are BatchWriter's."""
         self._job, self._checkpoint, self._late = job, checkpoint, late
         self._judged_again, self._publish, self._timestamps, self._ends = judged_again, publish, timestamps, ends
         self.error: Exception | None = None
@@ -70,7 +70,10 @@ class Settling:
         return self.written[batch_id]
 
     def _tell_newest(self, progress: Mapping[str, Any]) -> None:
-        """Spark says where the topic ended when the batch began, which is no lag of the batch's end."""
+        """Set the topic's newest offsets to the present ones.
+
+        Spark reports the end of the topic at the start of the batch, which gives no lag at its end.
+        """
         for source in progress["sources"]:
             for topic in source["endOffset"] or {}:
                 with suppress(AdstreamError):
@@ -78,7 +81,10 @@ class Settling:
                     source["latestOffset"] = {topic: {str(partition): end for partition, end in ends.items()}}
 
     def catch_up(self) -> None:
-        """Settle batches committed before this query and not settled then. Nobody has reported their contents."""
+        """Settle batches that were committed before this query and not settled then.
+
+        Nobody has reported their contents.
+        """
         last = self._checkpoint.marked(NOTE)
         for batch_id in self._checkpoint.committed_after(-1 if last is None else last):
             self._publish_dead(batch_id)

@@ -7,7 +7,8 @@ from common.text.durations import duration_text
 from streaming.job import Job
 from streaming.sinks.sink import write_row_by_row
 
-# The time between two commits. Each commit is a pause, and events since the last one are counted again after a crash.
+# The time between two commits. Each commit is a pause. After a crash the query counts events since the last commit
+# again.
 TRIGGER = timedelta(seconds=60)
 SHORTEST_TRIGGER = timedelta(seconds=5)
 _MODE = "update"
@@ -16,7 +17,7 @@ _MODE = "update"
 def refusal(job: Job) -> str:
     """Return in one line why the job cannot run in real-time mode; empty if it can.
 
-    Spark allows few steps in such a query: no Python, so no state of one's own; no joined table that is read again; and
+    Spark allows few steps in such a query: no Python, so no arbitrary state; no joined table that is read again; and
     only output mode update. Rows pass through a topic to Cassandra's tables.
     """
     if job.arbitrary_state:
@@ -34,7 +35,7 @@ def refusal(job: Job) -> str:
 
 
 def require_length(batch: timedelta) -> None:
-    """Raises ConfigError for a batch that is shorter than Spark takes."""
+    """Raise ConfigError for a batch that is shorter than Spark takes."""
     if batch < SHORTEST_TRIGGER:
         least = duration_text(SHORTEST_TRIGGER)
         raise ConfigError(
@@ -44,7 +45,7 @@ def require_length(batch: timedelta) -> None:
 
 
 def require(job: Job, *, once: bool, console: bool, from_topic: bool) -> None:
-    """Raises ConfigError if the job, or this way to run it, does not suit real-time mode."""
+    """Raise ConfigError if the job, or this way to run it, does not suit real-time mode."""
     why = refusal(job)
     if once:
         why = "it has no end, and --once and --sample ask for one"
@@ -57,10 +58,10 @@ def require(job: Job, *, once: bool, console: bool, from_topic: bool) -> None:
 
 
 def slots(partitions: int, shuffle_partitions: int, *, dedupe: bool) -> int:
-    """Return the number of tasks that must have a slot: all of all stages, while the query runs, and those that settle.
+    """Return the number of tasks that need a slot: all stages of the query at once, and the tasks that settle a batch.
 
-    There is a task for each partition of the topic, and one for each state partition in each stateful step. While the
-    last batch is settled, a stage of that job may have as many tasks as either. The next batch cannot begin unless all
-    its slots are free.
+    There is a task for each partition of the topic, and one for each state partition in each stateful step. Settling
+    the last batch may take as many tasks for a stage as either of them. The next batch cannot begin unless all its
+    slots are free.
     """
     return partitions + shuffle_partitions * (2 if dedupe else 1) + max(partitions, shuffle_partitions)

@@ -2,7 +2,7 @@
 
 Rows that Spark has committed and nobody has applied exist in that topic only. So the checkpoint notes the newest batch
 with all its rows in the tables. If the topic is gone, or is another one of the same name, the query goes back to that
-batch and makes the rows of all later ones again. Rows that were applied already lose by their versions.
+batch. It makes the rows of all later batches again. Rows that were applied already lose by their versions.
 """
 
 import time
@@ -40,7 +40,7 @@ class Updates:
         self._waiting: deque[tuple[int, Mapping[int, int]]] = deque(maxlen=1_000)
 
     def open(self) -> None:
-        """Create the topic if it is missing, and go back if it is another one than before."""
+        """Create the topic if it is missing. If it is another topic than before, go back to the last applied batch."""
         kafka.create_topics(self._settings, [updates_spec(self._settings, self.topic)])
         self._id = self._applied.topic_id()
         known = self._checkpoint.notes(_TOPICS)
@@ -50,8 +50,8 @@ class Updates:
             self._checkpoint.note(_TOPICS, self._id)
 
     def committed(self, batch_id: int) -> None:
-        """Spark has committed a batch, so all its rows are in the topic."""
-        with suppress(AdstreamError):  # then it goes with the next batch
+        """Note the topic's end after a committed batch: all rows of the batch are in the topic."""
+        with suppress(AdstreamError):  # the next batch's note then covers it
             self._waiting.append((batch_id, self._applied.ends()))
 
     def poll(self) -> None:
@@ -67,7 +67,7 @@ class Updates:
         except TopicNotFound:
             raise UpdatesLost from None
         except (ServiceUnavailable, AccessDenied):
-            pass  # asked again soon
+            pass  # the next poll asks again
 
     def all_applied(self) -> bool:
         """Return whether all present rows of the topic are in the tables. Raises the errors of `kafka.end_offsets`."""

@@ -1,8 +1,8 @@
 """A job's checkpoint folder: the job, topic and options that it belongs to, and the offsets of each batch.
 
-State fits only the plan that wrote it, and offsets only the topic that they were read from. So both are recorded beside
-a new checkpoint, and compared at every start: no other job, topic or option continues it. Files are accessed through
-Hadoop's file system, so the folder may be local, on HDFS or in S3.
+State fits only the plan that wrote it, and offsets only the topic that they were read from. So a new checkpoint records
+both, and every start compares them: no other job, topic or option continues it. Files are accessed through Hadoop's
+file system, so the folder may be local, on HDFS or in S3.
 """
 
 import json
@@ -29,9 +29,9 @@ REAL_TIME = "real_time"
 
 @contextmanager
 def held(path: str) -> Iterator[None]:
-    """Keep other drivers of this machine away from a local checkpoint; elsewhere Spark notices them, a batch later.
+    """Keep other drivers of this machine away from a local checkpoint.
 
-    Raises CheckpointError if another driver holds it.
+    Elsewhere Spark notices them, a batch later. Raises CheckpointError if another driver holds it.
     """
     if "://" in path:
         yield
@@ -56,7 +56,7 @@ class Checkpoint:
 
     def __init__(self, spark: SparkSession, path: str) -> None:
         self.path = path
-        self._jvm: Any = spark.sparkContext._jvm  # PySpark's only door to Hadoop's file systems
+        self._jvm: Any = spark.sparkContext._jvm  # PySpark's only access to Hadoop's file systems
         self._hadoop: Any = spark.sparkContext._jsc.hadoopConfiguration()
 
     def claim(
@@ -84,7 +84,7 @@ class Checkpoint:
         return {name: made_with[name] for name, value in kept.items() if made_with.get(name, value) != value}
 
     def require_mode(self, job: str, *, real_time: bool) -> None:
-        """Raises CheckpointError if the checkpoint counts in the other mode: its state is another plan's."""
+        """Raise CheckpointError if the checkpoint counts in the other mode: its state belongs to another plan."""
         text = self._read(_FILE)
         if text is None or bool(self._parsed(text).get(REAL_TIME)) is real_time:
             return
@@ -98,11 +98,11 @@ class Checkpoint:
     def id(self) -> str:
         """The checkpoint's id: the same for its whole life, also after a move; empty before it is claimed."""
         made_with = self._parsed(self._read(_FILE) or "{}")
-        # A checkpoint from before checkpoints had an id uses Spark's.
+        # A checkpoint from before checkpoints had an id uses Spark's id.
         return str(made_with.get(_ID) or json.loads(self._read("metadata") or "{}").get("id", ""))
 
     def require_whole(self) -> None:
-        """Raises CheckpointError if one of the newest files that Spark would read first is damaged or missing.
+        """Raise CheckpointError if one of the newest files that Spark would read first is damaged or missing.
 
         Spark's own error would not mention the checkpoint, or would blame another driver.
         """
@@ -112,7 +112,7 @@ class Checkpoint:
                 raise self.damaged(f"commits/{batch_id} is there, and offsets/{batch_id} is not")
 
     def batches(self) -> list[int]:
-        """The batches that have begun, as far as the checkpoint still knows them."""
+        """Return the batches that have begun, as far as the checkpoint still has them."""
         return self._numbered("offsets")
 
     def _parsed(self, text: str) -> dict[str, Any]:
@@ -123,7 +123,7 @@ class Checkpoint:
         return found
 
     def damaged(self, what: str) -> CheckpointError:
-        """The error for a checkpoint that cannot be trusted any more."""
+        """Return the error for a checkpoint that cannot be trusted any more."""
         return CheckpointError(
             f"checkpoint {self.path} is damaged: {what}",
             "restore it from a backup, or begin anew with `adstream reset JOB`",
@@ -137,7 +137,7 @@ class Checkpoint:
         return self._parsed(found)
 
     def made_at(self) -> datetime:
-        """When the checkpoint was made, by the clock of its file system."""
+        """Return the time at which the checkpoint was made, by the clock of its file system."""
         path = self._path(_FILE)
         millis = path.getFileSystem(self._hadoop).getFileStatus(path).getModificationTime()
         return datetime.fromtimestamp(millis / 1_000, UTC)
@@ -154,7 +154,7 @@ class Checkpoint:
         return self._offsets("sources/0/0", topic) or {}
 
     def batch_offsets(self, topic: str, batch_id: int) -> dict[int, tuple[int, int]]:
-        """Partition -> [first offset, end offset) of a batch: Spark writes them down before the batch runs."""
+        """Return partition -> [first offset, end offset) of a batch: Spark writes them down before the batch runs."""
         end = self._offsets(f"offsets/{batch_id}", topic)
         if end is None:
             raise CheckpointError(f"{self.path} does not hold the offsets of batch {batch_id}", "it may be damaged")
@@ -171,15 +171,15 @@ class Checkpoint:
         return {partition: end if done else begin for partition, (begin, end) in offsets.items()}
 
     def note(self, folder: str, text: str) -> None:
-        """Keep one more text in a folder beside the checkpoint; the texts stay in order."""
+        """Keep one more text in a folder beside the checkpoint. The texts stay in order."""
         self._write(f"{folder}/{len(self._numbered(folder))}", text)
 
     def notes(self, folder: str) -> list[str]:
-        """All texts that were kept there."""
+        """Return all texts that `note` has kept in the folder."""
         return [self._read(f"{folder}/{number}") or "[]" for number in self._numbered(folder)]
 
     def mark(self, folder: str, batch_id: int) -> None:
-        """Note, in that folder beside the checkpoint, that something was done up to this batch."""
+        """Note in a folder beside the checkpoint that a step was done up to this batch."""
         before = self._numbered(folder)
         if batch_id not in before:
             self._write(f"{folder}/{batch_id}", "")
@@ -188,15 +188,15 @@ class Checkpoint:
                 self._remove(f"{folder}/{number}")
 
     def marked(self, folder: str) -> int | None:
-        """Return the newest batch of such a note; None if there is none."""
+        """Return the newest batch that `mark` has noted in the folder; None if there is none."""
         return max(self._numbered(folder), default=None)
 
     def committed_after(self, batch_id: int) -> list[int]:
-        """The batches after this one that were committed, in order."""
+        """Return the committed batches after this one, in order."""
         return [each for each in self._numbered("commits") if each > batch_id]
 
     def back_to(self, batch_id: int) -> None:
-        """Remove all batches after this one, -1 for all: they run again, from the state after this one.
+        """Remove all batches after this one, -1 for all. They run again, from the state after this batch.
 
         Raises CheckpointError if Spark has removed the files that the next batch begins with.
         """
@@ -212,11 +212,11 @@ class Checkpoint:
         self.note(_ASIDE, json.dumps(list(places)))
 
     def places_set_aside(self) -> frozenset[tuple[int, int]]:
-        """All of them."""
+        """Return (partition, offset) of all messages set aside."""
         return frozenset((partition, offset) for text in self.notes(_ASIDE) for partition, offset in json.loads(text))
 
     def batch_files(self, batch_id: int) -> list[str]:
-        """The files that a batch of a file source holds."""
+        """Return the files of a batch of a file source."""
         last, first = self._log_offset(batch_id), self._log_offset(batch_id - 1) + 1
         wanted = range(first, last + 1)
         entries = [entry for number in wanted for entry in self._logged_files(number)]
@@ -247,7 +247,7 @@ class Checkpoint:
         return int(json.loads(text.strip().splitlines()[-1])["logOffset"]) if text else -1
 
     def _logged_files(self, number: int) -> list[dict[str, Any]]:
-        # Every so many logs Spark merges them into one, which then lists the earlier batches' files as well.
+        # Every so many logs Spark merges them into one, which then also lists the earlier batches' files.
         text = self._read(f"sources/0/{number}") or self._read(f"sources/0/{number}.compact") or ""
         return [json.loads(line) for line in text.splitlines()[1:]]
 
@@ -299,7 +299,7 @@ def first_cause(error: Exception) -> str:
     """Return the JVM's innermost cause, in one line."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     if isinstance(error, Py4JJavaError):
-        lines = [line.removeprefix(": ") for line in lines[1:]]  # the first says only which call it was
+        lines = [line.removeprefix(": ") for line in lines[1:]]  # the first cause names only the call
     causes = [line.removeprefix("Caused by:").strip() for line in lines if line.startswith("Caused by:")]
     return (causes or lines or [type(error).__name__])[-1 if causes else 0][:300]
 

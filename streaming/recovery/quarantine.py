@@ -1,9 +1,9 @@
 """Set aside messages that crash a batch, as dead letters, so that the job goes on.
 
-No message should be able to crash a batch: decoding and judging have a reason for every known problem. This is for
-unforeseen ones. A batch that crashes twice is computed again in halves, quarters and so on, without writing anything,
-until single messages are left that crash by themselves. They are named only if the rest of the batch then passes. If a
-service fails meanwhile, or a bug affects any event, no message is to blame.
+No message should be able to crash a batch: decoding and judging have a reason for every known problem. This module
+serves unforeseen ones. If a batch crashes twice, it is computed again in halves, quarters and so on, without writing
+anything. The search ends at single messages that crash by themselves. They are named only if the rest of the batch then
+passes. If a service fails meanwhile, or a bug affects any event, no message is to blame.
 """
 
 from collections.abc import Callable, Mapping
@@ -47,7 +47,7 @@ def _size(ranges: Ranges) -> int:
 
 
 def _halves(ranges: Ranges) -> list[Ranges]:
-    """Two parts with as many messages each, give or take one."""
+    """Divide messages into two parts with as many messages each, give or take one."""
     first: dict[int, tuple[int, int]] = {}
     second: dict[int, tuple[int, int]] = {}
     wanted = _size(ranges) // 2
@@ -59,7 +59,7 @@ def _halves(ranges: Ranges) -> list[Ranges]:
 
 
 def _without(ranges: Ranges, places: list[tuple[int, int]]) -> list[Ranges]:
-    """Return the same messages without those, with few parts: one per gap in a partition."""
+    """Return the messages without the excluded ones, in few parts: one per gap in a partition."""
     pieces: dict[int, list[tuple[int, int]]] = {}
     for partition, (begin, end) in ranges.items():
         gaps = sorted(offset for other, offset in places if other == partition)

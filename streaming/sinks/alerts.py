@@ -1,4 +1,4 @@
-"""Rows that are alerts -> the alert topic, in Avro, by the contract `alerts`.
+"""Send rows that are alerts to the alert topic, in Avro, by the contract `alerts`.
 
 An alert's id consists of its job, its subject and its event time. So a replayed batch sends the same message with the
 same id and key, and readers can count each once. Contract: the function returns when Kafka has acknowledged every
@@ -38,7 +38,7 @@ class Alerts(Sink):
         return (Destination("Kafka", CONTRACT, facts=facts),)
 
     def open(self, _spark: SparkSession, settings: Settings, _schema: StructType) -> Write:
-        """Raises TopicNotFound, and SchemaNotFound if the contract is not registered."""
+        """Open the topic. Raises TopicNotFound, and SchemaNotFound if the contract is not registered."""
         topic = topic_of(settings, CONTRACT)
         kafka.require_topic(settings, topic)
         registered = RegistryClient(settings.registry).latest(f"{topic}-value")

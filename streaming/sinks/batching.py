@@ -1,4 +1,4 @@
-"""Encoded rows gathered into batches, one being filled per place; a batch is bounded in rows and in bytes."""
+"""Gather encoded rows into batches: one open batch per place, limited in rows and in bytes."""
 
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ class Run:
     """Rows that were encoded together, and the columns of their partition key."""
 
     def __init__(self, rows: pa.BinaryArray, extra: int, key: Sequence[pa.BinaryArray] = ()) -> None:
-        """A row counts with its own bytes and `extra`."""
+        """A row counts with its own bytes plus `extra`."""
         _, offsets, data = rows.buffers()
         self.key = key
         self._rows = rows
@@ -25,14 +25,14 @@ class Run:
         self._sizes = self._ends + np.arange(len(rows) + 1, dtype=np.int64) * extra
 
     def of(self, chosen: npt.NDArray[np.int64]) -> "Run":
-        """The rows at these places."""
+        """Return the rows at these places."""
         return Run(self._rows.take(chosen), self._extra, [column.take(chosen) for column in self.key])
 
     def __len__(self) -> int:
         return len(self._ends) - 1
 
     def fitting(self, first: int, rows: int, size: int) -> int:
-        """The end of the rows from `first` on that are at most this many, and this many bytes."""
+        """Return the end of the rows from `first` on that fit into this many rows and this many bytes."""
         end = int(np.searchsorted(self._sizes, self._sizes[first] + size, side="right")) - 1
         return max(first, min(end, first + rows, len(self)))
 
@@ -74,7 +74,7 @@ class Batching(Generic[Place]):
         self._filling: dict[Place, Batch] = {}
 
     def add(self, place: Place, run: Run) -> Iterator[Batch]:
-        """Take the rows of a run, and yield full batches. A row over the limit goes alone."""
+        """Take the rows of a run, and yield full batches. A row over the limit gets its own batch."""
         first = 0
         while first < len(run):
             batch = self._filling.setdefault(place, Batch())
@@ -88,6 +88,6 @@ class Batching(Generic[Place]):
             first = end
 
     def rest(self) -> Iterator[tuple[Place, Batch]]:
-        """The unfinished batches; none is left."""
+        """Yield the unfinished batches; none is left."""
         while self._filling:
             yield self._filling.popitem()

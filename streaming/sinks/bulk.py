@@ -18,7 +18,7 @@ from cassandra.protocol import BatchMessage, ProtocolHandler
 from cassandra.query import BatchStatement, BatchType, BoundStatement, PreparedStatement
 
 _PREPARED = 1
-# A batch's kind and its number of rows, which the rows follow.
+# A batch's kind and its number of rows. The rows follow.
 _HEAD = struct.Struct(">BH")
 
 
@@ -70,7 +70,7 @@ class _BulkMessage(BatchMessage):  # type: ignore[misc]  # the driver has no typ
         self._rows = rows
 
     def send_body(self, file: io.BytesIO, protocol_version: int) -> None:
-        """The driver writes the batch without rows, and the rows go in after its head."""
+        """Let the driver write the batch without rows, and insert the rows behind the batch's head."""
         empty = io.BytesIO()
         super().send_body(empty, protocol_version)
         head, tail = empty.getvalue()[: _HEAD.size], empty.getvalue()[_HEAD.size :]

@@ -30,12 +30,12 @@ from streaming.sinks.replica_sets import ReplicaSets
 
 BATCH_ROWS = 100
 # Cassandra refuses a batch over 50 KiB (`batch_size_fail_threshold`), and counts more than the values: 19 to 24 bytes
-# on top of each, as measured. From 5 KiB on it logs a warning; docs/performance.md says why that is accepted.
+# on top of each, as measured. From 5 KiB on it logs a warning; docs/performance.md says why the job accepts this.
 BATCH_BYTES = 32 * 1024
-# Four of them are the value's length, which is already in the message.
+# Four of these bytes are the value's length, which is already in the message.
 BYTES_PER_VALUE = 20
 BATCHES_IN_FLIGHT = 32
-# Single rows are encoded together; larger groups are hardly faster.
+# The writer encodes single rows together; larger groups are hardly faster.
 ROWS_AT_ONCE = 1_000
 
 
@@ -169,7 +169,7 @@ class RowWriter:
     def _failed(self, table: Table, error: Exception) -> SinkError:
         cause = explain(error, self._settings)
         if isinstance(cause, ServiceUnavailable):
-            close_session()  # whoever tries next connects anew, to nodes that may have come back elsewhere
+            close_session()  # the next attempt connects again, to nodes that may have come back elsewhere
         rows = f"rows for {self._settings.keyspace}.{table.name} were not written"
         return SinkError(f"{rows}: {cause.problem}", cause.remedy)
 

@@ -33,8 +33,8 @@ def show(rows: DataFrame) -> int:
     try:
         _show(rows.columns, changed)
     except (Exception, SystemExit) as refused:
-        # The rows exist: no message is to blame, and no further attempt helps. Rich answers a closed pipe with an exit,
-        # which would kill the thread of Spark's callback.
+        # The rows exist: no message is to blame, and no retry helps. Rich answers a closed pipe with an exit, which
+        # would kill the thread of Spark's callback.
         gone = isinstance(refused, SystemExit | BrokenPipeError)
         why = "nobody reads it any more" if gone else f"{type(refused).__name__}: {refused}"
         raise ConfigError(f"standard output takes no rows: {why}", "run the job without --console") from refused
@@ -53,14 +53,14 @@ def _show(names: list[str], changed: list[Row]) -> None:
 
 def _print(found: Table) -> None:
     terminal = Terminal()
-    # A file or a pipe has no width that a row would have to fit into.
+    # A file or a pipe has no width to fit a row into.
     terminal.width = terminal.width if terminal.is_terminal else _WIDTH_OF_A_FILE
     print_whole(terminal, found)
     sys.stdout.flush()
 
 
 def table(title: str, columns: list[str], rows: list[Any], *, most: int = 1_000) -> Table:
-    """The first rows (by name) to read: times in UTC, numbers to the right."""
+    """Return a table of the first rows (by name): times in UTC, numbers to the right."""
     more = f", the first {most} of {len(rows):,}" if len(rows) > most else ""
     titled = plain(f"{title}{more}", "table.title")
     found = Table(title=titled, title_justify="left", box=None, pad_edge=False, header_style="bold")
@@ -74,7 +74,7 @@ def table(title: str, columns: list[str], rows: list[Any], *, most: int = 1_000)
 
 
 def text(value: object) -> str:
-    """A cell: null is empty, times are UTC, numbers have thousands."""
+    """Return a cell's text: null is empty, times are UTC, numbers have thousands separators."""
     match value:
         case None:
             return ""
@@ -94,7 +94,7 @@ def text(value: object) -> str:
 
 
 def _in_order(columns: list[str], rows: Iterable[Row]) -> list[Row]:
-    """By time, newest first; within a time by the other columns."""
+    """Sort the rows by time, newest first; within a time by the other columns."""
     times = [name for name in columns if name.endswith(("_start", "_at")) or name in ("timestamp", "ts")]
     ordered = sorted(rows, key=lambda row: tuple(str(row[name]) for name in columns))
     return sorted(

@@ -1,4 +1,4 @@
-"""Arrow columns -> the values of CQL's native protocol, a whole column at a time.
+"""Turn Arrow columns into values of CQL's native protocol, a whole column at a time.
 
 Encoding a row of nine values one by one took 14 µs, half of a row's cost in the writing process (docs/performance.md).
 A column of ten thousand values takes a few calls of numpy and Arrow, whatever its length.
@@ -47,23 +47,23 @@ def encoded_values(values: Sequence[Any], cql_type: Any, protocol_version: int) 
 
 
 def encoded_value(value: Any, cql_type: Any, protocol_version: int) -> pa.BinaryScalar:  # noqa: ANN401
-    """One value for all rows."""
+    """Encode one value for all rows."""
     return encoded_values([value], cql_type, protocol_version)[0]
 
 
 def repeated(values: Values, rows: int) -> pa.BinaryArray:
-    """The column as an array."""
+    """Return the column as an array."""
     return pa.repeat(values, rows) if isinstance(values, pa.BinaryScalar) else values
 
 
 def value_of(element: pa.BinaryScalar) -> bytes:
-    """The bytes of one value, without their length."""
+    """Return the bytes of one value, without their length."""
     element_bytes: bytes = element.as_py()
     return element_bytes[_LENGTH:]
 
 
 def joined(start: bytes, columns: Sequence[Values]) -> pa.BinaryArray:
-    """Row by row `start` and the row's values. At least one of the columns is an array."""
+    """Join `start` and the row's values, row by row. At least one of the columns is an array."""
     return pc.binary_join_element_wise(pa.scalar(start, pa.binary()), *columns, _NOTHING)
 
 
@@ -89,14 +89,14 @@ def _text(column: pa.Array) -> pa.BinaryArray:
 
 
 def _fixed(numbers: Numbers, layout: str) -> pa.BinaryArray:
-    """Numbers of one width, as numpy names it: `>i8` has 8 bytes, the highest first."""
+    """Encode numbers of one width. `>i8` is numpy's name for 8 bytes, the highest first."""
     values = np.empty(len(numbers), [("length", ">i4"), ("value", layout)])
     values["length"], values["value"] = np.dtype(layout).itemsize, numbers
     return _cut(values, values.itemsize)
 
 
 def _cut(values: Numbers, width: int) -> pa.BinaryArray:
-    """Elements of `width` bytes each."""
+    """Cut bytes into elements of `width` bytes each."""
     offsets = np.arange(len(values) + 1, dtype=np.int32) * np.int32(width)
     buffers = [None, pa.py_buffer(offsets), pa.py_buffer(np.ascontiguousarray(values))]
     return pa.Array.from_buffers(pa.binary(), len(values), buffers)
@@ -111,7 +111,7 @@ def _int(column: pa.Array) -> pa.BinaryArray:
 
 
 def _numbers(column: pa.Array) -> Numbers:
-    """Null is 0 here."""
+    """Return the column's numbers, with 0 for null."""
     numbers: Numbers = (column.fill_null(0) if column.null_count else column).to_numpy()
     return numbers
 
@@ -121,7 +121,7 @@ def _timestamp(column: pa.Array) -> pa.BinaryArray:
 
 
 def _milliseconds(column: pa.Array) -> Numbers:
-    """Since the epoch, rounded down: Arrow's own cast rounds towards zero."""
+    """Return milliseconds since the epoch, rounded down: Arrow's own cast rounds towards zero."""
     per_second = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}[column.type.unit]
     numbers = _numbers(column.cast(pa.int64()))
     return numbers * 1_000 if per_second == 1 else numbers // (per_second // 1_000)
@@ -136,14 +136,14 @@ def _day(column: pa.Array) -> pa.BinaryArray:
 
 
 def _decimal(column: pa.Array) -> pa.BinaryArray:
-    """The scale, then the unscaled number in as few bytes as hold it and its sign."""
+    """Encode the scale, then the unscaled number in as few bytes as hold it and its sign."""
     low_and_high = np.frombuffer(column.buffers()[1], "<i8").reshape(-1, 2)
     low_and_high = low_and_high[column.offset : column.offset + len(column)]
     big_endian = np.empty((len(column), 8 + _DECIMAL_BYTES), np.uint8)
     numbers = big_endian[:, 8:]
     numbers[:, :8] = low_and_high[:, 1].astype(">i8").view(np.uint8).reshape(-1, 8)
     numbers[:, 8:] = low_and_high[:, 0].astype(">i8").view(np.uint8).reshape(-1, 8)
-    # A leading byte can be dropped if it only repeats the sign bit of the next one.
+    # A leading byte is redundant if it only repeats the sign bit of the next byte.
     sign = np.where(low_and_high[:, 1] < 0, 0xFF, 0).astype(np.uint8)[:, None]
     needed = (numbers != sign) | ((np.roll(numbers, -1, axis=1) ^ sign) & 0x80 != 0)
     needed[:, -1] = True

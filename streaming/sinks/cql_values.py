@@ -1,8 +1,8 @@
-"""Python values -> the bytes of CQL's native protocol, for the types of the tables.
+"""Turn Python values into bytes of CQL's native protocol, for the types of the tables.
 
-The driver's own `bind` is the largest part of a row's cost in the writing process; this takes about a quarter of its
-time (docs/performance.md). The driver encodes all other types. Source: "Native protocol v5", section 6, in Cassandra's
-documentation.
+The driver's own `bind` is the largest part of a row's cost in the writing process. This module takes about a quarter of
+its time (docs/performance.md). The driver encodes all other types. Source: "Native protocol v5", section 6, in
+Cassandra's documentation.
 """
 
 import struct
@@ -37,12 +37,12 @@ def _text(value: str) -> bytes:
 
 
 def _timestamp(value: datetime | int) -> bytes:
-    """Whole milliseconds since the epoch, rounded down; a datetime must be aware."""
+    """Encode whole milliseconds since the epoch, rounded down. A datetime must be aware."""
     return _int64(value if isinstance(value, int) else (value - _EPOCH) // _MILLISECOND)
 
 
 def _date(value: date | int) -> bytes:
-    """A date, or its days since 1970-01-01."""
+    """Encode a date, or its days since 1970-01-01."""
     days = value if isinstance(value, int) else value.toordinal() - _EPOCH_DAY
     return _uint32(days + DAY_ZERO)
 

@@ -25,7 +25,7 @@ def publish(dead: DataFrame, settings: KafkaSettings, topic: str, job: str) -> N
 
 
 def producer_options(settings: KafkaSettings, topic: str) -> dict[str, str]:
-    """Options of Spark's Kafka sink: every message acknowledged by all replicas, every wait bounded."""
+    """Return options of Spark's Kafka sink: every message acknowledged by all replicas, every wait bounded."""
     limit = int(settings.timeout_seconds * 1_000)
     return {
         **kafka.spark_options(settings),
@@ -34,7 +34,7 @@ def producer_options(settings: KafkaSettings, topic: str) -> dict[str, str]:
         "kafka.max.request.size": str(kafka.LARGEST_LETTER_BYTES),
         "kafka.buffer.memory": str(kafka.LARGEST_LETTER_BYTES),
         # One message per Kafka batch. If the broker finds a batch too large, the client splits it and sends the pieces.
-        # A job was seen to commit while the topic's limit was below the size of any letter.
+        # Measured: a job committed although the topic's limit was below the size of every letter.
         "kafka.batch.size": "0",
         "kafka.acks": "all",
         "kafka.max.block.ms": str(limit),

@@ -1,4 +1,4 @@
-"""A job's rows -> an Iceberg table, by MERGE.
+"""Write a job's rows to an Iceberg table, by MERGE.
 
 An append would write a replayed batch a second time; a merge by key rewrites the same rows, in one atomic commit.
 `processing_time` is the batch's time. Contract: the function returns when the commit is in the catalog, or raises.

@@ -1,4 +1,4 @@
-"""A job's rows kept in memory by key, to be queried with SQL: for questions, not for production."""
+"""Keep a job's rows in memory by key, to query them with SQL. This serves questions, not production."""
 
 from typing import Any
 
@@ -13,7 +13,10 @@ MOST_ROWS = 1_000_000
 
 
 class Memory(Sink):
-    """The rows as a table with this key would hold them; without a key every row stays. Bounded: SinkError beyond."""
+    """The rows as a table with this key would hold them. Without a key every row stays.
+
+    Their number is limited: one more raises SinkError.
+    """
 
     def __init__(self, key: tuple[str, ...]) -> None:
         self._key = key

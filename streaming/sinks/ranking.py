@@ -1,7 +1,7 @@
 """The best of each window, by rank, computed from the window's stored totals.
 
 A batch has only the changed totals, so it cannot rank: the best of a window may not be among them. The sink first
-upserts the totals. Then it reads each changed window back whole and rewrites its ranks, all of one window in one
+upserts the totals. Then it reads each changed window back whole. It rewrites all ranks of one window in one
 single-partition batch. A product that leaves the ranks is overwritten by its successor. A replay reads and writes the
 same.
 """

@@ -35,7 +35,10 @@ class ReplicaSets:
         self.count = max(1, len(known))
 
     def divide(self, key: Sequence[pa.BinaryArray]) -> Iterator[tuple[int, npt.NDArray[np.int64] | None]]:
-        """Each number that rows with these columns as their key have, and the places of its rows; None is all rows."""
+        """Yield each number of these rows, and the places of the rows with this number; None is all rows.
+
+        `key` are the columns of their partition key.
+        """
         if self.count == 1:
             yield 0, None
             return
@@ -45,7 +48,10 @@ class ReplicaSets:
             yield number, np.flatnonzero(numbers == number)
 
     def number(self, partition_key: Sequence[bytes]) -> int:
-        """A number that partitions with the same replicas share; `partition_key` is its encoded columns in order."""
+        """Return a number that partitions with the same replicas share.
+
+        `partition_key` is the key's encoded columns in order.
+        """
         if self.count == 1:
             return 0
         token = murmur3(_routing_key(partition_key))

@@ -1,4 +1,4 @@
-"""A sink: an entry of the catalogue that, opened with settings, becomes a function that writes batches."""
+"""A sink: an entry of the catalogue. Opened with settings, it becomes a function that writes batches."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
@@ -16,14 +16,14 @@ from common.settings import Settings
 class Stamp:
     """When a batch is written: its time in UTC, and the timestamp of its writes.
 
-    The timestamp is in microseconds, and comes from the writer's lease (common.bookkeeping.leases).
+    The timestamp is in microseconds, from the writer's lease (common.bookkeeping.leases).
     """
 
     time: datetime
     micros: int
 
 
-# Writes the rows of one batch and returns their number; writes all of them, or raises.
+# Writes all rows of one batch and returns their number, or raises.
 Write = Callable[[DataFrame, Stamp], int]
 
 
@@ -47,7 +47,7 @@ class Destination:
 class Sink(ABC):
     """One sink of a job. A subclass defines `open` and names its destinations; everything else follows.
 
-    A user's sink may also be any object with such an `open`. Then nobody knows its destinations.
+    A user's sink may also be any object with such an `open`. Its destinations are then unknown.
     """
 
     @abstractmethod
@@ -59,35 +59,35 @@ class Sink(ABC):
 
     @property
     def destinations(self) -> tuple[Destination, ...]:
-        """Return all tables and topics that it writes, the main one first; none for a sink that only shows rows."""
+        """All tables and topics that the sink writes, the main one first; none for a sink that only shows rows."""
         return ()
 
     @property
     def row_by_row(self) -> bool:
-        """Return whether it only writes each row into the Cassandra table of its kind.
+        """Whether the sink only writes each row into the Cassandra table of its kind.
 
-        `adstream apply` can write such rows in its place, so the job can run in real-time mode.
+        `adstream apply` can write such rows instead, so the job can run in real-time mode.
         """
         return False
 
 
 def destinations_of(sinks: Iterable[Sink]) -> tuple[Destination, ...]:
-    """All tables and topics that the sinks name."""
+    """Return all tables and topics that the sinks name."""
     return tuple(each for sink in sinks for each in getattr(sink, "destinations", ()))
 
 
 def tables_of(sinks: Iterable[Sink]) -> tuple[str, ...]:
-    """The Cassandra tables that the sinks write."""
+    """Return the Cassandra tables that the sinks write."""
     return tuple(each.name for each in destinations_of(sinks) if each.store == "Cassandra")
 
 
 def need_iceberg(sinks: Iterable[Sink]) -> bool:
-    """Return whether one of them writes to the lakehouse, so that Spark needs its catalog."""
+    """Return whether one of the sinks writes to the lakehouse, so that Spark needs its catalog."""
     return any(each.store == "Iceberg" for each in destinations_of(sinks))
 
 
 def write_row_by_row(sinks: Iterable[Sink]) -> bool:
-    """Return whether `adstream apply` can write for all of them (Sink.row_by_row)."""
+    """Return whether `adstream apply` can write for all of the sinks (Sink.row_by_row)."""
     return all(getattr(sink, "row_by_row", False) for sink in sinks)
 
 

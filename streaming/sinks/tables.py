@@ -1,4 +1,4 @@
-"""A job's rows -> its Cassandra tables, written by Spark's own workers.
+"""Write a job's rows to its Cassandra tables, by Spark's own workers.
 
 The table defines the written columns. A column takes the row's value of the same name. `last_updated` and
 `processing_time` take the batch's time. `day`, which keeps partitions small, is the date of the first timestamp among
@@ -124,7 +124,7 @@ def _partition_writer(
                     writer.add_columns(layout.table, filled(batch, layout, stamp.time))
             yield _result(writer.finish(), None)
         except SinkError as error:
-            # As a row, not as an exception, which would reach the driver as a page of Java.
+            # The error is a row and not an exception: an exception reaches the driver as a page of Java.
             yield _result(0, str(error))
         finally:
             settle()
@@ -133,7 +133,7 @@ def _partition_writer(
 
 
 def filled(batch: pa.RecordBatch, layout: Layout, now: datetime) -> list[pa.Array | datetime]:
-    """The values of the batch's rows that belong into the layout's table, column by column."""
+    """Return the values of the batch's rows for the layout's table, column by column."""
     if layout.kind is not None:
         batch = batch.filter(pc.equal(batch.column(_KIND), layout.kind))
     return [now if name is None else batch.column(name) for name in layout.sources]

@@ -2,7 +2,7 @@
 
 A JVM with the archive neither reads those classes from three hundred jars nor checks them again. `make warm` makes it
 once for each Java and each PySpark, in the cache beside the JVM parts: `<cache>/classes-<place>-<hash>/`, created by
-one rename. Without it everything works too, and starts more slowly.
+one rename. Without the archive everything works too, and starts more slowly.
 """
 
 import contextlib
@@ -31,12 +31,12 @@ from stack.parts import Report
 
 TRAINING_SECONDS = 600.0
 # Groups of JVM parts on a local driver's class path, before Spark's own jars. Java archives no class of another class
-# loader, and `spark.jars` has one. Java also ignores an archive if the class path begins differently.
+# loader, and `spark.jars` has its own loader. Java also ignores an archive if the class path begins differently.
 CLASS_PATH = ("local-files", "spark")
 _SPARKS = "spark.jsa"
 _JAVAS = "java.jsa"
 _SIZES = "sizes.json"
-# Otherwise a JVM that cannot use an archive, or leaves classes out of one, would print that on the terminal.
+# Otherwise a JVM prints on the terminal that it cannot use an archive, or that it leaves classes out of one.
 _QUIET = "-Xlog:cds*=off"
 
 
@@ -90,7 +90,7 @@ def java_option(settings: StackSettings, java: Java) -> str:
 
 
 def make(settings: StackSettings, report: Report) -> None:
-    """Make a missing archive, by a run of Spark (a minute). Any failure is reported in one line."""
+    """Make a missing archive, by a run of Spark (a minute). Reports any failure in one line."""
     try:
         java = find_java(settings.java_home)
         folder = home(parts.cache_root(settings), java, pyspark_folder())
@@ -110,7 +110,7 @@ def make(settings: StackSettings, report: Report) -> None:
 
 def _make(settings: StackSettings, java: Java, folder: Path) -> None:
     log, passing = folder.parent / "classes.log", folder.parent / "classes.partial"
-    shutil.rmtree(passing, ignore_errors=True)  # of one that was killed
+    shutil.rmtree(passing, ignore_errors=True)  # left by a run that was killed
     try:
         made, work = passing / "made", passing / "work"
         made.mkdir(parents=True)
@@ -155,7 +155,7 @@ def _seal(made: Path) -> None:
     sizes: dict[str, int] = {}
     for archive in (made / _JAVAS, made / _SPARKS):
         if archive.name == _JAVAS and not archive.is_file():
-            continue  # Java brings its own
+            continue  # Java has its own
         with archive.open("rb") as file:
             os.fsync(file.fileno())
             sizes[archive.name] = os.fstat(file.fileno()).st_size
@@ -163,7 +163,10 @@ def _seal(made: Path) -> None:
 
 
 def _environment(settings: StackSettings) -> dict[str, str]:
-    """This process's and where this code is, with none of the user's settings but where Java and the JVM parts are."""
+    """Return this process's environment and the place of this code, without the user's settings.
+
+    Only the places of Java and of the JVM parts stay.
+    """
     kept = {name: value for name, value in os.environ.items() if not name.startswith("ADSTREAM_")}
     code = str(Path(__file__).parents[2])
     kept["PYTHONPATH"] = os.pathsep.join(filter(None, [code, os.environ.get("PYTHONPATH")]))
@@ -174,7 +177,7 @@ def _environment(settings: StackSettings) -> dict[str, str]:
 
 
 def _remove_older(folder: Path) -> None:
-    """Remove the archives of former versions of the same PySpark and Java; a JVM that has one mapped keeps it."""
+    """Remove the archives of former versions of the same PySpark and Java. A JVM that has mapped one keeps it."""
     place = folder.name.rpartition("-")[0]
     for other in folder.parent.glob(f"{place}-*"):
         if other != folder:

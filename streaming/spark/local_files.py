@@ -17,7 +17,7 @@ OPTIONS = {
     _FILES: "com.globalmentor.apache.hadoop.fs.BareLocalFileSystem",
     _CHECKPOINTS: "org.apache.spark.sql.execution.streaming.checkpointing.FileSystemBasedCheckpointFileManager",
 }
-# Options by which a user names the checkpoint's file system, brings a configuration that may name it, or gives
+# Options by which a user names the checkpoint's file system, brings a configuration that may name one, or gives
 # executors other jars.
 _CHOICES = {_FILES, _CHECKPOINTS, "spark.hadoop.fs.defaultFS", CLASS_PATH, "spark.jars"}
 

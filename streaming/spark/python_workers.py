@@ -1,6 +1,6 @@
 """Make the work of Spark's Python workers between two of our functions cheap.
 
-With small batches it is most of their time.
+With small batches this work is most of the workers' time.
 
 Before each task a worker invalidates the import system's caches. Python 3.11 then reads the directories of all zip
 files on its path again, in Python. On a cluster that includes Spark's core jar with 5,000 entries. After each task the

