@@ -13,9 +13,9 @@ from cassandra.query import SimpleStatement
 from common.cassandra.session import DRIVER_ERRORS, connect, explain
 from common.settings import CassandraSettings
 
-# Cassandra keeps no order among ads, so the top ones are found by reading at most this many.
+# Cassandra keeps no order among ads. So the top ads are the top of at most this many rows.
 MOST_ADS = 100_000
-# Windows of an ad without recent events are found by key, day by day, back to this many days ago.
+# For an ad without recent events the windows are read by key, day by day, back to this many days ago.
 MOST_DAYS = 7
 
 
@@ -49,7 +49,7 @@ def top_ads(settings: CassandraSettings, limit: int) -> tuple[list[Sums], bool]:
 
 
 def one_ad(settings: CassandraSettings, ad_id: str, limit: int) -> tuple[Sums | None, list[Sums]]:
-    """An ad's totals, and its newest windows, newest first; None and nothing for an ad that was never counted."""
+    """Return an ad's totals, and its newest windows, newest first. None and an empty list for an ad never counted."""
     with connect(settings, keyspace=settings.keyspace) as session:
         try:
             row = session.execute("SELECT * FROM ad_metrics WHERE ad_id = %s", (ad_id,)).one()

@@ -1,4 +1,4 @@
-"""The `adstream` program: its commands, and how an error becomes one line."""
+"""The `adstream` program: its commands, and its errors, each in one line."""
 
 import io
 import logging

@@ -20,11 +20,11 @@ from common.errors import AccessDenied, AdstreamError, BadInput, ConfigError, Se
 from common.settings import CassandraSettings
 from common.text.shown import shown
 
-# Whole seconds, and Z for UTC; microseconds and an offset make rows wider than most terminals.
+# Whole seconds, and Z for UTC. Microseconds and an offset make rows wider than most terminals.
 _LOOK = "[ui]\ntime_format = %Y-%m-%d %H:%M:%SZ\ntimezone = UTC\n"
 # cqlsh uses this file unless the user has named another one.
 _UTC = {"TZ": "UTC"}
-# It warns about every patch release other than its own, and the warning has no consequence.
+# cqlsh warns about every patch release other than its own, and the warning has no consequence.
 _VERSION_NOTE = "WARNING: cqlsh was built against"
 _MORE_THAN_A_REQUEST = 15.0
 _COLOUR = re.compile(r"(\x1b\[[0-9;]*m)")
@@ -39,7 +39,7 @@ def query(settings: CassandraSettings, statement: str, *, color: bool = False) -
         look = Path(folder, "cqlshrc")
         look.write_text(_LOOK, encoding="utf-8")
         own = ["--cqlshrc", str(look), "--color" if color else "--no-color", "--execute", statement]
-        # Without this cqlsh would create ~/.cassandra for a history that nobody types.
+        # Without this, cqlsh creates ~/.cassandra for a history that nobody types.
         environment = {**os.environ, **_UTC, "CQL_HISTORY": str(Path(folder, "history"))}
         try:
             done = subprocess.run(
@@ -62,8 +62,8 @@ def query(settings: CassandraSettings, statement: str, *, color: bool = False) -
 
 
 def interactive(settings: CassandraSettings) -> int:
-    """Hand the terminal to cqlsh until its user leaves it; returns its exit code."""
-    # Ctrl-C belongs to the shell. Unlike an ignored signal, a handler is not inherited by the shell.
+    """Hand the terminal to cqlsh until its user leaves it. Returns its exit code."""
+    # Ctrl-C belongs to the shell. The shell does not inherit a handler, unlike an ignored signal.
     before = signal.signal(signal.SIGINT, lambda _signal, _frame: None)
     try:
         with _arguments(settings) as arguments:
@@ -73,7 +73,10 @@ def interactive(settings: CassandraSettings) -> int:
 
 
 def _harmless(line: str) -> str:
-    """The line with cqlsh's own colours; cqlsh escapes the control characters of a value, and leaves other signs."""
+    """Return the line with cqlsh's own colours, made harmless.
+
+    cqlsh escapes the control characters of a value, but no other invisible characters.
+    """
     return "".join(part if _COLOUR.fullmatch(part) else shown(part) for part in _COLOUR.split(line))
 
 
@@ -94,7 +97,7 @@ def _explain(said: str, settings: CassandraSettings) -> AdstreamError:
 
 
 def _trusted(settings: CassandraSettings) -> dict[str, str]:
-    """Whom cqlsh trusts; it has no default."""
+    """Return cqlsh's variables with the authorities to trust; cqlsh has no default."""
     if not settings.tls:
         return {}
     system = ssl.get_default_verify_paths()
@@ -103,7 +106,7 @@ def _trusted(settings: CassandraSettings) -> dict[str, str]:
 
 @contextmanager
 def _arguments(settings: CassandraSettings) -> Iterator[list[str]]:
-    """The command line, host and port last, and for its life the file with the credentials."""
+    """Yield the command line, host and port last. The file with the credentials exists until the block ends."""
     settings.require()
     with tempfile.NamedTemporaryFile("w", prefix="cqlsh-", encoding="utf-8") as credentials:  # made with mode 600
         command = [sys.executable, "-m", "adstream.checked_cqlsh" if settings.tls else "cqlshlib"]

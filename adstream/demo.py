@@ -1,7 +1,7 @@
 """The demo: from nothing to `ad_metrics` in cqlsh, on real services, checked by an independent computation.
 
 Each step calls the code of the command of the same name. If a step fails, or on Ctrl-C, the demo stops the services
-again unless they ran before; their data stay. The dashboard is not a step: the demo is complete without it.
+again unless they ran before. Their data stay. The dashboard is not a step: the demo is complete without it.
 """
 
 import os
@@ -46,7 +46,7 @@ ONE_AD = "SELECT * FROM ad_metrics_by_window WHERE ad_id = 'ad-001' AND day = '{
 
 
 class Demo:
-    """One run of the demo, printed to `out`. The dashboard and the services stay up after it."""
+    """One run of the demo, printed to `out`. The dashboard and the services stay up afterwards."""
 
     def __init__(self, out: Terminal, events: int, *, dashboard: bool = True) -> None:
         self._out = out
@@ -129,7 +129,7 @@ class Demo:
         )
 
     def _read(self, settings: Settings) -> None:
-        # Events of the last minutes may be yesterday's.
+        # The last minutes may be yesterday's.
         windows = ONE_AD.format(day=datetime.now(UTC).date())
         for statement in (TOP, windows):
             self._out.print(f"cqlsh> {statement};")
@@ -137,7 +137,7 @@ class Demo:
             self._out.print(Text.from_ansi(found))
 
     def _begin_dashboard(self, settings: Settings) -> Entry | None:
-        """It starts beside the last steps, which do not need both cores."""
+        """Start the dashboard beside the last steps, which do not need both cores."""
         try:
             return dashboard.begin(settings)
         except AdstreamError as error:

@@ -11,21 +11,21 @@ AsJson = Annotated[bool, typer.Option("--json", help="One JSON document, for scr
 
 
 def print_document(found: object) -> None:
-    """Strict JSON: decimals as exact text, times as ISO 8601 in UTC, NaN and infinities as text."""
+    """Print strict JSON: decimals as exact text, times as ISO 8601 in UTC, NaN and infinities as text."""
     from consumer.display import strict
 
     typer.echo(json.dumps(strict(found), indent=2, allow_nan=False))
 
 
 def print_row(row: Mapping[str, Any]) -> None:
-    """One line of strict JSON, for rows that are read one by one."""
+    """Print one line of strict JSON, for rows that are read one by one."""
     from consumer.display import strict
 
     typer.echo(json.dumps(strict(row), allow_nan=False))
 
 
 def tables_document(tables: Mapping[str, Iterable[Mapping[str, Any]]], *, complete: bool) -> dict[str, Any]:
-    """Return rows by table; `complete` is False if these were chosen from a part of the rows.
+    """Return rows by table. `complete` is False if they come from only a part of the rows.
 
     Times without a zone are UTC.
     """

@@ -1,7 +1,7 @@
 """Start a job over: move its checkpoint aside, truncate its tables, and let only a new checkpoint fill them.
 
 The order matters after an interruption. With the checkpoint gone and rows in the tables, the job refuses to start, and
-the reset can be repeated. A job that went on with truncated tables would show wrong totals, of a few ads.
+the user can repeat the reset. If a job went on with truncated tables, it would show wrong totals, of a few ads.
 """
 
 from collections.abc import Callable
@@ -34,7 +34,7 @@ class Plan:
 
 
 def plan(job: str, checkpoint: Path, tables: tuple[str, ...], now: datetime, *, updates: str | None = None) -> Plan:
-    """Decide; nothing is touched."""
+    """Decide on the steps, without changing anything."""
     if not checkpoint.exists():
         return Plan(job, None, None, tables, updates)
     aside = checkpoint.with_name(f"{checkpoint.name}.before-{now:%Y%m%dT%H%M%SZ}")
@@ -42,7 +42,7 @@ def plan(job: str, checkpoint: Path, tables: tuple[str, ...], now: datetime, *, 
 
 
 def reset(settings: Settings, decided: Plan, report: Callable[[str], None]) -> None:
-    """Do it.
+    """Execute the plan.
 
     Raises CheckpointError if the folder cannot be moved, or rows are being applied, and the errors of
     `common.cassandra.session.open_session`.
@@ -58,14 +58,14 @@ def reset(settings: Settings, decided: Plan, report: Callable[[str], None]) -> N
             ) from None
         report(f"checkpoint moved to {decided.aside}; delete it when nobody needs it")
     if decided.updates is not None:
-        # Before the tables: a later row of the old checkpoint would stay for ever if it never changes.
+        # Before the tables: a later row of the old checkpoint would stay for ever if no new row replaces it.
         updates_group.skip_all(settings, decided.updates)
         report(f"rows in topic {decided.updates} left out")
     cassandra = settings.cassandra
     with connect(cassandra, keyspace=cassandra.keyspace) as session:
         for table in decided.tables:
             try:
-                # It waits for every node, which may take longer than a write.
+                # A truncation waits for every node, which may take longer than a write.
                 session.execute(SimpleStatement(f"TRUNCATE {table}"), timeout=6 * cassandra.timeout_seconds)
             except DRIVER_ERRORS as error:
                 raise explain(error, cassandra) from error

@@ -10,7 +10,7 @@ from common.cassandra.session import DRIVER_ERRORS, connect, explain
 from common.errors import ConfigError, MigrationError
 from common.settings import CassandraSettings
 
-# Cassandra keeps no order among partitions, so the newest rows are found by reading at most this many.
+# Cassandra keeps no order among partitions. So the newest rows are the newest of at most this many.
 MOST_ROWS = 10_000
 # Columns that only serve the table.
 _HIDDEN = ("day",)
@@ -40,7 +40,7 @@ def read(settings: CassandraSettings, table: str, key: str | None, limit: int) -
             if by.cql_type != "text":
                 raise ConfigError(f"{table} is not kept by a name", "leave --key out")
             only = f"WHERE {by.name} = %s"
-        # The day is the other part of the key, so a name alone is a filter: the query reads on until the limit is
+        # The day is the other part of the key, so a name alone is a filter. The query reads on until the limit is
         # reached.
         query = f"SELECT * FROM {table} {only} LIMIT {MOST_ROWS + 1} ALLOW FILTERING"  # noqa: S608
         try:
@@ -54,7 +54,7 @@ def read(settings: CassandraSettings, table: str, key: str | None, limit: int) -
 
 
 def _in_order(keys: list[str], columns: list[str]) -> list[str]:
-    """The keys, the end of a window beside its start, the rest, and the batch's time last."""
+    """Sort the columns: keys, the end of a window beside its start, the rest, and the batch's time last."""
     rest = [name for name in columns if name not in keys]
     times = ("window_end", "session_end", "last_updated", "processing_time")
     rest.sort(key=lambda name: times.index(name) - 2 if name in times[:2] else 0)

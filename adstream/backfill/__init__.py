@@ -1,1 +1,1 @@
-"""Windows computed again from stored messages, and corrected in their table."""
+"""Windows that are computed again from stored messages, and corrected in their table."""

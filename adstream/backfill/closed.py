@@ -1,4 +1,4 @@
-"""Find the closed windows: those that no event can enter any more."""
+"""Find the closed windows: no event can enter them any more."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from common.event_rules import AHEAD
 from streaming.job import Job
 from streaming.recovery.checkpoint import Checkpoint
 
-# Windows are compared in pieces of this length, so that the driver holds the rows of one piece only.
+# The backfill compares windows in pieces of this length, so that the driver holds the rows of one piece only.
 PIECE = timedelta(hours=1)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -28,7 +28,7 @@ class Committed:
 
     @classmethod
     def by(cls, checkpoint: Checkpoint, job: Job) -> "Committed":
-        """Raises CheckpointError if the checkpoint is not this job's over a topic."""
+        """Return the commits of the job. Raises CheckpointError if the checkpoint is not this job's over a topic."""
         made_with = checkpoint.made_with()
         if made_with.get("job") != job.name or "topic_id" not in made_with:
             raise CheckpointError(
@@ -36,7 +36,7 @@ class Committed:
             )
         batch, topic = checkpoint.last_committed(), made_with["topic"]
         upto = {partition: end for partition, (_, end) in checkpoint.batch_offsets(topic, batch).items()}
-        # Events of the batch after it are late by this one's watermark.
+        # The watermark of this batch makes events of the next batch late.
         watermark = _EPOCH + timedelta(milliseconds=checkpoint.late_before(batch + 1))
         return cls(made_with, checkpoint.id, checkpoint.first_offsets(topic), upto, watermark)
 
@@ -68,12 +68,12 @@ def closed(
 
 
 def piece(job: Job) -> timedelta:
-    """About an hour, in whole slides."""
+    """Return the length of a piece: about an hour, in whole slides."""
     slide = job.parameters["slide"]
     assert isinstance(slide, timedelta)  # noqa: S101 - what --slide takes
     return max(slide, PIECE - PIECE % slide)
 
 
 def _up(moment: datetime, slide: timedelta) -> datetime:
-    """The first start of a window at or after the moment; starts are counted from 1970."""
+    """Return the first start of a window at or after the moment. Starts are counted from 1970."""
     return moment + (_EPOCH - moment) % slide

@@ -11,7 +11,7 @@ from common.bookkeeping.backfills import Span
 
 @dataclass(frozen=True)
 class Request:
-    """The windows that begin in [start, end); with `late` their late events count."""
+    """The windows that begin in [start, end). With `late` their late events count."""
 
     start: datetime
     end: datetime
@@ -41,7 +41,7 @@ class LateSums:
 class Found:
     """The comparison of the closed windows that begin in [start, end) with their expected rows.
 
-    `open` counts requested windows that are not closed. `late` is by ad, and `delay` is the largest lateness;
+    `open` counts requested windows that are not closed. `late` is by ad, and `delay` is the largest lateness.
     `differing` are the pieces with a row that differs.
     """
 

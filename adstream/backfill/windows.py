@@ -1,15 +1,15 @@
 """Compute windows again from Kafka or an archive, and compare them with the table, or correct the table.
 
-Only *closed* windows are checked: the watermark of the newest committed batch has passed their end. The next batch, and
-every later one, drops any event for them, because Spark compares with the watermark of the batch before. So the stream
-never writes them again, and the committed messages are all that belongs to them.
+A backfill checks only *closed* windows: the watermark of the newest committed batch has passed their end. The next
+batch, and every later one, drops any event for them, because Spark compares with the watermark of the batch before. So
+the stream never writes them again, and no later message belongs to them.
 
-Why a correction is safe while the stream runs. It writes with a new lease (common.bookkeeping.leases), larger than the
-timestamp of every write of the running stream, including later ones; so the stream's writes to these windows lose. The
+A correction is safe while the stream runs. It writes with a new lease (common.bookkeeping.leases), larger than the
+timestamp of every write of the running stream, including later ones. So the stream's writes to these windows lose. The
 stream does not write to them again: neither in a running batch, nor in its replay after a crash under a newer lease
 than the correction's. Both come after the committed batch and use its watermark. A driver that was replaced long ago
 and wakes up has a smaller lease. Only a stream that starts over with another checkpoint writes these windows again, and
-then its rows are meant to win. The values are absolute, so an interrupted correction is simply run again.
+then its rows are meant to win. The values are absolute, so somebody simply runs an interrupted correction again.
 
 A backfill leaves totals alone. The running stream holds them in its state and writes them with every batch. It would
 undo a correction, or count it twice. The report says what late events would add to totals.
@@ -73,7 +73,7 @@ class Recount:
         self._late = request.late
         kept_by = Checkpoint(spark, checkpoint)
         self._committed = committed = Committed.by(kept_by, job)
-        # Read like the job: messages that it has never seen do not belong in its windows.
+        # The backfill reads like the job: messages that the job has never seen do not belong in its windows.
         self._settings = settings.reading(made_at_level(committed.made_with))
         self._job = job.as_described(committed.made_with)
         start, end, still_open = closed(
@@ -87,7 +87,7 @@ class Recount:
         self.found = Found(start, end, still_open, self._messages)
 
     def compare(self) -> Found:
-        """Compare every row, both ways, and add up late events if they count."""
+        """Compare every row, both ways. Add up late events if they count."""
         found = self.found
         with connect(self._settings.cassandra, keyspace=self._settings.cassandra.keyspace) as session:
             rows = WindowRows(self._settings.cassandra, session)
@@ -107,9 +107,8 @@ class Recount:
     def correct(self, clock: Callable[[], datetime]) -> tuple[int, Comparison]:
         """Upsert the rows that differ, and compare them again.
 
-        Returns the number of rows, and the remaining differences.
-
-        The record of the correction follows the rows: until then a ledger without it is right.
+        Returns the number of rows, and the remaining differences. The record of the correction follows the rows. Until
+        then a ledger without the record is right.
         """
         found, cassandra = self.found, self._settings.cassandra
         stamp = Stamp(clock(), leases.take(cassandra, self._job.name))
@@ -174,7 +173,7 @@ class Recount:
         return recount.usable(pipeline.judged(messages), job).persist()
 
     def _writers(self, topic: str, messages: DataFrame) -> dict[int, Contract]:
-        """The schemas that the messages are written with. Their ids are read first, without decoding anything."""
+        """Return the writer schemas of the messages. Reads the ids first, without decoding anything."""
         writers = Writers.of(self._settings.registry, topic)
         writers.registered(other_ids(messages, writers.known(), MOST_ASKED), ())
         return writers.contracts()
@@ -201,10 +200,10 @@ class Recount:
 
 
 def _dead_when_read(settings: Settings, topic: str, job: str, made: datetime) -> set[Place]:
-    """Messages that the job could not use when it read them, although they look good today.
+    """Return the places of messages that the job could not use when it read them, although they are good today.
 
-    Their schema was registered later, or the job crashed on them. Letters from before the checkpoint was `made` are an
-    earlier run's.
+    Their schema was registered later, or the job crashed on them. Letters from before the checkpoint was `made` belong
+    to an earlier run.
     """
     try:
         return {

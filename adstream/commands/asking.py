@@ -1,4 +1,4 @@
-"""Questions before something that cannot be taken back."""
+"""Questions before a step that cannot be undone."""
 
 import sys
 
@@ -8,7 +8,7 @@ from common.errors import ConfigError
 
 
 def require_somebody(remedy: str) -> None:
-    """Raises ConfigError if nobody sits at the terminal to answer."""
+    """Raise ConfigError if nobody sits at the terminal to answer."""
     if not sys.stdin.isatty():
         raise ConfigError("nobody is there to say yes", remedy)
 

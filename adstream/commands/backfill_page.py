@@ -1,4 +1,4 @@
-"""What `adstream backfill` prints: how closed windows differ from the table, and how the correction ended."""
+"""The output of `adstream backfill`: how closed windows differ from the table, and the result of a correction."""
 
 from functools import reduce
 from operator import add
@@ -15,7 +15,7 @@ _SHOWN = 10
 
 
 def report(found: "Found", out: Terminal) -> None:
-    """Print how the table differs from what was computed again, and what late events would add to the totals."""
+    """Print how the table differs from the computed windows, and what late events would add to the totals."""
     result = found.comparison
     out.print(f"windows that begin from {found.start:%Y-%m-%dT%H:%M:%SZ} to before {found.end:%Y-%m-%dT%H:%M:%SZ}")
     if found.open:

@@ -45,7 +45,7 @@ def batch(
 
 
 def parse_date(text: str | None) -> date | None:
-    """Raises ConfigError."""
+    """Parse the day of an option. Raises ConfigError."""
     try:
         return None if text is None else iso_date(text)
     except ValueError:

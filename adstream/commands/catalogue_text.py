@@ -1,7 +1,7 @@
-"""The catalogues read as text, for the shell: nobody waits for Spark while typing.
+"""Read the catalogues as text, for the shell: nobody waits for Spark while typing.
 
 A job, a source or a check is a call in a file: `Job("ad-metrics", ..., ad_metrics, ...)`. The name is the call's first
-argument. The pattern's file is found by the import of its name.
+argument. The import of the pattern's name leads to the pattern's file.
 """
 
 import ast
@@ -17,18 +17,18 @@ from common.errors import AdstreamError
 
 @dataclass(frozen=True)
 class Entry:
-    """One call in a catalogue: its first argument, and the file and tree that it stands in."""
+    """One call in a catalogue: its first argument, its file, and the file's tree."""
 
     name: str
     call: ast.Call
     module: "_Module"
 
     def sets(self, keyword: str) -> bool:
-        """Whether the call has this keyword."""
+        """Return whether the call has this keyword."""
         return any(each.arg == keyword for each in self.call.keywords)
 
     def options(self) -> dict[str, bool]:
-        """The names of the pattern's keyword arguments, and whether each is a flag."""
+        """Return the names of the pattern's keyword arguments, and whether each is a flag."""
         pattern = self.call.args[3] if len(self.call.args) > 3 else None
         named = pattern or next((each.value for each in self.call.keywords if each.arg == "pattern"), None)
         function = self.module.function(named.id) if isinstance(named, ast.Name) else None
@@ -39,12 +39,12 @@ class Entry:
 
 
 def entries(module: str, kind: str, attribute: str = "") -> list[Entry]:
-    """The calls of `kind` in a catalogue, and in the modules of a project and of installed packages."""
+    """Return the calls of `kind` in a catalogue, and in the modules of a project and of installed packages."""
     return [entry for file in _files(module, attribute) for entry in _Module(file).calls(kind)]
 
 
 def keys(module: str, name: str) -> list[str]:
-    """The keys of the dict that a module assigns to `name`."""
+    """Return the keys of the dict that a module assigns to `name`."""
     file = _file(module)
     nodes = [] if file is None else _Module(file).tree.body
     for node in nodes:
@@ -72,7 +72,7 @@ class _Module:
                     yield Entry(name, node, self)
 
     def function(self, name: str) -> ast.FunctionDef | None:
-        """The function of this name, here or in the module that it is imported from."""
+        """Return the function of this name, from here or from the module that it is imported from."""
         for node in self.tree.body:
             if isinstance(node, ast.FunctionDef) and node.name == name:
                 return node

@@ -12,19 +12,19 @@ from common.errors import AdstreamError
 
 
 def streams(incomplete: str) -> list[str]:
-    """The jobs that stream."""
+    """Return the jobs that stream."""
     return _begun(incomplete, (each.name for each in _jobs()))
 
 
 def batches(incomplete: str) -> list[str]:
-    """The jobs that run as a batch."""
+    """Return the jobs that run as a batch."""
     return _begun(
         incomplete, (each.name for each in catalogue_text.entries("streaming.iceberg.daily_jobs", "BatchJob"))
     )
 
 
 def jobs(incomplete: str) -> list[str]:
-    """All jobs."""
+    """Return all jobs."""
     return streams(incomplete) + batches(incomplete)
 
 
@@ -35,7 +35,7 @@ def producible(incomplete: str) -> list[str]:
 
 
 def verified(incomplete: str) -> list[str]:
-    """The jobs that can be verified, and corrected by a backfill."""
+    """Return the jobs that `adstream verify` and `adstream backfill` accept."""
     return _begun(incomplete, (each.name for each in _jobs() if each.sets("recounted")))
 
 
@@ -55,7 +55,7 @@ def own_options(job: str) -> dict[str, bool] | None:
 
 
 def contracts(incomplete: str) -> list[str]:
-    """The contracts in schemas/."""
+    """Return the contracts in schemas/."""
     from common import contracts
 
     try:

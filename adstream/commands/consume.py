@@ -23,7 +23,7 @@ class OffsetReset(StrEnum):
 
 
 def _say_what_waits(settings: Settings, topic: str) -> None:
-    """The end of the topic is not its end while a transaction is open."""
+    """Say how many messages open transactions hold back behind the end of the topic."""
     from common.kafka.topic_ends import TopicEnds, held_back
 
     if settings.kafka.isolation_level == READ_COMMITTED and (count := held_back(TopicEnds(settings, topic)())):

@@ -25,5 +25,5 @@ def dashboard(
     from common.settings import Settings
     from stack.dashboard_port import choose_port
 
-    _ = Settings().cassandra, Settings().kafka  # what cannot be used is told here, and not on a page
+    _ = Settings().cassandra, Settings().kafka  # an unusable setting is reported here, and not on a page
     server.serve(choose_port(port), say)

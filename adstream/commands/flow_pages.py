@@ -20,7 +20,7 @@ _IN_ASCII = str.maketrans("│▼├└─▶◀", "|v+`-><")
 
 
 def as_text(flow: "Flow", width: int = _WIDTH) -> Iterator[Text]:
-    """Lines with their colours, none wider than `width`; without colours they read the same."""
+    """Yield lines with their colours, none wider than `width`. Without colours they read the same."""
     yield parts((flow.name, "bold"), f": {flow.summary}")
     yield plain(flow.command, "dim")
     yield plain("")
@@ -39,7 +39,7 @@ def as_text(flow: "Flow", width: int = _WIDTH) -> Iterator[Text]:
 
 
 def as_mermaid(flow: "Flow") -> Iterator[str]:
-    """A `flowchart LR`, as pages on GitHub draw it; the query's own steps are in one box."""
+    """Return a `flowchart LR`, as pages on GitHub draw it. The query's own steps are in one box."""
     yield "flowchart LR"
     yield f"    source{_store(flow.source)}"
     yield f'    subgraph query ["{_escaped(flow.command)}"]'
@@ -96,5 +96,5 @@ def _box(title: str, facts: Iterable[str]) -> str:
 
 
 def _escaped(text: str) -> str:
-    """Replace characters that would end a Mermaid label, or count as markup, by Mermaid's own entities."""
+    """Replace characters that end a Mermaid label, or count as markup, by Mermaid's own entities."""
     return re.sub(r"[\"#<>&]", lambda match: f"#{ord(match[0])};", shown(text))

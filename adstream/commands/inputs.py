@@ -1,4 +1,4 @@
-"""The input that the options of `adstream stream` and `adstream sql` choose, and the place of its checkpoint."""
+"""The options of `adstream stream` and `adstream sql` that choose an input, and the place of its checkpoint."""
 
 import re
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ class Inputs:
     start: str = "earliest"
 
     def source(self, settings: Settings, job: "Job") -> "Source":
-        """Raises ConfigError for two inputs at once or one that cannot be used, TopicNotFound without a sample."""
+        """Return the source. Raises ConfigError for two inputs or an unusable one, TopicNotFound without a sample."""
         from common.provision import topic_of
         from streaming.sources import Folder, Socket, Topic
 
@@ -46,7 +46,10 @@ class Inputs:
         return Topic(settings, self.topic or topic_of(settings, job.contract), _start(self.start))
 
     def checkpoint(self, settings: Settings, job: "Job", source: "Source") -> Path:
-        """Return the folder for this job and input: one each, so that none goes on with another's offsets."""
+        """Return the checkpoint folder for this job and input.
+
+        Each pair has its own, so that no run goes on with another's offsets.
+        """
         from common.provision import topic_of
 
         if source.name == topic_of(settings, job.contract):
@@ -57,7 +60,7 @@ class Inputs:
 
 
 def newest_sample(settings: Settings, job: str) -> str:
-    """The newest topic that `adstream produce JOB --sample` made; their names sort by time. Raises TopicNotFound."""
+    """Return the newest topic of `adstream produce JOB --sample`; their names sort by time. Raises TopicNotFound."""
     from common.kafka import topic_names
 
     found = [name for name in topic_names(settings) if name.startswith(f"{job}-sample-")]

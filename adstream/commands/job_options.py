@@ -1,7 +1,8 @@
-"""The options of `adstream stream JOB`: those of every job, and those that the job's pattern has.
+"""The options of `adstream stream JOB`: the common ones of all jobs, and the job's own, from its pattern.
 
-A command line that names a job is read by a command made for that job, so `adstream stream JOB --help` shows what the
-job takes and nothing else. An option that does not suit the job stays hidden: it is answered with the reason.
+A command made for the job reads a command line that names the job. So `adstream stream JOB --help` shows only the
+options that the job takes. An option that does not suit the job stays hidden: if somebody types it, the answer is the
+reason.
 """
 
 import inspect
@@ -28,7 +29,7 @@ _TYPED = "COMMANDLINE"
 
 
 def own_options(context: typer.Context) -> dict[str, Any]:
-    """The values of the job's own options that were typed, by the pattern's names."""
+    """Return the values of the job's own options that were typed, by the pattern's names."""
     found: dict[str, Any] = context.meta.get(_OWN, {})
     return found
 
@@ -56,7 +57,7 @@ class JobCommand(TyperCommand):
             raise
 
     def _completing(self, named: list[str]) -> TyperCommand:
-        """What the shell needs to know, read without Spark."""
+        """Return the command for the shell's completion. Reads the job's options without Spark."""
         known = ((word, completion.own_options(word)) for word in named)
         found = next(((word, flags) for word, flags in known if flags is not None), None)
         if found is None:
@@ -66,7 +67,7 @@ class JobCommand(TyperCommand):
         return _command(self.callback, _About(job, own=own))
 
     def _positional(self, args: Iterable[str]) -> Iterator[str]:
-        """The words that are no option of this command, and no value of one."""
+        """Return the words that are neither an option of this command nor an option's value."""
         takes_value = {
             option: not getattr(parameter, "is_flag", False) for parameter in self.params for option in parameter.opts
         }
@@ -82,7 +83,7 @@ class JobCommand(TyperCommand):
 
 @dataclass(frozen=True)
 class _About:
-    """What a job's command differs in: its help, its own options, and changes to the options of every job."""
+    """The properties of one job's command: its help, its own options, and changes to the options of every job."""
 
     job: str
     help: str = ""
@@ -92,19 +93,19 @@ class _About:
 
 
 def _chosen(named: list[str]) -> "Job":
-    """Raises ConfigError where none of the words is a job."""
+    """Return the job. Raises ConfigError if none of the words is a job."""
     from streaming.jobs import JOBS, find
 
     return find(next((word for word in named if word in JOBS), named[0]))
 
 
 def of_job(stream: Callable[..., Any] | None, job: "Job") -> TyperCommand:
-    """The command that reads the options of one job; `stream` runs it, and has the options of every job."""
+    """Return the command that reads the options of one job. `stream` runs it, and has the options of every job."""
     return _command(stream, _about(job))
 
 
 def options_of(command: TyperCommand) -> list[TyperOption]:
-    """The options that only some jobs have, of those that suit the command's job."""
+    """Return those options that only some jobs have and that suit the command's job."""
     return [
         each for each in command.params if isinstance(each, TyperOption) and each.rich_help_panel and not each.hidden
     ]
@@ -149,7 +150,10 @@ def _trigger(job: "Job", in_real_time: timedelta | None) -> str:
 
 
 def _option(parameter: "Parameter", panel: str) -> inspect.Parameter:
-    """The pattern's argument as an option of Typer. A duration is typed as text, and read by `parse_duration`."""
+    """Return the pattern's argument as an option of Typer.
+
+    The user types a duration as text, and `parse_duration` reads it.
+    """
     kind: Any = parameter.kind
     if parameter.choices:
         kind = Literal[parameter.choices]
@@ -162,7 +166,7 @@ def _option(parameter: "Parameter", panel: str) -> inspect.Parameter:
 
 
 def _literal(text: str) -> str:
-    """The text for help, in which Rich would take a bracket for markup."""
+    """Escape a text for help, in which Rich would take a bracket for markup."""
     return text.replace("[", r"\[")
 
 
@@ -173,7 +177,7 @@ def _argument(name: str, kind: Any, info: Any, default: Any) -> inspect.Paramete
 
 
 def _changed(annotation: Any, changes: Mapping[str, Any]) -> Any:  # noqa: ANN401
-    """An argument's annotation, with changes to what it tells Typer."""
+    """Return an argument's annotation, with changes to its settings for Typer."""
     if not changes:
         return annotation
     kind, info = get_args(annotation)
@@ -215,7 +219,7 @@ def _command(common: Callable[..., Any] | None, about: _About) -> TyperCommand:
 
 
 def _refuse_option_of_another_job(job: "Job", error: Exception) -> None:
-    """Raises ConfigError where the unknown option is one of another job."""
+    """Raise ConfigError if the unknown option is an option of another job."""
     from streaming.jobs import JOBS
     from streaming.parameters import require_known
 

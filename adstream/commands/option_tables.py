@@ -16,13 +16,13 @@ PAGES = Path(__file__).parents[2] / "docs" / "patterns"
 
 
 def table(job: "Job") -> list[str]:
-    """The lines of the job's table, in Markdown; none for a job without options of its own."""
+    """Return the lines of the job's table, in Markdown; none for a job without its own options."""
     rows = [_row(job, each) for each in options_of(of_job(stream, job))]
     return ["| option | default | meaning |", "|---|---|---|", *rows] if rows else []
 
 
 def with_table(page: str, job: "Job") -> str:
-    """The page with the job's table between its marks; a page without them stays as it is."""
+    """Return the page with the job's table between its marks. A page without marks stays unchanged."""
     before, begin, rest = page.partition(BEGIN)
     _, end, after = rest.partition(END)
     lines = "".join(f"{line}\n" for line in table(job))

@@ -193,18 +193,18 @@ def produce(
 
 
 def _source(name: str) -> "Source":
-    """The source of this name, or the one whose events the job of this name reads. Raises ConfigError."""
+    """Return the source of this name, or the source whose events the job of this name reads. Raises ConfigError."""
     from producer.events import find, known, of_contract
 
     if (found := known(name)) is not None:
         return found
-    from streaming.jobs import JOBS  # takes a second, and is of use to a job without a sample of its own
+    from streaming.jobs import JOBS  # takes a second, and helps a job without its own sample
 
     return of_contract(JOBS[name].contract) if name in JOBS else find(name, JOBS)
 
 
 def _where(given: dict[str, Any]) -> str:
-    """The option with which `adstream stream` finds the sample."""
+    """Return the option with which `adstream stream` finds the sample."""
     named = next((option for option in ("files", "topic") if option in given), None)
     return f"--{named} {given[named]}" if named else "--sample"
 

@@ -73,7 +73,7 @@ def show(
 
 @dataclass(frozen=True)
 class _Asked:
-    """The request of the user; with `as_json` standard output has only the document."""
+    """The user's request. With `as_json` standard output has only the document."""
 
     settings: Settings
     key: str | None
@@ -161,7 +161,7 @@ def _show_ads(asked: _Asked) -> None:
 
 
 def _cells(sums: "Sums") -> dict[str, Any]:
-    """A row under the names of its columns."""
+    """Return a row under the names of its columns."""
     times = {"window_start": sums.start, "window_end": sums.end} if sums.start else {}
     return {
         "ad_id": sums.ad_id,

@@ -205,7 +205,7 @@ def _show(found: "list[Status]") -> None:
         table.add_row(
             plain(one.name), plain(one.address or "-"), str(one.pid or "-"), health, memory, plain(_short(one.log))
         )
-    # A path in pieces could not be copied. So a line longer than the terminal goes on below.
+    # A path in pieces could not be copied. So a line longer than the terminal continues below.
     print_whole(Terminal(), table)
 
 

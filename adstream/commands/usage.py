@@ -37,7 +37,7 @@ def _in_one_line() -> Iterator[None]:
     try:
         yield
     except typer.TyperException as error:
-        # A group without a command is no mistake: it shows its help.
+        # A group without a command is not a mistake: it shows its help.
         if error.exit_code != _USAGE or type(error).__name__ == "NoArgsIsHelpError":
             raise
         raise _translated(error) from None

@@ -12,7 +12,7 @@ from adstream.dashboard.store import Row
 from common.text.shown import shown
 
 TOP = 10
-# How far back an ad's chart goes; a requested day is shown whole.
+# An ad's chart goes back this far. A requested day is shown whole.
 SPANS = {"1 hour": timedelta(hours=1), "6 hours": timedelta(hours=6), "24 hours": timedelta(hours=24)}
 _RUN = ("adstream produce ads --rate 500", "adstream stream ad-metrics")
 
@@ -49,7 +49,7 @@ def ranking(windows: Sequence[Row], now: datetime) -> Ranking | None:
 
 
 def page() -> None:
-    """Ads."""
+    """Draw the page of the ads."""
     st.header("Ads")
     _now()
     _one_ad()
@@ -72,7 +72,10 @@ def _now() -> None:
 
 
 def _newest_windows(ads: Sequence[str]) -> list[Row]:
-    """Around now of each ad; of the day before while today has none that has ended."""
+    """Return the windows around now of each ad.
+
+    Returns the day before's, if no window of today has ended.
+    """
     today, now = elements.today(), datetime.now(UTC).replace(tzinfo=None)
     found = _of_day(ads, today)
     if any(row["window_end"] <= now for row in found):

@@ -20,14 +20,14 @@ from common.errors import AdstreamError
 from common.text.shown import shown
 
 REFRESH_SECONDS = 2
-# Rows of a day are found by the day: without a requested one, back to this many days ago.
+# Rows of a day are read by the day. Without a requested day, back to this many days ago.
 MOST_DAYS = 7
 _HEIGHT = 220
 LARGE_HEIGHT = 320
 _BAR_HEIGHT = 34
-# A longer table is scrolled in.
+# A longer table gets a scroll bar.
 _ROWS = 24
-# So few values are marked each.
+# Up to this many values get a mark each.
 _POINTS = 25
 _MILLIONTH = Decimal("0.000001")
 
@@ -70,7 +70,7 @@ def active(topic: str) -> list[str]:
 
 
 def table(rows: Sequence[Mapping[str, object]], *, key: str, empty: str = "No rows.") -> None:
-    """Plain text in every cell, numbers to the right."""
+    """Draw a table with plain text in every cell, numbers to the right."""
     if not rows:
         st.caption(empty)
         return
@@ -83,7 +83,7 @@ def table(rows: Sequence[Mapping[str, object]], *, key: str, empty: str = "No ro
 
 
 def figures(values: Mapping[str, object]) -> None:
-    """Large numbers side by side."""
+    """Draw large numbers side by side."""
     for column, (name, value) in zip(st.columns(len(values)), values.items(), strict=True):
         column.metric(name, _cell(value), border=True)
 
@@ -98,7 +98,7 @@ def lines(
     zero: bool = False,
     height: int = _HEIGHT,
 ) -> None:
-    """A line over time (UTC) from zero, or one for each `by`, from zero or in the range of their values."""
+    """Draw a line over time (UTC) from zero, or a line for each `by`, from zero or in the range of their values."""
     frame = _frame(rows, time, [value], [by] if by else [])
     mark = alt.Chart(frame).mark_line(point=len(rows) < _POINTS)
     most = frame[value].max()
@@ -115,7 +115,7 @@ def lines(
 
 
 def bars(rows: Sequence[Row], value: str, label: str, title: str) -> None:
-    """Horizontal bars, in the order of the rows."""
+    """Draw horizontal bars, in the order of the rows."""
     base = alt.Chart(_frame(rows, None, [value], [label])).encode(
         y=alt.Y(f"{label}:N", sort=None, title=None, axis=alt.Axis(labelLimit=120)),
         x=alt.X(f"{value}:Q", title=None, axis=alt.Axis(tickCount=5)),
@@ -125,7 +125,7 @@ def bars(rows: Sequence[Row], value: str, label: str, title: str) -> None:
 
 
 def stacked(rows: Sequence[Row], hour: str, value: str, by: str, title: str) -> None:
-    """Bars by the hour of a day (UTC), made of the values of each `by`."""
+    """Draw bars by the hour of a day (UTC), made of the values of each `by`."""
     frame = _frame(rows, None, [value], [by])
     frame["hour"] = [f"{row[hour]:%H:%M}" for row in rows]
     _draw(
@@ -143,12 +143,12 @@ def stacked(rows: Sequence[Row], hour: str, value: str, by: str, title: str) -> 
 
 
 def today() -> date:
-    """In UTC, as the tables' days are."""
+    """Return today's date in UTC, as the tables' days are."""
     return datetime.now(UTC).date()
 
 
 def chosen_day(key: str) -> date | None:
-    """The day that the viewer asks for, if any."""
+    """Return the day that the viewer asks for, if any."""
     day = st.date_input("Day (UTC)", value=None, key=key, help="Empty: the newest day of the last 7.")
     return day if isinstance(day, date) else None
 
@@ -168,7 +168,7 @@ def chosen(what: str, topic: str, most: int) -> tuple[list[str], date | None]:
 
 
 def days(asked: date | None) -> list[date]:
-    """Return the days to look at, newest first, with tomorrow: events may be stamped a little ahead."""
+    """Return the days to read, newest first, with tomorrow: an event's time may be a little ahead."""
     if asked is not None:
         return [asked]
     return [today() + timedelta(days=1) - timedelta(days=back) for back in range(MOST_DAYS + 2)]
@@ -200,13 +200,13 @@ def newest_of(statement: Statement, names: Sequence[str], asked: date | None) ->
 
 
 def newest_day_of(statement: Statement, asked: date | None) -> Day | None:
-    """Do the same for a table whose partition is a day."""
+    """Do the same as `newest_of` for a table whose partition is a day."""
     found = resources.store().rows(statement, [(day,) for day in days(asked)])
     return next((Day(day, [rows]) for day, rows in zip(days(asked), found, strict=True) if rows), None)
 
 
 def moment(value: datetime) -> str:
-    """A time of Cassandra's, which is UTC without saying so."""
+    """Write a time of Cassandra's, which is UTC without a zone."""
     return f"{value:%Y-%m-%d %H:%M:%S}"
 
 
@@ -223,7 +223,7 @@ def ago(value: datetime) -> str:
 
 
 def per_view(cost: Decimal, views: int) -> Decimal | None:
-    """Cost per view as the tables have it: six places, rounded half-up."""
+    """Return the cost per view as the tables have it: six places, rounded half-up."""
     return (cost / views).quantize(_MILLIONTH, ROUND_HALF_UP) if views else None
 
 
@@ -233,7 +233,7 @@ def _draw(chart: Any, title: str, *, height: int = _HEIGHT) -> None:  # noqa: AN
 
 
 def _time_axis(name: str, times: "pd.Series[Any]") -> alt.X:
-    """In UTC, with labels as fine as the span needs."""
+    """Return a time axis in UTC, with labels as fine as the span needs."""
     span = times.max() - times.min() if len(times) else timedelta()
     form = "%m-%d %H:%M" if span > timedelta(days=1) else "%H:%M" if span > timedelta(minutes=10) else "%H:%M:%S"
     axis = alt.Axis(format=form, tickCount=5, labelOverlap=True, labelFlush=False)
@@ -241,7 +241,7 @@ def _time_axis(name: str, times: "pd.Series[Any]") -> alt.X:
 
 
 def _frame(rows: Sequence[Row], time: str | None, values: Sequence[str], names: Sequence[str]) -> pd.DataFrame:
-    """Return only the drawn columns, times with their zone, and numbers as floats: a picture shows no more digits."""
+    """Return only the drawn columns: times with their zone, numbers as floats. A picture shows no more digits."""
     frame: dict[str, Any] = {name: [shown(str(row[name])) for row in rows] for name in names}
     frame |= {name: [None if row[name] is None else float(row[name]) for row in rows] for name in values}
     if time:

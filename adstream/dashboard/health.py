@@ -49,7 +49,10 @@ class Health:
         return counts.most_common()
 
     def over_time(self) -> list[dict[str, Any]]:
-        """For charts: a row per batch, with `behind`, the seconds from the watermark to the batch, and `state_mb`."""
+        """Return a row per batch for charts, with `behind` and `state_mb`.
+
+        `behind` is the seconds from the watermark to the batch.
+        """
         return [
             each
             | {
@@ -61,9 +64,12 @@ class Health:
 
 
 def ask(job: RunningJob) -> Health:
-    """Raises ServiceUnavailable if the job does not answer, BadInput if something else answers."""
+    """Ask a job for its report.
+
+    Raises ServiceUnavailable if the job does not answer, BadInput if something else answers.
+    """
     try:
-        # Jobs serve on this machine, so no proxy of the environment is used.
+        # Jobs serve on this machine, so this uses no proxy of the environment.
         answer = httpx.get(f"{job.url}/progress", timeout=TIMEOUT_SECONDS, trust_env=False)
         answer.raise_for_status()
         return parsed(answer.json())

@@ -13,7 +13,7 @@ _SIGN = re.compile(r"([!-/:-@\[-`{-~])")
 _AFTER_PARSING = re.compile(
     r":[\w+-]+(?::|$)|:material|https?://[-\w]*\.|www\.|@[-\w]+\.|^(?:<->|->|<-|--|>=|<=|~=)$", re.IGNORECASE
 )
-# Streamlit rewrites this also within code.
+# Streamlit also rewrites this within code.
 _ICON = ":material/"
 
 

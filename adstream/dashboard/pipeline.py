@@ -1,4 +1,4 @@
-"""The page of the pipeline: how the running jobs are, and the dead letters down to their bytes."""
+"""The page of the pipeline: the state of the running jobs, and the dead letters down to their bytes."""
 
 from collections import Counter
 from datetime import UTC, datetime
@@ -15,14 +15,14 @@ from consumer.display import printable, text_or_hex
 
 _RUN = "adstream stream ad-metrics"
 _MOST_BYTES = 512
-# Read again field by field, up to this size.
+# Messages up to this size are read again, field by field.
 _LARGEST_READ = 65_536
 _LETTERS_SHOWN = 50
 _NOT_COUNTED = "ADSTREAM_SPARK_COUNT_STATE_ROWS=true would count the rows of state"
 
 
 def page() -> None:
-    """Pipeline."""
+    """Draw the page of the pipeline."""
     st.header("Pipeline")
     _jobs()
     _letters()

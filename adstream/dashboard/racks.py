@@ -1,4 +1,4 @@
-"""The page of the racks: how warm they are, and when one changed between normal and warning."""
+"""The page of the racks: their temperatures, and their changes between normal and warning."""
 
 import streamlit as st
 
@@ -12,7 +12,7 @@ _SHOWN = 12
 
 
 def page() -> None:
-    """Racks."""
+    """Draw the page of the racks."""
     st.header("Racks")
     _racks()
 

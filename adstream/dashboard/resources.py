@@ -18,10 +18,10 @@ from common.settings import Settings
 T = TypeVar("T")
 KEPT_SECONDS = 5.0
 KAFKA_SECONDS = 5.0
-# Keys that were active since the dashboard began, so that one does not vanish from the list with its last event.
+# Keys that were active since the dashboard began. So no key vanishes from the list with its last event.
 _REMEMBERED = 200
 
-# A page refreshes by itself, and shows the error until the next refresh.
+# A page refreshes by itself, and shows the error until then.
 stamina.set_active(False)
 
 
@@ -67,7 +67,7 @@ class Keys:
 
 
 def hurried() -> Settings:
-    """The settings now, with a short wait for Kafka."""
+    """Return the present settings, with a short wait for Kafka."""
     settings = Settings()
     settings.kafka = settings.kafka.model_copy(
         update={"timeout_seconds": min(settings.kafka.timeout_seconds, KAFKA_SECONDS)}
@@ -77,7 +77,7 @@ def hurried() -> Settings:
 
 @st.cache_resource(show_spinner=False)
 def store() -> Store:
-    """The tables."""
+    """Return the tables."""
     return Store()
 
 
@@ -89,7 +89,7 @@ def keys(topic: str) -> Keys:
 
 @st.cache_resource(show_spinner=False)
 def letters() -> Kept[list[Letter]]:
-    """The newest dead letters."""
+    """Return the newest dead letters."""
     return Kept(lambda: newest_letters(hurried()))
 
 

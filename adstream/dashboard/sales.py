@@ -16,7 +16,7 @@ _RANKINGS = 3
 
 
 def page() -> None:
-    """Sales."""
+    """Draw the page of the sales."""
     st.header("Sales")
     _sales()
 
@@ -55,7 +55,7 @@ def _sales() -> None:
 
 
 def half_hours(newest: datetime) -> list[datetime]:
-    """The starts of the windows of the day that ends with `newest`, newest first."""
+    """Return the starts of the windows of the day that ends with `newest`, newest first."""
     last = newest.replace(minute=newest.minute // 30 * 30, second=0, microsecond=0)
     return [last - HALF_HOUR * back for back in range(48)]
 

@@ -9,7 +9,7 @@ _SHOWN = 8
 
 
 def page() -> None:
-    """Sensors."""
+    """Draw the page of the sensors."""
     st.header("Sensors")
     _sensors()
 

@@ -1,4 +1,4 @@
-"""Streamlit's server, for viewers on this machine: it listens on the loopback address, and calls nobody."""
+"""Streamlit's server, for viewers on this machine: it listens on the loopback address, and connects to nobody."""
 
 import importlib
 import os
@@ -14,16 +14,16 @@ from stack.host.ports import HOST
 APP = Path(__file__).with_name("app.py")
 OPTIONS = {
     "server.address": HOST,
-    # A page from elsewhere whose host name points to our address must not get in.
+    # Without this check a page from elsewhere could get in, if its host name points to our address.
     "server.allowedHosts": [HOST, "localhost"],
     "server.headless": True,  # opens no browser, and asks for no e-mail address
     "server.fileWatcherType": "none",
     "server.runOnSave": False,
     "browser.gatherUsageStats": False,
-    "client.allowedOrigins": [],  # of pages that may have this one in a frame, and steer it
+    "client.allowedOrigins": [],  # pages that may show this one in a frame, and steer it
     "client.toolbarMode": "minimal",
     "client.showErrorDetails": "none",
-    "client.showErrorLinks": "false",  # to search engines
+    "client.showErrorLinks": "false",  # answers for search engines
     "logger.hideWelcomeMessage": True,
     "logger.level": "error",
     "theme.primaryColor": "#2563eb",
@@ -39,11 +39,11 @@ def serve(port: int, say: Callable[[str], None]) -> None:
         while problem(port) is not None:
             time.sleep(POLL_SECONDS)
         say(f"The dashboard is at {url(port)} (Ctrl-C ends it)")
-        # The first viewer would wait for it.
+        # Otherwise the first viewer would wait for it.
         importlib.import_module("adstream.dashboard.pages")
 
     options = OPTIONS | {"server.port": port}
     bootstrap.load_config_options(options)
     threading.Thread(target=say_when_it_answers, daemon=True).start()
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # until its own handler is in place: there is nothing to end yet
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # until Streamlit has its own handler: nothing needs an end yet
     bootstrap.run(str(APP), is_hello=False, args=[], flag_options=options)

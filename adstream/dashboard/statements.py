@@ -12,7 +12,7 @@ class Statement:
 
 
 AD_TOTALS = Statement("SELECT * FROM ad_metrics WHERE ad_id = ? LIMIT ?", 1)
-# Windows that have not ended yet, and the newest ended one.
+# Windows that have not ended yet, and the newest window that has.
 NEWEST_AD_WINDOWS = Statement("SELECT * FROM ad_metrics_by_window WHERE ad_id = ? AND day = ? LIMIT ?", 10)
 # A day has 2,880 windows that begin every 30 seconds.
 AD_WINDOWS = Statement("SELECT * FROM ad_metrics_by_window WHERE ad_id = ? AND day = ? LIMIT ?", 2_880)

@@ -15,16 +15,19 @@ from common.errors import AdstreamError
 from common.settings import CassandraSettings, Settings
 
 Row = dict[str, Any]
-# The timeout of one read: all that a page asks for at once.
+# The timeout of one read, which covers all partitions that a page asks for at once.
 MOST_KEYS = 200
 _CONCURRENT = 32
-# A page waits at most this long for an answer, and asks a failed service again only after this time.
+# A page waits at most this long for an answer. It asks a failed service again only after this time.
 TIMEOUT_SECONDS = 5.0
 PAUSE_SECONDS = 2.0
 
 
 class Store:
-    """Opens its session at the first request, and another after a lost one, because the settings may have changed."""
+    """Opens its session at the first request.
+
+    After a lost session it opens another, because the settings may have changed.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

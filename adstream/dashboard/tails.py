@@ -1,6 +1,6 @@
-"""The newest messages of a topic, a limited number whatever its size.
+"""The newest messages of a topic, a limited number for a topic of any size.
 
-They show which keys are active, and which messages are broken.
+They show the active keys, and the broken messages.
 """
 
 import secrets
@@ -27,13 +27,13 @@ _POLL_SECONDS = 0.2
 
 
 def active_keys(settings: Settings, topic: str) -> list[str]:
-    """Return the keys of the topic's newest events, those with most events first. Raises the errors of `newest`."""
+    """Return the keys of the topic's newest events, the most frequent first. Raises the errors of `newest`."""
     keys = Counter(message.key() for message in newest(settings, topic, EVENTS))
     return [key.decode(errors="replace") for key, _ in keys.most_common(MOST_KEYS) if isinstance(key, bytes)]
 
 
 def newest_letters(settings: Settings) -> list[Letter]:
-    """The newest dead letters, newest first, each place once. Raises the errors of `newest`."""
+    """Return the newest dead letters, newest first, each place once. Raises the errors of `newest`."""
     found = {}
     for message in newest(settings, settings.topic.dead_letters, LETTERS):
         letter = letter_of(message)
@@ -56,7 +56,7 @@ def newest(settings: Settings, topic: str, most: int) -> Iterator[Message]:
     ]
     errors = ClientErrors(settings.kafka)
     config = consumer_config(settings.kafka, errors) | {
-        "group.id": f"adstream-dashboard-{secrets.token_hex(4)}",  # the client wants one; nothing is committed
+        "group.id": f"adstream-dashboard-{secrets.token_hex(4)}",  # the client requires one, but commits nothing
         "queued.max.messages.kbytes": MOST_BYTES // 1024,
     }
     waiting, left, deadline = {place.partition for place in places}, MOST_BYTES, monotonic() + SECONDS
@@ -70,7 +70,7 @@ def newest(settings: Settings, topic: str, most: int) -> Iterator[Message]:
                 if error is not None:
                     if error.code() == KafkaError._PARTITION_EOF:
                         waiting.discard(partition)
-                    continue  # of a connection: the client connects again, until the deadline
+                    continue  # an error of a connection: the client connects again, until the deadline
                 if (message.offset() or 0) + 1 >= ends[partition]:
                     waiting.discard(partition)
                 left -= len(message.value() or b"")

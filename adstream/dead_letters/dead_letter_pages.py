@@ -1,6 +1,6 @@
 """The output of `adstream dead-letters`.
 
-A message must not control the terminal: all of its content is made printable.
+A message must not control the terminal: its whole content becomes printable.
 """
 
 import json
@@ -73,7 +73,7 @@ def _as_json(letter: Letter, mark: Mark | None) -> dict[str, Any]:
 def page(
     letter: Letter, found: "Diagnosis", mark: Mark | None, reader: "TopicReader", most_bytes: int
 ) -> Iterator[str]:
-    """Everything about one letter, as lines."""
+    """Yield everything about one letter, as lines."""
     yield from map(shown, _page(letter, found, mark, reader, most_bytes))
 
 
@@ -96,7 +96,7 @@ def _page(
 
 
 def reading(letter: Letter, found: "Diagnosis", reader: "TopicReader", most_bytes: int) -> Iterator[str]:
-    """The value's bytes, and how far they can be read, as lines."""
+    """Yield the value's bytes, and how far they can be read, as lines."""
     yield from map(shown, _reading(letter, found, reader, most_bytes))
 
 
@@ -126,7 +126,7 @@ def advice(letter: Letter, found: "Diagnosis", mark: Mark | None) -> str:
 
 
 def plan_lines(decided: "Plan") -> Iterator[str]:
-    """Return lines about the replay: the number of letters, how many of them late, and why others are refused."""
+    """Return lines about the replay: the number of letters and of late ones, and the reason for each refusal."""
     yield from map(shown, _plan_lines(decided))
 
 

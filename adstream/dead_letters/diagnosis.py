@@ -31,7 +31,7 @@ Event = dict[str, Any]
 
 @dataclass(frozen=True)
 class FieldRead:
-    """One field: bytes [start, end) of the value, and the value, or the error that ended it.
+    """One field: bytes [start, end) of the value, and the value, or the error that ended the read.
 
     `type` is the writer's, if the field was found.
     """
@@ -206,7 +206,7 @@ def read_avro(value: bytes, start: int, resolved: Resolution) -> Diagnosis:
 
 
 def by_itself(value: bytes, start: int, writer: Registered) -> list[FieldRead]:
-    """Return the writer's own fields, as far as they can be read, of a schema that the contract cannot read."""
+    """Return the writer's own fields, as far as they can be read, although the contract cannot read the schema."""
     try:
         kind = parse(from_text(writer.text))
     except SchemaProblem:
@@ -231,7 +231,7 @@ def type_names(schema: Any) -> str:  # noqa: ANN401 - Avro schemas are JSON
 
 
 def _read(value: bytes, span: Span) -> FieldRead:
-    """Read the field as its writer wrote it. An unreadable field that nobody needs may still have a known end."""
+    """Read the field as its writer wrote it. An unreadable field outside the contract may still have a known end."""
     return replace(_first(value, span.start, span.name, span.type), end=span.end)
 
 
@@ -257,7 +257,7 @@ def _of_another_format(found: Diagnosis, value: bytes, headers: Headers, fit: st
 
 
 def header_id(content: bytes | None) -> str:
-    """The schema id in a header: Confluent writes 1 and a GUID of 16 bytes, or 0 and a number of 4."""
+    """Return the schema id in a header. Confluent writes 1 and a GUID of 16 bytes, or 0 and a number of 4 bytes."""
     match content:
         case bytes() if len(content) == 17 and content[0] == 1:
             return f"GUID {uuid.UUID(bytes=content[1:])}"

@@ -11,7 +11,7 @@ _PYTHON: dict[str, tuple[type, ...]] = {
     "int": (int,), "long": (int,), "float": (int, float), "double": (int, float), "boolean": (bool,),
 }  # fmt: skip
 _BITS = {"int": 31, "long": 63}
-# What Spark reads as a number also in quotes. None of them is finite, so the event is refused for that.
+# Texts that Spark reads as a number also in quotes. None of them is finite, so the job refuses the event.
 _NOT_FINITE = {"NaN", "Infinity", "+Infinity", "-Infinity", "INF", "+INF", "-INF"}
 # Jackson's limit, which is Spark's.
 _MOST_DIGITS = 1_000
@@ -22,10 +22,10 @@ class JsonProblem(ValueError):
 
 
 def from_json(value: bytes, contract: Contract) -> dict[str, Any]:
-    """The contract's fields as plain values, times in milliseconds (UTC). Raises JsonProblem."""
+    """Return the contract's fields as plain values, times in milliseconds (UTC). Raises JsonProblem."""
     try:
         read = json.loads(value.decode(), parse_int=_limited_int)
-        # An escape may be half a character, which UTF-8 cannot hold.
+        # An escape may hold half a character, which UTF-8 cannot encode.
         json.dumps(read, ensure_ascii=False).encode()
     except UnicodeError as error:
         raise JsonProblem(f"not UTF-8: {error}") from None

@@ -48,9 +48,9 @@ class Place:
 class Letter:
     """A dead letter: its place, its `reason`, and the broker time of the original (`timestamp`, UTC).
 
-    `schema_id` comes from the value's header, if it has one; `size` is the number of the value's bytes. `job` is the
-    last job to publish the letter, `published` the time (UTC), and `copies` the number of its copies. `headers` are the
-    original's only. `key`, `value` and `headers` are empty in a list.
+    `schema_id` comes from the value's header, if it has one. `size` is the number of the value's bytes. `job` is the
+    last job to publish the letter, `published` the time (UTC), and `copies` the number of its copies. `headers` are
+    only the original's headers. `key`, `value` and `headers` are empty in a list.
     """
 
     place: Place
@@ -84,7 +84,7 @@ class Mark:
 class Wanted:
     """A selection of letters: by topic, reason, and broker time of the original from `start` to `end` (UTC).
 
-    `job` and `since` choose among copies: only those that this job published, and not before that time.
+    `job` and `since` choose among copies: only copies that this job published, at that time or later.
     """
 
     topic: str | None = None
@@ -108,9 +108,10 @@ class Wanted:
 
 
 def parse_place(text: str, default_topic: str) -> Place:
-    """`ads_data/1/4711`; also `ads_data:1:4711`, `ads_data [1] @4711` as `adstream consume` prints it, and `1/4711`.
+    """Parse `ads_data/1/4711`.
 
-    Raises ConfigError.
+    Also takes `ads_data:1:4711`, `ads_data [1] @4711` as `adstream consume` prints it, and `1/4711`. Raises
+    ConfigError.
     """
     match = _PLACE.fullmatch(text.strip())
     if match is None:
@@ -119,7 +120,7 @@ def parse_place(text: str, default_topic: str) -> Place:
 
 
 def read(settings: Settings, wanted: Wanted, *, whole: bool) -> dict[Place, Letter]:
-    """The letters that are `wanted`, by place; with key, value and headers only where asked for them `whole`.
+    """Return the letters that are `wanted`, by place. Key, value and headers only with `whole`.
 
     Raises TopicNotFound, ServiceUnavailable, AccessDenied.
     """
@@ -161,20 +162,20 @@ def letter_of(message: Message) -> Letter | None:
 
 
 def missing(place: Place, known: dict[Place, Letter]) -> BadInput:
-    """The error for a place that no dead letter has."""
+    """Return the error for a place that no dead letter has."""
     near = did_you_mean(str(place), map(str, known), "`adstream dead-letters list` shows those there are")
     return BadInput(f"there is no dead letter from {place}", near)
 
 
 class Marks:
-    """The marks of letters that were already replayed."""
+    """The marks of all replayed letters."""
 
     def __init__(self, by_place: Mapping[str, Mark]) -> None:
         self._by_place = by_place
 
     @classmethod
     def read(cls, settings: Settings) -> "Marks":
-        """All marks there are; none while their topic does not exist. Raises BadInput for one that cannot be read."""
+        """Read all marks; none while their topic does not exist. Raises BadInput for an unreadable mark."""
         found: dict[str, Mark] = {}
         topic = marks_spec(settings).name
         try:
@@ -196,7 +197,7 @@ class Marks:
 
 
 def iso(moment: datetime) -> str:
-    """ISO 8601 in UTC, with milliseconds, as the job writes times."""
+    """Write a time as ISO 8601 in UTC, with milliseconds, as the job does."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 

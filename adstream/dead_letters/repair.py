@@ -24,12 +24,12 @@ from common.text.numbers import decimal_number, whole_number
 T = TypeVar("T")
 _FROM_ITS_PRODUCER = "have the producer send the event again"
 _BITS = {"int": 31, "long": 63}
-# From 2001 on. Fewer digits are seconds, or a day like 20250221.
+# From 2001 on. A number with fewer digits is in seconds, or a day like 20250221.
 _EPOCH_MILLIS = r"[1-9][0-9]{12}"
 
 
 def parse_changes(given: Iterable[str]) -> dict[str, str]:
-    """`clicks=0` and the like, by field. Raises ConfigError."""
+    """Parse changes like `clicks=0`, by field. Raises ConfigError."""
     changes = {}
     for text in given:
         name, equals, value = text.partition("=")
@@ -106,7 +106,7 @@ def _encoded(name: str, text: str, kind: Type, now: datetime, *, is_time: bool) 
 
 
 def _typed(name: str, text: str, kind: Type, now: datetime, *, is_time: bool) -> tuple[Type, Any]:
-    """Return the branch of a union that accepts the text, or the type itself, and the value of the text.
+    """Return the type that accepts the text (of a union, the branch), and the value of the text.
 
     `null` is null if the type allows it; a time is ISO 8601, `now` or 13 digits.
     """

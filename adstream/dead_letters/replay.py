@@ -39,7 +39,7 @@ DELIVERY_TIMEOUTS = 3  # in units of the Kafka timeout: time for a broker to res
 
 @dataclass(frozen=True)
 class Outgoing:
-    """A letter that can be used now: the `value` to send, the fields `changed` in it, and by how much it is `late`."""
+    """A letter that can be used now: the `value` to send, the fields `changed` in it, and its lateness, `late`."""
 
     letter: Letter
     value: bytes
@@ -57,7 +57,7 @@ class Plan:
 
 
 class Checker:
-    """Decides how a topic's own reader would treat a message now; asks the registry once for each topic."""
+    """Decides how a topic's own reader would treat a message now. Asks the registry once for each topic."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -65,7 +65,10 @@ class Checker:
         self._known: dict[tuple[str, str], tuple[TopicReader, Diagnoser]] = {}
 
     def of(self, letter: Letter) -> tuple[TopicReader, Diagnoser]:
-        """Raises ConfigError if no job reads the letter's topic, ServiceUnavailable, AccessDenied."""
+        """Return the checks of a letter's topic.
+
+        Raises ConfigError if no job reads the topic, ServiceUnavailable, AccessDenied.
+        """
         topic, job = letter.place.topic, letter.job
         if (topic, job) not in self._known:
             reader = reader_of(self._settings, job, topic)
@@ -113,9 +116,8 @@ def send(
 ) -> int:
     """Send each letter once, mark it, and report it to `sent`.
 
-    Returns their number. Raises DeliveryFailed, TopicNotFound.
-
-    After DeliveryFailed the acknowledged letters are marked, and the rest can be replayed again.
+    Returns their number. Raises DeliveryFailed, TopicNotFound. After DeliveryFailed the acknowledged letters are
+    marked, and the rest can be replayed again.
     """
     for topic in sorted({each.letter.place.topic for each in outgoing}):
         require_topic(settings, topic)

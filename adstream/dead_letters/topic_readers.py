@@ -1,4 +1,4 @@
-"""Find the job that reads a topic, and the effect on a single message of it."""
+"""Find the job that reads a topic, and its treatment of a single message."""
 
 import json
 from dataclasses import dataclass
@@ -35,7 +35,7 @@ def reader_of(settings: Settings, job_name: str, topic: str) -> TopicReader:
 
 
 def _started_with(settings: Settings, job: str) -> timedelta | None:
-    """Return the lateness in the job's own checkpoint, if that is in its default place."""
+    """Return the lateness in the job's own checkpoint, if the checkpoint is in its default place."""
     try:
         made_with = json.loads((settings.checkpoints / job / "adstream.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""Send a click of the tour's own, and look for it in the table until it is there."""
+"""Send one of the tour's own clicks, and poll the table until its row is there."""
 
 import secrets
 import time
@@ -17,7 +17,7 @@ _POLL_SECONDS = 0.005
 
 
 class Clicks:
-    """Each click is the first event of its own ad, so its row exists or not."""
+    """Clicks of the tour. Each is the first event of its own ad, so its row exists or not."""
 
     def __init__(self, settings: Settings, topic: str) -> None:
         self._settings = settings
@@ -25,7 +25,10 @@ class Clicks:
         self._publisher = AvroPublisher(settings, topic, contract)
 
     def until_its_row(self, patience: float) -> float:
-        """Send one; returns the seconds from the click to its row. Raises JobFailed after `patience`, in seconds."""
+        """Send one click. Returns the seconds from the click to its row.
+
+        Raises JobFailed after `patience`, in seconds.
+        """
         ad = f"click-{secrets.token_hex(3)}"
         with connect(self._settings.cassandra, keyspace=self._settings.cassandra.keyspace) as session:
             query = session.prepare("SELECT ad_id FROM ad_metrics WHERE ad_id = ?")

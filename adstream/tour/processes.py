@@ -1,4 +1,4 @@
-"""The programs of the tour: commands that run to their end, and one job beside them."""
+"""The programs of the tour: commands that run to their end, and one job in the background."""
 
 import os
 import shutil
@@ -53,9 +53,9 @@ def run_command(arguments: Sequence[str], say: Say, *, at_once: bool) -> Done:
 
 
 class RunningJob:
-    """A streaming job beside the tour; `say` gets its lines as they come.
+    """A streaming job in the background of the tour; `say` gets its lines as they come.
 
-    The terminal's Ctrl-C does not reach it: the tour ends it.
+    The terminal's Ctrl-C does not reach the job: the tour ends it.
     """
 
     def __init__(self, arguments: Sequence[str], say: Say) -> None:
@@ -88,20 +88,19 @@ class RunningJob:
                 raise JobFailed(
                     f"the job has not come to the end of {topic} in {TAKEN_SECONDS:.0f} s", "its lines above say why"
                 )
-        # The job prints a batch's line a moment after the commit. A batch that was committed just before a kill has
-        # none.
+        # The job prints a batch's line a moment after the commit. A kill right after the commit leaves no line.
         with self._heard:
             said = f"batch {batch.number} "
             self._heard.wait_for(lambda: any(each.startswith(said) for each in self._lines), _LINE_SECONDS)
 
     def kill(self) -> None:
-        """SIGKILL; returns when it is gone."""
+        """Send SIGKILL, and return when the job is gone."""
         self._process.kill()
         self._process.wait()
         self._reader.join(_LINE_SECONDS)
 
     def stop(self) -> None:
-        """Let it end its batch; kill it if that takes long."""
+        """Let the job end its batch. Kills it if that takes long."""
         self._process.send_signal(signal.SIGTERM)
         try:
             self._process.wait(STOP_SECONDS)

@@ -26,7 +26,7 @@ from stack.host.signals import ending_deferred, ending_raises
 
 STEPS = 11
 KEYSPACE = "tour"
-# Short, so that a window is over while somebody watches.
+# Short, so that a window ends while somebody watches.
 RULES = "--window 20s --slide 10s --lateness 20s"
 CLICKS = 7
 FIRST_CLICK_SECONDS, CLICK_SECONDS = 900.0, 60.0
@@ -36,7 +36,7 @@ REPAIRABLE = "clicks_negative"
 
 
 class Tour:
-    """One run; with `wait` each step begins when somebody presses Enter."""
+    """One run of the tour. With `wait` each step begins when somebody presses Enter."""
 
     def __init__(self, out: Terminal, *, wait: bool) -> None:
         self._out = out
@@ -281,7 +281,7 @@ class Tour:
 
     def _do(self, command: str, *, code: int = 0) -> None:
         self._prompt(f"adstream {command}")
-        # While the job talks, an answer is printed whole.
+        # The background job prints too, so an answer is then printed whole.
         done = run_command(command.split(), self._say, at_once=self._job is None)
         if done.code != code:
             raise JobFailed(f"`adstream {command}` failed", "its own line above says why; the tour ends here")

@@ -27,7 +27,7 @@ _MISSING = """
 
 @dataclass
 class Acknowledged:
-    """Acknowledged places: all, those that aged out, and those missing from the topic.
+    """Acknowledged places: all, the aged-out ones, and the ones missing from the topic.
 
     `lines` describe the first missing ones.
     """
@@ -39,9 +39,9 @@ class Acknowledged:
 
 
 def load(oracle: Oracle, files: Iterable[Path], topic: str) -> dict[int, tuple[int, int]]:
-    """Take the files into the oracle; returns the first and the last offset of each partition.
+    """Load the files into the oracle. Returns the first and the last offset of each partition.
 
-    Raises BadInput for a file that cannot be read, or one about another topic.
+    Raises BadInput for a file that cannot be read, or a file about another topic.
     """
     oracle.db.execute('CREATE TABLE acknowledged (partition INTEGER, "offset" BIGINT, checksum VARCHAR)')
     for file in files:
@@ -60,10 +60,10 @@ def load(oracle: Oracle, files: Iterable[Path], topic: str) -> dict[int, tuple[i
 
 
 def check(oracle: Oracle, topic: str, begins: Mapping[int, int]) -> Acknowledged:
-    """Look up every place; `begins` are the first offsets that the topic had when it was read."""
+    """Look up every place. `begins` are the first offsets of the topic when it was read."""
     oracle.db.execute('CREATE OR REPLACE TABLE kept (partition INTEGER, "begin" BIGINT)')
     places = oracle.rows("SELECT DISTINCT partition FROM acknowledged")
-    # A partition that the topic does not have has lost all its places.
+    # A partition outside the topic has lost all its places.
     oracle.db.executemany(
         "INSERT INTO kept VALUES (?, ?)", [(partition, begins.get(partition, 0)) for (partition,) in places] or [(0, 0)]
     )
@@ -100,7 +100,7 @@ def _load(oracle: Oracle, file: Path, topic: str) -> None:
 
 
 def _whole_lines(file: Path) -> int:
-    """The bytes up to the end of the last line that has one."""
+    """Return the size of the file up to the end of its last complete line."""
     size = file.stat().st_size
     with file.open("rb") as opened:
         opened.seek(max(0, size - _LONGEST_LINE))

@@ -1,4 +1,4 @@
-"""`adstream verify ad-metrics`: the raw topic, as far as the job has committed it, against the tables."""
+"""`adstream verify ad-metrics`: compare the tables with the raw topic, as far as the job has committed it."""
 
 import tempfile
 from collections.abc import Callable, Sequence
@@ -28,7 +28,7 @@ from common.settings import READ_UNCOMMITTED, IsolationLevel, Settings
 # While a job runs, verify reads newly committed messages again until they are few, but no more often than this.
 _ROUNDS = 10
 _LITTLE = 5_000
-# A window row may have been written this long before the window begins, and its TTL counts from there.
+# A window's row may be written this long before the window begins. Its TTL counts from the write.
 _EARLY = AHEAD + timedelta(minutes=1)
 
 Progress = Callable[[str, int, int], None]
@@ -40,8 +40,8 @@ class Wish:
     """Options of verify, besides the tables and the ledger.
 
     `acknowledged`: files of a producer to look up in the topic. `from_baseline`: start from the newest baseline even if
-    the topic is complete. `keep_baseline`: write one if all is equal. `partial`: if messages have aged out and no
-    baseline fits, compare the remaining windows.
+    the topic is complete. `keep_baseline`: write a baseline if all is equal. `partial`: if messages have aged out and
+    no baseline fits, compare the remaining windows.
     """
 
     acknowledged: Sequence[Path] = ()
@@ -89,8 +89,8 @@ def verify(
 ) -> Verified:
     """Compute again what the job with this (local) checkpoint must have written, and compare it with Cassandra.
 
-    Raises CheckpointError if there is no checkpoint, or one of another topic. Raises Unproved if messages have aged out
-    and no baseline covers them, unless the wish is `partial`.
+    Raises CheckpointError if there is no checkpoint, or if it belongs to another topic. Raises Unproved if messages
+    have aged out and no baseline covers them, unless the wish is `partial`.
     """
     with tempfile.TemporaryDirectory(prefix="adstream-verify-") as folder:
         job = JobCheckpoint(checkpoint)
@@ -113,7 +113,7 @@ class _Run:
         clock: Clock,
         progress: Progress,
     ) -> None:
-        # Read like the job: messages that it has never seen cannot be in its tables.
+        # Verify reads like the job: messages that the job has never seen cannot be in its tables.
         self._settings = settings.reading(job.isolation)
         self._job, self._wish, self._oracle = job, wish, oracle
         self._folder, self._clock, self._progress = folder, clock, progress
@@ -166,7 +166,7 @@ class _Run:
         return result
 
     def _baseline(self, committed: Batch) -> Baseline | None:
-        """The baseline to start from, if one is needed or wished for and there is one."""
+        """Return the baseline to start from, if a run needs or wishes for one and there is one."""
         aged_out = any(self._begins.get(p, 0) > self._job.start.get(p, 0) for p in committed.ends)
         if not (aged_out or self._wish.from_baseline):
             return None
@@ -193,12 +193,15 @@ class _Run:
         return {p: min(end, max(start.get(p, 0), self._begins.get(p, 0))) for p, end in committed.ends.items()}
 
     def _catch_up(self, first: Offsets, committed: Batch) -> Batch:
-        """Judge everything up to the last committed batch, boundary 0, until only little is committed meanwhile."""
+        """Judge everything up to the last committed batch, boundary 0.
+
+        Repeats this until the job commits only a little in between.
+        """
         done = first
         for _ in range(_ROUNDS):
             reached = committed
             for partition in reached.ends:
-                first.setdefault(partition, 0)  # a partition that the topic got since
+                first.setdefault(partition, 0)  # the topic got this partition since the start
             self._judge([Piece(p, done.get(p, 0), end, 0) for p, end in reached.ends.items()], "reading the topic")
             done, committed = reached.ends, self._job.committed()
             if sum(committed.ends.values()) - sum(done.values()) <= _LITTLE:
@@ -206,7 +209,10 @@ class _Run:
         return reached
 
     def _read_found(self, reached: Batch) -> None:
-        """Read the tables, and judge messages of batches that ran meanwhile: a boundary for each (tables.py)."""
+        """Read the tables, and judge messages of batches that ran during the read.
+
+        Each batch has a boundary (adstream.verify.tables).
+        """
         seen: dict[int, Batch] = {}
 
         def note() -> None:
@@ -251,8 +257,7 @@ class _Run:
         if not self._wish.acknowledged:
             return False
         places = book.load(self._oracle, self._wish.acknowledged, self._topic)
-        # An open transaction hides messages that others have written and Kafka has acknowledged behind it. So read
-        # everything.
+        # Behind an open transaction there are messages of others that Kafka has acknowledged. So read everything.
         ends = kafka.end_offsets(self._settings, self._topic, READ_UNCOMMITTED)
         query = 'SELECT partition, max("offset") + 1 FROM raw GROUP BY partition'
         behind = {**reached.ends, **dict(self._oracle.rows(query))}
@@ -265,7 +270,10 @@ class _Run:
         return True
 
     def _judge(self, pieces: Sequence[Piece], what: str, level: IsolationLevel | None = None) -> None:
-        """Registered by now is every schema that the job knew when it read these, unless it was deleted for good."""
+        """Judge the pieces by the schemas that are registered now.
+
+        They include every schema that the job knew when it read the pieces, unless somebody deleted it for good.
+        """
         known = Writers.of(self._settings.registry, self._topic).known()
         schemas = {schema_id: from_text(found.text) for schema_id, found in known.items()}
         checksums = bool(self._wish.acknowledged)

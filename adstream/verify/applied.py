@@ -1,4 +1,4 @@
-"""Rows of a real-time job on their way: committed by Spark, in the updates topic, and not in the tables yet."""
+"""Rows of a real-time job on their way: Spark has committed them to the updates topic, but the tables lack them."""
 
 import time
 from collections.abc import Callable
@@ -14,7 +14,7 @@ _POLL_SECONDS = 0.2
 
 
 def await_all(settings: Settings, job: str, polled: Callable[[], None]) -> None:
-    """Wait until all rows that are in the job's updates topic now are in its tables. Raises Unproved."""
+    """Wait until all present rows of the job's updates topic are in its tables. Raises Unproved."""
     topic = updates_topic(settings, job)
     until = time.monotonic() + PATIENCE_SECONDS
     with closing(Applied(settings, topic)) as applied:

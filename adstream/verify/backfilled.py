@@ -1,6 +1,6 @@
 """Late events that a backfill has counted: they are in the windows, but not in the totals.
 
-Records of backfills (common.bookkeeping.backfills) say which ones. Their sums are computed here, as all others.
+Records of backfills (common.bookkeeping.backfills) name the events. This module computes their sums like all others.
 """
 
 from collections.abc import Iterable
@@ -12,7 +12,8 @@ from common.bookkeeping.backfills import Backfill
 TABLES = """
     CREATE TABLE covered (partition INTEGER, upto BIGINT, first BIGINT, last BIGINT);
 """
-# Late messages with at least one window that a backfill has written since; each event id once, and none that counted.
+# Late messages with at least one window that a backfill has written since. Each event id comes once, and no id that
+# counted comes here.
 _LATE_ONCE = """
     CREATE OR REPLACE TABLE late_once AS
     SELECT * FROM judged AS late
@@ -42,7 +43,7 @@ _IN_WINDOWS = """
 
 
 def load(db: duckdb.DuckDBPyConnection, backfills: Iterable[Backfill]) -> None:
-    """Take the windows, and the offsets below which their late events count, of backfills that counted any."""
+    """Load each backfill that counted late events: its windows, and the offsets below which late events count."""
     for each in backfills:
         if each.late:
             first, last = (int(time.timestamp() * 1_000) for time in (each.start, each.end))
@@ -51,6 +52,6 @@ def load(db: duckdb.DuckDBPyConnection, backfills: Iterable[Backfill]) -> None:
 
 
 def compute(db: duckdb.DuckDBPyConnection, *, length: int, slide: int, dedupe: bool, beyond: int) -> None:
-    """Make `late_once`, and `late_in_windows`: the same per window (`start`) that holds them. Lengths in ms."""
+    """Make `late_once`, and `late_in_windows`, the same per window (`start`) with the event. Lengths are in ms."""
     db.execute(_LATE_ONCE, {"length": length, "slide": slide, "dedupe": dedupe, "beyond": beyond})
     db.execute(_IN_WINDOWS, {"length": length, "slide": slide})

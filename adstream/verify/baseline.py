@@ -4,8 +4,8 @@ A baseline is a DuckDB file beside the checkpoint, in `<checkpoint>.baselines/`.
 messages before them by fate, the totals, the windows within the TTL, and the event ids that may still come again.
 
 An id may come again as long as its event would not be late. A message that arrives at T or later, after the baseline
-was made, counts only if its event time is at least T - lateness. So the baseline leaves out older ids; it keeps one
-more day of them for the clocks of brokers. T is the clock when the baseline was made, or the last arrival of a
+was made, counts only if its event time is at least T - lateness. So the baseline leaves out older ids. It keeps one
+more day of ids because the brokers' clocks differ. T is the clock when the baseline was made, or the last arrival of a
 partition with unread messages.
 """
 
@@ -44,14 +44,14 @@ _PARTS = {
 
 @dataclass(frozen=True)
 class Baseline:
-    """One kept baseline: it holds for every message before `ends`."""
+    """One kept baseline. It is valid for every message before `ends`."""
 
     path: Path
     made: datetime
     ends: Offsets
 
     def load(self, oracle: Oracle) -> None:
-        """Let the oracle go on from here."""
+        """Load the baseline into the oracle, which goes on from there."""
         oracle.db.execute(f"ATTACH '{_quoted(self.path)}' AS kept (READ_ONLY)")
         oracle.db.execute("INSERT INTO known_sums SELECT * FROM kept.sums")
         oracle.db.execute("INSERT INTO known_ids SELECT * FROM kept.ids")
@@ -71,9 +71,9 @@ def newest(checkpoint: JobCheckpoint, begins: Mapping[int, int], ends: Mapping[i
 def keep(
     checkpoint: JobCheckpoint, oracle: Oracle, *, ends: Offsets, now: datetime, oldest: datetime, arrivals: datetime
 ) -> Baseline:
-    """Write a baseline of the oracle's results up to boundary 0, with the offsets `ends`; keep only the newest three.
+    """Write a baseline of the oracle's results up to boundary 0, with the offsets `ends`. Keeps only the newest three.
 
-    It contains windows that begin after `oldest`, and ids that may come again after `arrivals`.
+    The baseline contains windows that begin after `oldest`, and ids that may come again after `arrivals`.
     """
     folder = _folder(checkpoint)
     path = folder / f"{now.astimezone(UTC):%Y%m%dT%H%M%S%fZ}.duckdb"
@@ -116,7 +116,10 @@ def _opened(path: Path, checkpoint: JobCheckpoint) -> Baseline | None:
 
 
 def _identity(checkpoint: JobCheckpoint) -> dict[str, Any]:
-    """A baseline of another run, topic or shape says nothing about this one."""
+    """Return the run, topic and shape of a checkpoint.
+
+    A baseline with another identity says nothing about this checkpoint.
+    """
     names = ("topic_id", "window_seconds", "slide_seconds", "lateness_seconds", "dedupe")
     start = {str(partition): offset for partition, offset in sorted(checkpoint.start.items())}
     return {"query": checkpoint.query, "start": start, **{name: checkpoint.options[name] for name in names}}

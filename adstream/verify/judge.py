@@ -48,8 +48,8 @@ class _Dead(Exception):
 class Judge:
     """Decides on messages; `schemas` maps the subject's schema ids to their schemas as parsed JSON of any kind.
 
-    `ask` returns the schema of any other id, or None for one that does not count; it is called once per known id. A
-    schema that the contract cannot read affects only its own messages: each of them is dead.
+    `ask` returns the schema of any other id, or None if its messages do not count. The judge calls it once per known
+    id. A schema that the contract cannot read affects only its own messages: each of them is dead.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class Judge:
             micros = int(Decimal(repr(event["cost"])).scaleb(6).to_integral_value(ROUND_HALF_UP))
             if event["timestamp"] > broker_time + self._ahead:
                 raise _Dead
-        except (_Dead, UnicodeEncodeError):  # text that is no UTF-8 is kept as lone surrogates, which have no bytes
+        except (_Dead, UnicodeEncodeError):  # text that is not UTF-8 is kept as lone surrogates, which have no bytes
             return Judged(partition, offset, "dead")
         return Judged(
             partition,
@@ -104,8 +104,8 @@ class Judge:
 class _Writer:
     """Reads the messages of one schema.
 
-    fastavro does so in a third of the time. Its result counts only if the values encode to the message's bytes again.
-    The resolution reads all other messages, and all schemas that must be resolved.
+    fastavro takes a third of the time of the resolution. Its result counts only if the values encode to the message's
+    bytes again. The resolution reads all other messages, and all schemas that must be resolved.
     """
 
     def __init__(self, schema: Any, resolution: Resolution, contract: Type) -> None:  # noqa: ANN401 - JSON
@@ -118,8 +118,8 @@ class _Writer:
                 self._fast = None
 
     def event(self, value: bytes) -> dict[str, Any]:
-        """The contract's fields of a message with its header. Raises _Dead."""
-        # Longer texts are refused, also in a field that only the writer has.
+        """Return the contract's fields of a message with its header. Raises _Dead."""
+        # The job refuses longer texts, also in a field that only the writer has.
         if self._fast is not None and len(value) <= LONGEST:
             payload, again = value[wire.HEADER_BYTES :], io.BytesIO()
             try:
@@ -136,10 +136,10 @@ class _Writer:
 
 
 def _says_what_it_means(written: Type, contract: Type) -> bool:
-    """Return whether the writer's values are the contract's, unchanged, once they are read.
+    """Return whether the writer's values are the contract's, unchanged.
 
-    A field that only the writer has must not have an int: Avro refuses one of more than five bytes, and fastavro does
-    not.
+    A field that only the writer has must not have an int. Avro refuses an int of more than five bytes, and fastavro
+    does not.
     """
     if written.kind != "record":
         return False

@@ -3,9 +3,9 @@
 *Not a message* are marks at the end of transactions, messages of aborted transactions, and compacted messages. The
 broker skips these offsets, and delivers later ones.
 
-Unexplained are: an offset behind the end of the topic; a dead message without its letter in the dead-letter topic; a
-letter for a message that was counted or late, or for an offset that is not a message. A letter that the dead-letter
-topic may have lost to its retention is not missed.
+The ledger cannot explain an offset behind the end of the topic, or a dead message without its letter in the dead-letter
+topic. Nor can it explain a letter for a message that was counted or late, or for an offset that is not a message. It
+does not miss a letter that the dead-letter topic may have lost to its retention.
 """
 
 from collections.abc import Mapping
@@ -78,13 +78,13 @@ class Line:
 
     @property
     def all_fates(self) -> dict[str, int]:
-        """Return the number of offsets by fate, with those that are not a message."""
+        """The number of offsets by fate, with the offsets that are not a message."""
         return {**self.fates, NOT_A_MESSAGE: self.not_messages}
 
 
 @dataclass
 class Ledger:
-    """A line per partition, the first unexplained places as lines to read, and how many letters had aged out."""
+    """A line per partition, the first unexplained places as lines to read, and the number of aged-out letters."""
 
     lines: list[Line] = field(default_factory=list)
     puzzles: list[str] = field(default_factory=list)
@@ -96,7 +96,7 @@ class Ledger:
 
     @property
     def all_fates(self) -> dict[str, int]:
-        """Return the number of offsets by fate, with those that are not a message.
+        """The number of offsets by fate, with the offsets that are not a message.
 
         With the unexplained ones they add up to `offsets`.
         """
@@ -118,10 +118,8 @@ class Ledger:
 def read_letters(settings: Settings, oracle: Oracle, made: datetime) -> int:
     """Read the job's letters for the topic into the oracle's `letters`.
 
-    Returns the time from which all of them are there.
-
-    That is the broker time (ms) since which no letter can have aged out. Letters from before the checkpoint was `made`
-    belong to an earlier run: they are letters, but say nothing about this job.
+    Returns the broker time (ms) since which no letter can have aged out: all later letters are there. Letters from
+    before the checkpoint was `made` belong to an earlier run: they are letters, but say nothing about this job.
     """
     since = round(made.timestamp() * 1_000)
     first: dict[int, int] = {}
@@ -150,7 +148,10 @@ def settle(
     oracle: Oracle, *, topic: str, begins: Mapping[int, int], read: Mapping[int, int], ends: Mapping[int, int],
     letters_from: int,
 ) -> Ledger:  # fmt: skip
-    """Return the ledger from `begins` to `ends`. Messages from `read` on were read; a baseline has the earlier ones."""
+    """Return the ledger from `begins` to `ends`.
+
+    Messages from `read` on were read now; a baseline has the earlier ones.
+    """
     rows = [(partition, read[partition], end) for partition, end in ends.items()]
     oracle.db.execute('CREATE OR REPLACE TABLE read_ranges (partition INTEGER, "begin" BIGINT, "end" BIGINT)')
     oracle.db.executemany("INSERT INTO read_ranges VALUES (?, ?, ?)", rows)
@@ -206,5 +207,5 @@ def _append(oracle: Oracle, chunk: list[tuple[Any, ...]]) -> None:
 
 
 def day(moment: datetime) -> str:
-    """A time as the report prints it."""
+    """Write a time as the report prints it."""
     return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")

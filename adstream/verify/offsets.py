@@ -22,7 +22,10 @@ class Batch:
 
 
 class JobCheckpoint:
-    """A checkpoint, read from Spark's own files. Raises CheckpointError if they do not belong to a job that has run."""
+    """A checkpoint, read from Spark's own files.
+
+    Raises CheckpointError if the files do not belong to a job that has run.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -43,9 +46,10 @@ class JobCheckpoint:
         self.made = datetime.fromtimestamp((path / "adstream.json").stat().st_mtime, UTC)
 
     def committed(self) -> Batch:
-        """Return the last committed batch: all rows of it and the batches before it were acknowledged.
+        """Return the last committed batch: Cassandra has acknowledged all rows of it and of the batches before.
 
-        In real-time mode, the last batch whose dead letters are written, which happens after its commit.
+        In real-time mode, return the last batch whose dead letters are written. The job writes them after the batch's
+        commit.
         """
         numbers = self._numbers("settled" if self.real_time else "commits")
         if not numbers:
@@ -53,7 +57,7 @@ class JobCheckpoint:
         return self._batch(max(numbers))
 
     def begun_after(self, last: int) -> list[Batch]:
-        """Return the batches after that number, in order, with the one in flight, which Spark has planned."""
+        """Return the batches after that number, in order. Includes the batch in flight, which Spark has planned."""
         numbers = [number for number in self._numbers("offsets") if number > last]
         return [self._batch(number) for number in sorted(numbers)]
 

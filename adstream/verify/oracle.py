@@ -29,7 +29,7 @@ from common.reasons import CRASHES_THE_JOB, UNKNOWN_SCHEMA_ID
 
 BEYOND = 511
 FATES = ("counted", "duplicate", "late", "dead")
-# An offset that is not a message still takes its own place.
+# An offset without a message still takes its own place.
 NOT_A_MESSAGE = "not_a_message"
 TOTALS, WINDOWS = "ad_metrics", "ad_metrics_by_window"
 # The `start` of total rows, which have no window.
@@ -63,7 +63,7 @@ _TABLES = f"""
             (boundary::BIGINT << 54) + (partition::BIGINT << 40) + "offset" AS place
         FROM raw LEFT JOIN letter USING (partition, "offset", arrival);
 """  # noqa: S608 - text of ours
-# Most ids come once. Only those that repeat are kept.
+# Most ids come once. Only repeated ids are kept.
 _REPEATS = """
     CREATE OR REPLACE TABLE repeats AS
     WITH ids AS (
@@ -82,7 +82,7 @@ _FATES = """
     FROM judged LEFT JOIN repeats USING (place)
     WHERE boundary < $beyond
 """
-# The offset of each partition at the ledger's boundary.
+# The number of messages by partition and fate, up to the ledger's boundary.
 _FATE_COUNTS = f"""
     CREATE OR REPLACE VIEW fate_counts AS
     SELECT partition, fate, sum(messages)::BIGINT AS messages FROM (
@@ -139,9 +139,9 @@ class Sums:
 
 @dataclass(frozen=True)
 class Expected:
-    """Windows by (ad, start in UTC), totals by ad, and how many messages had which fate.
+    """Windows by (ad, start in UTC), totals by ad, and the number of messages by fate.
 
-    `backfilled` of the late ones are in windows all the same, as a backfill has counted them.
+    `backfilled` late messages are in windows all the same, because a backfill has counted them.
     """
 
     windows: dict[tuple[str, datetime], Sums]
@@ -156,7 +156,7 @@ class Oracle:
     def __init__(
         self, folder: Path, *, window: timedelta, slide: timedelta, dedupe: bool, by_time: bool = False
     ) -> None:
-        """`by_time`: only an event of the same time is a repetition of another with its id, as in real-time mode."""
+        """With `by_time` an event repeats another one with its id only at the same event time, as in real-time mode."""
         millisecond = timedelta(milliseconds=1)
         self._length, self._slide, self._dedupe = window // millisecond, slide // millisecond, dedupe
         pq.write_table(table([]), folder / "none.parquet")
@@ -230,6 +230,6 @@ def _all(oracle: Oracle, name: str) -> Iterator[tuple[str, int, Sums]]:
 
 
 def money(micros: str) -> Decimal:
-    """Millionths, as text, in the account's currency."""
+    """Convert millionths, as text, to the account's currency."""
     sign, digits, exponent = Decimal(micros).as_tuple()
     return Decimal((sign, digits, int(exponent) - 6))

@@ -20,7 +20,7 @@ from common.text.terminal import parts, plain, print_whole
 def report(
     settings: Settings, checkpoint: Path, out: Console, wish: Wish | None = None, *, as_json: bool = False
 ) -> None:
-    """Verify and print the result; with `as_json` on standard output and not on `out`.
+    """Verify and print the result. With `as_json` the result goes to standard output and not to `out`.
 
     Raises Mismatch if anything differs or is missing.
     """
@@ -130,7 +130,7 @@ def _problems(found: Verified) -> list[str]:
 
 
 def _lines(found: Verified) -> list[str]:
-    """The first of everything that is wrong, to read."""
+    """Return the first lines about everything that is wrong."""
     lost = found.acknowledged.lines if found.acknowledged else []
     return [*found.comparison.differences, *found.ledger.puzzles, *lost]
 

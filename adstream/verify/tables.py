@@ -3,13 +3,13 @@
 A running job writes while verify reads the tables, and Cassandra cannot read a table as it was at one moment. But the
 read includes every batch committed before the reading began, and no batch that began after the reading ended. So a row
 is right if it has its value at the last batch committed *before* (boundary 0), or at one of the batches since then, up
-to the one in flight at the end. A batch writes a row as a whole, and only with such values. A row that these batches do
-not change has only one right value. The others are counted as `moving`. Once the job has read the whole topic, no row
-moves. A stopped job may have planned a batch that it did not run.
+to the batch in flight at the end. A batch writes a row as a whole, and only with such values. A row that these batches
+do not change has only one right value. The report counts the other rows as `moving`. Once the job has read the whole
+topic, no row moves. A stopped job may have planned a batch that it did not run.
 
-In real-time mode a batch is written down only when it ends, and its rows are in the tables long before. There
-everything behind the last commit is boundary 1, and a moving row may have any state in between: each of its sums is
-between its values at the two boundaries, and its average is that of its sums.
+In real-time mode Spark records a batch only when it ends, and its rows are in the tables long before. There everything
+behind the last commit is boundary 1, and a moving row may have any state in between. Each of its sums is between its
+values at the two boundaries, and its average belongs to its sums.
 """
 
 from collections.abc import Callable, Iterator
@@ -43,7 +43,7 @@ _FOUND = pa.schema(
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - the driver's times are UTC without saying so
 _MILLISECOND = timedelta(milliseconds=1)
 
-# `absent`: the row need not exist yet. A row of the table without an expected one has no version.
+# With `absent` the row need not exist yet. A table's row that is not expected has no version.
 _VERDICTS = """
     CREATE OR REPLACE TABLE verdicts AS
     SELECT name, ad_id, start,
@@ -92,7 +92,7 @@ class Comparison:
 
 
 def read_tables(settings: Settings, oracle: Oracle, page_read: Callable[[], None]) -> None:
-    """Read both tables whole, in pages; `page_read` is called after each."""
+    """Read both tables whole, in pages. Calls `page_read` after each page."""
     with connect(settings.cassandra, keyspace=settings.cassandra.keyspace) as session:
         chunk: list[tuple[Any, ...]] = []
         try:
@@ -109,9 +109,9 @@ def read_tables(settings: Settings, oracle: Oracle, page_read: Callable[[], None
 
 
 def compare(oracle: Oracle, *, oldest: datetime, with_totals: bool = True, between: bool = False) -> Comparison:
-    """Compare the rows that were read with the computed ones: windows that begin after `oldest`, and totals if wanted.
+    """Compare the table's rows with the computed ones: windows that begin after `oldest`, and totals if wanted.
 
-    `between`: a moving row may have any state between those at its boundaries, as in real-time mode.
+    With `between` a moving row may have any state between its states at the boundaries, as in real-time mode.
     """
     since = oldest.astimezone(UTC).replace(tzinfo=None) - _EPOCH
     scope = {"windows": WINDOWS, "totals": TOTALS, "oldest": since // _MILLISECOND, "with_totals": with_totals}

@@ -1,11 +1,11 @@
 """Judge the raw topic, message by message, into Parquet files; with several processes for a large topic.
 
-A file holds a piece of one partition, so the row group bounds the memory, not the topic. `boundary` groups the
+A file holds a piece of one partition, so the row group limits the memory, not the topic. `boundary` groups the
 messages: see adstream.verify.tables.
 
-Not every offset holds a message: some belong to marks of transactions, and some messages were aborted, compacted or
-deleted. The broker skips these. Each run of such offsets is recorded as a gap, once a later message or the end of the
-partition was seen. An offset that is in neither was not read.
+Not every offset holds a message. Some belong to marks of transactions, and some messages were aborted, compacted or
+deleted. The broker skips these offsets. Each run of them becomes a gap, once a later message or the end of the
+partition was seen. An offset without a message and outside every gap was not read.
 """
 
 import gc
@@ -51,7 +51,7 @@ SCHEMA = pa.schema(
         ("checksum", pa.int64()),
     ]
 )
-# Offsets `first` to `last` that hold no message; in a folder of their own.
+# Gaps: offsets `first` to `last` hold no message. They have their own folder.
 GAPS = pa.schema([("partition", pa.int32()), ("first", pa.int64()), ("last", pa.int64()), ("boundary", pa.int16())])
 GAPS_FOLDER = "gaps"
 _FETCH = 10_000
@@ -85,7 +85,7 @@ class Piece:
 
 @dataclass(frozen=True)
 class Reading:
-    """The way to read a topic: `schemas` by id are its subject's; `checksums` are computed only on request."""
+    """The way to read a topic. `schemas` are the subject's, by id. `checksums` are computed only on request."""
 
     settings: Settings
     topic: str
@@ -116,7 +116,7 @@ def read(reading: Reading, pieces: Sequence[Piece], progress: Callable[[int], No
 
 
 def crc(value: bytes | None) -> int:
-    """The checksum of a message's value; none and an empty one have the same."""
+    """Return the checksum of a message's value. A missing value and an empty one have the same."""
     return zlib.crc32(value or b"")
 
 
@@ -141,12 +141,12 @@ def _in_processes(reading: Reading, pieces: Sequence[Piece], processes: int, pro
         pool.shutdown(cancel_futures=True)
 
 
-# Of a process of the pool.
+# The state of a process of the pool.
 _worker: dict[str, Any] = {}
 
 
 def _open(reading: Reading, done: Any) -> None:  # noqa: ANN401 - a Synchronized
-    gc.disable()  # nothing here refers to itself, and looking for it takes a tenth of the time
+    gc.disable()  # no object here refers to itself, and the search for such objects takes a tenth of the time
     _worker.update(reader=_Reader(reading), done=done)
 
 
@@ -184,7 +184,7 @@ class _Reader:
         return from_text(found.text) if found is not None and found.kind == AVRO else None
 
     def judge(self, piece: Piece) -> Iterator[int]:
-        """Write the piece's files; yields how many offsets have been passed since the last time."""
+        """Write the piece's files. Yields the number of offsets passed since the last yield."""
         name = f"{piece.boundary}-{piece.partition}-{piece.begin}.parquet"
         folder, end = self._reading.folder, piece.end
         checksums, judge = self._reading.checksums, self._judge.judge
@@ -228,9 +228,9 @@ class _Reader:
         heard, left, ended = time.monotonic(), piece.end - piece.begin, False
         fetched_to: dict[str, int] = {}
         while not ended:
-            # It waits until there are so many, or for the whole timeout.
+            # The call waits for this many messages, or for the whole timeout.
             fetched = self._consumer.consume(max(1, min(_FETCH, left)), timeout=_POLL_SECONDS)
-            # Aborted messages are fetched and never delivered, so a long run of them is no silence.
+            # The client fetches aborted messages and never delivers them. So a long run of them is no silence.
             if fetched or self._fetched_to != fetched_to:
                 heard, fetched_to = time.monotonic(), dict(self._fetched_to)
             elif time.monotonic() - heard > timeout:
@@ -259,7 +259,7 @@ class _Reader:
 
 
 def table(rows: Sequence[tuple[Any, ...]], schema: pa.Schema = SCHEMA) -> pa.Table:
-    """Rows in the order of the schema."""
+    """Return a table of rows, whose columns are in the order of the schema."""
     columns = zip(*rows, strict=True) if rows else [()] * len(schema)
     return pa.Table.from_arrays(
         [pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)], schema=schema

@@ -22,7 +22,7 @@ WindowKey = tuple[str, datetime]
 
 
 class WindowRows:
-    """Lists the table's partitions (ad, day) once; windows of others are found when they are `named`."""
+    """Lists the table's partitions (ad, day) once. Later partitions are found only for windows that are `named`."""
 
     def __init__(self, settings: CassandraSettings, session: Session) -> None:
         self._settings = settings
@@ -40,7 +40,7 @@ class WindowRows:
             raise explain(error, settings) from error
 
     def read(self, start: datetime, end: datetime, named: Iterable[WindowKey]) -> dict[WindowKey, Sums]:
-        """The windows that begin in [start, end)."""
+        """Return the windows that begin in [start, end)."""
         for ad, window_start in named:
             self._ads.setdefault(window_start.date(), set()).add(ad)
         days = {(start + timedelta(days=nth)).date() for nth in range((end - start).days + 1)} | {end.date()}
@@ -57,12 +57,12 @@ class WindowRows:
 
 
 def sums_of(row: Any) -> Sums:  # noqa: ANN401 - the driver's rows
-    """A row of either table."""
+    """Return the sums of a row of either table."""
     return Sums(row.total_clicks, row.total_views, row.total_cost, row.avg_cost_per_view)
 
 
 def compare_rows(result: Comparison, expected: Mapping[WindowKey, Sums], found: Mapping[WindowKey, Sums]) -> None:
-    """Add these windows to the result; the first differences are kept as lines to read."""
+    """Add these windows to the result. Keeps the first differences as lines to read."""
     for key in sorted({*expected, *found}):
         must, has = expected.get(key), found.get(key)
         result.rows += 1
