@@ -1,7 +1,7 @@
-"""`make bench`: all benchmarks but the soak, each in a process of its own, in the order of importance.
+"""Runs all benchmarks but the soak: `make bench`.
 
-If one fails, the others still run; the exit code reports the failure. Arguments name the benchmarks to run: `python -m
-benchmarks sink`.
+Each runs in a process of its own, in the order of importance. If one fails, the others still run, and the exit code
+reports the failure. Arguments name the benchmarks to run: `python -m benchmarks sink`.
 """
 
 import subprocess

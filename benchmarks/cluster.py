@@ -1,8 +1,8 @@
-"""Batches of 1,000 events of ad-metrics on two workers of a core each: `python -m benchmarks.cluster`.
+"""Measures batches of 1,000 events on a cluster of two one-core workers: `python -m benchmarks.cluster`.
 
-Runs against the stack of the settings (`adstream up`), with topics and a keyspace of its own. It starts and stops the
-workers. Batches follow each other, each with 1,000 events of the same topic. The job starts over for each run, and the
-second half of its batches counts. Kafka, Cassandra and the driver share the machine with the workers.
+Runs ad-metrics against the stack of the settings (`adstream up`), with topics and a keyspace of its own. It starts and
+stops the workers. All batches read the same topic, one after the other, with 1,000 events each. The job starts over for
+each run, and the second half of its batches counts. Kafka, Cassandra and the driver share the machine with the workers.
 """
 
 import os
@@ -24,7 +24,7 @@ from streaming.spark.session import spark_session
 
 EVENTS, WORKERS = 1_000, 2
 LOCAL, SHIPPED, HADOOP = "`local[2]`, no cluster", "two workers, as shipped", "two workers, Hadoop's own local files"
-# A side's workers, and its Spark properties.
+# For each side: the number of workers, and the Spark properties.
 SIDES = {
     LOCAL: (0, ""),
     SHIPPED: (WORKERS, ""),
@@ -34,9 +34,10 @@ SIDES = {
 
 @dataclass(frozen=True)
 class Batch:
-    """Seconds of a batch: the whole, rows and their state, offsets and commit, the rest.
+    """The seconds of a batch.
 
-    `state` is the sum over the tasks that commit the state.
+    `rows` is the time for the rows and their state, `logs` for the offset and commit logs, `rest` the remainder of
+    `whole`. `state` is the sum over the tasks that commit the state.
     """
 
     whole: float
@@ -68,7 +69,7 @@ def main(
 
 
 def _run(workers: int) -> list[Batch]:
-    """Return the second half of the batches over the whole topic, of a job that starts over."""
+    """Run the job from the start over the whole topic. Return the second half of its batches."""
     reports: list[BatchReport] = []
     settings = Settings()
     topic = Topic(settings, settings.topic.ads)

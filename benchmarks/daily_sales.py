@@ -1,6 +1,6 @@
-"""The same queries on ten million raw sales and on their daily summary, both in Iceberg, in turns.
+"""Compares queries on ten million raw sales with the same queries on their daily summary.
 
-python -m benchmarks.daily_sales
+Both tables are in Iceberg. Run it with `python -m benchmarks.daily_sales`.
 """
 
 import tempfile
@@ -26,7 +26,7 @@ FIRST_DAY = date(2025, 1, 1)
 
 
 def fill(spark: SparkSession, settings: Settings, job: BatchJob, rows: int) -> None:
-    """Raw sales of 30 days and 100 products, made up by Spark itself."""
+    """Let Spark generate raw sales of 30 days and 100 products, and write them to the job's raw table."""
     number = F.col("id")
     price = F.element_at(F.array(F.lit(29.99), F.lit(49.99), F.lit(99.99)), (number % 3 + 1).cast("int"))
     quantity = (F.pmod(F.xxhash64(number), F.lit(10)) + 1).cast("int")
@@ -42,7 +42,7 @@ def fill(spark: SparkSession, settings: Settings, job: BatchJob, rows: int) -> N
 
 
 def questions(raw: DataFrame, summary: DataFrame) -> dict[str, tuple[DataFrame, DataFrame]]:
-    """Return question -> the query over raw sales, and the query over the summary with the same answer."""
+    """Return for each question two queries with the same answer: over raw sales, and over the summary."""
     month = raw.groupBy("product_id").agg(F.sum("amount").alias("revenue"), F.count("*").alias("sales"))
     month_short = summary.groupBy("product_id").agg(
         F.sum("total_revenue").alias("revenue"), F.sum("transaction_count").alias("sales")

@@ -1,9 +1,9 @@
-"""The dashboard's page of ads with few rows in the tables and with a million: `python -m benchmarks.dashboard`.
+"""Compares the dashboard's page of ads on small tables and on a million rows: `python -m benchmarks.dashboard`.
 
-Runs against the stack of the settings (`adstream up`), with a topic and a keyspace of its own. The page runs in this
-process, as Streamlit runs it for a viewer, without a browser and with one ad chosen. It asks Kafka which ads are
-active, and Cassandra for their newest windows, and draws. These windows are the same in both states; the additional
-rows are windows of the days before, and other ads.
+Runs against the stack of the settings (`adstream up`), with a topic and a keyspace of its own. Streamlit runs the page
+in this process, without a browser, with one ad chosen. The page asks Kafka for the active ads, reads their newest
+windows from Cassandra, and draws. These windows are the same in both states. The additional rows are windows of earlier
+days, and other ads.
 """
 
 import math
@@ -40,14 +40,14 @@ COST, AVERAGE = Decimal("1.000001"), Decimal("0.100000")
 
 
 def rows_of(ad: str, windows: range, now: datetime) -> Iterator[tuple[object, ...]]:
-    """Return rows of `ad_metrics_by_window`: this many windows back from now."""
+    """Return rows of `ad_metrics_by_window`, `windows` counted back from now."""
     for back in windows:
         start = now - timedelta(seconds=30 * back)
         yield ad, start.date(), start, start + timedelta(minutes=1), back, back * 10, COST, AVERAGE, now
 
 
 def fill(settings: Settings, ads: list[str], windows: range, now: datetime) -> None:
-    """Totals and windows of all these ads."""
+    """Write the totals and the given windows of all these ads."""
     writer = RowWriter(settings.cassandra)
     for ad in ads:
         writer.add(TOTALS, (ad, 10, 100, COST, AVERAGE, now))
@@ -57,7 +57,10 @@ def fill(settings: Settings, ads: list[str], windows: range, now: datetime) -> N
 
 
 def runs_of(ad: str, count: int) -> list[float]:
-    """Milliseconds of each run of the page; the first one, which is not counted, opens the session."""
+    """Return the milliseconds of each run of the page.
+
+    The first run opens the session and does not count.
+    """
     opened, found = AppTest.from_file(str(APP), default_timeout=60), []
     opened.query_params["ad"] = ad
     for turn in range(count + 1):

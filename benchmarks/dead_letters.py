@@ -1,9 +1,9 @@
-"""The cost of dead-lettering for ad-metrics without bad messages, and of a flood: `python -m benchmarks.dead_letters`.
+"""Measures the cost of dead-lettering: without bad messages, and in a flood: `python -m benchmarks.dead_letters`.
 
-Runs against the stack of the settings (`adstream up`), with topics and a keyspace of its own. Each round processes the
-same good messages twice, in alternating order: by the shipped job, and by a job that counts neither late nor dead
-messages, and so publishes none. At the end it processes as many messages, of which half are bad. Both plans observe
-something, because the observation keeps Spark from decoding each message again for each part of a condition.
+Runs ad-metrics against the stack of the settings (`adstream up`), with topics and a keyspace of its own. Each round
+processes the same good messages twice, in alternating order. One job is the shipped job. The other counts neither late
+nor dead messages, and so publishes none. At the end the shipped job processes as many messages again, half of them bad.
+Both plans observe something. Without an observation, Spark decodes each message again for each part of a condition.
 """
 
 from collections.abc import Callable, Iterator
@@ -22,13 +22,13 @@ from streaming.micro_batch import counting
 from streaming.micro_batch.counting import counts
 from streaming.spark.session import spark_session
 
-# Each takes several times as long as a run over good messages.
+# A flood takes several times as long as a run over good messages.
 FLOODS = 2
 
 
 @dataclass
 class Seconds:
-    """One of each per round."""
+    """The seconds of the runs; each list has one value per round."""
 
     as_it_is: list[float] = field(default_factory=list)
     uncounted: list[float] = field(default_factory=list)
@@ -36,7 +36,7 @@ class Seconds:
 
 
 def only_messages(*, late: bool) -> list[Column]:  # noqa: ARG001 - as streaming.micro_batch.counting.counts
-    """Like streaming.micro_batch.counting.counts, but without counts of late and dead messages."""
+    """Return only the count of messages; streaming.micro_batch.counting.counts also counts late and dead messages."""
     return [F.count(F.lit(1)).alias("messages")]
 
 
@@ -71,7 +71,7 @@ def main(
             one, two = seconds.as_it_is[-1], seconds.uncounted[-1]
             console.print(f"round {number}: {one:.1f} s as it is, {two:.1f} s uncounted")
         for taken, _ in runs:
-            del taken[0]  # the first round only warms up
+            del taken[0]  # the first round is the warm-up
         for _ in range(min(rounds, FLOODS)):
             seconds.flood.append(timed(spark, settings, bad))
             console.print(f"{seconds.flood[-1]:.1f} s with half bad")
@@ -79,7 +79,7 @@ def main(
 
 
 def write(seconds: Seconds, messages: int) -> None:
-    """The page's part."""
+    """Write the benchmark's part of the page."""
 
     def line(title: str, taken: list[float]) -> list[str]:
         ratios = [each / base for each, base in zip(taken, seconds.uncounted, strict=False)]

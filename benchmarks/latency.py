@@ -1,8 +1,8 @@
-"""How long from an event's sending until its row can be read in Cassandra: `python -m benchmarks.latency`.
+"""Measures the time from sending an event until its row is readable in Cassandra: `python -m benchmarks.latency`.
 
-Micro-batches, real time and Flink SQL beside each other, on the same work; with `--before FOLDER` also the
-micro-batches of an older build. `--part most`, `--part restarts` and `--part pauses` look at real time alone. Runs
-against the stack of the settings (`adstream up`), with topics and a keyspace of its own.
+Compares micro-batches, real time and Flink SQL on the same work. `--before FOLDER` adds the micro-batches of an older
+build. `--part most`, `--part restarts` and `--part pauses` measure real time alone. Runs against the stack of the
+settings (`adstream up`), with topics and a keyspace of its own.
 """
 
 import signal
@@ -52,7 +52,7 @@ def main(
     tried: Annotated[bool, typer.Option(help="Try settings, too, after the lengths of pauses.")] = True,
 ) -> None:
     """Measure, print a line per run, and write the results after each."""
-    # End the started processes too.
+    # SIGTERM must end the started processes, too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))
     taking_part = compared.chosen(only, before) if Part.COMPARED in part else []
     notes = [f"The build before is {described(before)}."] if before else []

@@ -1,4 +1,4 @@
-"""The machine that a benchmark runs on, and how much of its time the benchmark had."""
+"""Describes the machine of a benchmark, and the share of its time that the benchmark got."""
 
 import os
 import platform
@@ -13,7 +13,7 @@ from common.own_stack import SECURED
 from common.settings import data_dir
 from stack import state
 
-# By process id.
+# Seconds by process id.
 Seconds = dict[int, float]
 
 
@@ -23,10 +23,10 @@ def machine() -> str:
 
 
 def conditions() -> str:
-    """The machine, who else used it since the program began, and how fast it is: a shared one is not always alike.
+    """Describe the machine: other programs' use since this program began, and its speed.
 
-    `nice` does not hold others back everywhere: Linux shares the processors between terminal sessions first. So the
-    line states how much time others took.
+    A shared machine is not equally fast at all times. `nice` does not always hold other programs back: Linux first
+    shares the processors between terminal sessions. So the line states how much time others took.
     """
     now = psutil.cpu_times()
     everything = max(1.0, sum(now) - sum(_TIMES))
@@ -40,7 +40,7 @@ def conditions() -> str:
 
 
 def ours() -> Seconds:
-    """Seconds of processor time of this program, its services, and all that they started, by process."""
+    """Return processor seconds, by process, of this program, its services, and all their children."""
     return {
         each.pid: times.user + times.system + times.children_user + times.children_system
         for each, times in _processes()
@@ -48,9 +48,9 @@ def ours() -> Seconds:
 
 
 def since(before: Seconds) -> float:
-    """Seconds of processor time that our processes have used since `before`.
+    """Return the processor seconds that our processes have used since `before`.
 
-    The seconds of a process that ended count with its parent's.
+    The seconds of a process that has ended count with its parent.
     """
     return sum(max(0.0, seconds - before.get(process, 0.0)) for process, seconds in ours().items())
 
@@ -69,12 +69,12 @@ def _processes() -> Iterator[tuple[psutil.Process, Any]]:
 
 
 def _busy(times: Any) -> float:  # noqa: ANN401 - psutil names it differently by system
-    """Without interrupts, which are no process's."""
+    """Return the busy seconds, without interrupts: they belong to no process."""
     return times.user + times.system + getattr(times, "nice", 0.0)
 
 
 def _addition() -> float:
-    """Milliseconds for a million additions, the best of five times."""
+    """Return the milliseconds for a million additions, the best of five runs."""
     return min(timeit.repeat("total += 1", "total = 0", number=1_000_000, repeat=5)) * 1_000
 
 

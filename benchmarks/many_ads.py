@@ -1,8 +1,8 @@
-"""Many ads, so that rows limit a batch: its duration and a row's cost: `python -m benchmarks.many_ads`.
+"""Measures batches with many ads, whose cost depends on the number of rows: `python -m benchmarks.many_ads`.
 
 Starts its own services, the shipped `adstream stream ad-metrics`, and `adstream produce ads` at a steady rate. It waits
-until every event is counted. `--other FOLDER` does the same, in turns, with the checkout of another version in that
-folder and the Python of its `.venv`: services, job and producer. Results go into docs/performance.md.
+until the job has counted every event. `--other FOLDER` measures another version, in alternating runs: FOLDER is its
+checkout with a `.venv`, and supplies services, job and producer. Results go into docs/performance.md.
 """
 
 import os
@@ -38,7 +38,7 @@ HEAD = (
 
 @dataclass
 class Run:
-    """The batches of the load; `seconds` is from its first event to when all were counted."""
+    """The batches of one load. `seconds` run from the first event until the job has counted all."""
 
     batches: list[float] = field(default_factory=list)
     rows: list[int] = field(default_factory=list)
@@ -48,7 +48,7 @@ class Run:
 
 
 class Build:
-    """A checkout and its Python, with a folder for the data of one run."""
+    """A checkout with its Python, and a folder for the data of one run."""
 
     def __init__(self, root: Path, data: Path) -> None:
         self._root, self.data = root, data
@@ -65,7 +65,7 @@ class Build:
 
     @contextmanager
     def started(self, *arguments: str) -> Iterator[Process]:
-        """A command that runs until the block ends."""
+        """Run a command until the block ends."""
         with (self.data / "errors.log").open("a", encoding="utf-8") as errors:
             process = subprocess.Popen(
                 [*self._command, *arguments],
@@ -84,7 +84,7 @@ class Build:
 
 
 class Counted:
-    """The job's reports of its batches."""
+    """Collects the job's reports of its batches."""
 
     def __init__(self, job: Process) -> None:
         self.events, self.batches, self.rows = 0, list[float](), list[int]()
@@ -108,7 +108,7 @@ class Counted:
 
 
 def measure(build: Build, events: int, rate: int, ads: int, warm: int) -> Run:
-    """One run, in a stack of its own."""
+    """Measure one run, in a stack of its own."""
     build.run("up")
     try:
         build.run("schema", "register")
@@ -132,7 +132,7 @@ def measure(build: Build, events: int, rate: int, ads: int, warm: int) -> Run:
 
 
 def _spent(build: Build, job: Process) -> tuple[float, float]:
-    """Seconds of CPU so far of Spark's Python workers and of Cassandra."""
+    """Return the CPU seconds so far of Spark's Python workers and of Cassandra."""
     below = psutil.Process(job.pid).children(recursive=True)
     workers = [each for each in below if "pyspark" in " ".join(each.cmdline())]
     server = psutil.Process(state.read(build.data).services["cassandra"].pid)
@@ -145,7 +145,7 @@ def _cpu(process: psutil.Process) -> float:
 
 
 def line(name: str, runs: list[Run]) -> tuple[str, ...]:
-    """A line of the table: all batches of all runs."""
+    """Return the table's line for a build, over all batches of its runs."""
     batches = [seconds for run in runs for seconds in run.batches]
     rows = [count for run in runs for count in run.rows]
     return (

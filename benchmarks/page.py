@@ -1,7 +1,7 @@
-"""Where results go: each benchmark replaces the part between its own marks in docs/performance.md, or another page.
+"""Writes results into pages: each benchmark replaces the part between its own marks.
 
-Its single runs are kept in docs/results/NAME.json, and its plot in docs/images/NAME.png. The environment variable
-BENCH_DOCS names another folder with such pages.
+The page is docs/performance.md unless a benchmark names another. The single runs go to docs/results/NAME.json, the plot
+to docs/images/NAME.png. The environment variable BENCH_DOCS names another folder with such pages.
 """
 
 import json
@@ -23,13 +23,13 @@ PAGE = DOCS / PAGE_NAME
 
 
 def spread(values: Sequence[float], digits: int = 1) -> str:
-    """Median and range."""
+    """Format median and range."""
     low, median, high = min(values), statistics.median(values), max(values)
     return f"{median:,.{digits}f} ({low:,.{digits}f}-{high:,.{digits}f})"
 
 
 def plot(name: str, shows: str, draw: Callable[[Figure], None], *, height: float = 3.5) -> str:
-    """Draw docs/images/NAME.png; returns the line by which the page shows it."""
+    """Draw docs/images/NAME.png. Return the Markdown line that shows it."""
     figure = Figure(figsize=(8.0, height), dpi=120, layout="constrained")
     draw(figure)
     file = DOCS / "images" / f"{name}.png"
@@ -48,7 +48,10 @@ def write(
     in_page: str = PAGE_NAME,
     runs: Any = None,  # noqa: ANN401 - anything that JSON can hold
 ) -> None:
-    """Print the table and replace the part `name` of a page by it; `runs` are kept for a second look."""
+    """Print the table, and replace the part `name` of a page by it.
+
+    Keeps `runs` as JSON, for a later analysis.
+    """
     console = Console(highlight=False, width=None if os.isatty(1) else 160)
     table = Table(*head)
     for column in table.columns[1:]:
@@ -67,7 +70,7 @@ def write(
 
 
 def markdown(head: Sequence[str], lines: Sequence[Sequence[str]]) -> list[str]:
-    """Return a table whose first column is text, and the others numbers."""
+    """Return a table in Markdown whose first column is text. The others are numbers."""
     return [
         f"| {' | '.join(head)} |",
         f"|---|{'---:|' * (len(head) - 1)}",

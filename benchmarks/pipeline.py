@@ -1,4 +1,4 @@
-"""The common parts of the benchmarks: a pipeline of their own, messages, and runs of ad-metrics that start over."""
+"""Shared parts of the benchmarks: a pipeline of their own, messages, and runs of ad-metrics from the start."""
 
 import logging
 import os
@@ -39,7 +39,7 @@ from streaming.sources import Topic
 JOB = "ad-metrics"
 STOP_SECONDS = 300.0
 GOOD = Mix(keys=1_000)
-# Events are of the five minutes before they are sent, so more than these are sent in slices.
+# Events get times of the five minutes before they are sent. More events than this are sent in slices.
 SLICE, SPAN = 1_000_000, "5m"
 
 
@@ -47,7 +47,10 @@ Process = subprocess.Popen[str]
 
 
 def command(main: Callable[..., Any]) -> None:
-    """Run `main` with the options of the command line. A user's error is one line, and libraries log nowhere."""
+    """Run `main` with the options of the command line.
+
+    Prints a user's error as one line. Libraries write no log.
+    """
     logging.getLogger().addHandler(logging.NullHandler())
     try:
         typer.run(main)
@@ -56,7 +59,7 @@ def command(main: Callable[..., Any]) -> None:
 
 
 def own_pipeline(name: str | None = None, *, events_per_batch: int = 500_000) -> Settings:
-    """Topics and a keyspace of a benchmark's own; processes started from here find them, too."""
+    """Make topics and a keyspace of a benchmark's own. Processes that start here find them, too."""
     name = name or f"bench_{secrets.token_hex(3)}"
     os.environ |= {
         "ADSTREAM_TOPIC_ADS": name,
@@ -73,7 +76,7 @@ def own_pipeline(name: str | None = None, *, events_per_batch: int = 500_000) ->
 
 
 def produce(settings: Settings, topic: str, messages: int, mix: Mix = GOOD) -> float:
-    """Send messages of the last minutes as fast as it goes; returns the seconds until all are acknowledged."""
+    """Send messages of the last minutes at full speed. Return the seconds until all are acknowledged."""
     prepare_topic(settings, topic, "ads_data")
     source = SOURCES["ads"]
     began = time.perf_counter()
@@ -97,9 +100,9 @@ def fresh(
     batch: Callable[[BatchReport], None] = lambda _report: None,
     stopping: threading.Event | None = None,
 ) -> Iterator[Runner]:
-    """Run the job with empty tables and a new checkpoint.
+    """Yield a runner of the job with empty tables and a new checkpoint.
 
-    Without a `trigger` it processes the present messages, and ends.
+    Without a `trigger` the run processes the present messages and ends.
     """
     job = job or find(JOB)
     reset.reset(settings, reset.Plan(JOB, None, None, tables_of(job.sinks)), lambda _line: None)
@@ -111,7 +114,7 @@ def fresh(
 
 
 def timed(spark: SparkSession, settings: Settings, topic: str, **how: Any) -> float:  # noqa: ANN401 - as `fresh`
-    """Seconds that the job takes for the whole topic."""
+    """Return the seconds that the job takes for the whole topic."""
     with fresh(spark, settings, Topic(settings, topic), **how) as runner:
         began = time.perf_counter()
         runner.run()
@@ -120,7 +123,7 @@ def timed(spark: SparkSession, settings: Settings, topic: str, **how: Any) -> fl
 
 @contextmanager
 def running(spark: SparkSession, settings: Settings, source: Topic, trigger: timedelta) -> Iterator[threading.Thread]:
-    """The job in a thread, until the block ends."""
+    """Run the job in a thread until the block ends."""
     stopping = threading.Event()
     with fresh(spark, settings, source, trigger=trigger, stopping=stopping) as runner:
         thread = threading.Thread(target=runner.run)
@@ -134,7 +137,10 @@ def running(spark: SparkSession, settings: Settings, source: Topic, trigger: tim
 
 @contextmanager
 def started(*arguments: str, **how: Any) -> Iterator[Process]:  # noqa: ANN401 - as subprocess.Popen
-    """`adstream` with these arguments until the block ends; in a session of its own, so that Ctrl-C reaches only us."""
+    """Run `adstream` with these arguments until the block ends.
+
+    The process has a session of its own, so that Ctrl-C reaches only the benchmark.
+    """
     asked = [sys.executable, "-m", "adstream.cli", *arguments]
     process = subprocess.Popen(asked, stdout=subprocess.PIPE, text=True, start_new_session=True, **how)
     try:

@@ -1,4 +1,4 @@
-"""The kinds of plot that benchmarks have, each with the median and the whole range of the rounds."""
+"""The kinds of plot in the results. Each shows the median and the whole range of the rounds."""
 
 import math
 import statistics
@@ -9,21 +9,21 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
-# Okabe and Ito's colours, which colour-blind people can distinguish. Each line also has its own marker.
+# The colours of Okabe and Ito, which colour-blind people can distinguish. Each line also has its own marker.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKERS = "os^Dv<>"
-# For bars shown for comparison.
+# The colour of bars for comparison.
 OTHERS = "#A8ADB3"
 TITLE_WIDTH = 72
 
 Values = Sequence[float]
 
-# 1,000 and 0.5, and no powers of ten.
+# Shows numbers like 1,000 and 0.5 instead of powers of ten.
 PLAIN = FuncFormatter(lambda value, _place: f"{value:,.10g}")
 
 
 def bars(axes: Axes, measured: Mapping[str, Values], unit: str, *, log: bool = False) -> None:
-    """A horizontal bar each, from the top: the median, and the range as a line across its end."""
+    """Draw horizontal bars from the top. A bar ends at the median; a line across its end shows the range."""
     names = list(measured)
     medians, around = _with_range(measured.values())
     drawn = axes.barh(names, medians, xerr=around, color=COLOURS[0], ecolor="#444444", capsize=3, height=0.6)
@@ -48,9 +48,10 @@ def groups_of_bars(
     notes: Mapping[str, str],
     title: str,
 ) -> None:
-    """Horizontal bars on one scale, a panel for each group: the median, and the range as a line across its end.
+    """Draw a panel of horizontal bars for each group, on one scale.
 
-    Names that are `marked` get the colour; `notes` stand behind the values.
+    A bar ends at the median; a line across its end shows the range. Names in `marked` get the colour. `notes` stand
+    beside the values.
     """
     heights = [len(bars) + 0.6 for bars in groups.values()]
     panels = figure.subplots(len(groups), sharex=True, squeeze=False, height_ratios=heights)[:, 0]
@@ -74,7 +75,7 @@ def groups_of_bars(
 
 
 def lines(axes: Axes, series: Mapping[str, Mapping[float, Values]], x: str, y: str, *, log: str = "") -> None:
-    """A line each through x -> values; `log` names the axes with a logarithmic scale."""
+    """Draw a line for each series of x -> values. `log` names the axes with a logarithmic scale."""
     for number, (name, points) in enumerate(series.items()):
         medians, around = _with_range(points.values())
         colour, marker = COLOURS[number % len(COLOURS)], MARKERS[number % len(MARKERS)]
@@ -96,13 +97,13 @@ def lines(axes: Axes, series: Mapping[str, Mapping[float, Values]], x: str, y: s
 
 
 def legend(figure: Figure) -> None:
-    """One for all panels, below them."""
+    """Draw one legend for all panels, below them."""
     handles, labels = figure.axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=4, fontsize="small", frameon=False)
 
 
 def tidy(axes: Axes, grid: str) -> None:
-    """Thin lines to read values by, below everything, and no frame."""
+    """Draw thin grid lines below everything, and no frame."""
     axes.grid(axis=grid, color="#DDDDDD", linewidth=0.8)  # type: ignore[arg-type]
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)

@@ -1,7 +1,8 @@
-"""The maximum rate of the producer, a consumer in Python, and Spark's steps one by one: `python -m benchmarks.rates`.
+"""Measures the top rates of the producer, a Python consumer, and Spark's steps: `python -m benchmarks.rates`.
 
-Runs against the stack of the settings (`adstream up`), with topics and a keyspace of its own. All read the same topic,
-in turns, and write nowhere; the producer sends as many messages to a topic of its own. The first round only warms up.
+Runs against the stack of the settings (`adstream up`), with topics and a keyspace of its own. The consumer and Spark
+read the same topic by turns, and write nowhere. The producer sends as many messages to a topic of its own. The first
+round only warms up.
 """
 
 import threading
@@ -35,7 +36,7 @@ HEAD = ("what", "events/s: median (range)", "times reading the bytes")
 
 
 def consume(settings: Settings, topic: str, messages: int) -> float:
-    """As `adstream consume` does, without printing."""
+    """Read and decode the topic as `adstream consume` does, without printing."""
     decode = Decoder(RegistryClient(settings.registry))
     began, good = time.perf_counter(), 0
     with closing(DebugConsumer(settings, topic, group=None, from_start=True)) as consumer:
@@ -47,10 +48,10 @@ def consume(settings: Settings, topic: str, messages: int) -> float:
 
 
 def steps(spark: SparkSession, settings: Settings, topic: str) -> dict[str, Callable[[], float]]:
-    """Spark's part of the work, each step with all before it.
+    """Return Spark's steps; each includes all steps before it.
 
-    The stream deduplicates by its state, which has benchmarks of its own. A batch has no state and sorts the events by
-    their ids instead, so only the last line deduplicates.
+    The stream deduplicates by its state, which has benchmarks of its own. A batch has no state: it sorts the events by
+    id instead. So only the last step deduplicates.
     """
     writers = Writers.of(settings.registry, topic).contracts()
     job = find(JOB)

@@ -1,6 +1,6 @@
-"""The sink from before rows were encoded by column: each value and each row by itself, in the driver's batches.
+"""An earlier sink, which encodes each value and each row by itself, in the driver's batches.
 
-`benchmarks.sink` measures the sink against it.
+`benchmarks.sink` compares the present sink with it.
 """
 
 from collections import deque
@@ -16,7 +16,7 @@ Row = tuple[object, ...]
 
 
 def write(session: Session, prepared: PreparedStatement, rows: list[Row], batch_rows: int) -> None:
-    """Upsert the rows, of one replica set, and wait for every write."""
+    """Upsert the rows of one replica set, and wait for every write."""
     encoders = [encoder(column.type, PROTOCOL_VERSION) for column in prepared.column_metadata]
     prepared.is_idempotent = True
     flying: deque[ResponseFuture] = deque()

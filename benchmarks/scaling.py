@@ -1,7 +1,7 @@
-"""ad-metrics on a standalone cluster of one and of two workers with a core each: `python -m benchmarks.scaling`.
+"""Runs ad-metrics on a standalone cluster of one and of two one-core workers: `python -m benchmarks.scaling`.
 
-Runs against the stack of the settings (`adstream up`), with topics and a keyspace of its own; the workers are started
-and stopped here. Kafka, Cassandra and the driver share the machine with the workers, so the curve is a lower bound.
+Runs against the stack of the settings (`adstream up`), with topics and a keyspace of its own. It starts and stops the
+workers. Kafka, Cassandra and the driver share the machine with the workers, so the curve is a lower bound.
 """
 
 from collections.abc import Iterator
@@ -41,7 +41,7 @@ def main(
 
 @contextmanager
 def cluster_of(workers: int) -> Iterator[str | None]:
-    """A standalone cluster with so many workers until the block ends, by the address of its master."""
+    """Run a standalone cluster with so many workers until the block ends. Yield its master's address."""
     settings = Settings()
     settings.stack.spark_port = 0
     try:

@@ -1,8 +1,8 @@
-"""The sink's rate of upserts into one local Cassandra node, by encoding and grouping of rows.
+"""Measures the sink's rate of upserts into one local Cassandra node, by encoding and grouping of rows.
 
 `python -m benchmarks.sink` runs against the stack of the settings (`adstream up`), in a keyspace of its own that it
-drops at the end. Each way writes the same rows once per round, in turns, so that a busy machine slows all of them
-alike: compare ratios within a round. The server shares the machine's cores. Results go into docs/performance.md.
+drops at the end. Each way writes the same rows once per round, by turns, so that a busy machine slows all of them
+alike. Compare ratios within a round. The server shares the machine's cores. Results go into docs/performance.md.
 """
 
 import time
@@ -54,7 +54,10 @@ Write = Callable[[Session, CassandraSettings, pa.RecordBatch], object]
 
 @dataclass
 class Measured:
-    """Rows a second, and microseconds of CPU per row of this process and of Cassandra, one of each per round."""
+    """The figures of one way; each list has one value per round.
+
+    `rates` are rows a second. `cpu` and `server_cpu` are CPU microseconds per row, of this process and of Cassandra.
+    """
 
     rates: list[float] = field(default_factory=list)
     cpu: list[float] = field(default_factory=list)
@@ -62,7 +65,7 @@ class Measured:
 
 
 def windows(count: int, ads: int) -> pa.RecordBatch:
-    """Rows of `ad_metrics_by_window` as the ad-metrics job gives them to the sink: each ad's windows of a day."""
+    """Return rows of `ad_metrics_by_window` as ad-metrics gives them to the sink: each ad's windows of a day."""
 
     def row(number: int) -> Row:
         start = MIDNIGHT + (number // ads) * timedelta(seconds=30)
@@ -77,7 +80,7 @@ def windows(count: int, ads: int) -> pa.RecordBatch:
 
 
 def by_column(batch_rows: int) -> Write:
-    """The sink."""
+    """Return the sink's own way to write."""
 
     def write(_session: Session, settings: CassandraSettings, rows: pa.RecordBatch) -> None:
         writer = RowWriter(settings, batch_rows=batch_rows)
@@ -93,12 +96,12 @@ def by_value(session: Session, settings: CassandraSettings, rows: pa.RecordBatch
 
 
 def plain_driver(session: Session, settings: CassandraSettings, rows: pa.RecordBatch) -> None:
-    """The example of the driver's documentation: a prepared statement per row, a hundred at a time."""
+    """Write as the driver's documentation does: a prepared statement per row, a hundred at a time."""
     execute_concurrent_with_args(session, _prepared(session, settings), _rows(rows), concurrency=100)
 
 
 def _rows(rows: pa.RecordBatch) -> list[Row]:
-    """Values of Python; making them is part of the work."""
+    """Return the rows as Python values. This conversion is part of the measured work."""
     columns: list[list[object]] = [column.to_pylist() for column in rows.columns]
     columns[1] = [day.date() for day in rows.column("day").to_pylist()]
     return list(zip(*columns, strict=True))
@@ -120,7 +123,10 @@ WAYS: dict[str, Write] = {
 def measure(
     session: Session, settings: CassandraSettings, rows: pa.RecordBatch, rounds: int, server: psutil.Process | None
 ) -> Iterator[dict[str, Measured]]:
-    """The results so far, after each round. The first turn of each way, which warms the server, is not counted."""
+    """Yield the results so far after each round.
+
+    The first turn of each way warms the server and does not count.
+    """
     results = {way: Measured() for way in WAYS}
     for turn in range(rounds + 1):
         for way, write in WAYS.items():
@@ -142,13 +148,13 @@ def _cpu(server: psutil.Process | None) -> float:
 
 
 def _server(settings: Settings) -> psutil.Process | None:
-    """Cassandra, where it is of the local stack."""
+    """Return Cassandra's process if the local stack runs it."""
     entry = state.read(settings.data_dir.absolute()).services.get("cassandra")
     return entry.running.process() if entry else None
 
 
 def summary(results: dict[str, Measured]) -> list[tuple[str, ...]]:
-    """One line per way: its median rate and range, its ratio to single rows with its range, and the CPU."""
+    """Return one line per way: its rate, its ratio to single rows (both as median and range), and the CPU."""
     base = results[SINGLE].rates
     lines = []
     for way, measured in results.items():

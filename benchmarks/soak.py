@@ -1,11 +1,13 @@
-"""Half an hour and longer of steady load, to see what grows: `make soak`, or `python -m benchmarks.soak --minutes 90`.
+"""Runs a steady load for half an hour or longer, to see which figures grow: `make soak`.
 
-Runs against the local stack (`adstream up`), with topics and a keyspace of its own. `adstream produce ads` sends late,
-repeated and broken messages among the good ones. `adstream stream ad-metrics` runs with its usual trigger. Every five
-seconds this process measures both, the services, and the disk. At the end `adstream verify` accounts for every offset.
+`python -m benchmarks.soak --minutes 90` runs longer. Runs against the local stack (`adstream up`), with topics and a
+keyspace of its own. `adstream produce ads` sends late, repeated and broken messages among the good ones. `adstream
+stream ad-metrics` runs with its usual trigger. Every five seconds this process measures both, the services, and the
+disk. At the end `adstream verify` accounts for every offset.
 
-A series is flat when the line through its second half grows by less than its limit, as a share of the mean there. Exits
-with 1 if one is not flat, or an offset is unexplained. Ctrl-C ends it early; it then writes its measurements so far.
+A series is flat if the line through its second half grows by less than its limit, as a share of the mean there. Exits
+with 1 if a series is not flat, or an offset is unexplained. Ctrl-C ends the soak early, and writes the measurements so
+far.
 """
 
 import json
@@ -41,7 +43,7 @@ from streaming.jobs import find
 
 SAMPLE_SECONDS = 5.0
 PATIENCE_SECONDS = 300.0
-# How long after one watermark the first ids have left.
+# Minutes after one watermark's length until the state has evicted the first ids.
 LEVEL_MINUTES = 4
 MIB = 2**20
 HEAD = ("series", "mean, second half", "growth over it", "bound", "flat")
@@ -51,17 +53,21 @@ MEMORY, BATCH_TIME, DISK, LAG = "memory, MiB", "time of a batch, s", "disk, MiB"
 PER_ID, PER_MESSAGE = "checkpoint, bytes for each id that it keeps", "topic, bytes a message"
 PROCESSORS = "processors' time, %"
 PANELS = (MEMORY, BATCH_TIME, DISK, LAG, PROCESSORS, PER_ID)
-# The growth over the second half that still counts as flat, as a share of the mean. Other series are only shown.
+# The growth over the second half that still counts as flat, as a share of the mean. Series without a limit are only
+# shown.
 BOUNDS = {MEMORY: 0.10, BATCH_TIME: 0.25, LAG: 0.25, PER_ID: 0.10, PER_MESSAGE: 0.10}
 JVM = "job, JVM"
 
-# One look: the panel's name -> the name of each of its series -> its value.
+# One measurement: panel -> series -> value.
 Sample = dict[str, dict[str, float]]
 
 
 @dataclass(frozen=True)
 class Judged:
-    """The judgement of a series: `growth` of the line through its second half, as a share of the `mean` there."""
+    """The judgement of a series.
+
+    `growth` is the growth of the line through its second half, as a share of that half's `mean`.
+    """
 
     name: str
     mean: float
@@ -74,7 +80,7 @@ class Judged:
 
 
 def growth(times: Sequence[float], values: Sequence[float]) -> tuple[float, float]:
-    """Return the mean of the second half, and the growth of its line of least squares as a share of that mean."""
+    """Return the mean of the second half, and the growth of its least-squares line as a share of that mean."""
     begin = (times[0] + times[-1]) / 2
     late, found = zip(*((at, value) for at, value in zip(times, values, strict=True) if at >= begin), strict=True)
     mean = statistics.fmean(found)
@@ -97,7 +103,7 @@ def judge(minutes: Sequence[float], samples: Sequence[Sample]) -> list[Judged]:
 
 
 class Watched:
-    """The running job and producer, and everything that is looked at. Services elsewhere are left out."""
+    """The running job and producer, and all measured processes and folders. Remote services are left out."""
 
     def __init__(self, settings: Settings, folder: Path, job: Process, producer: Process) -> None:
         self._settings, self._folder, self._job, self._producer = settings, folder, job, producer
@@ -105,7 +111,7 @@ class Watched:
         self.events = 0
         self.seconds = 0.0
         self.batches: list[tuple[float, float]] = []
-        psutil.cpu_times_percent()  # each call tells the shares since the one before
+        psutil.cpu_times_percent()  # each call returns the shares since the previous call
         threading.Thread(target=self._listen, daemon=True).start()
 
     def _listen(self) -> None:
@@ -117,7 +123,7 @@ class Watched:
 
     @property
     def ended(self) -> str:
-        """Return the process that has ended by itself; empty while both run."""
+        """The name of the process that has ended by itself; empty while both run."""
         both = {"job": self._job, "producer": self._producer}
         return next((name for name, process in both.items() if process.poll() is not None), "")
 
@@ -160,7 +166,7 @@ class Watched:
         return found
 
     def _ids(self) -> int:
-        """Return the events of the last watermark: the state keeps an id for that long."""
+        """Return the number of events of the last watermark's length: the state keeps an id for that long."""
         now, watermark = time.monotonic(), find(JOB).watermark
         self._before.append((now, self.events))
         keeps = watermark.total_seconds() if watermark else 0.0
@@ -168,7 +174,10 @@ class Watched:
 
 
 def settled(batches: Sequence[tuple[float, float]]) -> str:
-    """Return a batch's duration once as many ids leave as come; `batches` are minutes and seconds."""
+    """Describe the durations of batches from the time on when as many ids leave as come.
+
+    `batches` has pairs of minute and seconds.
+    """
     watermark = find(JOB).watermark or timedelta(0)
     begin = watermark / timedelta(minutes=1) + LEVEL_MINUTES
     late = [seconds for minute, seconds in batches if minute >= begin]
@@ -178,7 +187,7 @@ def settled(batches: Sequence[tuple[float, float]]) -> str:
 
 
 def size(folder: Path) -> int:
-    """Return the bytes on disk of all files below; files that disappear meanwhile count nothing."""
+    """Return the bytes on disk of all files below. Files that disappear meanwhile do not count."""
     found = 0
     for where, _, names in os.walk(folder):
         for name in names:
@@ -188,7 +197,7 @@ def size(folder: Path) -> int:
 
 
 def age_out(settings: Settings, minutes: float) -> None:
-    """Let the topic's messages age out so fast; the broker looks every five minutes."""
+    """Set the topic's retention to these minutes. The broker checks every five minutes."""
     times = {"retention.ms": int(minutes * 60_000), "segment.ms": 60_000}
     wanted = [ConfigEntry(key, str(value), incremental_operation=AlterConfigOpType.SET) for key, value in times.items()]
     resource = ConfigResource(ResourceType.TOPIC, settings.topic.ads, incremental_configs=wanted)
@@ -197,7 +206,7 @@ def age_out(settings: Settings, minutes: float) -> None:
 
 
 def watch(watched: Watched, seconds: float, stopping: threading.Event) -> tuple[list[float], list[Sample]]:
-    """Measure every five seconds, until the time is over, somebody asks for a stop, or a process has ended by itself.
+    """Measure every five seconds until the time is over, a stop is requested, or a process ends by itself.
 
     The first measurement follows the first batch. Returns the minutes and the measurements.
     """
@@ -224,14 +233,17 @@ def watch(watched: Watched, seconds: float, stopping: threading.Event) -> tuple[
 
 
 def drain(watched: Watched, stopping: threading.Event) -> None:
-    """Wait until the job has counted all that was sent."""
+    """Wait until the job has counted all messages."""
     until, sent = time.monotonic() + PATIENCE_SECONDS, watched.sent
     while watched.events < sent and watched.ended != "job" and time.monotonic() < until and not stopping.wait(0.5):
         pass
 
 
 def verify(checkpoint: Path, *, partial: bool, seconds: float) -> dict[str, Any]:
-    """Return the result of `adstream verify`. If messages have aged out it compares the remaining windows."""
+    """Run `adstream verify` and return its result.
+
+    With `partial`, it compares only the windows whose messages remain.
+    """
     asked = [sys.executable, "-m", "adstream.cli", "verify", JOB, "--checkpoint", str(checkpoint), "--json"]
     asked += ["--partial"] if partial else []
     done = subprocess.run(asked, stdout=subprocess.PIPE, text=True, timeout=seconds, check=False)
@@ -248,7 +260,7 @@ def main(
         float | None, typer.Option(min=1, help="Minutes after which messages age out; else all are kept, and verified.")
     ] = None,
 ) -> None:
-    """Soak, write the results, and tell by the exit code whether everything stayed flat and was accounted for."""
+    """Soak and write the results. Exit with 1 unless every series is flat and every offset is accounted for."""
     settings, found = own_pipeline(), None
     if retention is not None:
         age_out(settings, retention)
@@ -262,7 +274,7 @@ def main(
             with started(*produce, *mix, stderr=errors) as producer:
                 watched = Watched(settings, folder, job, producer)
                 times, samples = watch(watched, minutes * 60, stopping)
-                ended, machine = watched.ended, page.conditions()  # a process that has ended takes its seconds with it
+                ended, machine = watched.ended, page.conditions()  # the seconds of an ended process are lost
             drain(watched, stopping)
         said = " ".join(log.read_text(encoding="utf-8").splitlines()[-1:])
         early = bool(ended) or stopping.is_set()

@@ -1,9 +1,9 @@
-"""From typing `adstream stream ad-metrics` to the first row in Cassandra: `python -m benchmarks.startup`.
+"""Measures the time from `adstream stream ad-metrics` to the first row: `python -m benchmarks.startup`.
 
-Runs against the stack of the settings (`adstream up`), with topics and a keyspace of its own; the topic holds some
-thousand messages. The command starts with Spark's class archive (`make warm`) and without it, in turns, and once more
-in a JVM that has already run the job. Each time tables are empty and the checkpoint is new. The operating system has
-read all files before: a first start after booting takes longer.
+Runs against the stack of the settings (`adstream up`), with topics and a keyspace of its own. The topic holds some
+thousand messages. The command starts by turns with Spark's class archive (`make warm`) and without it. Then the query
+starts once more in a JVM that has already run the job. Each start has empty tables and a new checkpoint. The operating
+system has cached all files before: a first start after booting takes longer.
 """
 
 import os
@@ -45,7 +45,11 @@ MOST_SECONDS = 300.0
 
 @dataclass(frozen=True)
 class Start:
-    """Seconds until Python begins to start Spark, from there to the session, and from there to the first row."""
+    """The seconds of a start, in three parts.
+
+    `process` ends when Python begins to start Spark, `session` when the session exists, and `first_batch` at the first
+    row.
+    """
 
     process: float
     session: float
@@ -57,7 +61,7 @@ class Start:
 
 
 def await_row(session: Session, alive: Callable[[], bool]) -> float:
-    """When a first row can be read, while the job is alive."""
+    """Wait until a first row is readable, while the job is alive. Return the time."""
     read = session.prepare("SELECT ad_id FROM ad_metrics LIMIT 1")
     until = time.monotonic() + MOST_SECONDS
     while alive() and time.monotonic() < until:
@@ -68,7 +72,7 @@ def await_row(session: Session, alive: Callable[[], bool]) -> float:
 
 
 def typed(settings: Settings, session: Session, cache: Path) -> Start:
-    """One start of the command, in a process of its own, until its first row; then it is asked to stop."""
+    """Start the command in a process of its own, wait for its first row, then ask it to stop."""
     reset.reset(settings, reset.Plan(JOB, None, None, tables_of(find(JOB).sinks)), lambda _line: None)
     environment = os.environ | {"ADSTREAM_STACK_CACHE_DIR": str(cache)}
     said: dict[str, float] = {}
@@ -87,7 +91,7 @@ def typed(settings: Settings, session: Session, cache: Path) -> Start:
 
 
 def again(spark: SparkSession, settings: Settings, session: Session) -> Start:
-    """One start of the query alone."""
+    """Start the query alone."""
     with running(spark, settings, Topic(settings, settings.topic.ads), timedelta(0)) as job:
         began = time.perf_counter()
         return Start(0.0, 0.0, await_row(session, job.is_alive) - began)
@@ -95,7 +99,7 @@ def again(spark: SparkSession, settings: Settings, session: Session) -> Start:
 
 @contextmanager
 def no_archive(settings: Settings) -> Iterator[Path]:
-    """A cache folder that has the JVM parts, by a link, and no archive."""
+    """Make a cache folder that links to the JVM parts and has no archive."""
     with tempfile.TemporaryDirectory() as folder:
         there = parts.home(settings.stack)
         Path(folder, there.name).symlink_to(there)

@@ -1,9 +1,9 @@
-"""The cost of ad-metrics' state by its size: `python -m benchmarks.state`. No service is needed.
+"""Measures the cost of ad-metrics' state by its size: `python -m benchmarks.state`. No service is needed.
 
-`--part growth` and `--part hour` are in benchmarks/state_growth.py. `--part ways` is here. It first fills the state
-with every ad, once. Then come batches in which only 1,000 ads are active. Messages are files here, one batch each, and
-the sink writes nowhere: the run measures decoding, judging and state. Each way to keep the state has a JVM of its own,
-with sizes from the smallest to the largest.
+benchmarks/state_growth.py has `--part growth` and `--part hour`. `--part ways` is here. It first fills the state with
+every ad, once. Then only 1,000 ads are active in each batch. Messages are files, one batch each, and the sink writes
+nowhere: the run measures decoding, judging and state. Each way to keep the state has a JVM of its own, with sizes from
+the smallest to the largest.
 """
 
 import itertools
@@ -50,7 +50,7 @@ HEAD = (
 
 @dataclass
 class Measured:
-    """One way to keep the state at one size; memory in MiB, `heap` after a collection."""
+    """One way to keep the state, at one size. Memory is in MiB, `heap` after a collection."""
 
     store: str
     dedupe: bool
@@ -70,7 +70,10 @@ class Measured:
 
 
 def write_messages(spark: SparkSession, ads: int, folder: Path) -> int:
-    """Every ad once, then batches of the same 1,000, all over the size; two files each. Returns how many batches."""
+    """Write every ad once, then batches of the same 1,000 ads, spread over all. Return the number of batches.
+
+    Each batch has two files.
+    """
     sizes = [min(FIRST_BATCH, ads - done) for done in range(0, ads, FIRST_BATCH)]
     first = 0
     for batch, size in enumerate([*sizes, *[EVENTS] * (WARM + COUNTED)]):
@@ -87,7 +90,7 @@ def write_messages(spark: SparkSession, ads: int, folder: Path) -> int:
 
 @contextmanager
 def peaks(into: Measured, jvm: psutil.Process) -> Iterator[None]:
-    """Look at the resident memory of the JVM and of this process several times a second."""
+    """Record the peak resident memory of the JVM and of this process, sampled several times a second."""
     done, own = threading.Event(), psutil.Process()
 
     def look() -> None:
@@ -125,7 +128,7 @@ def measure(spark: SparkSession, store: Store, dedupe: bool, ads: int, messages:
         finally:
             query.stop()
             query.awaitTermination()
-    virtual.org.apache.spark.sql.execution.streaming.state.StateStore.stop()  # else until the next minute
+    virtual.org.apache.spark.sql.execution.streaming.state.StateStore.stop()  # else it stays loaded for a minute
     if len(progress) != batches:
         raise AssertionError(f"{len(progress)} batches, must be {batches}")
     operators = progress[-1]["stateOperators"]
@@ -138,7 +141,11 @@ def measure(spark: SparkSession, store: Store, dedupe: bool, ads: int, messages:
 
 
 class Part(StrEnum):
-    """`growth` is by how much is known, `hour` shows that ids leave, and `ways` compares RocksDB, memory and no ids."""
+    """The parts of the measurement.
+
+    `growth` measures by the number of known ids or ads. `hour` shows that ids leave. `ways` compares RocksDB, memory
+    and no ids.
+    """
 
     GROWTH, HOUR, WAYS = "growth", "hour", "ways"
 
@@ -159,7 +166,7 @@ def main(
 
 
 def ways(console: Console, ads: list[int], memory: str) -> None:
-    """Measure each way to keep the state, and write the results after each."""
+    """Measure each way to keep the state. Write the results after each run."""
     settings = Settings()
     results: list[Measured] = []
     with tempfile.TemporaryDirectory(prefix="adstream-bench-") as folder:
@@ -175,7 +182,7 @@ def ways(console: Console, ads: list[int], memory: str) -> None:
                     if size not in batches:
                         batches[size] = write_messages(spark, size, Path(folder, f"messages-{size}"))
                     found = measure(spark, store, dedupe, size, Path(folder, f"messages-{size}"), batches[size])
-                    if turn:  # the first one only warms up
+                    if turn:  # the first run is the warm-up
                         results.append(found)
                         console.print(found)
             report(results, memory)
@@ -185,7 +192,7 @@ def report(results: list[Measured], memory: str) -> None:
     lines = [
         (
             *(each.way, f"{each.ads:,}", page.spread(each.batch_ms, 0), f"{each.rows_out:,}"),
-            f"{each.rows:,}" if each.rows else "-",  # RocksDB does not count them
+            f"{each.rows:,}" if each.rows else "-",  # RocksDB does not count its rows
             *(f"{size:,.0f}" for size in (each.memory, each.files, each.heap, each.jvm, each.python)),
         )
         for each in results

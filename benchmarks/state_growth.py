@@ -1,9 +1,9 @@
-"""A batch by the size of the state, with the jobs' state store and with Spark's own, side by side.
+"""Measures a batch by the size of the state, with the jobs' state store and with Spark's own.
 
-Two queries run in one JVM, each with a state of its own, and get the same events. Both are filled, and then each
-processes a batch in turn. The jobs' store checks a part of its entries that depends on the time since the batch before
-(`adstream.IncrementalCleanupProvider`). Time of the other query's turn does not count. `over_an_hour` shows that ids
-leave the state: event time advances by thirty seconds with each batch, and this time counts.
+Two queries run in one JVM, each with a state of its own, and read the same events. Both are filled first. Then they
+process each batch by turns. The jobs' store checks a part of its entries that depends on the time since the batch
+before (`adstream.IncrementalCleanupProvider`). The other query's turn does not count as such time. `over_an_hour` shows
+that ids leave the state. There, event time advances by thirty seconds with each batch, and this time counts.
 """
 
 import itertools
@@ -50,7 +50,7 @@ Ads = Callable[[Column], Column]
 
 
 def each_its_own(number: Column) -> Column:
-    """An ad for each event."""
+    """Give each event an ad of its own."""
     return number
 
 
@@ -58,7 +58,7 @@ def each_its_own(number: Column) -> Column:
 class Measured:
     """The counted batches of one store at one size.
 
-    `removing` is the time of Spark's tasks for removal, in ms a batch.
+    `removing` has the time of Spark's tasks for removal, in ms per batch.
     """
 
     kind: str
@@ -77,7 +77,10 @@ class Measured:
 
 
 def as_messages(events: DataFrame) -> DataFrame:
-    """Events of `number`, `ad` and `time` as Kafka would give them: newest contract, schema id 1, arrival at `time`."""
+    """Return the events as the Kafka source would, in the newest contract with schema id 1.
+
+    `events` has `number`, `ad` and `time`. A message arrives at its `time`.
+    """
     event = F.struct(
         F.concat(F.lit("ad-"), "ad").alias("ad_id"), F.col("time").alias("timestamp"), F.lit(1).alias("clicks"),
         F.lit(4).alias("views"), F.lit(0.5).alias("cost"), F.concat(F.lit("event-"), "number").alias("event_id"),
@@ -91,7 +94,7 @@ def as_messages(events: DataFrame) -> DataFrame:
 
 
 class Messages:
-    """Events that all have an id of their own, written a batch at a time into a folder each."""
+    """Writes events with distinct ids, a folder per batch."""
 
     def __init__(self, spark: SparkSession, folder: Path) -> None:
         self._spark, self._folder = spark, folder
@@ -100,7 +103,10 @@ class Messages:
         self.schema = as_messages(self._made(0, each_its_own, NOW)).schema
 
     def batch(self, count: int, ads: Ads, moment: datetime = NOW) -> Path:
-        """Make a folder with two files. All times are the same by default, so nothing leaves the state."""
+        """Write a batch as a folder with two files.
+
+        By default all event times are equal, so nothing leaves the state.
+        """
         folder = self._folder / str(next(self._numbers))
         as_messages(self._made(count, ads, moment)).repartition(2).write.parquet(str(folder))
         self.events += count
@@ -112,7 +118,7 @@ class Messages:
 
 
 class Fed:
-    """One query of the job over files, its rows written nowhere."""
+    """One query of the job over files. Its sink writes nowhere."""
 
     def __init__(self, spark: SparkSession, messages: Messages, folder: Path, provider: str) -> None:
         self._inbox = folder / "messages"
@@ -127,7 +133,10 @@ class Fed:
         self._last, self._lasted = time.monotonic(), 1.0
 
     def take(self, batch: Path, after: float | None = None) -> dict[str, Any]:
-        """Return Spark's progress of this batch, as if it came `after` so many seconds, or at once."""
+        """Process the batch. Return Spark's progress.
+
+        The store behaves as if the batch came `after` so many seconds, or at once.
+        """
         waited = time.monotonic() - self._last
         within = CLEANUP_SECONDS * (waited + self._lasted) / (after or self._lasted)
         self._jvm.java.lang.System.setProperty("adstream.cleanup.seconds", str(round(within)))
@@ -135,7 +144,7 @@ class Fed:
         passing.mkdir()
         for file in batch.glob("*.parquet"):
             os.link(file, passing / file.name)
-        passing.rename(self._inbox / batch.name)  # both files in one moment
+        passing.rename(self._inbox / batch.name)  # both files appear in one moment
         self._query.processAllAvailable()
         progress = dict([each for each in self._query.recentProgress if each["numInputRows"]][-1])
         self._last, self._lasted = time.monotonic(), progress["durationMs"]["triggerExecution"] / 1000
@@ -147,7 +156,7 @@ class Fed:
 
 
 def in_turns(spark: SparkSession, folder: Path, kind: str, sizes: Sequence[int], counted: int) -> Iterator[Measured]:
-    """Run both stores at each size, the smallest first; the next size starts with the existing state."""
+    """Run both stores at each size, the smallest first. The next size starts with the existing state."""
     messages = Messages(spark, folder / f"{kind}-messages")
     with ExitStack() as running:
         queries = {name: Fed(spark, messages, folder / f"{kind}-{name}", store) for name, store in STORES.items()}
@@ -171,7 +180,10 @@ def in_turns(spark: SparkSession, folder: Path, kind: str, sizes: Sequence[int],
 
 
 def over_an_hour(spark: SparkSession, folder: Path) -> dict[str, Any]:
-    """An hour of event time, once ids have begun to leave: rows in state, MiB of checkpoint and ms, batch by batch."""
+    """Run an hour of event time after ids have begun to leave.
+
+    Returns by batch: ids in the state, MiB of checkpoint, and ms.
+    """
     messages = Messages(spark, folder / "hour-messages")
     query = Fed(spark, messages, folder / "hour", INCREMENTAL)
     found: dict[str, list[float]] = {"minutes": [], "ids": [], "checkpoint": [], "batch_ms": []}
@@ -198,7 +210,7 @@ def session(memory: str, folder: Path, *, count_rows: bool = False) -> Iterator[
     )
     with spark_session(settings, "bench") as spark:
         spark.conf.set("spark.sql.streaming.noDataMicroBatches.enabled", False)
-        # An idle query would look for files a hundred times a second, beside the measured one.
+        # Otherwise an idle query looks for files a hundred times a second, beside the measured query.
         spark.conf.set("spark.sql.streaming.pollingDelay", "250ms")
         yield spark
 

@@ -1,11 +1,11 @@
-"""The rate at which ad-metrics drains a topic into Cassandra, beside alternatives, on the same work.
+"""Measures the rate at which ad-metrics and its alternatives drain a topic, on the same work.
 
-    python -m benchmarks.throughput
+   python -m benchmarks.throughput
 
-Runs against the stack of the settings (`adstream up`), with topics and a keyspace of its own. In each round every
-contestant processes the same topic once, in turns. Before, each warms up with a smaller topic; the slowest process only
-that one. The table names a peer that this machine cannot have, that fails, or whose sums are wrong, with the reason,
-and the others go on.
+Runs against the stack of the settings (`adstream up`), with topics and a keyspace of its own. ad-metrics writes to
+Cassandra. In each round every contestant processes the same topic once, by turns. Each warms up with a smaller topic
+before; the slowest process only the small topic. If this machine cannot run a peer, or a peer fails, or its sums are
+wrong, the table gives the reason and the others go on.
 """
 
 import time
@@ -34,7 +34,7 @@ CHECKED, CHECKED_MIX = 5_000, Mix(keys=20, duplicates=0.1)
 
 
 def chosen(only: list[str], *, peers: bool) -> list[Contestant]:
-    """Return those whose name contains one of the texts, or all of them.
+    """Return the contestants whose name contains one of the texts, or all without a text.
 
     Raises ConfigError for a text that no name contains.
     """
@@ -96,7 +96,10 @@ def main(
 
 
 def _fill(settings: Settings, load: Load, mix: Mix) -> None:
-    """Raises ConfigError for a topic with another number of messages."""
+    """Fill an empty topic with the load's messages.
+
+    Raises ConfigError if the topic has another number of messages.
+    """
     prepare_topic(settings, load.topic, "ads_data")
     there = sum(kafka.end_offsets(settings, load.topic).values())
     if there not in (0, load.messages):

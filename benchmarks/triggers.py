@@ -1,7 +1,7 @@
-"""Latency of micro-batches by load and trigger: `python -m benchmarks.triggers`.
+"""Measures the latency of micro-batches by load and trigger: `python -m benchmarks.triggers`.
 
 Runs against the stack of the settings (`adstream up`), with topics and a keyspace of its own, in one JVM. A process
-sends ads at a steady rate, and probes among them (benchmarks.freshness.probes). benchmarks.latency compares these
+sends ads at a steady rate, with probes among them (benchmarks.freshness.probes). benchmarks.latency compares these
 micro-batches with real time.
 """
 
@@ -34,7 +34,10 @@ TRIGGERS = (0, 500, 1_000, 3_000)
 def measure(
     spark: SparkSession, settings: Settings, rate: int, trigger: int, warm: float, seconds: float
 ) -> tuple[Seen, float]:
-    """The probes sent in the `seconds` that follow `warm` seconds of the same load, and the events/s sent in all."""
+    """Measure for `seconds`, after `warm` seconds of the same load.
+
+    Returns the probes of the measured seconds, and the events a second over the whole load.
+    """
     topic = f"{settings.topic.ads}-{secrets.token_hex(3)}"
     prepare_topic(settings, topic, "ads_data")
     latest = Topic(settings, topic, start="latest")

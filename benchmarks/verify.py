@@ -1,8 +1,8 @@
-"""The duration of `adstream verify ad-metrics` over millions of messages: `python -m benchmarks.verify`.
+"""Measures the duration of `adstream verify ad-metrics` on millions of messages: `python -m benchmarks.verify`.
 
-Runs against the stack of the settings (`adstream up`), with topics and a keyspace of its own, which stay for a second
-run (`--again`). With `--job` the job fills the tables first and the result must be equal. Without, all rows are
-missing, and the run measures the independent computation alone. Results go into docs/performance.md.
+Runs against the stack of the settings (`adstream up`). Its topics and keyspace stay for a second run (`--again`). With
+`--job` the job fills the tables first, and the result must be equal. Without the job all rows are missing, and the run
+measures the independent computation alone. Results go into docs/performance.md.
 """
 
 import json
@@ -30,7 +30,7 @@ MIX = Mix(keys=1_000, late=0.01, duplicates=0.02, broken=0.005)
 
 
 class Stages:
-    """The seconds spent in each stage, from the progress lines."""
+    """Collects the seconds of each stage from the progress lines."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
@@ -49,7 +49,7 @@ def run_job(checkpoint: Path) -> None:
 
 
 def write_checkpoint(settings: Settings, checkpoint: Path) -> None:
-    """Write the files that a job leaves behind after it has read everything, as far as verify reads them."""
+    """Write the files that verify reads from the checkpoint of a job that has read everything."""
     options = {
         "topic": NAME, "topic_id": kafka.topic_id(settings, NAME), "dedupe": True,
         "window_seconds": WINDOW.total_seconds(), "slide_seconds": SLIDE.total_seconds(),
@@ -83,7 +83,7 @@ def main(
             run_job(checkpoint)
         else:
             write_checkpoint(settings, checkpoint)
-        # In a process of its own, so that CPU and memory are of verifying alone.
+        # A process of its own makes CPU and memory those of verify alone.
         verifying = [sys.executable, "-m", "benchmarks.verify", "--again", "--job" if job else "--no-job"]
         sys.exit(subprocess.run(verifying, check=False).returncode)
     stages, began = Stages(), time.perf_counter()

@@ -1,1 +1,1 @@
-"""The age of a row when a reader sees it: the parts of `python -m benchmarks.latency`."""
+"""The parts of `python -m benchmarks.latency`: they measure the age of a row when a reader sees it."""

@@ -1,4 +1,4 @@
-"""Run all contestants in turn, at each load: the freshness of their rows, and their cost."""
+"""Runs all contestants in turn, at each load, and compares freshness and cost."""
 
 import statistics
 from collections.abc import Sequence
@@ -30,7 +30,7 @@ _SERVED = (JOB, APPLYING, KAFKA, CASSANDRA)
 
 
 def chosen(only: Sequence[str], before: Path | None) -> list[Contestant]:
-    """Return those whose name contains one of the texts, or all.
+    """Return the contestants whose name contains one of the texts, or all without a text.
 
     Raises ConfigError for a text that no name contains.
     """
@@ -52,7 +52,10 @@ def run(
     rounds: int,
     notes: Sequence[str],
 ) -> None:
-    """Measure, print a line per run, and write the results after each, so that a long run can be looked at."""
+    """Measure, and print a line per run.
+
+    Writes the results after each run, so that a reader can look at them while a long measurement goes on.
+    """
     console, found, missing = Console(highlight=False), list[Measured](), dict[str, str]()
     turns = [(rate, each) for _ in range(rounds) for rate in rates for each in taking_part]
     for number, (rate, each) in enumerate(turns, 1):
@@ -102,7 +105,10 @@ def write(
 
 
 def grouped(found: Sequence[Measured]) -> list[tuple[str, int, list[Measured]]]:
-    """The runs of each contestant at each load, the loads in order, and in each the contestants as they first ran."""
+    """Group the runs by load and contestant.
+
+    Loads come in ascending order. Within a load, contestants keep the order of their first run.
+    """
     order = list(dict.fromkeys(each.name for each in found))
 
     def key(each: Measured) -> tuple[int, int]:
@@ -149,7 +155,7 @@ def costs(found: Sequence[Measured]) -> list[tuple[str, ...]]:
 
 
 def sentences(found: Sequence[Measured]) -> list[str]:
-    """Return how many times fresher real time is than the others, at the median, for each load."""
+    """Return for each load how many times fresher real time is than the others, at the median."""
     said = []
     medians = {(name, rate): statistics.median(run.at(50) for run in runs) for name, rate, runs in grouped(found)}
     for rate in sorted({rate for _, rate in medians}):
@@ -181,7 +187,7 @@ def draw(figure: Figure, found: Sequence[Measured]) -> None:
 
 
 def _several(values: Sequence[float]) -> str:
-    """Format the value, or median and range of several; a dash if there is none."""
+    """Format one value as it is, several as median and range, none as a dash."""
     if not values:
         return "-"
     return page.spread(values, 0) if len(values) > 1 else f"{values[0]:,.0f}"

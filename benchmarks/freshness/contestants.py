@@ -1,6 +1,6 @@
-"""Who is measured: each is started in processes of its own, over a topic of its own, and ends with its block.
+"""The contestants. Each starts its own processes and reads a topic of its own.
 
-None is asked to stop: its processes are killed, as its checkpoint and its rows are of no further use.
+At the end of its block the processes are killed, not stopped: nobody needs the checkpoint and the rows any more.
 """
 
 import os
@@ -37,7 +37,7 @@ FLINK_CHECKPOINTS = ("3 s", "60 s")
 class Place:
     """The place of one run: its topic, its updates topic, and a folder for its checkpoint and log.
 
-    `environment` is that of its processes. `length` is the length of a real-time batch.
+    `environment` holds variables for the run's processes. `length` is the length of a real-time batch.
     """
 
     settings: Settings
@@ -55,7 +55,7 @@ class Place:
         return self.folder / "log"
 
     def said(self) -> str:
-        """The last line of the log."""
+        """Return the last line of the log."""
         with suppress(OSError):
             if lines := self.log.read_text(encoding="utf-8", errors="replace").split("\n"):
                 return next((line for line in reversed(lines) if line.strip()), "")
@@ -64,7 +64,10 @@ class Place:
 
 @dataclass(frozen=True)
 class Started:
-    """A running contestant. `alive` raises AssertionError with its last output once it has ended."""
+    """A running contestant.
+
+    Once its process has ended, `alive` raises AssertionError with the process's last output.
+    """
 
     groups: Callable[[], dict[str, list[psutil.Process]]]
     alive: Callable[[], None]
@@ -79,21 +82,24 @@ Start = Callable[[Place], AbstractContextManager[Started]]
 
 @dataclass(frozen=True)
 class Contestant:
-    """A name, and how it is started."""
+    """A name, and the function that starts the contestant."""
 
     name: str
     start: Start = field(repr=False)
 
 
 def contestants(before: Path | None) -> tuple[Contestant, ...]:
-    """Return all contestants, in order, with the older build if there is one."""
+    """Return all contestants in order. With `before`, the older build comes first."""
     older = (Contestant(BEFORE, lambda place: micro_batches(place, before)),) if before else ()
     flinks = tuple(Contestant(FLINK.format(each), _flink(each)) for each in FLINK_CHECKPOINTS)
     return (*older, Contestant(NOW, micro_batches), Contestant(REAL_TIME, real_time), *flinks)
 
 
 def described(build: Path) -> str:
-    """The build by its commit, or its folder. Raises ConfigError if it has no environment of its own."""
+    """Return the build's commit, or else its folder name.
+
+    Raises ConfigError if the build has no environment of its own.
+    """
     if not (build / ".venv" / "bin" / "python").exists():
         raise ConfigError(f"{build} has no .venv", "give the folder of a checkout with its environment installed")
     asked = ["git", "-C", str(build), "log", "-1", "--format=commit %h of %cs"]
@@ -102,12 +108,12 @@ def described(build: Path) -> str:
 
 
 def micro_batches(place: Place, build: Path | None = None) -> AbstractContextManager[Started]:
-    """`adstream stream ad-metrics` with trigger 0; of another build by that one's own Python."""
+    """Start `adstream stream ad-metrics` with trigger 0. For another build, use that build's Python."""
     return _started(place, ["stream", NAME, "--trigger", "0", *_kept(place)], build)
 
 
 def real_time(place: Place) -> AbstractContextManager[Started]:
-    """`adstream stream ad-metrics --real-time`, with the applying process that it starts."""
+    """Start `adstream stream ad-metrics --real-time`. The job starts its applying process."""
     return _started(place, ["stream", NAME, "--real-time", "--trigger", place.length, *_kept(place)])
 
 
@@ -131,7 +137,7 @@ def _flink(checkpoints: str) -> Start:
 
 
 def services(settings: Settings) -> dict[str, list[psutil.Process]]:
-    """Kafka and Cassandra of the stack, where it is one of this machine."""
+    """Return the processes of Kafka and Cassandra, as far as the local stack runs them."""
     found = {}
     for name, service in state.read(settings.data_dir).services.items():
         for title in (KAFKA, CASSANDRA):
@@ -142,7 +148,10 @@ def services(settings: Settings) -> dict[str, list[psutil.Process]]:
 
 @contextmanager
 def place_for(settings: Settings) -> Iterator[Place]:
-    """Make new topics and a new folder, and remove both at the end. Processes started meanwhile find the topics."""
+    """Make new topics and a new folder; remove both at the end.
+
+    Processes that start within the block find the topics.
+    """
     ads = f"{settings.topic.ads}.{secrets.token_hex(3)}"
     updates = f"{ads}.updates"
     os.environ |= {"ADSTREAM_TOPIC_ADS": ads, UPDATES: updates}
@@ -158,7 +167,7 @@ def place_for(settings: Settings) -> Iterator[Place]:
 
 
 def _delete(settings: Settings, topics: list[str]) -> None:
-    """Minutes of messages are gigabytes."""
+    """Delete the topics: minutes of messages are gigabytes."""
     admin = AdminClient(kafka.client_config(settings.kafka))
     deleted = admin.delete_topics(topics)
     for topic in topics:
@@ -166,7 +175,7 @@ def _delete(settings: Settings, topics: list[str]) -> None:
 
 
 def lasting(place: Place, length: str) -> Place:
-    """The same with real-time batches of another length."""
+    """Return the same place with another length of a real-time batch."""
     return replace(place, length=length)
 
 
@@ -184,7 +193,7 @@ def _started(place: Place, arguments: list[str], build: Path | None = None) -> I
     with place.log.open("ab") as log:
         process = subprocess.Popen(
             [python, "-m", "adstream.cli", *arguments],
-            cwd=place.folder,  # Python looks for modules where it is started, before PYTHONPATH
+            cwd=place.folder,  # Python searches the working folder for modules before PYTHONPATH
             env={**inherited, **data, **place.environment},
             stdin=subprocess.DEVNULL,
             stdout=log,

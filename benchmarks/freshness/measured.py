@@ -1,4 +1,4 @@
-"""One contestant at one load: latencies, seconds, pauses, and cost."""
+"""Measures one contestant at one load: latencies, processor seconds, pauses, and cost."""
 
 import math
 import statistics
@@ -25,16 +25,18 @@ CATCH_UP_SECONDS = 120.0
 BEHIND_MS = 5_000
 PERCENTILES = (50, 95, 99)
 
-# When a probe was sent, and its latency, both in milliseconds.
+# The time when a probe was sent, and its latency, both in milliseconds.
 Probe = tuple[int, int]
 
 
 @dataclass(frozen=True)
 class Measured:
-    """`probes` were sent in the measured time from `begin` on; `unseen` of them have no row after half a minute.
+    """The figures of one contestant at one load.
 
-    `rate` is of events that were acknowledged. `seconds_of` are of processors by group of processes, `peaks` MiB.
-    `own_ms` is the reader's own part of a latency, and `others` the share of the machine's time that others had.
+    `probes` were sent in the measured `seconds` after `begin`. `unseen` counts the probes that still had no row after
+    30 seconds. `rate` counts acknowledged events a second. `seconds_of` has processor seconds and `peaks` MiB, both by
+    group of processes. `own_ms` is the reader's own part of a latency. `others` is the share of machine time that other
+    programs used.
     """
 
     name: str
@@ -53,40 +55,40 @@ class Measured:
         return at_share([latency for _, latency in self.probes], percent / 100)
 
     def by_second(self) -> list[tuple[int, float, int]]:
-        """Each second with the median and the longest latency of the probes sent in it."""
+        """Return for each second the median and the longest latency of the probes sent in that second."""
         return [
             (second, statistics.median(found), max(found))
             for second, found in sorted(_by(self.probes, self.begin, 1_000).items())
         ]
 
     def pauses(self) -> list[int]:
-        """Return the longest time (ms) without a further readable probe, for each minute and for the rest."""
+        """Return the longest time (ms) without a further readable probe, for each started minute."""
         sights = sorted(sent + latency for sent, latency in self.probes)
         gaps = [(before, after - before) for before, after in pairwise(sights)]
         return [max(found) for _, found in sorted(_by(gaps, self.begin, 60_000).items())]
 
     def micros(self, group: str) -> float | None:
-        """Microseconds of processors for an event; None if the group does not exist."""
+        """Return microseconds of processor time per event; None if the group does not exist."""
         spent = self.seconds_of.get(group)
         return None if spent is None or not self.rate else 1e6 * spent / (self.rate * self.seconds)
 
 
 def at_share(latencies: Sequence[int], share: float) -> int:
-    """The latency that `share` of the probes have at most."""
+    """Return the smallest latency that `share` of the probes do not exceed."""
     ordered = sorted(latencies)
     return ordered[math.ceil(share * len(ordered)) - 1]
 
 
 def empty_tables(settings: Settings) -> None:
-    """Empty the tables as `adstream reset` does: the next contestant may start over."""
+    """Empty the tables as `adstream reset` does, so that the next contestant starts over."""
     reset.reset(settings, reset.Plan(JOB, None, None, tables_of(find(JOB).sinks)), lambda _line: None)
 
 
 def measure(settings: Settings, contestant: Contestant, rate: int, warm: float, seconds: float) -> Measured:
-    """Start the contestant, load it for `warm` seconds uncounted and `seconds` that count, and end it.
+    """Start the contestant, load it for `warm` and then `seconds` seconds, and end it.
 
-    A JVM that is still compiling may fall behind; it gets at most two minutes to catch up before the measurement.
-    Raises AssertionError if the contestant ends by itself or shows no probe, PeerMissing if it is not available.
+    Only the `seconds` count. A JVM that still compiles may fall behind: it gets at most two minutes to catch up first.
+    Raises AssertionError if the contestant ends by itself or shows no probe. Raises PeerMissing if it is not available.
     """
     empty_tables(settings)
     with place_for(settings) as place, contestant.start(place) as started:
@@ -98,7 +100,7 @@ def measure(settings: Settings, contestant: Contestant, rate: int, warm: float, 
 def counted(
     name: str, place: Place, started: Started, probes: Probing, rate: int, warm: float, seconds: float
 ) -> Measured:
-    """Let a load that has just begun warm up, then take the figures of `seconds` of it."""
+    """Let the load warm up, then measure for `seconds`."""
     probes.wait(60, started.alive, until=lambda: bool(probes.seen.acknowledged))
     probes.wait(warm, started.alive)
     probes.wait(CATCH_UP_SECONDS, started.alive, until=lambda: oldest(probes) < BEHIND_MS)
@@ -121,18 +123,18 @@ def counted(
 
 
 def oldest(probes: Probing) -> int:
-    """How long (ms) the first of the probes without a row waits."""
+    """Return how long (ms) the oldest probe without a row has waited."""
     now = now_ms()
     return max((now - sent for sent in list(probes.seen.pending.values())), default=0)
 
 
 def unseen(probes: Probing, begin: int, end: int) -> list[int]:
-    """When the probes of these milliseconds were sent that have no row yet."""
+    """Return the sending times of the probes between `begin` and `end` that have no row yet."""
     return [sent for sent in list(probes.seen.pending.values()) if begin <= sent < end]
 
 
 def conditions(others: Sequence[float] = ()) -> str:
-    """The machine, and the share of its time that other processes had while it was measured, where that is known."""
+    """Describe the machine and, where known, the share of its time that other processes used meanwhile."""
     if not others:
         return f"Machine: {machine()}."
     most = f"{statistics.median(others):.0%} ({min(others):.0%}-{max(others):.0%})"

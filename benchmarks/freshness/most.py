@@ -1,4 +1,4 @@
-"""The most events a second that real time holds: the rate goes up until latency grows without bound."""
+"""Finds the highest rate that real time holds: the rate rises until latency grows without bound."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ HEAD = ("events/s", "events/s sent", "p50, ms", "p99, ms", "p99 of the last 10 s
 RATES = (2_500, 5_000, 7_500, 10_000, 12_500, 15_000, 17_500, 20_000, 25_000, 30_000)
 LAST_SECONDS = 10
 BOUND_MS = 10_000
-# A step without time for a first median grows by its later latency.
+# Latency grows if the last quarter's median is twice the second quarter's, and above a second.
 _GROWS = 2.0
 _WORTH_A_LOOK_MS = 1_000
 _SENT_SHARE = 0.95
@@ -26,7 +26,7 @@ _SENT_SHARE = 0.95
 class Step:
     """The result of one rate.
 
-    `waiting` are the sending times of probes that had no row yet at `asked`, after the end.
+    `waiting` has the sending times of probes without a row at `asked`, which is after the end of the step.
     """
 
     wanted: int
@@ -39,7 +39,7 @@ class Step:
 
     @property
     def sent(self) -> bool:
-        """Return whether the sender could send this many events."""
+        """Whether the sender could send this many events."""
         return self.rate >= _SENT_SHARE * self.wanted
 
     def at(self, share: float) -> int:
@@ -50,7 +50,10 @@ class Step:
 
     @property
     def holds(self) -> bool:
-        """Not so where the last probes are very old, or older and older in each quarter of the step."""
+        """Whether the job keeps up with the rate.
+
+        It does not if the last probes are very old, or if probes grow older with each quarter of the step.
+        """
         quarter = (self.end - self.begin) // 4
         medians = [at_share(self._latencies(begin, begin + quarter), 0.5) for begin in self._begins(quarter)]
         grows = medians[1] < medians[2] < medians[3] and medians[3] > max(_WORTH_A_LOOK_MS, _GROWS * medians[1])
@@ -60,7 +63,7 @@ class Step:
         return [self.begin + number * quarter for number in range(4)]
 
     def _latencies(self, begin: int, end: int | None = None) -> list[int]:
-        """Return latencies of the probes sent in this time; a probe without a row has at least its age."""
+        """Return the latencies of the probes sent in this time. A probe without a row counts with its age."""
         until = self.end if end is None else end
         found = [latency for sent, latency in self.probes if begin <= sent < until]
         found += [self.asked - sent for sent in self.waiting if begin <= sent < until]
@@ -68,7 +71,10 @@ class Step:
 
 
 def run(settings: Settings, rates: Sequence[int], warm: float, seconds: float) -> None:
-    """One job takes one rate after the other. Stops after the first that does not hold, or cannot be sent."""
+    """Load one job with one rate after the other.
+
+    Stops after the first rate that the job does not hold, or that the sender cannot send.
+    """
     console, steps = Console(highlight=False), list[Step]()
     empty_tables(settings)
     with place_for(settings) as place, real_time(place) as started:
@@ -91,7 +97,7 @@ def _step(settings: Settings, started: Started, rate: int, seconds: float) -> St
         begin = now_ms()
         probes.wait(seconds, started.alive)
         end = now_ms()
-        # Probes that wait longer are too old in any case.
+        # A probe that waits longer is too old in any case.
         probes.wait(BOUND_MS / 1_000 + 1, started.alive, until=lambda: not unseen(probes, begin, end))
         return Step(
             rate,

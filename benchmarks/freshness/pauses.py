@@ -1,4 +1,4 @@
-"""The pause between two real-time batches, by the batch's length and by setting, and what Spark says it consists of."""
+"""Measures the pause between two real-time batches, by batch length and by setting, and lists Spark's phases in it."""
 
 import json
 import statistics
@@ -24,7 +24,7 @@ HEAD = (
     "Spark's durationMs, median of each phase",
 )
 LENGTHS = (10, 30, 60, 120)
-# The command's own, unless --trigger is given.
+# The command's own length, unless --trigger is given.
 USUAL = 60
 BATCHES = 3
 _EDGE_SECONDS = 5.0
@@ -33,7 +33,7 @@ _AS_IT_IS = "as it is"
 
 @dataclass(frozen=True)
 class Setting:
-    """One thing that differs from the job as it is: options of the command, properties of Spark, or the load's ads."""
+    """One change to the job: options of the command, properties of Spark, or the number of ads in the load."""
 
     name: str
     properties: Mapping[str, str] = field(default_factory=dict)
@@ -49,7 +49,8 @@ class Setting:
 
 _STREAMING = "spark.sql.streaming"
 _CLEANUP = f"{_STREAMING}.statefulOperator.incrementalCleanupFactor"
-# Nothing expires in the measured minutes by default, but Spark checks all state anyway.
+# With the default lateness nothing expires in the measured minutes, although Spark checks all state. Here state
+# expires.
 _SOON = ("--lateness", "30s", "--watermark", "60s")
 SETTINGS = (
     Setting("state expires after a minute", options=_SOON),
@@ -68,7 +69,10 @@ SETTINGS = (
 
 @dataclass(frozen=True)
 class Paused:
-    """`pauses` are the longest times (s) without a new row around each commit, `phases` Spark's figures by batch."""
+    """The pauses of one length and setting.
+
+    `pauses` has the longest time (s) without a new row around each commit. `phases` has Spark's figures by batch.
+    """
 
     length: int
     setting: str
@@ -81,7 +85,10 @@ class Paused:
 
 
 def run(settings: Settings, lengths: Sequence[int], only: Sequence[str], rate: int, warm: float, tried: bool) -> None:
-    """Each length as the job is, then each setting: at the usual length, where that is among them."""
+    """Measure each length with the job as it is, then each setting.
+
+    Settings run at the usual length if it is among `lengths`, otherwise at the last one.
+    """
     turns = [(length, Setting(_AS_IT_IS)) for length in lengths]
     turns += [(USUAL if USUAL in lengths else lengths[-1], each) for each in SETTINGS] if tried else []
     turns = [(length, each) for length, each in turns if not only or any(text in each.name for text in only)]
@@ -100,7 +107,10 @@ def run(settings: Settings, lengths: Sequence[int], only: Sequence[str], rate: i
 
 
 def measure(settings: Settings, setting: Setting, length: int, rate: int, warm: float) -> Paused:
-    """Three batches of the length, after `warm` seconds. Raises AssertionError if the job ends or none commits."""
+    """Measure three batches of this length, after `warm` seconds.
+
+    Raises AssertionError if the job ends or no batch commits.
+    """
     empty_tables(settings)
     whole = warm + (BATCHES + 1) * length + 30
     with place_for(settings) as here:
@@ -131,7 +141,7 @@ def measure(settings: Settings, setting: Setting, length: int, rate: int, warm: 
 
 
 def commits(log: Path, since: int) -> list[tuple[int, dict[str, int]]]:
-    """When batches were committed after `since` (milliseconds), by the job's log, and Spark's durationMs of each."""
+    """Return the commits after `since` (ms) from the job's log: the time (ms), and Spark's durationMs."""
     found = []
     for line in log.read_text(encoding="utf-8", errors="replace").splitlines():
         told: Any = None
@@ -145,9 +155,10 @@ def commits(log: Path, since: int) -> list[tuple[int, dict[str, int]]]:
 
 
 def longest_gap(seen: Sequence[Probe], commit: int, length: int) -> float:
-    """The longest time (s) without a new row, of the gaps that touch the last and the next seconds of a commit.
+    """Return the longest time (s) without a new row around a commit.
 
-    The job hears of a commit when the next batch may run already.
+    Looks at gaps that touch the seconds just before or after the commit. The next batch may already run when the job
+    learns of a commit.
     """
     edge = int(1_000 * min(_EDGE_SECONDS, length / 2))
     sights = sorted(sum(each) for each in seen)
@@ -156,7 +167,7 @@ def longest_gap(seen: Sequence[Probe], commit: int, length: int) -> float:
 
 
 def shown(phases: Sequence[Mapping[str, int]]) -> str:
-    """The median of each phase, the longest first."""
+    """Format the median of each phase, the longest first."""
     by_name: dict[str, list[int]] = defaultdict(list)
     for each in phases:
         for name, millis in each.items():

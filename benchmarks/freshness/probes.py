@@ -1,7 +1,8 @@
-"""A steady load with probes in it, and a reader that notes when each probe's row can be read.
+"""Sends a steady load that contains probes, and notes when a reader can read each probe's row.
 
-A probe is the only event of its ad, so its row exists as soon as it is counted. Its latency is the time when the reader
-sees the row in `ad_metrics`, minus the probe's event time, taken just before the event goes to the producer.
+A probe is the only event of its ad. So its row exists as soon as the job has counted it. The latency of a probe is the
+time when the reader sees the row in `ad_metrics`, minus the probe's event time. The sender takes the event time just
+before it hands the event to the producer.
 """
 
 import itertools
@@ -30,7 +31,7 @@ from producer.traffic import Mix
 PER_SECOND = 10
 POLL_SECONDS = 0.01
 READY_SECONDS = 180.0
-# Most probes that one query asks for, the oldest first.
+# The most probes in one query, the oldest first.
 MOST_ASKED = 200
 _SHORTEST_WAIT_SECONDS = 0.002
 _TOLD_SECONDS = 0.5
@@ -42,7 +43,7 @@ def now_ms() -> int:
 
 @dataclass(frozen=True)
 class Load:
-    """This many events a second over this many ads, for this long."""
+    """A steady load: `rate` events a second over `ads` ads, for `seconds`."""
 
     topic: str
     rate: int
@@ -51,9 +52,10 @@ class Load:
 
 
 def send(load: Load, told: Connection) -> None:
-    """Send the load, in a process of its own; report probes (id and time) and, now and then, acknowledged events.
+    """Send the load in a process of its own.
 
-    Settings come from the environment. An event is made when it is due, so its time is the time of its sending.
+    Reports each probe (id and time) and, now and then, the number of acknowledged events. Settings come from the
+    environment. An event is made when it is due, so its event time is its sending time.
     """
     source = SOURCES["ads"]
     publisher = AvroPublisher(Settings(), load.topic, source.contract(load.topic))
@@ -86,10 +88,11 @@ def send(load: Load, told: Connection) -> None:
 
 @dataclass
 class Seen:
-    """The reader's observations: `latencies` by probe (sent and latency, both in milliseconds), in order of sight.
+    """The reader's observations.
 
-    `acknowledged` are counts of the load by the time of the count; `asked` has, for each query, the seconds since the
-    previous one began, and its duration in seconds.
+    `latencies` has a pair per probe, sending time and latency in milliseconds, in the order of sight. `acknowledged`
+    has pairs of time and count. `asked` has a pair per query: seconds since the previous query began, and its duration
+    in seconds.
     """
 
     latencies: list[tuple[int, int]] = field(default_factory=list)
@@ -99,11 +102,11 @@ class Seen:
     ended: bool = False
 
     def between(self, begin: int, end: int) -> list[tuple[int, int]]:
-        """The probes that were sent in these milliseconds."""
+        """Return the probes that were sent between `begin` and `end` (ms)."""
         return [each for each in self.latencies.copy() if begin <= each[0] < end]
 
     def rate(self, begin: int, end: int) -> float:
-        """Return the events a second that were sent and acknowledged in this time."""
+        """Return how many events a second were sent and acknowledged in this time."""
         counts = [each for each in self.acknowledged.copy() if begin <= each[0] <= end]
         if len(counts) < 2:
             return 0.0
@@ -112,13 +115,13 @@ class Seen:
 
     @property
     def own_ms(self) -> float:
-        """Return the reader's own average part of a latency: half the time between two queries, plus a query."""
+        """The reader's own average part of a latency: half the time between two queries, plus one query."""
         asked = self.asked.copy()
         return sum(1_000 * (between / 2 + took) for between, took in asked) / max(1, len(asked))
 
 
 class Reader:
-    """Asks for all probes that are due, in one query, every ten milliseconds, until it is stopped."""
+    """Queries all pending probes at once, every ten milliseconds, until it is stopped."""
 
     def __init__(self, session: Session, told: Connection) -> None:
         self.seen = Seen()
@@ -136,7 +139,7 @@ class Reader:
         self._thread.join()
 
     def check(self) -> None:
-        """Raises the error that ended the reader, if there is one."""
+        """Raise the error that ended the reader, if there is one."""
         if self._error is not None:
             raise self._error
 
@@ -178,14 +181,17 @@ class Reader:
 
 @dataclass(frozen=True)
 class Probing:
-    """A running load, and the reader's observations of it; `sender` is the sending process."""
+    """A running load, and the reader's observations of it. `sender` is the process id of the sender."""
 
     seen: Seen
     check: Callable[[], None]
     sender: int
 
     def wait(self, seconds: float, alive: Callable[[], None], *, until: Callable[[], bool] = lambda: False) -> bool:
-        """Wait until the condition holds, or this long. Returns whether it holds. Raises the error of reader or job."""
+        """Wait until the condition holds, for at most `seconds`. Return whether it holds.
+
+        Raises the error of the reader or the job.
+        """
         end = time.monotonic() + seconds
         while not (held := until()) and time.monotonic() < end:
             self.check()
@@ -214,7 +220,10 @@ def probing(settings: Settings, load: Load) -> Iterator[Probing]:
 
 
 def await_first(settings: Settings, topic: str, alive: Callable[[], None]) -> float:
-    """Seconds until a first event's row is there: then the job runs. Raises AssertionError if it does not."""
+    """Wait for the row of a first event, which shows that the job runs. Return the seconds.
+
+    Raises AssertionError if no row appears.
+    """
     source = SOURCES["ads"]
     publisher = AvroPublisher(settings, topic, source.contract(topic))
     began = time.monotonic()

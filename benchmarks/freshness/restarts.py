@@ -1,4 +1,4 @@
-"""How long new events wait after `kill -9` of a real-time job, by how long its batch had run."""
+"""Measures how long new events wait after `kill -9` of a real-time job, by the length of its unfinished batch."""
 
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -19,13 +19,17 @@ HEAD = (
 MINUTES = (1.0, 5.0)
 PATIENCE_SECONDS = 900.0
 FRESH_MS = 1_000
-# Probes in a row that are so fresh: then nothing waits any more.
+# So many fresh probes in a row show that nothing waits any more.
 IN_A_ROW = 10
 
 
 @dataclass(frozen=True)
 class Restart:
-    """Seconds from the kill: to the first row, to the row of the first later event, and to fresh rows only."""
+    """Seconds from the kill to three moments.
+
+    `first` is the first row, `new` the row of the first event after the kill. From the last moment on, all rows are
+    fresh.
+    """
 
     minutes: float
     rate: int
@@ -36,7 +40,7 @@ class Restart:
 
 
 def run(settings: Settings, minutes: Sequence[float], rates: Sequence[int]) -> None:
-    """Kill the job and start it again, once for each length and rate, under load."""
+    """Kill the job under load and start it again, once for each length and rate."""
     console, found = Console(highlight=False), list[Restart]()
     turns = [(rate, each) for rate in rates for each in minutes]
     for number, (rate, each) in enumerate(turns, 1):
@@ -49,9 +53,10 @@ def run(settings: Settings, minutes: Sequence[float], rates: Sequence[int]) -> N
 
 
 def restart(settings: Settings, minutes: float, rate: int) -> Restart:
-    """Raises AssertionError if the job does not catch up in a quarter of an hour.
+    """Kill the job after `minutes` under load, start it again, and time its return.
 
-    The batch is longer than the whole run, so nothing is committed: the job counts all events again.
+    The batch is longer than the whole run, so nothing is committed: the job counts all events again. Raises
+    AssertionError if the job does not catch up in a quarter of an hour.
     """
     empty_tables(settings)
     whole = minutes * 60 + PATIENCE_SECONDS
@@ -76,12 +81,12 @@ def restart(settings: Settings, minutes: float, rate: int) -> Restart:
 
 
 def after(probes: Probing, moment: int) -> list[Probe]:
-    """The probes that were sent since then and have been seen."""
+    """Return the probes that were sent since `moment` and have been seen."""
     return [each for each in probes.seen.latencies.copy() if each[0] >= moment]
 
 
 def fresh(found: Sequence[Probe]) -> int:
-    """When the first of ten probes in a row was seen that are all fresh; 0 as long as there are none."""
+    """Return when the reader saw the first of ten fresh probes in a row; 0 as long as there are none."""
     in_a_row = list[Probe]()
     for each in sorted(found):
         in_a_row = [*in_a_row, each] if each[1] <= FRESH_MS else []

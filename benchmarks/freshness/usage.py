@@ -1,4 +1,4 @@
-"""Processor time and memory of groups of processes, each with all that it started."""
+"""Measures processor time and memory of groups of processes, including all their children."""
 
 import threading
 import time
@@ -12,12 +12,12 @@ JOB, APPLYING, KAFKA, CASSANDRA = "job", "applying", "Kafka", "Cassandra"
 SENDER, READER = "sender", "reader"
 SAMPLE_SECONDS = 1.0
 _MEBIBYTE = 2**20
-# Names of groups, and the processes in them now.
+# Names of groups, and their current processes.
 Groups = Mapping[str, list[psutil.Process]]
 
 
 def family(pid: int) -> list[psutil.Process]:
-    """The process and all that it started; none if it is gone."""
+    """Return the process and all its descendants; nothing if the process is gone."""
     try:
         root = psutil.Process(pid)
         return [root, *root.children(recursive=True)]
@@ -26,7 +26,7 @@ def family(pid: int) -> list[psutil.Process]:
 
 
 def split(processes: list[psutil.Process]) -> dict[str, list[psutil.Process]]:
-    """A job and its applying process, which is a child of it."""
+    """Separate the applying process, which is a child of the job, from the rest of the job."""
     applying: set[psutil.Process] = set()
     for process in processes:
         with suppress(psutil.Error):
@@ -36,9 +36,10 @@ def split(processes: list[psutil.Process]) -> dict[str, list[psutil.Process]]:
 
 
 class Usage:
-    """Looks every second until `stop`. `seconds` are of processors, `peaks` the most MiB seen, by group.
+    """Measures the groups every second until `stop`.
 
-    `others` is the share of the machine's time that processes of no group had, once it is stopped.
+    `seconds` has processor seconds and `peaks` the most MiB, both by group. After `stop`, `others` is the share of
+    machine time that went to processes outside all groups.
     """
 
     def __init__(self, groups: Callable[[], Groups]) -> None:
@@ -69,7 +70,7 @@ class Usage:
             due = time.monotonic() + SAMPLE_SECONDS
 
     def _look(self, *, first: bool = False) -> None:
-        """A process that appears later counts from its start."""
+        """Add the time and memory of now. A process that appears later counts from its start."""
         for name, processes in self._groups().items():
             memory = 0
             for process in processes:

@@ -1,1 +1,1 @@
-"""Alternatives to ad-metrics, each in the best configuration that we know: see docs/performance.md."""
+"""Alternatives to ad-metrics, each in the best configuration that we know. See docs/performance.md."""

@@ -1,4 +1,4 @@
-"""The contestants of benchmarks.throughput: their work for an event, and how they run."""
+"""The contestants of benchmarks.throughput: the work of each, and the code that runs it."""
 
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -27,7 +27,10 @@ QUIX = "Quix Streams, windows alone"
 
 @dataclass
 class Running:
-    """Resources that the runs share. Spark and Flink start at the first run that needs them, and end with `until`."""
+    """Resources that the runs share.
+
+    Spark and Flink start at the first run that needs them. They end with `until`.
+    """
 
     settings: Settings
     empty: str
@@ -48,7 +51,7 @@ class Running:
 
     @property
     def flink(self) -> Flink:
-        """Raises PeerMissing at every call."""
+        """Flink's JVM. Raises PeerMissing at every call if Flink is not available."""
         if isinstance(self._flink, PeerMissing):
             raise self._flink
         return self._flink
@@ -56,7 +59,10 @@ class Running:
 
 @dataclass(frozen=True)
 class Contestant:
-    """`drain` and `check`, whether its sums are right, raise PeerMissing. A `slow` one takes fewer messages."""
+    """One way to drain a topic.
+
+    `drain` runs it, and `check` compares its sums. Both raise PeerMissing. A `slow` contestant takes fewer messages.
+    """
 
     name: str
     work: Work
@@ -68,7 +74,7 @@ class Contestant:
 
 
 def _ours(name: str, store: str, *, dedupe: bool) -> Contestant:
-    """The seconds are those of batches with data, including writes and commits."""
+    """Return a contestant of ours. Its seconds are the batches with data, including writes and commits."""
 
     def drain(running: Running, load: Load) -> Drained:
         settings = running.settings

@@ -7,7 +7,7 @@ NO = "no"
 
 @dataclass(frozen=True)
 class Load:
-    """A topic with so many messages."""
+    """A topic and the number of its messages."""
 
     topic: str
     messages: int
@@ -15,7 +15,7 @@ class Load:
 
 @dataclass(frozen=True)
 class Work:
-    """A contestant's work for an event, a few words each; `NO` marks missing parts."""
+    """The parts of a contestant's work for an event, in a few words each. `NO` marks a missing part."""
 
     dedupe: str = NO
     windows: str = "yes"
@@ -30,7 +30,10 @@ class Work:
 
 @dataclass(frozen=True)
 class Drained:
-    """`seconds` are the time for the rate; `whole` is the time from start to end."""
+    """The duration of a run.
+
+    The rate uses `seconds`. `whole` is the time from start to end.
+    """
 
     events: int
     seconds: float
@@ -42,4 +45,4 @@ class Drained:
 
 
 class PeerMissing(Exception):
-    """The peer cannot be had on this machine, or does not do the work; says why, in one line."""
+    """This machine cannot run the peer, or the peer's result is wrong. The message says why, in one line."""

@@ -1,4 +1,7 @@
-"""Environments of the peers' own, under `<cache>/peers`: made once, by exact versions and sums."""
+"""Python environments and jars of the peers, under `<cache>/peers`.
+
+They are made once, from exact versions with checksums.
+"""
 
 import shutil
 import sys
@@ -14,7 +17,10 @@ HERE = Path(__file__).parent
 
 
 def python(settings: Settings, name: str) -> Path:
-    """Return the interpreter of an environment with exactly the packages of `<name>.lock`. Raises PeerMissing."""
+    """Return the interpreter of an environment that has exactly the packages of `<name>.lock`.
+
+    Raises PeerMissing.
+    """
     lock = HERE / f"{name}.lock"
     target = _folder(settings, name, lock)
     if not target.is_dir():
@@ -30,7 +36,10 @@ def python(settings: Settings, name: str) -> Path:
 
 
 def jars(settings: Settings, name: str) -> Path:
-    """A folder with the jars of `<name>.xml`, of the sums in `<name>.sha256`. Raises PeerMissing."""
+    """Return a folder with the jars of `<name>.xml`, checked against `<name>.sha256`.
+
+    Raises PeerMissing.
+    """
     sums = HERE / f"{name}.sha256"
     target = _folder(settings, f"{name}-jars", sums)
     if not target.is_dir():

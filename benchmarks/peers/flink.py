@@ -1,7 +1,7 @@
-"""Flink SQL in a JVM of its own: the work of ad-metrics from the same topic, into sinks that keep nothing.
+"""Runs Flink SQL in a JVM of its own: the work of ad-metrics from the same topic, into sinks that keep nothing.
 
-All runs share the JVM, as those of Spark do. The rate uses the job's own run time minus that of the same job over an
-empty topic. One statement set holds both queries, so that a job reads and deduplicates the topic once.
+All runs share the JVM, as all runs of Spark share theirs. The rate uses the job's own run time, minus the run time of
+the same job over an empty topic. One statement set holds both queries, so a job reads and deduplicates the topic once.
 """
 
 import tempfile
@@ -30,7 +30,7 @@ USUAL = {
     "table.local-time-zone": "UTC",
 }
 EXACTLY_ONCE = {
-    # Faster with deduplication, and slower without.
+    # Mini-batches make the queries with deduplication faster, and the others slower.
     "table.exec.mini-batch.enabled": "true",
     "table.exec.mini-batch.allow-latency": "1 s",
     "table.exec.mini-batch.size": "20000",
@@ -38,12 +38,12 @@ EXACTLY_ONCE = {
     "execution.checkpointing.mode": "EXACTLY_ONCE",
     "execution.checkpointing.incremental": "true",
     "execution.checkpointing.storage": "filesystem",
-    # As long as ad-metrics knows an id: its lateness and its slack.
+    # As long as ad-metrics keeps an id: its lateness and its slack.
     "table.exec.state.ttl": "21 min",
 }
 HEAP = {"state.backend.type": "hashmap"}
 USUAL_ROCKSDB = {"state.backend.type": "rocksdb"}
-# A local Flink gives RocksDB 128 MiB of memory otherwise, and no Bloom filters: a new id is then looked for on disk.
+# By default a local Flink gives RocksDB 128 MiB of memory and no Bloom filters, so each new id costs a read from disk.
 ROCKSDB = {
     **USUAL_ROCKSDB,
     "state.backend.rocksdb.use-bloom-filter": "true",
@@ -53,9 +53,10 @@ ROCKSDB = {
 
 @dataclass(frozen=True)
 class Way:
-    """One way to run it: where the state lives, and if each event counts once, with checkpoints every three seconds.
+    """One configuration of Flink.
 
-    `tuned` goes before all other settings. A run that is not `bounded` waits for further messages.
+    `store` places the state. With `exactly_once`, each event counts once, and Flink makes a checkpoint every three
+    seconds. `tuned` overrides all other settings. A run that is not `bounded` waits for further messages.
     """
 
     store: dict[str, str]
@@ -74,9 +75,9 @@ class Flink:
     empty: str
 
     def drain(self, way: Way, load: Load) -> Drained:
-        """Process the empty topic and then the other one. Raises PeerMissing.
+        """Process the empty topic and then the topic of the load.
 
-        The first run measures the cost of start and end.
+        The first run measures the cost of start and end. Raises PeerMissing.
         """
         nothing = self._run(way, self.empty)
         began = time.perf_counter()
@@ -84,7 +85,7 @@ class Flink:
         return Drained(load.messages, max(milliseconds - nothing, 1) / 1_000, time.perf_counter() - began)
 
     def rows(self, way: Way, topic: str, query: str) -> list[str]:
-        """The rows that a query of flink_sql gives, and takes back, over a whole topic, as Flink prints them."""
+        """Return the changelog of a query of flink_sql over a whole topic, as Flink prints it."""
         with self.tables(way, topic) as tables, _told():
             found = tables.executeSql(flink_sql.of(query, once=way.exactly_once)).collect()
             rows = []
@@ -93,7 +94,7 @@ class Flink:
             return rows
 
     def _run(self, way: Way, topic: str) -> int:
-        """Net milliseconds, as Flink counts them."""
+        """Run both queries. Return the job's run time in milliseconds, as Flink counts it."""
         with self.tables(way, topic) as tables, _told():
             statements = tables.createStatementSet()
             for query, into in flink_sql.INSERTS.items():
@@ -103,14 +104,14 @@ class Flink:
             try:
                 return int(job.getJobExecutionResult().get(MOST_SECONDS, seconds).getNetRuntime())
             except Py4JError:
-                with suppress(Py4JError):  # it has failed already, or takes too long and would disturb the others
+                with suppress(Py4JError):  # the job has failed, or takes too long and would disturb the others
                     job.cancel().get()
                 raise
 
     @contextmanager
     def tables(self, way: Way, topic: str) -> Iterator[Any]:
-        """A table environment with the topic as `events`; its checkpoints are gone at the end."""
-        # Flink may still be deleting files of its own there.
+        """Make a table environment with the topic as `events`; remove its checkpoints at the end."""
+        # At the end, Flink may still be deleting its own files in this folder.
         with tempfile.TemporaryDirectory(prefix="adstream-flink-", ignore_cleanup_errors=True) as folder, _told():
             places = {"execution.checkpointing.dir": f"file://{folder}"}
             once = EXACTLY_ONCE | places if way.exactly_once else {}
@@ -128,7 +129,10 @@ class Flink:
 
 @contextmanager
 def flink(settings: Settings, empty: str) -> Iterator[Flink]:
-    """Flink in a JVM with as much heap as the job's driver has by the settings. Raises PeerMissing."""
+    """Start Flink in a JVM whose heap is as large as the driver's in the settings.
+
+    Raises PeerMissing.
+    """
     home = environment.site_packages(environment.python(settings, "flink")) / "pyflink"
     connectors = environment.jars(settings, "flink")
     folder = settings.data_dir / "logs"
@@ -143,7 +147,7 @@ def flink(settings: Settings, empty: str) -> Iterator[Flink]:
             ],
             java_path=str(java.find_java(settings.stack.java_home).executable),
             die_on_exit=True,
-            create_new_process_group=True,  # Ctrl-C ends it through this program, not before
+            create_new_process_group=True,  # Ctrl-C reaches the JVM through this program only
             redirect_stdout=log,
             redirect_stderr=log,
             return_proc=True,
@@ -164,6 +168,6 @@ def _told() -> Iterator[None]:
     except Py4JError as error:
         raise PeerMissing(f"Flink failed: {first_cause(error)}") from error
     except AttributeError as error:
-        if isinstance(error.__context__, KeyboardInterrupt):  # py4j's own clean-up after Ctrl-C fails
+        if isinstance(error.__context__, KeyboardInterrupt):  # py4j's own clean-up fails after Ctrl-C
             raise KeyboardInterrupt from None
         raise

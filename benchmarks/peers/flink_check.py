@@ -1,4 +1,4 @@
-"""Whether Flink's sums are right: its rows over a small topic with repetitions, beside sums made here in Python."""
+"""Checks Flink's sums: compares its rows over a small topic with repetitions with sums by plain Python."""
 
 import threading
 from collections import defaultdict
@@ -16,13 +16,16 @@ from consumer.decoding import Decoded, Decoder
 SLIDE_SECONDS, WINDOW_SLIDES = 30, 2
 CENT = 0.01
 
-# An ad, or the start of a window (UTC) and an ad.
+# The ad, or the start of a window (UTC) and the ad.
 Key = tuple[str, ...]
 Sums = tuple[int, int, float]
 
 
 def check(flink: Flink, way: Way, settings: Settings, topic: str) -> None:
-    """Raises PeerMissing when a row of windows or totals differs in clicks, views, or by a cent."""
+    """Compare the rows of windows and totals with plain Python.
+
+    Raises PeerMissing if a row differs in clicks or views, or by a cent.
+    """
     for query, expected in expectations(settings, topic, once=way.exactly_once).items():
         found = settled(flink.rows(way, topic, query))
         if wrong := differences(found, expected):
@@ -32,7 +35,7 @@ def check(flink: Flink, way: Way, settings: Settings, topic: str) -> None:
 
 
 def expectations(settings: Settings, topic: str, *, once: bool) -> dict[str, dict[Key, Sums]]:
-    """The rows of each query by their keys, of the messages as they are in the topic."""
+    """Compute the rows of each query by key, from the messages of the topic."""
     windows: dict[Key, Sums] = defaultdict(lambda: (0, 0, 0.0))
     totals: dict[Key, Sums] = defaultdict(lambda: (0, 0, 0.0))
     known: set[str] = set()
@@ -53,7 +56,7 @@ def expectations(settings: Settings, topic: str, *, once: bool) -> dict[str, dic
 
 
 def settled(changes: list[str]) -> dict[Key, Sums]:
-    """Return the final rows of Flink's stream of changes: `+I[...]` and `+U[...]` put a row, others remove it."""
+    """Return the final rows of Flink's changelog: `+I[...]` and `+U[...]` put a row, others remove it."""
     rows: dict[Key, Sums] = {}
     for change in changes:
         *key, clicks, views, cost = change[3:-1].split(", ")
@@ -65,7 +68,7 @@ def settled(changes: list[str]) -> dict[Key, Sums]:
 
 
 def differences(found: dict[Key, Sums], expected: dict[Key, Sums]) -> list[Key]:
-    """Return the keys whose rows are missing, too many, or different."""
+    """Return the keys of rows that are missing, superfluous, or different."""
     return sorted(
         key
         for key in found.keys() | expected.keys()
@@ -83,7 +86,7 @@ def _add(rows: dict[Key, Sums], key: Key, event: dict[str, float]) -> None:
 
 
 def starts(time: datetime) -> list[str]:
-    """Of the windows that an event is in, as Flink prints them."""
+    """Return the starts of the windows that contain an event, as Flink prints them."""
     last = int(time.timestamp()) // SLIDE_SECONDS
     starts = (datetime.fromtimestamp((last - back) * SLIDE_SECONDS, UTC) for back in range(WINDOW_SLIDES))
     return [each.strftime("%Y-%m-%dT%H:%M:%S").removesuffix(":00") for each in starts]

@@ -1,8 +1,8 @@
-"""The work of ad-metrics in Flink SQL: each event once, its windows, and its ad's totals.
+"""The work of ad-metrics in Flink SQL: it deduplicates the events, and sums them by window and by ad.
 
-`events` are the messages, and `once` the first of each id to arrive. Ordered by processing time, the first row of an
-id is final: Flink keeps only the id, and the windows get no retractions. This is Flink's cheapest deduplication, and
-decides as ad-metrics does.
+`events` are the messages, and `once` the first message of each id. In processing-time order the first row of an id is
+final. So Flink keeps only the id, and the windows get no retractions. This is Flink's cheapest deduplication, and it
+keeps the same event of an id as ad-metrics.
 """
 
 from collections.abc import Iterator
@@ -30,7 +30,7 @@ WINDOWS = f"""
 SELECT window_start, ad_id, {_SUMS}
 FROM HOP(TABLE {{taken}}, DESCRIPTOR(`timestamp`), INTERVAL '30' SECOND, INTERVAL '1' MINUTE)
 GROUP BY window_start, window_end, ad_id"""  # noqa: S608
-# The ids expire (table.exec.state.ttl), and the totals must not.
+# Ids expire (table.exec.state.ttl). Totals must not.
 TOTALS = f"SELECT /*+ STATE_TTL('t' = '0 s') */ ad_id, {_SUMS} FROM {{taken}} AS t GROUP BY ad_id"  # noqa: S608
 
 _SUMMED = "ad_id STRING, clicks BIGINT, `views` BIGINT, cost DOUBLE"
@@ -42,12 +42,15 @@ INSERTS = {WINDOWS: "INSERT INTO no_windows ", TOTALS: "INSERT INTO no_totals "}
 
 
 def of(query: str, *, once: bool) -> str:
-    """The query over each event once, or over all of them."""
+    """Return the query over deduplicated events, or over all events."""
     return query.format(taken="once" if once else "events")
 
 
 def tables(topic: str, brokers: str, registry: str, *, bounded: bool) -> Iterator[str]:
-    """Return the statements that make the tables. A source that is not `bounded` goes on after the topic's end."""
+    """Return the statements that make the tables.
+
+    A source that is not `bounded` goes on after the topic's end.
+    """
     until = "latest-offset" if bounded else "unbounded"
     yield SOURCE.format(topic=topic, brokers=brokers, registry=registry, bounded=until)
     yield ONCE

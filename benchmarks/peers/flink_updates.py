@@ -1,9 +1,9 @@
-"""The work of ad-metrics in Flink SQL, out as real-time mode gives it: a keyed topic, the same contract and framing.
+"""The work of ad-metrics in Flink SQL, with the output of real-time mode.
 
-Each event once, its windows and its ad's totals, a row for each change. Flink's own window functions give a window's
-row when it closes, so windows are grouped as plain columns here: an event is in two, and a window is state that
-expires. Flink is set for latency: no mini-batches, and its buffers wait no longer than the Kafka producer does.
-`adstream apply` takes the rows to the tables.
+The output is the same keyed topic, with the same contract and framing: a row for each change of a window or a total.
+Events are deduplicated. Flink's own window functions emit a window's row only when the window closes. So windows are
+plain columns of a GROUP BY here: an event belongs to two, and the state of a window expires. Flink is set for latency:
+no mini-batches, and its buffers wait no longer than the Kafka producer. `adstream apply` writes the rows to the tables.
 """
 
 import json
@@ -20,7 +20,7 @@ from common.provision import UPDATES_CONTRACT
 from common.settings import Settings
 
 LINGER_MILLIS = 5
-# The part of an event in a row's version.
+# The event's part of a row's version.
 STARTS = 16
 LATENCY = {
     "table.exec.mini-batch.enabled": "false",
@@ -28,8 +28,9 @@ LATENCY = {
     "table.exec.sink.upsert-materialize": "NONE",
 }
 _MONEY = "DECIMAL(25, 6)"
-# The key's columns come twice, because a part of a table's key must not be null. Flink sends no deletion before a row's
-# next state only if the table's key is that of its groups. So the key lacks `kind`, which distinguishes no rows here.
+# The key's columns come twice, because key columns of a Kafka table must not be null. Flink sends no deletion before a
+# row's next state only if the table's key is the GROUP BY key. So the key lacks `kind`, which distinguishes no rows
+# here.
 _ROWS = f"""
 CREATE TEMPORARY TABLE {{{{name}}}} (
     {{columns}}, version BIGINT NOT NULL, newest_event TIMESTAMP(3) NOT NULL, kind STRING NOT NULL,
@@ -50,7 +51,7 @@ SINKS = {
         columns=f"{_AD}, key_window_start TIMESTAMP(3) NOT NULL", keys="key_ad_id, key_window_start"
     ),
 }
-# Of the two windows that an event is in, each a row. Flink computes `once` once.
+# An event is in two windows, so it gives two rows. Flink computes `once` once.
 _FIRST = "TIMESTAMPADD(SECOND, -CAST(MOD(EXTRACT(SECOND FROM `timestamp`), 30) AS INT), FLOOR(`timestamp` TO SECOND))"
 IN_WINDOWS = f"""
 CREATE TEMPORARY VIEW in_windows AS
@@ -70,7 +71,7 @@ INSERT INTO window_updates
 SELECT ad_id, window_start,
     {_TOTALED.format(kind="window", starts="window_start", ends="TIMESTAMPADD(SECOND, 60, window_start)")}
 FROM (SELECT window_start, ad_id, {_SUMS} FROM in_windows GROUP BY window_start, ad_id)"""  # noqa: S608
-# The ids and the windows expire (table.exec.state.ttl), and the totals must not.
+# Ids and windows expire (table.exec.state.ttl). Totals must not.
 TOTALS = f"""
 INSERT INTO total_updates
 SELECT ad_id, {_TOTALED.format(kind="total", starts=_NOT_AT_ALL, ends=_NOT_AT_ALL)}
@@ -78,18 +79,18 @@ FROM (SELECT /*+ STATE_TTL('t' = '0 s') */ ad_id, {_SUMS} FROM once AS t GROUP B
 
 
 def way(checkpoints: str) -> Way:
-    """State in RocksDB, as ad-metrics has it, and checkpoints every so often."""
+    """Return the configuration: state in RocksDB, as ad-metrics has it, and a checkpoint per `checkpoints`."""
     tuned = LATENCY | {"execution.checkpointing.interval": checkpoints}
     return Way(ROCKSDB, exactly_once=True, tuned=tuned, bounded=False)
 
 
 def statements(lease: int) -> tuple[str, str]:
-    """Return the statements of the job; the versions of its rows count from the lease on."""
+    """Return the statements of the job. Versions of rows count up from `lease`."""
     return WINDOWS.format(lease=lease), TOTALS.format(lease=lease)
 
 
 def made(updates: str, brokers: str, registry: str) -> Iterator[str]:
-    """Return the statements that make the tables besides those of flink_sql."""
+    """Return the statements that make the tables which flink_sql does not make."""
     schema = json.dumps(json.loads(contracts.latest(UPDATES_CONTRACT).text)).replace("'", "''")
     for name, statement in SINKS.items():
         yield statement.format(name=name, updates=updates, brokers=brokers, registry=registry, schema=schema)
@@ -98,7 +99,10 @@ def made(updates: str, brokers: str, registry: str) -> Iterator[str]:
 
 @contextmanager
 def running(settings: Settings, topic: str, updates: str, checkpoints: str) -> Iterator[int]:
-    """The job in a JVM of its own until the block ends; yields that JVM's process id. Raises PeerMissing."""
+    """Run the job in a JVM of its own until the block ends. Yield that JVM's process id.
+
+    Raises PeerMissing.
+    """
     lease = leases.take(settings.cassandra, JOB)
     with flink(settings, topic) as peer, peer.tables(way(checkpoints), topic) as tables:
         for statement in made(updates, settings.kafka.bootstrap_servers, settings.registry.url):

@@ -1,4 +1,4 @@
-"""Quix Streams: two processes of one consumer group, the same sliding windows, and no sink."""
+"""Runs Quix Streams: two processes of one consumer group, the same sliding windows, and no sink."""
 
 import json
 import queue
@@ -18,15 +18,15 @@ PROCESSES = 2
 IDLE_SECONDS = 4
 START_SECONDS = 60
 
-# Seconds since 1970 -> messages taken by then, of one process.
+# Pairs of seconds since 1970 and the number of messages that one process had taken by then.
 Counts = list[tuple[float, int]]
 
 
 def drain(settings: Settings, load: Load, seconds: float) -> Drained:
-    """Let the processes work until the topic is read or the `seconds` are over.
+    """Let the processes work until they have read the topic, or `seconds` are over.
 
-    Only the time in which all of them worked counts: from the last one's first thousand messages to the first one's
-    last. Raises PeerMissing.
+    Only the time in which all processes work counts. It begins when the last process has taken its first thousand
+    messages. It ends when the first process has taken its last message. Raises PeerMissing.
     """
     python = environment.python(settings, "quix")
     schema = json.dumps(contracts.latest("ads_data").schema)
@@ -55,7 +55,10 @@ def drain(settings: Settings, load: Load, seconds: float) -> Drained:
 
 
 def _follow(workers: list[subprocess.Popen[str]], messages: int, seconds: float) -> list[Counts]:
-    """Yield the workers' output, until all messages are read or the time is over; then the workers are gone."""
+    """Return the counts of each worker.
+
+    Follows the workers' output until they have read all messages, or the time is over. Then it ends the workers.
+    """
     counts: list[Counts] = [[] for _ in workers]
     lines: queue.SimpleQueue[tuple[int, str]] = queue.SimpleQueue()
     for number, worker in enumerate(workers):
@@ -92,7 +95,7 @@ def together(counts: list[Counts], whole: float) -> Drained:
     begin = max(each[0][0] for each in counts)
     end = min(each[-1][0] for each in counts)
     events = sum(_by(each, end) - _by(each, begin) for each in counts)
-    if not events:  # too few to overlap: a run of a test's size
+    if not events:  # a run of a test's size is too short for the processes to overlap
         return Drained(sum(each[-1][1] for each in counts), whole, whole)
     return Drained(events, end - begin, whole)
 

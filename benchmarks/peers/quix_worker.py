@@ -18,7 +18,7 @@ HEADER_BYTES = 5
 
 
 class Decode(Deserializer):
-    """fastavro with the topic's one schema; times stay numbers. Counts the decoded messages."""
+    """Decodes with fastavro and the topic's one schema, and counts the messages. Times stay numbers."""
 
     def __init__(self, schema) -> None:  # noqa: ANN001
         super().__init__()

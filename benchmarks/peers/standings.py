@@ -1,4 +1,4 @@
-"""The results of benchmarks.throughput: a table with the work of each contestant, and a plot with a sentence."""
+"""Formats the results of benchmarks.throughput: a table with each contestant's work, a plot, and sentences."""
 
 import statistics
 from collections.abc import Mapping, Sequence
@@ -28,18 +28,18 @@ ONCE = "Each event once: dedupe, windows, totals, checkpoints"
 PART = "No dedupe: windows and totals (Quix Streams: windows)"
 BASE = {True: SHIPPED, False: OFF}
 
-# By contestant, round -> run, for rounds in which it did not fail.
+# Contestant -> round -> run, for the rounds in which the contestant did not fail.
 Results = Mapping[str, Mapping[int, Drained]]
 
 
 def ratios(results: Results, name: str, base: str) -> list[float]:
-    """Return the rate relative to `base`, for each round in which both ran."""
+    """Return the rates relative to `base`, for each round in which both ran."""
     runs, bases = results.get(name, {}), results.get(base, {})
     return [run.rate / bases[number].rate for number, run in runs.items() if number in bases]
 
 
 def lines(results: Results, missing: Mapping[str, str]) -> list[tuple[str, ...]]:
-    """Return the table: contestants that ran, and the reasons of the others."""
+    """Return the lines of the table: results of the contestants that ran, reasons for the others."""
     return [
         _line(each, results, missing.get(each.name))
         for each in CONTESTANTS
@@ -63,7 +63,7 @@ def _line(each: Contestant, results: Results, missing: str | None) -> tuple[str,
 
 
 def sentences(results: Results) -> list[str]:
-    """The result, as far as the runs for it are there: the work in full first."""
+    """Return sentences on the available results. Peers with the full work come first."""
     full = ((FLINK_HEAP, "Flink SQL on the heap"), (FLINK_ROCKSDB, "Flink SQL in RocksDB"))
     usual = ((FLINK_USUAL, "Flink SQL with RocksDB as it comes"),)
     part = ((FLINK_OFF, "Flink SQL"), (QUIX, "Quix Streams"))

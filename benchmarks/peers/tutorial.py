@@ -1,8 +1,8 @@
-"""The pipeline of the usual tutorial, in the same Spark session: default Kafka options, `collect()`, row by row.
+"""The usual tutorial's pipeline in the same Spark session: default Kafka options, `collect()`, row by row.
 
-It skips the 5 bytes in front of the Avro, decodes with one fixed schema, and in foreachBatch reads an ad's row, adds
-the batch's windows to it and writes it back. The result is wrong (windows overlap, and updates and replays are added
-again); only its speed counts here. Where tutorials differ it uses the faster way: one session for the whole run,
+It skips the 5 bytes in front of the Avro and decodes with one fixed schema. In foreachBatch it reads an ad's row, adds
+the batch's windows, and writes the row back. The result is wrong: windows overlap, and updates and replays are added
+again. Only its speed counts here. Where tutorials differ, it uses the faster way: one session for the whole run,
 prepared statements, state in memory, as many shuffle partitions as ad-metrics, and fastavro in the UDF.
 """
 
@@ -42,14 +42,14 @@ Save = Callable[[DataFrame, int], None]
 
 
 def one_query(spark: SparkSession, settings: Settings, topic: str) -> Drained:
-    """`from_avro`; the windows of a batch are added to the totals."""
+    """Decode with `from_avro`, and add the windows of a batch to the totals."""
     with _tables(settings) as session:
         windows = _windowed(_events(spark, settings, topic, from_avro(_payload(), json.dumps(CONTRACT.schema))))
         return _run([(windows, _added(session))])
 
 
 def two_queries(spark: SparkSession, settings: Settings, topic: str) -> Drained:
-    """A Python UDF; one query for the windows, another for the totals."""
+    """Decode with a Python UDF; run one query for the windows, and another for the totals."""
     with _tables(settings) as session:
         decoded = F.udf(_decode, EVENT, useArrow=False)(_payload())
         windows = _windowed(_events(spark, settings, topic, decoded))
@@ -116,7 +116,10 @@ def _inserted(session: Session) -> Save:
 
 
 def _run(queries: list[tuple[DataFrame, Save]]) -> Drained:
-    """Process the whole topic. The seconds go from the start of the first batch with data to the end of the last."""
+    """Process the whole topic.
+
+    The seconds go from the start of the first batch with data to the end of the last.
+    """
     began = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         started = [
@@ -136,7 +139,7 @@ def _run(queries: list[tuple[DataFrame, Save]]) -> Drained:
 
 
 def _batches(query: StreamingQuery) -> Iterator[tuple[int, float, float]]:
-    """Events, begin and end of each batch with data."""
+    """Yield the number of events, the begin and the end of each batch with data."""
     for progress in (json.loads(each.json) for each in query.recentProgress):
         if progress["numInputRows"]:
             begin = datetime.fromisoformat(progress["timestamp"]).timestamp()
