@@ -1,4 +1,4 @@
-"""Headless Chromium, and what is read from a page of the dashboard."""
+"""Headless Chromium, and functions that read a page of the dashboard."""
 
 import json
 import re
@@ -20,13 +20,13 @@ from selenium.webdriver.common.keys import Keys
 SECONDS = 120
 POLL_SECONDS = 0.2
 SIZE = (1400, 1000)
-# A profile of its own, and no request but those of the page.
+# The browser has a profile of its own, and requests nothing but the page's own resources.
 FLAGS = (
     "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync", "--hide-scrollbars",
     f"--window-size={SIZE[0]},{SIZE[1]}",
 )  # fmt: skip
-# All of a table in the order of its lines: the grid is drawn, and this copy is for those who cannot see it.
+# All rows of a table in their order. The browser only draws the grid; this hidden copy of it is for screen readers.
 TABLE = """
 const rows = document.querySelectorAll('.st-key-' + arguments[0] + ' canvas table tr');
 return [...rows].map(row => [...row.children].map(cell => cell.textContent));
@@ -34,7 +34,7 @@ return [...rows].map(row => [...row.children].map(cell => cell.textContent));
 
 
 class Browser:
-    """One window; `base` is the dashboard's address."""
+    """One browser window. `base` is the dashboard's address."""
 
     def __init__(self, driver: webdriver.Chrome, base: str) -> None:
         self.driver = driver
@@ -48,7 +48,7 @@ class Browser:
         return str(self.driver.execute_script("return document.body.innerText"))
 
     def until(self, condition: Callable[[], object], what: str) -> None:
-        """Wait for the condition; an element that is not there yet, or was just replaced, is looked for again."""
+        """Wait for the condition. Look again for an element that is missing, or was just replaced."""
         deadline = time.monotonic() + SECONDS
         while True:
             try:
@@ -63,23 +63,23 @@ class Browser:
         self.until(lambda: all(text in self.text for text in texts), f"the page says {texts}")
 
     def figures(self) -> dict[str, str]:
-        """The large numbers by their labels."""
+        """Return the large numbers by their labels."""
         found = self.driver.execute_script(
             "return [...document.querySelectorAll('[data-testid=stMetric]')].map(each => each.innerText)"
         )
         return dict(re.split(r"\n+", each.strip())[:2] for each in found)
 
     def table(self, key: str) -> list[dict[str, str]]:
-        """The cells by column, as far as the table shows its rows."""
+        """Return the rows that the table shows, as cells by column."""
         rows = self.driver.execute_script(TABLE, key)
         return [dict(zip(rows[0], row, strict=True)) for row in rows[1:]] if rows else []
 
     def choose(self, label: str, value: str) -> None:
-        """Type into a box with a list, and take what was typed."""
+        """Type the value into a box with a list, and choose the entry with that text."""
 
         def offered() -> bool:
             box = self._box(label)
-            # To scroll closes the list, and a refresh may come between two letters.
+            # Scrolling closes the list, and a refresh may come between two letters.
             if (box.get_attribute("aria-expanded"), box.get_attribute("value")) != ("true", value):
                 self.driver.execute_script("arguments[0].scrollIntoView({block: 'center'})", box)
                 box.click()
@@ -95,7 +95,7 @@ class Browser:
         return self.driver.find_element(By.CSS_SELECTOR, f"input[aria-label^='{label}']")
 
     def elsewhere(self) -> list[str]:
-        """Addresses of other hosts that the browser has asked since it was asked last."""
+        """Return the addresses of other hosts that the browser has requested since the last call."""
         host = urlsplit(self.base).netloc
         events = (json.loads(entry["message"])["message"] for entry in self.driver.get_log("performance"))
         asked = (
@@ -110,7 +110,7 @@ class Browser:
         ]
 
     def picture(self, file: Path, height: int, *, end: bool = False) -> None:
-        """Of the page's start, or of its end."""
+        """Take a picture of the page's start, or of its end."""
         self.driver.set_window_size(SIZE[0], height)
         main = "document.querySelector('[data-testid=stMain]')"
         self.driver.execute_script(f"{main}.scrollTop = {f'{main}.scrollHeight' if end else 0}")
@@ -120,7 +120,7 @@ class Browser:
 
 
 def require_browser() -> tuple[str, str]:
-    """Chromium and its driver, or else the test is skipped: selenium would fetch others."""
+    """Return Chromium and its driver, or skip the test: otherwise selenium would download them."""
     found = [shutil.which(name) for name in ("chromium", "chromedriver")]
     if not all(found):
         pytest.skip(

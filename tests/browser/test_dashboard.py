@@ -43,7 +43,7 @@ TABLES = (
 )  # fmt: skip
 EVENTS = 3_000
 MIX = ("--ads", "12", "--late", "0.02", "--out-of-order", "0.1", "--duplicates", "0.02", "--broken", "0.02")
-# Would do something if it were ever read as HTML, Markdown or an address.
+# A name that would take effect if anything read it as HTML, Markdown or an address.
 HOSTILE = "<img src=x onerror=document.title='owned'> ![p](http://192.0.2.1/p.png) **b** $x$ `c`"
 PAGES = {
     "": "adstream produce ads",
@@ -56,7 +56,7 @@ PAGES = {
 
 @pytest.fixture(scope="module")
 def system(stack: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
-    """Topics, schemas, keyspace and tables of this module's own; nothing has been sent."""
+    """Topics, schemas, keyspace and tables of this module's own. Nothing has been sent yet."""
     name = secrets.token_hex(4)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ADSTREAM_TOPIC_ADS", f"ads-{name}")
@@ -71,7 +71,7 @@ def system(stack: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 
 class Tables:
-    """By the driver itself; here tables may be read whole."""
+    """Reads Cassandra through the driver itself. Tests may read whole tables here."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
@@ -104,7 +104,10 @@ def browser(system: Pipeline, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 @pytest.fixture(scope="module")
 def begun(system: Pipeline) -> Iterator[Job]:
-    """ad-metrics over events of the last minutes, one of a hostile name; it starts while other pages are looked at."""
+    """ad-metrics over events of the last minutes, one with a hostile name.
+
+    It starts while tests look at other pages.
+    """
     system.produce("--count", str(EVENTS), "--over", "5m", *MIX)
     send("ads", {"ad_id": HOSTILE, "timestamp": millis(), "clicks": 3, "views": 0, "cost": 99.0, "event_id": "hostile"})
     with running_job(system, most_events=600) as job:
@@ -113,7 +116,7 @@ def begun(system: Pipeline) -> Iterator[Job]:
 
 @pytest.fixture(scope="module")
 def job(begun: Job) -> Job:
-    """It has taken all events, and goes on running."""
+    """The job after it has processed all events. It goes on running."""
     begun.await_events(EVENTS + 1)
     return begun
 
@@ -131,12 +134,12 @@ def send(source: str, event: dict[str, Any]) -> None:
 
 
 def naive(**back: float) -> datetime:
-    """A time before now as Cassandra's driver gives it: UTC, without saying so."""
+    """Return a time before now as Cassandra's driver returns it: in UTC, without a time zone."""
     return (datetime.now(UTC) - timedelta(**back)).replace(tzinfo=None)
 
 
 def picture(browser: Browser, request: pytest.FixtureRequest, name: str, height: int, *, end: bool = False) -> None:
-    """Into docs/images, where it was asked for."""
+    """Save a picture into docs/images, if the run has `--pictures`."""
     if request.config.getoption("--pictures"):
         browser.picture(IMAGES / f"{name}.png", height, end=end)
 
@@ -267,7 +270,7 @@ def test_the_ads_on_top_are_those_of_the_newest_window_in_the_table(
     browser.until(lambda: "Cost per view" in browser.figures(), "sums are shown")
 
     def agrees() -> bool:
-        """Read together with the clock standing still: a window may end between two looks."""
+        """Read page and table while the clock stands still. Otherwise a window may end between the two reads."""
         said = re.search(r"The window ([-0-9]+ [:0-9]+) to ([:0-9]+) UTC", browser.text)
         if said is None:
             return False
@@ -347,7 +350,7 @@ def test_the_pipelines_health_is_what_the_job_and_kafka_say(
     assert [each.job for each in found] == ["ad-metrics"]
 
     def agrees() -> bool:
-        """Asked anew each time: an idle job makes a batch now and then."""
+        """Ask the job again each time: an idle job runs a batch now and then."""
         batches = httpx.get(f"{found[0].url}/progress", timeout=10, trust_env=False).json()["batches"]
         sums = {
             label: sum(batch[name] for batch in batches)

@@ -46,7 +46,7 @@ def run(
 
 
 def programs() -> list[tuple[str, ...]]:
-    """Compose v2 and docker-compose 1.29, as far as they are installed."""
+    """Return the installed programs of Compose v2 and docker-compose 1.29."""
     return [one for one in (("docker", "compose"), ("docker-compose",)) if _works(*one, "version")]
 
 
@@ -58,7 +58,10 @@ def require_engine() -> None:
 
 
 def images() -> list[str]:
-    """The files for Compose: with the public images if they can be pulled, otherwise with images built here."""
+    """Return the files for Compose.
+
+    They use the public images if Docker can pull them, otherwise images built here.
+    """
     services = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))["services"]
     public = sorted({service["image"] for service in services.values() if "build" not in service})
     if all(_works("docker", "image", "inspect", image) or _pulled(image) for image in public):
@@ -85,7 +88,7 @@ def _pulled(image: str) -> bool:
 
 @dataclass
 class System:
-    """One project of Compose. `ports` are those published, by service."""
+    """One project of Compose. `ports` has the published port of each service."""
 
     files: list[str]
     program: tuple[str, ...] = field(default_factory=lambda: programs()[0])
@@ -108,19 +111,19 @@ class System:
         return done.stdout
 
     def up(self, *options: str) -> None:
-        """`options` come before the word `up`."""
+        """Build and start the services. `options` come before the word `up`."""
         build = ["--no-build"] if LOCAL in self.files else ["--build"]
         self.compose(*options, "up", "-d", *build, seconds=1800)
 
     def down(self) -> None:
-        """Take everything away, and see that nothing is left."""
+        """Remove containers, volumes and networks, and check that nothing is left."""
         self.compose("--profile", "cluster", "down", "--volumes", "--remove-orphans", "--timeout", "20")
         label = ("--filter", f"label=com.docker.compose.project={self.project}", "--quiet")
         for what in (("ps", "--all"), ("volume", "ls"), ("network", "ls")):
             assert run("docker", *what, *label).stdout == ""
 
     def adstream(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """A command of ours in a container of its own, that lives and dies with no other."""
+        """Run one of our commands in a container of its own, independent of all others."""
         return run(*self.adstream_command(*arguments), env=self.environment)
 
     def adstream_command(self, *arguments: str, **settings: str) -> list[str]:
@@ -128,11 +131,11 @@ class System:
         return self.command("run", "--rm", "--no-deps", "-T", *given, "streaming", *arguments)
 
     def execute(self, service: str, *command: str) -> subprocess.CompletedProcess[str]:
-        """Run it in the service's container."""
+        """Run the command in the service's container."""
         return run("docker", "exec", self.inspect(service)["Id"], *command)
 
     def cql(self, statement: str) -> str:
-        """What cqlsh prints in Cassandra's container; empty while it cannot answer."""
+        """Return cqlsh's output in Cassandra's container; empty as long as Cassandra cannot answer."""
         return self.execute("cassandra", "cqlsh", "--no-color", "-e", statement).stdout
 
     def inspect(self, service: str) -> dict[str, Any]:
@@ -143,7 +146,7 @@ class System:
         return dict(found)
 
     def kill(self, service: str) -> None:
-        """`kill -9` of every process in the container; it must come back by itself, and healthy."""
+        """Kill every process in the container with `kill -9`. Wait until the container runs again and is healthy."""
         before = self.inspect(service)["RestartCount"]
         self.execute(service, "sh", "-c", "kill -9 -1")
         self.until(lambda: self.inspect(service)["RestartCount"] > before, f"{service} is started again")
@@ -163,7 +166,10 @@ class System:
         return run(*self.command("logs", "--no-color", "--tail", "30"), env=self.environment).stdout
 
     def verified(self, *options: str) -> int:
-        """Return how many offsets `adstream verify` has accounted for; it must find all equal."""
+        """Run `adstream verify`, which must find everything equal.
+
+        Returns the number of offsets in its ledger; 0 before the job has run.
+        """
         done = self.adstream("verify", "ad-metrics", *options)
         if "run `adstream stream ad-metrics` first" in done.stderr:
             return 0

@@ -1,9 +1,10 @@
-"""Images for docker-compose.yml on a machine that reaches no registry of images.
+"""Builds the images for docker-compose.yml on a machine that reaches no image registry.
 
-    sudo .venv/bin/python -m tests.compose.local_images
+   sudo .venv/bin/python -m tests.compose.local_images
 
-A Debian by debootstrap, from the mirror of this machine's own apt, replaces the Python image. Our image is built on it
-from the same Dockerfile, and the services from the stack's own JVM parts. Needs root, debootstrap and a Docker engine.
+debootstrap makes a Debian that replaces the Python image, from the mirror of this machine's apt. Our image is built on
+this Debian from the usual Dockerfile. The services' images use the stack's own JVM parts. Needs root, debootstrap and a
+Docker engine.
 """
 
 import os
@@ -26,7 +27,7 @@ SECONDS = 1800
 
 
 def build() -> None:
-    """Build all of them; what has not changed comes out of Docker's cache. Raises StackError."""
+    """Build all images. Docker's cache supplies unchanged layers. Raises StackError."""
     home = parts.ensure(Settings().stack, print)
     suite = _os_release()["VERSION_CODENAME"]
     python, with_tools = f"adstream-local/python:{suite}", f"adstream-local/build:{suite}-{home.name}"
@@ -40,7 +41,7 @@ def build() -> None:
 
 
 def missing_tool() -> str | None:
-    """What keeps `build` from working here, in words; None when nothing does."""
+    """Return the reason why `build` cannot work here, in words, or None."""
     if os.geteuid() != 0:
         return "local images are built by root only"
     return None if shutil.which("debootstrap") else "debootstrap, which makes local images, is not installed"
@@ -49,7 +50,7 @@ def missing_tool() -> str | None:
 def _bootstrap(suite: str, home: Path, python: str, with_tools: str) -> None:
     if problem := missing_tool():
         raise StackError(problem, "on Debian: sudo apt install debootstrap, and run it as root")
-    # Not under /tmp, which may be mounted without devices.
+    # /tmp may be mounted without devices, so this folder is elsewhere.
     with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:
         include = f"--include={','.join(PACKAGES)}"
         _run("debootstrap", "--variant=minbase", include, suite, folder, _mirror(suite), env=_proxy())
@@ -70,7 +71,7 @@ def _import(folder: str, image: str, left_out: tuple[str, ...]) -> None:
 
 
 def _mirror(suite: str) -> str:
-    """The first archive of this suite that apt is configured with."""
+    """Return the first archive of this suite in apt's configuration."""
     found = subprocess.run(
         ["apt-get", "indextargets", "--format", "$(SITE)", f"Codename: {suite}", "Identifier: Packages"],
         capture_output=True,
@@ -84,7 +85,7 @@ def _mirror(suite: str) -> str:
 
 
 def _proxy() -> dict[str, str]:
-    """The proxy that apt is configured with: debootstrap knows only the environment's."""
+    """Return apt's proxy as environment variables: debootstrap does not read apt's configuration."""
     asked = subprocess.run(
         ["apt-config", "shell", "proxy", "Acquire::http::Proxy"], capture_output=True, text=True, check=True, timeout=60
     ).stdout.strip()
@@ -93,7 +94,7 @@ def _proxy() -> dict[str, str]:
 
 def _docker_build(folder: Path, image: str, arguments: dict[str, str], *options: str) -> None:
     given = [part for name, value in arguments.items() for part in ("--build-arg", f"{name}={value}")]
-    # The network of the host: whatever reaches package registries here, reaches them in there.
+    # The build uses the host's network, so it reaches the same package registries as the host.
     _run("docker", "build", "--quiet", "--network", "host", *given, *options, "--tag", image, str(folder))
 
 

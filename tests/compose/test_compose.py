@@ -13,7 +13,8 @@ from tests.compose.compose import ROOT, System, images, require_engine
 
 pytestmark = pytest.mark.timeout(2400)
 OURS = ("producer", "streaming")
-# A producer gives up after three of these; a broker that starts again beside other tests takes longer than thirty.
+# A producer gives up after three timeouts. Beside other tests, a broker may need more than thirty seconds to start
+# again.
 PATIENT = {"ADSTREAM_KAFKA_TIMEOUT_SECONDS": "60"}
 
 
@@ -29,13 +30,13 @@ def system() -> Iterator[System]:
 
 
 def in_topic(system: System, monkeypatch: pytest.MonkeyPatch) -> int:
-    """Messages on the topic, as a program outside of the containers sees it."""
+    """Return the number of messages on the topic, as a program outside of the containers sees it."""
     monkeypatch.setenv("ADSTREAM_KAFKA_BOOTSTRAP_SERVERS", f"127.0.0.1:{system.ports['kafka']}")
     return sum(end_offsets(Settings(), "ads_data").values())
 
 
 def everything_is_counted(system: System, monkeypatch: pytest.MonkeyPatch, *options: str) -> None:
-    """The producer rests until verify has found every message of the topic counted."""
+    """Stop the producer, wait until verify finds every message of the topic counted, and start the producer again."""
     system.compose("stop", "producer")
     system.until(lambda: system.verified(*options) == in_topic(system, monkeypatch), "the whole topic is accounted for")
     system.compose("start", "producer")
