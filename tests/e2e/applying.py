@@ -1,4 +1,4 @@
-"""Processes of `adstream apply` beside a test, and what they say."""
+"""Processes of `adstream apply` beside a test, and their reports."""
 
 import json
 import signal
@@ -36,7 +36,7 @@ class Applying:
         return self.lines[-1]
 
     def wait_until(self, there: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
-        """Wait until a line of now or later is like that; returns it. The process must not end before."""
+        """Wait until `there` accepts the last report, and return that report. The process must not end before."""
         with self._said:
             assert self._said.wait_for(lambda: self._ended or (self.lines and there(self.told)), SECONDS), self.lines[
                 -3:
@@ -46,7 +46,7 @@ class Applying:
             return self.told
 
     def wait_for_partitions(self, count: int = 2) -> None:
-        """Wait until it has so many partitions."""
+        """Wait until the process has this many partitions."""
         self.wait_until(lambda told: len(told["applied"]) == count)
 
     def freeze(self) -> None:
@@ -56,23 +56,23 @@ class Applying:
         self._running.send_signal(signal.SIGCONT)
 
     def kill(self) -> None:
-        """As `kill -9`."""
+        """Kill the process as `kill -9` does."""
         self._running.kill()
         self._running.wait(30)
 
     def end(self, number: int = signal.SIGTERM) -> tuple[int, str]:
-        """Ask it to stop, unless it has ended; its exit code and its error line."""
+        """Ask the process to stop, unless it has ended. Return its exit code and its error line."""
         if self._running.poll() is None and number:
             self._running.send_signal(number)
         return self.ended()
 
     def close_input(self) -> None:
-        """As its parent's end does."""
+        """Close the process's standard input, as the end of its parent does."""
         assert self._running.stdin is not None
         self._running.stdin.close()
 
     def ended(self) -> tuple[int, str]:
-        """Wait for its end: its exit code and its error line."""
+        """Wait for the end of the process. Return its exit code and its error line."""
         self._running.wait(SECONDS)
         self._reader.join()
         errors = self._running.stderr.read() if self._running.stderr else ""
@@ -103,7 +103,7 @@ class Applying:
 
 @contextmanager
 def sending(updates: Updates, rate: float) -> Iterator[None]:
-    """In this context events are counted at this rate; at its end all their rows are in the topic."""
+    """Send events at this rate until the block ends. At its end all their rows are in the topic."""
     stop = threading.Event()
     thread = threading.Thread(target=updates.until, args=(stop, rate), name="sending")
     thread.start()
@@ -115,7 +115,7 @@ def sending(updates: Updates, rate: float) -> Iterator[None]:
 
 
 def apply_rest(pipeline: Pipeline, updates: Updates) -> None:
-    """Apply what the topic holds, and compare every row, its figures and its timestamp."""
+    """Apply all messages of the topic, and compare every row, its figures and its timestamp."""
     with Applying("--once") as last:
         code, errors = last.ended()
         assert code == 0, errors

@@ -1,4 +1,4 @@
-"""The program as a user runs it, and the topic as a plain client reads it."""
+"""Runs the program as a user does, and reads topics with a plain client."""
 
 import json
 import os
@@ -24,13 +24,16 @@ from common.settings import Settings
 from tests.e2e.loaded_program import LoadedProgram
 
 SECONDS = 300
-BROKER_SESSION_SECONDS = 9.0  # Kafka's broker.session.timeout.ms, as it comes
-# A tenth of everything that can be wrong with events.
+BROKER_SESSION_SECONDS = 9.0  # the default of Kafka's broker.session.timeout.ms
+# Out of order, repeated, broken: one event in ten each. Late: one in twenty.
 MIX = ("--ads", "12", "--late", "0.05", "--out-of-order", "0.1", "--duplicates", "0.1", "--broken", "0.1")
 
 
 def adstream(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run to the end. The stack is found through ADSTREAM_DATA_DIR; `environment` overrides settings."""
+    """Run the program to its end.
+
+    The program finds the stack through ADSTREAM_DATA_DIR. `environment` overrides settings.
+    """
     given, full = [*map(str, arguments)], os.environ | environment
     if _program().suits(given, full):
         return subprocess.CompletedProcess(given, *_program().run(given, full, SECONDS))
@@ -51,7 +54,7 @@ def _program() -> LoadedProgram:
 
 @contextmanager
 def started(*arguments: str, module: str = "adstream.cli", **environment: str) -> Iterator[subprocess.Popen[str]]:
-    """Runs beside the test, and is gone after it; `module` in place of the program itself."""
+    """Run the program beside the test, and end it with the block. `module` replaces the program itself."""
     running = subprocess.Popen(
         [sys.executable, "-m", module, *arguments],
         env=os.environ | environment,
@@ -67,14 +70,14 @@ def started(*arguments: str, module: str = "adstream.cli", **environment: str) -
 
 
 def free_port() -> int:
-    """A port on which nothing listens."""
+    """Return a port on which nothing listens."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
 def new_topic(settings: Settings, *, versions: int = 2) -> str:
-    """A topic of the test's own, with the first `versions` contracts of the ads registered for it."""
+    """Make a topic of the test's own, and register the first `versions` contracts of the ads for it."""
     topic = f"ads-{secrets.token_hex(4)}"
     create_topics(settings, [topic_spec(settings, topic)])
     registry = RegistryClient(settings.registry)
@@ -84,7 +87,7 @@ def new_topic(settings: Settings, *, versions: int = 2) -> str:
 
 
 def delete_before(settings: Settings, topic: str, ends: Mapping[int, int]) -> None:
-    """What retention does, at once: messages before these offsets, by partition, are gone."""
+    """Delete the messages before these offsets (by partition) at once, as retention does later."""
     admin = AdminClient({"bootstrap.servers": settings.kafka.bootstrap_servers})
     places = [TopicPartition(topic, partition, offset) for partition, offset in ends.items()]
     for future in admin.delete_records(places, request_timeout=60).values():
@@ -92,9 +95,10 @@ def delete_before(settings: Settings, topic: str, ends: Mapping[int, int]) -> No
 
 
 def await_leaders(settings: Settings, topic: str) -> None:
-    """Wait until a broker that was frozen leads its partitions, and its controller will not take it for dead any more.
+    """Wait until a thawed broker leads its partitions, and stays their leader.
 
-    Just after it goes on it still leads; whether it was away for too long is decided within a session's time.
+    A broker still leads just after it thaws. Within a session's time the controller decides whether the broker was away
+    for too long.
     """
     deadline, leads = time.monotonic() + 90, None
     while leads is None or time.monotonic() < leads + BROKER_SESSION_SECONDS:
@@ -116,7 +120,7 @@ def limit_messages(settings: Settings, topic: str, most_bytes: int) -> None:
 
 
 def changed_contract(topic: str, field: Mapping[str, object]) -> contracts.Contract:
-    """The newest contract with one more field, as a next version for `topic`."""
+    """Return the newest contract with one more field, as the next version for `topic`."""
     newest = contracts.latest("ads_data")
     schema = newest.schema
     schema["fields"].append(dict(field))
@@ -124,7 +128,7 @@ def changed_contract(topic: str, field: Mapping[str, object]) -> contracts.Contr
 
 
 def everything_on(settings: Settings, topic: str) -> list[Message]:
-    """All records, ordered by partition and offset, read by a client that shares nothing with ours."""
+    """Read all records, ordered by partition and offset, with a client that shares no code with ours."""
     ends = end_offsets(settings, topic)
     consumer = Consumer({"bootstrap.servers": settings.kafka.bootstrap_servers, "group.id": "plain"})
     consumer.assign([TopicPartition(topic, partition, 0) for partition in ends])
@@ -139,7 +143,10 @@ def everything_on(settings: Settings, topic: str) -> list[Message]:
 
 
 def one_line(failed: subprocess.CompletedProcess[str], code: int = 1) -> str:
-    """The error's line, which must be the only thing that looks like one: no trace, no second line about it."""
+    """Return the error's line.
+
+    It must be the only line on standard error: no stack trace, and no second line about the error.
+    """
     assert failed.returncode == code, failed.stdout + failed.stderr
     assert "Traceback" not in failed.stderr
     lines = [line for line in failed.stderr.splitlines() if not line.startswith(("seed ", "events start at "))]

@@ -1,4 +1,4 @@
-"""A small package that offers a source, a job and a sink by entry points, installed by pip into a folder of its own."""
+"""A small package that offers a source, a job and a sink by entry points. pip installs it into a folder of its own."""
 
 import os
 import subprocess
@@ -93,7 +93,7 @@ CQL = "CREATE TABLE IF NOT EXISTS long_notes (who text PRIMARY KEY, words int);"
 
 
 class Extension:
-    """The package's sources in `folder`, and what pip made of them in `site`."""
+    """The package: its sources, and the folder `site` with pip's installation."""
 
     def __init__(self, folder: Path) -> None:
         self.sources = folder / "sources"
@@ -109,14 +109,14 @@ class Extension:
         (package / "cql" / "001_long_notes.cql").write_text(CQL, encoding="utf-8")
 
     def install(self) -> None:
-        """By pip, without a registry: the build tools are those of this environment."""
+        """Install the package with pip, without a registry: the build tools come from this environment."""
         command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet", "install", "--no-index"]
         command += ["--no-build-isolation", "--no-deps", "--target", str(self.site), str(self.sources)]
         done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
 
     def adstream(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        """The program in an environment that has the package."""
+        """Run the program in an environment that has the package."""
         return subprocess.run(
             [sys.executable, "-m", "adstream.cli", *arguments],
             cwd=self._folder,

@@ -1,4 +1,4 @@
-"""A job of the catalogue on real services, with a topic and a checkpoint of its own, in the test's own process."""
+"""Runs a job of the catalogue on real services, in the test's own process, with a topic and checkpoint of its own."""
 
 import io
 import secrets
@@ -37,7 +37,7 @@ Event = dict[str, Any]
 
 @dataclass
 class LiveJob:
-    """`topic` is the run's own; `checkpoint` too, until a test gives it another one."""
+    """One job. `topic` belongs to it alone, and so does `checkpoint` until a test replaces it."""
 
     spark: SparkSession
     settings: Settings
@@ -57,7 +57,7 @@ class LiveJob:
         return live
 
     def sample(self) -> list[list[Record]]:
-        """The documented data, step by step."""
+        """Return the documented data, step by step."""
         return of_contract(self.job.contract).sample_steps(self.job.name, to_millis(datetime.now(UTC)))
 
     def send(self, records: Iterable[Record]) -> None:
@@ -70,7 +70,7 @@ class LiveJob:
         self.send(Record(str(event[key]), event) for event in events)
 
     def run(self) -> list[BatchReport]:
-        """Take all there is; returns the reports of the batches."""
+        """Process all present messages. Return the reports of the batches."""
         reports: list[BatchReport] = []
         options = Options(
             self.job.trigger,
@@ -83,22 +83,22 @@ class LiveJob:
         return reports
 
     def begin_anew(self) -> None:
-        """The next run counts everything again, over the tables as they are."""
+        """Let the next run count everything again, over the tables as they are."""
         self.checkpoint = self.checkpoint.with_name(f"{self.checkpoint.name}-anew")
         job_checkpoints.forget(self.settings.cassandra, self.job.name)
 
     def messages(self) -> list[Event]:
-        """Return the topic's messages, decoded by fastavro: times are aware datetimes."""
+        """Return the topic's messages, decoded by fastavro. Times are aware datetimes."""
         return decoded(self.settings, self.topic, self.job.contract)
 
     def rows(self, table: str) -> list[Event]:
-        """All rows of a Cassandra table, times as aware datetimes."""
+        """Return all rows of a Cassandra table. Times are aware datetimes."""
         with connect(self.settings.cassandra, keyspace=self.settings.cassandra.keyspace) as session:
             found = list(session.execute(f"SELECT * FROM {table}"))
         return [{name: _aware(value) for name, value in row._asdict().items()} for row in found]
 
     def lakehouse_rows(self, table: str) -> list[Event]:
-        """All rows of an Iceberg table."""
+        """Return all rows of an Iceberg table. Times are aware datetimes."""
         lakehouse = self.settings.lakehouse
         found = self.spark.table(f"{lakehouse.catalog}.{lakehouse.namespace}.{table}").collect()
         return [{name: _aware(value) for name, value in row.asDict().items()} for row in found]

@@ -1,9 +1,9 @@
-"""`adstream` in a fork of a process that has already loaded its libraries.
+"""Runs `adstream` in a fork of a process that has already loaded its libraries.
 
-It is a process of its own, with its own arguments, environment and files, like any other start of the program. The fork
+A fork is a process of its own, with its own arguments, environment and files, like any other start of the program. It
 saves a second of computing, and tests start the program hundreds of times.
 
-    python -m tests.e2e.loaded_program DESCRIPTOR
+   python -m tests.e2e.loaded_program DESCRIPTOR
 """
 
 import atexit
@@ -21,7 +21,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
-# Libraries that commands load on demand, except those that start a thread, which a fork would lack.
+# Libraries that commands load on demand. Libraries that start a thread are missing: a fork would lack the thread.
 LOADED = (
     "common.cassandra.session", "common.cassandra.migrations", "common.kafka", "common.registry",
     "adstream.commands.verify", "adstream.dead_letters.dead_letter_pages", "adstream.dead_letters.letters",
@@ -29,14 +29,14 @@ LOADED = (
     "producer.run", "pyspark.sql", "rich.table", "stack.checks.doctor",
 )  # fmt: skip
 NO_THREADS = {"OPENBLAS_NUM_THREADS": "1"}  # for NumPy, which Cassandra's driver loads
-# Python and its libraries read these when they start, and a fork has started already.
+# Python and its libraries read these variables when they start. A fork has started already.
 READ_AT_THE_START = ("PYTHON", "LC_", "LANG", "LD_", "SPARK", "PYSPARK", "TMP")
-# Beside a start of Spark the program's own is nothing.
+# Spark takes so long to start that a fork would save next to nothing.
 STARTS_SPARK = {"stream", "sql", "batch", "validate", "backfill", "archive", "demo", "tour", "daily-sales"}
 
 
 class LoadedProgram:
-    """Answers one call at a time; `run` is `subprocess.run` for this program."""
+    """Answers one call at a time. `run` works like `subprocess.run` for this program."""
 
     def __init__(self) -> None:
         self._started_with = _read_at_the_start(os.environ)
@@ -54,11 +54,11 @@ class LoadedProgram:
         return self._server.pid
 
     def suits(self, arguments: Sequence[str], environment: Mapping[str, str]) -> bool:
-        """Return whether a start of its own would be the same with this environment, and slower."""
+        """Return whether a fork does the same as a new process in this environment, and saves time."""
         return STARTS_SPARK.isdisjoint(arguments) and _read_at_the_start(environment) == self._started_with
 
     def run(self, arguments: Sequence[str], environment: Mapping[str, str], seconds: float) -> tuple[int, str, str]:
-        """The exit code, what was written to standard output, and to standard error."""
+        """Run the program. Return the exit code, standard output, and standard error."""
         with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as errors:
             call = json.dumps([list(arguments), dict(environment), str(Path.cwd())]).encode()
             socket.send_fds(self._calls, [f"{len(call):10}".encode()], [out.fileno(), errors.fileno()])
@@ -75,17 +75,17 @@ class LoadedProgram:
             return code, _text(out), _text(errors)
 
     def end(self) -> None:
-        self._calls.close()  # the server ends when nobody can call it any more
+        self._calls.close()  # the server ends when its only caller hangs up
         self._server.wait(30)
 
 
 def serve(calls: socket.socket) -> None:
-    """Fork for each call. Returns in the fork, which has become the program, and ends with the one who calls."""
+    """Fork for each call, and end with the caller. Returns only in a fork, which then runs the program."""
     for name in LOADED:
         importlib.import_module(name)
     assert len([*Path("/proc/self/task").iterdir()]) == 1, "a library has started a thread, which a fork would not have"
     gc.collect()
-    gc.freeze()  # so that a fork shares these objects for as long as it lives
+    gc.freeze()  # so that forks share these objects for their whole life
     while True:
         size, files, _flags, _address = socket.recv_fds(calls, 10, 2)
         if not size:
@@ -134,7 +134,7 @@ def _text(file: IO[bytes]) -> str:
 
 
 def _end(code: int) -> None:
-    """End as Python does, but leave loaded modules alone: taking them apart would copy shared memory."""
+    """End as Python does, but leave loaded modules alone: freeing them would copy shared memory."""
     for thread in threading.enumerate():
         if thread is not threading.current_thread() and not thread.daemon:
             thread.join()

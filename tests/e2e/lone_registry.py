@@ -1,4 +1,4 @@
-"""A registry of a test's own: the same program as the stack's, in a few seconds and without Kafka or Cassandra."""
+"""A registry of a test's own: the stack's program, started in a few seconds without Kafka or Cassandra."""
 
 import time
 from collections.abc import Iterator
@@ -22,7 +22,10 @@ Body = dict[str, object]
 
 @contextmanager
 def lone_registry(folder: Path, **options: str) -> Iterator[RegistrySettings]:
-    """Runs until the block ends; `options` are Quarkus properties, with `__` for dots and `_` for hyphens."""
+    """Run a registry until the block ends.
+
+    `options` are Quarkus properties, with `__` for dots and `_` for hyphens.
+    """
     settings = Settings()
     port = ports.choose("registry", 0, {}, set())
     place = Place(
@@ -47,7 +50,7 @@ def lone_registry(folder: Path, **options: str) -> Iterator[RegistrySettings]:
 
 
 def ready(port: int) -> bool:
-    """Return whether it answers at all; with a password it answers 401."""
+    """Return whether the registry answers at all. With a password it answers 401."""
     try:
         answer = httpx.get(f"http://{HOST}:{port}{PATH}/subjects", timeout=2, trust_env=False)
     except httpx.TransportError:
@@ -56,14 +59,14 @@ def ready(port: int) -> bool:
 
 
 def ask(settings: RegistrySettings, method: str, path: str, body: Body | None = None) -> httpx.Response:
-    """One request as another program would send it."""
+    """Send one request as another program would."""
     secret = settings.password.get_secret_value()
     login = (settings.username, secret) if settings.username else None
     return httpx.request(method, settings.url + path, json=body, auth=login, timeout=10, trust_env=False)
 
 
 def put(settings: RegistrySettings, subject: str, text: str, **more: object) -> int:
-    """Register a text as another program would; returns its id."""
+    """Register a text as another program would. Return its id."""
     answer = ask(settings, "POST", f"/subjects/{subject}/versions", {"schema": text, **more})
     assert answer.status_code == httpx.codes.OK, answer.text
     return int(answer.json()["id"])

@@ -19,7 +19,7 @@ from streaming.query.runner import Runner
 from tests.e2e.commands import adstream, everything_on
 
 JOB = find("ad-metrics")
-# What ad-metrics writes; a keyspace for one job's test needs no other tables.
+# The tables of ad-metrics. A test of one job needs no others.
 AD_TABLES = (
     "ad_metrics", "ad_metrics_by_window", "writer_leases", "job_checkpoints", "late_events", "backfills",
 )  # fmt: skip
@@ -31,13 +31,13 @@ def make_ad_tables(settings: Settings) -> None:
 
 @dataclass(frozen=True)
 class Pipeline:
-    """`settings` and the environment name the pipeline's own topics and keyspace; the program finds them, too."""
+    """A pipeline. `settings` and the environment name its own topics and keyspace, so the program finds them, too."""
 
     settings: Settings
     checkpoint: Path
 
     def produce(self, *arguments: str) -> str:
-        """Send events; returns the producer's output."""
+        """Send events. Return the producer's output."""
         done = adstream("produce", "ads", *arguments)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
@@ -47,13 +47,16 @@ class Pipeline:
         return "stream", "ad-metrics", "--checkpoint", str(self.checkpoint)
 
     def stream_once(self, *arguments: str) -> str:
-        """Process all present messages; returns the job's output."""
+        """Process all present messages. Return the job's output."""
         done = adstream(*self.stream_command, "--once", *arguments)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
     def run(self, spark: SparkSession, *, checkpoint: Path | None = None, job: Job = JOB) -> list[str]:
-        """As `stream_once`, in the test's own session, which takes a fraction of the time; returns the lines."""
+        """Process all present messages in the test's own session. Return the lines.
+
+        This takes a fraction of `stream_once`'s time.
+        """
         lines: list[str] = []
         options = Options(job.trigger, once=True, checkpoint=str(checkpoint or self.checkpoint))
         listener = Listener(batch=lambda report: lines.append(str(report)), notice=lines.append)
@@ -61,7 +64,10 @@ class Pipeline:
         return lines
 
     def verified(self) -> Verified:
-        """Compare tables and oracle; every cell must agree, there must be some, and every offset is explained."""
+        """Compare tables and oracle. Return the result.
+
+        Every cell must agree, there must be at least one, and the ledger must explain every offset.
+        """
         found = verify(self.settings, self.checkpoint)
         assert found.equal, (found.comparison.differences, found.ledger.puzzles)
         assert found.comparison.cells > 0

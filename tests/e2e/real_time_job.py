@@ -10,13 +10,13 @@ from tests.e2e.commands import started
 from tests.e2e.pipeline import Pipeline
 from tests.e2e.running_job import Job
 
-# The shortest that Spark takes.
+# The shortest trigger that Spark takes.
 TRIGGER = "5s"
 
 
 @contextmanager
 def real_time_job(pipeline: Pipeline, *options: str, trigger: str = TRIGGER, **environment: str) -> Iterator[Job]:
-    """Until the block ends; then its whole family is gone."""
+    """Run the job until the block ends, and then kill its whole family."""
     command = (*pipeline.stream_command, "--real-time", "--trigger", trigger, *options)
     with started(*command, **environment) as running:
         job = Job(running)
@@ -28,7 +28,7 @@ def real_time_job(pipeline: Pipeline, *options: str, trigger: str = TRIGGER, **e
 
 
 def kill_tree(pid: int) -> None:
-    """As `kill -9` of the driver, its JVM and its applying process at once."""
+    """Kill the driver, its JVM and its applying process at once, as `kill -9` does."""
     try:
         family = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
     except psutil.NoSuchProcess:
@@ -41,7 +41,7 @@ def kill_tree(pid: int) -> None:
 
 
 def applying_process(pid: int) -> psutil.Process:
-    """The driver's child that applies the rows; one that has just ended is soon started again."""
+    """Return the driver's child that applies the rows. Wait for a new one if it has just ended."""
     deadline = time.monotonic() + 60
     while True:
         for child in psutil.Process(pid).children():
@@ -49,6 +49,6 @@ def applying_process(pid: int) -> psutil.Process:
                 if "apply" in child.cmdline():
                     return child
             except psutil.Error:
-                continue  # it has ended meanwhile
+                continue  # this child has ended meanwhile
         assert time.monotonic() < deadline
         time.sleep(0.1)

@@ -18,7 +18,11 @@ Place = tuple[str, datetime | None]
 
 
 class RowWatch:
-    """`looks` counts the looks that Cassandra answered, `backwards` has what went back: place, before and after."""
+    """Polls the tables.
+
+    `looks` counts the polls that Cassandra answered. `backwards` lists the rows that went back: place, value before,
+    and value after.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self.looks = 0
@@ -33,7 +37,7 @@ class RowWatch:
         self._thread.start()
 
     def end(self) -> None:
-        """Look once more, and then stop."""
+        """Poll once more, and then stop."""
         self._stop.set()
         self._thread.join(60)
         assert not self._thread.is_alive()
@@ -50,7 +54,7 @@ class RowWatch:
                     while not self._stop.wait(_PAUSE_SECONDS):
                         self._look(session)
             except (AdstreamError, *DRIVER_ERRORS):
-                continue  # it is away: that is what the test is about
+                continue  # the test takes Cassandra away on purpose
 
     def _look(self, session: Session) -> None:
         for place, (clicks, views, cost, version) in stored_by(session).items():
@@ -65,7 +69,7 @@ class RowWatch:
 
 @contextmanager
 def watched(settings: Settings) -> Iterator[RowWatch]:
-    """In this context the tables are read again and again; at the end no row must have gone back."""
+    """Poll the tables until the block ends. No row may have gone back by then."""
     watch = RowWatch(settings)
     watch.start()
     try:

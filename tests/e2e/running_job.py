@@ -1,4 +1,4 @@
-"""A job that runs beside the test, and what it says."""
+"""A job that runs beside the test, and the lines that it prints."""
 
 import re
 import signal
@@ -20,7 +20,7 @@ from tests.e2e.commands import started
 from tests.e2e.pipeline import JOB, Pipeline
 
 SECONDS = 300
-# So that a few thousand events are several batches.
+# Small enough to divide a few thousand events into several batches.
 SMALL_BATCH = 800
 
 
@@ -33,19 +33,22 @@ class Lines:
         self._said = threading.Condition()
 
     def say(self, line: str) -> None:
-        """An empty one is the last: the job has ended."""
+        """Add a line. An empty line is the last: the job has ended."""
         with self._said:
             self._lines.append(line)
             self.times.append(time.monotonic())
             self._said.notify_all()
 
     def await_line(self, pattern: str, *, after: int = 0, or_end: bool = False) -> int:
-        """Wait until a line matches; returns how many lines the job has said. It must not end before, unless it may."""
+        """Wait until a line matches. Return how many lines the job has printed.
+
+        The job must not end before, unless `or_end` allows it.
+        """
         self._await(lambda: any(re.search(pattern, line) for line in self._lines[after:]), or_end=or_end)
         return len(self._lines)
 
     def await_events(self, count: int) -> None:
-        """Wait until the job's batches have taken so many events."""
+        """Wait until the job's batches have processed this many events."""
 
         def taken() -> bool:
             batches = (re.match(r"batch \d+ · ([\d,]+) events", line) for line in self._lines)
@@ -59,7 +62,7 @@ class Lines:
             assert or_end or there(), f"the job has ended: {self._lines}"
 
     def pauses(self, pattern: str) -> list[float]:
-        """Seconds from each line that matches to the next batch."""
+        """Return the seconds from each matching line to the next batch."""
         found = []
         for number, line in enumerate(self._lines):
             if re.search(pattern, line):
@@ -71,7 +74,7 @@ class Lines:
 
 
 class Job(Lines):
-    """A program that runs beside the test."""
+    """A job in a process of its own."""
 
     def __init__(self, running: subprocess.Popen[str]) -> None:
         super().__init__()
@@ -89,19 +92,19 @@ class Job(Lines):
         return self._running.pid
 
     def address(self) -> str:
-        """Return where the job's endpoint answers, once it has said so."""
+        """The address of the job's endpoint. Waits until the job has printed it."""
         self.await_line(r"metrics, health and progress: ")
         [found] = [re.search(r"(http://\S+)/metrics", line) for line in self._lines if "metrics, health" in line]
         assert found
         return found[1]
 
     def kill(self) -> None:
-        """As `kill -9` of the driver."""
+        """Kill the driver as `kill -9` does."""
         self._running.kill()
         self._reader.join()
 
     def end(self) -> tuple[int, str, str]:
-        """Ask it to stop, unless it has ended; returns its exit code, its output and its error line."""
+        """Ask the job to stop, unless it has ended. Return its exit code, its output and its error line."""
         if self._running.poll() is None:
             self._running.send_signal(signal.SIGTERM)
         self._running.wait(SECONDS)
@@ -112,7 +115,7 @@ class Job(Lines):
 
 
 class JobHere(Lines):
-    """The same in the test's own session: it starts in a fraction of the time, and no signal reaches it."""
+    """A job in the test's own session. It starts in a fraction of the time, and no signal reaches it."""
 
     def __init__(self, spark: SparkSession, pipeline: Pipeline, trigger: timedelta) -> None:
         super().__init__()
@@ -134,7 +137,7 @@ class JobHere(Lines):
 
 @contextmanager
 def running_here(spark: SparkSession, pipeline: Pipeline, *, trigger: timedelta) -> Iterator[JobHere]:
-    """ad-metrics, until the block ends."""
+    """Run ad-metrics in the test's own session until the block ends."""
     job = JobHere(spark, pipeline, trigger)
     try:
         yield job
@@ -146,7 +149,7 @@ def running_here(spark: SparkSession, pipeline: Pipeline, *, trigger: timedelta)
 def running_job(
     pipeline: Pipeline, *options: str, trigger: str = "500ms", most_events: int = SMALL_BATCH
 ) -> Iterator[Job]:
-    """ad-metrics, in batches of at most so many events, until the block ends."""
+    """Run ad-metrics until the block ends, in batches of at most `most_events` events."""
     size = {"ADSTREAM_SPARK_MAX_EVENTS_PER_BATCH": str(most_events)}
     with started(*pipeline.stream_command, "--trigger", trigger, *options, **size) as running:
         job = Job(running)

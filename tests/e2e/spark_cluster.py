@@ -14,13 +14,13 @@ WORKERS = 2
 
 
 class Cluster:
-    """A master and two workers with a core each. Jobs started by a command meanwhile run there."""
+    """A master and two one-core workers. Commands that start meanwhile run their jobs there."""
 
     def __init__(self, data: Path) -> None:
         self._data = data
 
     def executors(self) -> list[psutil.Process]:
-        """Those that run now, by worker."""
+        """Return the running executors of all workers."""
         workers = [entry.running.process() for name, entry in self._services().items() if name.startswith(WORKER)]
         return [
             process
@@ -30,7 +30,7 @@ class Cluster:
         ]
 
     def unpacked(self) -> list[set[str]]:
-        """By worker, the folders that its executors had, of all applications."""
+        """Return for each worker the names of its executors' folders, over all applications."""
         works = [self._data / name / "work" for name in self._services() if name.startswith(WORKER)]
         return [{folder.name for folder in work.glob("*/*/*") if folder.is_dir()} for work in works]
 

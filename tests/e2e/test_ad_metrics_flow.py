@@ -30,7 +30,7 @@ from tests.e2e.running_job import running_here, running_job
 from tests.property.hostile import harmless, hostile, shows
 
 SECONDS = 180
-# Markup, short codes, escape sequences, signs that nobody sees, wide and joined ones.
+# Markup, short codes, escape sequences, and invisible, wide and joined characters.
 HOSTILE = (
     "[/x]", "[bold]ad[/bold] :smile:", "\x1b[31mred\x1b[0m", "\x1b]8;;https://example.org\x07ad\x1b]8;;\x07",
     "a\nb\r\tc\bd", "\u202eda\u200b\u2028x\U000e0041", "\x9b2J\x00\x7f", "广告👩‍👩‍👧e\u0301",
@@ -43,7 +43,10 @@ REASONS = {
 
 
 def ask_the_running_job(pipeline: Pipeline) -> tuple[dict[str, float], dict[str, Any]]:
-    """Its metrics by name and further label, and its progress; what a dashboard finds it by is how it is found."""
+    """Return the running job's metrics, by name and further label, and its progress.
+
+    Finds the job as the dashboard does.
+    """
     [running] = running_jobs(pipeline.settings)
     for path in ("health", "ready"):
         with urllib.request.urlopen(f"{running.url}/{path}", timeout=5) as answer:
@@ -73,7 +76,7 @@ def test_every_event_is_counted_once_or_late_or_a_dead_letter(
         assert "stopping after the running batch" in lines
     assert running_jobs(pipeline.settings) == []
     found = pipeline.verified()
-    # An event sent again may be a late one: then it is late again.
+    # A repetition of a late event is late again, not a duplicate.
     assert found.fates["late"] + found.fates["duplicate"] == kinds["late"] + kinds["duplicate"]
     assert found.fates["duplicate"] > 0.5 * kinds["duplicate"]
     assert found.fates["dead"] == sum(kinds.get(kind, 0) for kind in KINDS)
@@ -90,7 +93,7 @@ def test_every_event_is_counted_once_or_late_or_a_dead_letter(
     assert len(letters) == found.fates["dead"]
     assert set(letters.values()) >= REASONS
 
-    # The job's own figures while it ran equal the ledger, the dead-letter topic, the tables and its lines.
+    # The metrics of the running job must equal the ledger, the dead-letter topic, the tables and the job's lines.
     assert metrics["adstream_events_total"] == 8000
     assert metrics["adstream_late_events_total"] == found.fates["late"]
     assert metrics["adstream_duplicate_events_total"] == found.fates["duplicate"]
@@ -100,7 +103,7 @@ def test_every_event_is_counted_once_or_late_or_a_dead_letter(
     assert [metrics[f"adstream_lag_events partition={partition}"] for partition in (0, 1)] == [0, 0]
     assert (metrics["adstream_up"], metrics["adstream_ready"], metrics["adstream_restarts_total"]) == (1, 1, 0)
     assert min(size for name, size in metrics.items() if name.startswith("adstream_state_bytes ")) > 0
-    # Nothing is old enough to be forgotten: each window, total and id.
+    # Nothing is old enough to be evicted: the state has each window, total and id.
     assert told["batches"][-1]["state_rows"] == found.comparison.rows + found.fates["counted"]
     batches = re.findall(
         r"^batch (\d+) · ([\d,]+) events in .* · ([\d,]+) rows written · lag ([\d,]+)", lines, re.MULTILINE
@@ -208,7 +211,7 @@ def test_latest_takes_only_what_comes_after(pipeline: Pipeline) -> None:
 
 
 def send_hostile(pipeline: Pipeline, texts: list[str]) -> None:
-    """An event of each ad that counts, and one that is a dead letter; key, header and event id are hostile, too."""
+    """Send for each ad an event that counts and a dead letter. Key, header and event id are hostile, too."""
     topic, now = pipeline.settings.topic.ads, int(time.time() * 1_000)
     encode = Encoder(RegistryClient(pipeline.settings.registry).latest(f"{topic}-value"), contracts.latest("ads_data"))
     producer = Producer({"bootstrap.servers": pipeline.settings.kafka.bootstrap_servers})
@@ -220,7 +223,7 @@ def send_hostile(pipeline: Pipeline, texts: list[str]) -> None:
 
 
 def the_console_leaves_no_trace(pipeline: Pipeline, texts: list[str]) -> None:
-    """It shows rows, and neither a checkpoint nor a row in the tables is there afterwards."""
+    """Run with `--console`: it prints rows, and leaves neither a checkpoint nor a row in the tables."""
     said = pipeline.stream_once("--console")
     shows(said, texts)
     assert "avg_cost_per_view" in said

@@ -33,7 +33,7 @@ MINUTES = 60
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """A copy with the page's files written and its catalogue entries put in."""
+    """A copy of the project with the page's files and catalogue entries."""
     copy = tmp_path / "project"
     shutil.copytree(ROOT, copy, ignore=LEFT_OUT)
     for name, text in FILE.findall(PAGE):

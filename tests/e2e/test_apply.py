@@ -1,4 +1,4 @@
-"""`adstream apply` on the real services: every row in the tables, the newest one, each written once if need be."""
+"""`adstream apply` on real services: the tables end with the newest state of every row."""
 
 import json
 import time
@@ -28,7 +28,7 @@ def updates(pipeline: Pipeline) -> Updates:
 
 
 def committed(settings: Settings) -> dict[int, int]:
-    """What the group has committed, by partition."""
+    """Return the group's committed offsets, by partition."""
     topic = settings.topic.updates
     reader = Consumer(client_config(settings.kafka) | {"group.id": group_of(topic)})
     try:
@@ -77,7 +77,7 @@ def test_older_rows_lose_also_against_a_process_that_knows_nothing(pipeline: Pip
     updates.send(bucket.key, older)
     updates.flush()
     done = adstream("apply", "ad-metrics", "--once", "--metrics-port", "off")
-    assert "1 rows read, 1 written" in done.stdout  # it is Cassandra that decides
+    assert "1 rows read, 1 written" in done.stdout  # the process does not know the row's version, so Cassandra decides
     assert stored(pipeline.settings) == wanted
 
 

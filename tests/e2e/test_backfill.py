@@ -1,4 +1,4 @@
-"""Backfills on real services. The topic takes the producer's times here, so that a test has hours behind it."""
+"""Backfills on real services. The topic takes the producer's times, so a test can send hours of events at once."""
 
 import threading
 from collections.abc import Iterator
@@ -36,7 +36,7 @@ PER_BATCH = 300
 
 @dataclass
 class Past:
-    """A pipeline whose topic holds events of the last two hours, each with the broker time of then."""
+    """A pipeline whose topic has events of the last two hours. An event's broker time is its arrival."""
 
     spark: SparkSession
     pipeline: Pipeline
@@ -54,7 +54,7 @@ class Past:
         self._producer = Producer({"bootstrap.servers": settings.kafka.bootstrap_servers})
 
     def send(self, ad: int, ago: timedelta, arrived: timedelta, **event: Any) -> None:
-        """One event, by when it happened and when it arrived; to be flushed."""
+        """Produce one event that happened and arrived at these ages. `flush` sends it."""
         time, broker_time = (round((self.now - each).timestamp() * 1_000) for each in (ago, arrived))
         value = {
             "ad_id": f"ad-{ad}",
@@ -71,7 +71,7 @@ class Past:
         assert self._producer.flush(SECONDS) == 0
 
     def two_hours(self) -> None:
-        """1,800 events of the last two hours in order; one in ten comes twice, and one in nine has no id."""
+        """Send 1,800 events of the last two hours in order. One in ten comes twice, and one in nine has no id."""
         for number in range(1_800):
             ago = (1_800 - number) * timedelta(seconds=4)
             event_id = None if number % 9 == 0 else f"id-{number}"
@@ -80,7 +80,7 @@ class Past:
         self.flush()
 
     def stream(self) -> None:
-        """Run the job in this process until no message is left; in several batches, so that its watermark moves."""
+        """Run the job in this process over all messages, in several batches, so that its watermark moves."""
         options = Options(JOB.trigger, once=True, checkpoint=str(self.pipeline.checkpoint))
         listener = RunListener(batch=lambda _report: None, notice=lambda _line: None)
         runner = Runner(self.spark, self.pipeline.settings, JOB, options, listener=listener, stopping=threading.Event())
@@ -118,7 +118,7 @@ class Past:
             return {(row.ad_id, row.window_start): row._replace(last_updated=None) for row in found}
 
     def damage(self) -> None:
-        """A wrong cell and a missing row."""
+        """Make one cell wrong, and delete one row."""
         ages = {key: self.now - key[1].replace(tzinfo=UTC) for key in self.rows()}
         old = sorted(key for key, age in ages.items() if 60 * MINUTE < age < 110 * MINUTE)
         (ad, first), (other, second) = old[0], old[-1]
@@ -182,7 +182,7 @@ def test_late_events_and_replayed_dead_letters_are_counted_while_the_job_runs(pa
         assert "1 of them will be late" in replayed.stdout
         for number in [*range(30), *range(10)]:
             past.send(number % 7, 50 * MINUTE + number * MINUTE / 4, 0 * MINUTE, event_id=f"late-{number}")
-        past.send(0, timedelta(seconds=7_200 - 20 * 4), 0 * MINUTE, event_id="id-20")  # counted in time
+        past.send(0, timedelta(seconds=7_200 - 20 * 4), 0 * MINUTE, event_id="id-20")  # the original counted in time
         past.flush()
         job.await_events(count + 42)
         _await_idle(past)
@@ -191,20 +191,20 @@ def test_late_events_and_replayed_dead_letters_are_counted_while_the_job_runs(pa
         assert said.returncode == 0, said.stdout + said.stderr
         assert "in all: 31 events, 35 clicks" in said.stdout
         assert "rebuild these: `adstream reset ad-metrics`" in said.stdout
-        assert past.compared().comparison.different == 0  # without --late it keeps what was counted
+        assert past.compared().comparison.different == 0  # without --late, verify keeps the job's counts
         assert pipeline.verified().backfilled == 31
 
         for number in range(60):
             past.send(number % 7, MINUTE, 0 * MINUTE, event_id=f"new-{number}")
         past.flush()
-        past.send(2, 55 * MINUTE, 0 * MINUTE, event_id="later")  # after the backfill: late, and not counted
+        past.send(2, 55 * MINUTE, 0 * MINUTE, event_id="later")  # it comes after the backfill: late, and not counted
         past.flush()
         job.await_events(count + 42 + 61)
         job.kill()
     verified = adstream("verify", "ad-metrics", "--checkpoint", str(pipeline.checkpoint))
     assert "31 of the late ones were counted in their windows by a backfill" in verified.stdout
 
-    # As if it had died between write and commit: a correction comes first, then the job writes its last batch again.
+    # As after a crash between write and commit: first comes a correction, then the job writes its last batch again.
     commits = pipeline.checkpoint / "commits"
     last = max(int(file.name) for file in commits.glob("*") if file.name.isdigit())
     for name in (f"{last}", f".{last}.crc"):
@@ -221,7 +221,7 @@ def test_late_events_and_replayed_dead_letters_are_counted_while_the_job_runs(pa
 
 
 def _await_idle(past: Past) -> None:
-    """Until what the topic holds is committed: a batch's line comes before its commit can be read."""
+    """Wait until the job has committed the topic's end: it prints a batch before the commit is readable."""
     from streaming.recovery.checkpoint import Checkpoint
 
     kept = Checkpoint(past.spark, str(past.pipeline.checkpoint))

@@ -32,10 +32,10 @@ def payloads(pipeline: Pipeline) -> list[Payload]:
 
 
 def send(pipeline: Pipeline, payloads: Sequence[Payload]) -> tuple[int, int]:
-    """Send the raw bytes; returns how many the broker took and how many were refused for their size."""
+    """Send the raw bytes. Return how many the broker took, and how many were refused for their size."""
     limit = pipeline.settings.topic.max_message_bytes
     servers = pipeline.settings.kafka.bootstrap_servers
-    # Of our topics' limit, as our producer's; the messages in one request are bounded besides.
+    # The producer has the topic's limit, as ours has. The number of messages per request is bounded, too.
     producer = Producer({"bootstrap.servers": servers, "message.max.bytes": limit, "batch.num.messages": 1_000})
     refusals: list[int] = []
     taken: list[Message] = []
@@ -101,7 +101,10 @@ def test_raw_bytes_are_each_counted_late_or_dead_and_dead_letters_hold_them_whol
 def test_a_dead_message_as_large_as_the_broker_takes_does_not_stop_the_job(
     spark: SparkSession, pipeline: Pipeline
 ) -> None:
-    """Its letter is larger: it has headers. One that was compressed is larger by far."""
+    """A dead letter is larger than its message, because it has headers.
+
+    The letter of a compressed message is much larger.
+    """
     limit = pipeline.settings.topic.max_message_bytes
     servers, topic = pipeline.settings.kafka.bootstrap_servers, pipeline.settings.topic.ads
     large = random.Random(1).randbytes(limit - 200)

@@ -1,4 +1,4 @@
-"""The benchmarks run in a tiny size, without peers that would have to be fetched, and write their results."""
+"""The benchmarks run in a tiny size and write their results. Peers that need a download do not run."""
 
 import json
 import os
@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture
 def docs(tmp_path: Path) -> Path:
-    """Return where results go, in place of the repository."""
+    """A folder for results, in place of the repository's."""
     for name in ("performance.md", "real-time.md"):
         shutil.copy(ROOT / "docs" / name, tmp_path)
     return tmp_path
@@ -28,7 +28,7 @@ def docs(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def here(docs: Path, stack: Settings, spark: SparkSession, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Benchmarks in this process and the JVM that tests have already, in a session whose options they may change."""
+    """Benchmarks in this process and its JVM, in a session of their own whose options they may change."""
     monkeypatch.setattr(page, "DOCS", docs)
     monkeypatch.setattr(page, "PAGE", docs / "performance.md")
     for module in (rates, triggers):
@@ -40,7 +40,7 @@ def here(docs: Path, stack: Settings, spark: SparkSession, monkeypatch: pytest.M
 
 
 def run(docs: Path, module: str, *options: str, exit_codes: tuple[int, ...] = (0,)) -> str:
-    """Run one to its end, as a command. Returns its part of the page."""
+    """Run one benchmark to its end, as a command. Return its part of the page."""
     done = started(docs, module, *options)
     assert done.returncode in exit_codes, done.stdout + done.stderr
     return written(docs, module.replace("_", "-"))
@@ -58,7 +58,7 @@ def started(docs: Path, module: str, *options: str) -> "subprocess.CompletedProc
 
 
 def written(docs: Path, module: str) -> str:
-    """Its table, single runs and plot must be there. Returns its part of the page."""
+    """Check that table, single runs and plot exist. Return the benchmark's part of the page."""
     assert json.loads((docs / "results" / f"{module}.json").read_text(encoding="utf-8"))["runs"]
     assert (docs / "images" / f"{module}.png").stat().st_size > 1_000
     text = (docs / "performance.md").read_text(encoding="utf-8")
@@ -141,7 +141,7 @@ def test_state_runs_and_only_active_ads_change_rows(docs: Path) -> None:
     run(docs, "state", "--part", "ways", "--ads", "1000", "--ads", "2000", "--memory", "1g")
     runs = json.loads((docs / "results" / "state.json").read_text(encoding="utf-8"))["runs"]
     assert len(runs) == 8
-    assert {each["rows_out"] for each in runs} == {3_000}  # of each active ad two windows and its total
+    assert {each["rows_out"] for each in runs} == {3_000}  # each active ad has two windows and a total
     kept = {each["ads"]: each["rows"] for each in runs if each["store"] == "memory" and not each["dedupe"]}
     assert kept[2_000] - kept[1_000] == 3_000, kept
 
@@ -174,7 +174,7 @@ def test_many_ads_runs_on_services_of_its_own(docs: Path) -> None:
 
 @pytest.mark.thorough
 def test_the_soak_accounts_for_every_offset(stack: Settings, docs: Path) -> None:
-    # In so short a time memory still grows: then it exits with 1.
+    # In so short a time memory still grows, and then the soak exits with 1.
     part = run(docs, "soak", "--minutes", "0.5", "--rate", "200", exit_codes=(0, 1))
     assert ", 0 unexplained; " in part, part
     assert ", 0 rows differ." in part, part

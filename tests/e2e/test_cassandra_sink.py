@@ -48,7 +48,7 @@ def total(number: int, average: Decimal | None = Decimal("0.000001")) -> tuple[o
 
 
 def test_no_part_of_a_request_waits_for_the_part_before(settings: CassandraSettings, session: Session) -> None:
-    # The driver sends a large batch in pieces, and Linux would hold the last one back for 40 ms.
+    # The driver sends a large batch in pieces, and Linux would hold the last piece back for 40 ms.
     assert write_rows(settings, TOTALS, (total(number) for number in range(100))) == 100
     connections = [pool._connection for pool in session.get_pools()]
     sockets = [each._socket for each in (*connections, session.cluster.control_connection._connection)]
@@ -220,7 +220,7 @@ def test_leases_grow_although_a_clock_goes_back_and_many_take_them_at_once(setti
 
     def take(job: str) -> int:
         together.wait()
-        return leases.take(settings, job, clock=lambda: 0)  # so that all of them ask for the same number
+        return leases.take(settings, job, clock=lambda: 0)  # so that all callers ask for the same number
 
     with ThreadPoolExecutor(3) as pool:
         for job in ("third-job", "fourth-job", "fifth-job", "third-job"):

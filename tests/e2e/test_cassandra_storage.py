@@ -1,4 +1,4 @@
-"""Data that a node has written with the settings of an earlier release, and the node with the settings of this one."""
+"""An upgraded node reads the data that it wrote with the settings of an earlier release."""
 
 import dataclasses
 import time
@@ -15,7 +15,7 @@ from stack.security import secured
 from stack.service import Place
 from stack.starting import Start
 
-# What stood in stack/cassandra.yaml in their place.
+# The earlier settings in stack/cassandra.yaml.
 EARLIER = """
 memtable: {configurations: {default: {class_name: SkipListMemtable}}}
 memtable_allocation_type: heap_buffers
@@ -49,7 +49,7 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Settin
 
 
 def start(settings: Settings, prepare: Callable[[Place], list[str]]) -> None:
-    """Cassandra alone, as `adstream up` starts it."""
+    """Start Cassandra alone, as `adstream up` does."""
     data = settings.data_dir.absolute()
     service = dataclasses.replace(cassandra.CASSANDRA, prepare=prepare)
     data.mkdir(exist_ok=True)
@@ -59,7 +59,7 @@ def start(settings: Settings, prepare: Callable[[Place], list[str]]) -> None:
 
 
 def flushed(settings: Settings, format_name: str) -> list[Path]:
-    """The SSTables of the test's table, once there is one of this format."""
+    """Wait until the test's table has SSTables of this format. Return them."""
     folder = settings.data_dir.absolute() / "cassandra" / "data" / "kept"
     deadline = time.monotonic() + 60
     while not (found := list(folder.glob(f"rows-*/*-{format_name}-Data.db"))):
@@ -88,7 +88,7 @@ def test_a_node_goes_on_with_the_data_of_an_earlier_release_and_back(settings: S
         session.execute("ALTER TABLE kept.rows WITH memtable_flush_period_in_ms = 1000", timeout=30)
         flushed(settings, "big")
         session.execute("ALTER TABLE kept.rows WITH memtable_flush_period_in_ms = 0", timeout=30)
-        # These are in the commit log alone, which is read by the new memtable.
+        # These rows are in the commit log alone. The new memtable replays them.
         insert(session, COUNT)
     local.down(settings)
 

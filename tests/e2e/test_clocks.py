@@ -1,4 +1,4 @@
-"""A topic whose records have their producers' time: every part that judges lateness by it says so."""
+"""A topic whose records have their producers' time: every part that judges lateness by this time says so."""
 
 import json
 from datetime import UTC, datetime
@@ -41,7 +41,7 @@ def test_job_verify_and_doctor_say_whose_clock_decides(spark: SparkSession, pipe
     assert kafka.stamped_by_producers(pipeline.settings, [topic, "nowhere"]) == {topic: False, "nowhere": None}
 
     stamp_by_producers(pipeline.settings)
-    # An hour behind the broker, as the producer's clock has it on time and the broker's has it late.
+    # An hour behind the broker: on time by the producer's clock, late by the broker's.
     newest = RegistryClient(pipeline.settings.registry).latest(f"{topic}-value")
     past = to_millis(datetime.now(UTC)) - 3_600_000
     event = {"ad_id": "ad-1", "timestamp": past, "clicks": 1, "views": 3, "cost": 0.25, "event_id": None}

@@ -33,7 +33,7 @@ def test_a_job_brings_a_cluster_all_it_needs_and_its_executors_write(pipeline: P
 
 @pytest.fixture
 def calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Whoever calls `chmod` or `readlink` from here on leaves a line in this file."""
+    """A file that gets a line for each call of `chmod` or `readlink` from now on."""
     programs, file = tmp_path / "programs", tmp_path / "calls"
     programs.mkdir()
     file.touch()
@@ -53,7 +53,7 @@ def test_executors_keep_the_state_in_our_store_and_start_no_process_for_a_file(
         return [line for line in calls.read_text().splitlines() if str(pipeline.checkpoint) in line]
 
     with spark_cluster(Settings()):
-        # Whoever chooses a file system gets it, and the next start goes on from that checkpoint with ours.
+        # A user's choice of file system counts. The next start, with ours, continues from that checkpoint.
         monkeypatch.setenv(PROPERTIES, "spark.hadoop.fs.file.impl=org.apache.hadoop.fs.LocalFileSystem")
         pipeline.produce("--count", "1000", "--over", "3m", *MIX)
         pipeline.stream_once()

@@ -69,7 +69,7 @@ def committed(settings: Settings, group: str) -> dict[int, int]:
 
 
 def test_nothing_is_committed_unless_asked(stack: Settings, troubled: str) -> None:
-    for _ in range(2):  # the same group begins at the beginning again; which partition answers first is the broker's
+    for _ in range(2):  # the group starts at the beginning again, on the partition that answers first
         done = adstream("consume", troubled, "--group", "looker", "--count", "50", "--json")
         lines = [json.loads(line) for line in done.stdout.splitlines()]
         assert len(lines) == 50, done.stderr
@@ -110,9 +110,7 @@ def test_latest_waits_for_what_comes_and_ctrl_c_ends_it(stack: Settings, trouble
         assert out
         reader = threading.Thread(target=lambda: received.append(out.readline()))
         reader.start()
-        while (
-            reader.is_alive()
-        ):  # what "latest" is gets decided when the consumer starts: send until it shows something
+        while reader.is_alive():  # "latest" means the end at the consumer's start: send until it prints something
             assert time.monotonic() < deadline
             producer.produce(topic, b"after", b"k", partition=0)
             producer.flush(30)

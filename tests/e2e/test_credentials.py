@@ -1,4 +1,4 @@
-"""Wrong and right credentials, on a broker that asks for them (SASL/SCRAM), and on a registry that refuses."""
+"""Right and wrong credentials, for a broker with SASL/SCRAM and for a registry that refuses."""
 
 import subprocess
 import threading
@@ -25,7 +25,7 @@ PASSWORD = 'se"cret\\1'
 
 @dataclass(frozen=True)
 class Guarded:
-    """Environment for a client of the broker, and the same with a wrong password."""
+    """The environment of a client of the broker, with the right and with a wrong password."""
 
     right: dict[str, str]
     wrong: dict[str, str]
@@ -33,7 +33,7 @@ class Guarded:
 
 @pytest.fixture(scope="module")
 def guarded(stack: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
-    """A broker of its own: the local stack's asks nobody for a password."""
+    """A broker of its own, because the local stack's broker asks nobody for a password."""
     folder = tmp_path_factory.mktemp("guarded")
     port, controller = free_port(), free_port()
     configuration = folder / "kafka.properties"
@@ -103,7 +103,7 @@ def test_spark_gets_the_same_credentials_in_its_own_words() -> None:
 
 
 class Gate(BaseHTTPRequestHandler):
-    """The local registry asks nobody for a password, so this one says no, as the proxy before a real one does."""
+    """Refuses every request, as a proxy in front of a registry does. The local registry asks nobody for a password."""
 
     asked: ClassVar[list[str]] = []
 

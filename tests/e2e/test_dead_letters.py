@@ -18,7 +18,7 @@ from producer.encoding import Encoder
 from tests.e2e.commands import adstream, everything_on, limit_messages, one_line
 from tests.e2e.pipeline import Pipeline
 
-# Each reason the producer's broken messages get, with what `explain` must say of one of them.
+# Each reason of the producer's broken messages -> a text that `explain` must print for one of them.
 EXPLAINED = {
     "empty": "the value has no bytes",
     "short": "of the 5 bytes of a header",
@@ -122,7 +122,8 @@ def test_messages_of_a_schema_registered_since_go_back_all_at_once(
     registry = RegistryClient(settings.registry)
     newest = contracts.latest("ads_data")
     text = json.dumps({**newest.schema, "doc": f"Written by somebody else, for {settings.topic.ads}."})
-    # The id is another subject's until the schema is registered for this topic: the registry gives one id per schema.
+    # The registry gives one id per schema. This id belongs to another subject until the topic's subject has the schema,
+    # too.
     other = replace(newest, subject=f"other-{settings.topic.ads}-value", text=text)
     registry.register(other)
     encode = Encoder(registry.latest(other.subject), newest)
@@ -182,7 +183,7 @@ def test_a_message_that_was_sent_and_not_marked_is_sent_again_and_counted_once(
 def test_batches_with_dead_letters_are_read_again_by_the_same_consumers(
     spark: SparkSession, pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A consumer for each read would stay for five minutes, with all that it has fetched and two connections."""
+    """A new consumer for each read would stay open for five minutes, with its fetched messages and two connections."""
     monkeypatch.setenv("ADSTREAM_SPARK_MAX_EVENTS_PER_BATCH", "50")
     pipeline.produce("--count", "600", "--over", "1m", "--broken", "0.2")
     port = int(pipeline.settings.kafka.bootstrap_servers.rpartition(":")[2])

@@ -1,4 +1,4 @@
-"""An event that comes again counts once: in the same batch, in a later one, after a restart, from a second producer."""
+"""A repeated event counts once: in the same batch, in a later one, after a restart, from a second producer."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -26,9 +26,9 @@ def test_ten_percent_duplicates_and_a_producer_run_twice_count_once(
     assert first["duplicate"] > 0.08 * COUNT
     assert first["counted"] + first["duplicate"] == COUNT
 
-    # The same run again, as of a producer that was restarted because nobody knew its progress.
+    # The same run again, as of a producer that restarts without a record of its progress.
     pipeline.produce(*run)
-    pipeline.run(spark)  # a restart: the ids of before are in the checkpoint
+    pipeline.run(spark)  # a restart: the checkpoint has the ids of the first run
     second = pipeline.verified().fates
     assert second == {**first, "duplicate": first["duplicate"] + COUNT}
 

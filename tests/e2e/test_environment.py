@@ -1,4 +1,4 @@
-"""A user's machine: variables of other installations, and a data folder of any letters, from `up` to `down`."""
+"""A user's machine: other installations' variables, and a data folder with special characters, from `up` to `down`."""
 
 import json
 import os
@@ -23,7 +23,7 @@ from tests.e2e.commands import SECONDS, adstream, free_port, one_line
 from tests.installed import ROOT, install
 
 EVENTS = "2000"
-# All that was found to mean something to Java, Spark, Hadoop, Kafka, H2, log4j or a shell.
+# All characters that have a meaning for Java, Spark, Hadoop, Kafka, H2, log4j or a shell.
 LETTERS = 'the data\'s, "Büro": #1 & 100% $HOME [x] {y} ;z=漢'
 
 
@@ -36,7 +36,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def temporary(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A folder for temporary files in which nothing may be executed, where this user may mount one."""
+    """A folder for temporary files, mounted `noexec` if this user may mount."""
     folder = tmp_path_factory.mktemp("temporary") / "the user's, tmp"
     folder.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "noexec,size=512m", "tmpfs", str(folder)]
@@ -48,7 +48,7 @@ def temporary(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def hostile(tmp_path_factory: pytest.TempPathFactory, temporary: Path) -> dict[str, str]:
-    """Variables of other installations in a shell, each as far from a local job's needs as possible."""
+    """Variables of other installations in a shell, each as wrong as possible for a local job."""
     other = tmp_path_factory.mktemp("other")
     for package in ("pyspark", "py4j"):
         (other / "python" / package).mkdir(parents=True)
@@ -101,14 +101,14 @@ def hostile(tmp_path_factory: pytest.TempPathFactory, temporary: Path) -> dict[s
 
 @pytest.fixture(scope="module")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The JVM parts of this machine in a folder of other letters."""
+    """The JVM parts of this machine in a folder with special characters."""
     made = tmp_path_factory.mktemp("cache") / 'the cache\'s "Büro" #1 & 100% $HOME ;漢'
     there = parts.ensure(Settings().stack)
 
     def linked(source: str, target: str) -> None:
         try:
             os.link(source, target)
-        except OSError:  # it is on another file system
+        except OSError:  # the target is on another file system
             shutil.copy2(source, target)
 
     shutil.copytree(there, made / there.name, copy_function=linked)
@@ -117,7 +117,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def machine(folder: Path, cache: Path, hostile: dict[str, str]) -> Iterator[dict[str, str]]:
-    """The environment of a stack that was started with all of it."""
+    """The environment of a stack that runs with these variables, data folder and cache."""
     own = {"ADSTREAM_DATA_DIR": str(folder / "data"), "ADSTREAM_STACK_CACHE_DIR": str(cache)}
     environment = {**hostile, **own, "ADSTREAM_SPARK_UI": "false"}
     try:
@@ -194,7 +194,7 @@ def test_ctrl_c_while_kafkas_folder_is_formatted_is_no_error(tmp_path: Path) -> 
             assert starting.poll() is None
             assert time.monotonic() < deadline
             time.sleep(0.01)
-        os.killpg(starting.pid, signal.SIGINT)  # as the terminal does, to all that runs in it
+        os.killpg(starting.pid, signal.SIGINT)  # as the terminal does for the whole process group
         said, errors = starting.communicate(timeout=SECONDS)
     assert starting.returncode == 130, said + errors
     assert "error" not in said + errors
@@ -204,7 +204,7 @@ def test_ctrl_c_while_kafkas_folder_is_formatted_is_no_error(tmp_path: Path) -> 
 
 
 def formatting(pid: int) -> list[int]:
-    """The process that formats, wherever it was moved to."""
+    """Return the process that formats Kafka's storage, below any parent."""
     try:
         children = psutil.Process(pid).children(recursive=True)
         return [each.pid for each in children if any("StorageTool" in part for part in each.cmdline())]
@@ -213,7 +213,7 @@ def formatting(pid: int) -> list[int]:
 
 
 def test_a_start_of_spark_that_fails_says_the_last_line_of_its_log(tmp_path: Path) -> None:
-    """Java itself refuses; Spark refuses; and with options of the user's their variable is named."""
+    """Java refuses, Spark refuses, or the user's options clash. In the last case the line names their variable."""
     two_collectors = {
         "JAVA_TOOL_OPTIONS": "-XX:+UseSerialGC",
         "ADSTREAM_SPARK_PROPERTIES": "spark.driver.defaultJavaOptions=-XX:+UseZGC",
@@ -233,10 +233,7 @@ def test_a_start_of_spark_that_fails_says_the_last_line_of_its_log(tmp_path: Pat
 
 
 def test_after_down_the_commands_use_nobody_elses_services(tmp_path: Path, stack: Settings) -> None:
-    """The services of this test's session answer.
-
-    A folder whose own stack is down must not reach them by any default.
-    """
+    """A folder whose own stack is down must not reach other services by default. This session's services do answer."""
     own = {"ADSTREAM_DATA_DIR": str(tmp_path / "own")}
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -276,5 +273,5 @@ def test_a_project_and_its_input_work_in_folders_of_any_letters(tmp_path: Path) 
     assert read.returncode == 0, read.stderr
     assert "not_json: this has a batch read again" in read.stderr
     assert f"batch 0 · {lines + 1} events in " in read.stderr
-    assert json.loads(read.stdout) == {"n": 16}  # as in tests/e2e/test_inputs.py
+    assert json.loads(read.stdout) == {"n": 16}  # the same result as in tests/e2e/test_inputs.py
     assert (data / "logs" / "mobile-actions.log").is_file()

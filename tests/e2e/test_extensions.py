@@ -1,4 +1,4 @@
-"""A job, a source and a sink of an installed package: found by entry points, run by the program, told when broken."""
+"""A job, a source and a sink of an installed package: the program finds them, runs them, and reports a broken one."""
 
 from pathlib import Path
 

@@ -14,12 +14,12 @@ from tests.e2e.pipeline import Pipeline
 from tests.unit.streaming.test_foreign_writers import CASES, EVENT, MILLIS, Case, message, v2
 
 OWN, LATER = "the contract's own", "cost as text"
-# A registry takes these texts for versions of one subject; another registry may be stricter on the rest.
+# This registry accepts these texts as versions of one subject. A stricter registry may refuse some of them.
 NAMES = [name for name in CASES if name not in (LATER, "no record", "no event_id", "a nanosecond before 1970")]
 
 
 def now(case: Case) -> Any:
-    """The case's event, made at this moment, in the unit of its time."""
+    """Return the case's event with the present time, in the unit of its schema."""
     event = case.event
     if not isinstance(event, Mapping):
         return event
@@ -63,7 +63,7 @@ def test_every_schema_costs_its_own_messages_at_most(spark: SparkSession, pipeli
         0,
     )
 
-    # One that comes while a job runs is told once more, and is no failure either.
+    # A new schema while the job runs gives one more notice, and is no failure either.
     cases[LATER] = CASES[LATER]
     ids[LATER] = registry.register_schema(subject, Schema(json.dumps(CASES[LATER].schema), "AVRO"))
     send([LATER, OWN])

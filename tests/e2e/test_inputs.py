@@ -62,7 +62,7 @@ def test_a_sample_written_to_files_is_read_from_the_folder_without_kafka(tmp_pat
 
 @contextmanager
 def line_server() -> Iterator[int]:
-    """Sends one line to whoever connects, and holds the connection."""
+    """Serve one line to each client, and hold the connection. Yield the port."""
     over = threading.Event()
 
     class Handler(socketserver.BaseRequestHandler):

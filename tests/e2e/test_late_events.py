@@ -23,7 +23,7 @@ Windows = dict[datetime, Counter[int]]
 
 
 def oracle(pipeline: Pipeline) -> tuple[Windows, list[int]]:
-    """Window -> rounded delay -> events, and the delays of the late events, sorted."""
+    """Return window -> rounded delay -> events, and the sorted delays of the late events."""
     schema = fastavro.parse_schema(contracts.latest("ads_data").schema)
     windows: Windows = defaultdict(Counter)
     delays = []
@@ -40,7 +40,7 @@ def oracle(pipeline: Pipeline) -> tuple[Windows, list[int]]:
 
 
 def stored(pipeline: Pipeline) -> dict[tuple[datetime, int], tuple[int, int, dict[int, int]]]:
-    """(Window, batch) -> events, events counted once, and delays; of the only checkpoint."""
+    """Return (window, batch) -> events, events counted once, and delays. There must be one checkpoint."""
     settings = pipeline.settings.cassandra
     with connect(settings, keyspace=settings.keyspace) as session:
         rows = list(session.execute("SELECT * FROM late_events WHERE job = 'ad-metrics' ALLOW FILTERING"))
@@ -59,7 +59,7 @@ def test_late_events_are_counted_by_window_and_a_batch_that_comes_again_changes_
     first = "\n".join(pipeline.run(spark))
     before = stored(pipeline)
     pipeline.produce("--count", "1000", *mix)
-    # Without its commit the batch comes again, as after a crash between the write and the commit.
+    # Without its commit the batch runs again, as after a crash between the write and the commit.
     (pipeline.checkpoint / "commits" / "0").unlink()
     second = "\n".join(pipeline.run(spark))
     found = stored(pipeline)

@@ -25,7 +25,7 @@ QUARTER = timedelta(minutes=15)
 
 
 def figures(settings: Settings, contract: str) -> dict[tuple[str, datetime], tuple[int, int]]:
-    """(depot, start) -> parcels and grams, counted over the raw topic in plain Python."""
+    """Count the raw topic in plain Python: (depot, start) -> parcels and grams."""
     schema = fastavro.parse_schema(fastavro.schema.load_schema(contract))
     sums: dict[tuple[str, datetime], tuple[int, int]] = defaultdict(lambda: (0, 0))
     for message in everything_on(settings, "scans"):

@@ -1,4 +1,4 @@
-"""Messages of every schema that the registry knows: deleted, of other subjects, with references; and other formats."""
+"""Messages with any schema of the registry: deleted, of other subjects, with references; and other formats."""
 
 import io
 import itertools
@@ -35,7 +35,7 @@ Headers = list[tuple[str, str | bytes | None]]
 
 @dataclass
 class Topic:
-    """The pipeline's topic, as programs of others write to it."""
+    """The pipeline's topic, as other people's programs write to it."""
 
     pipeline: Pipeline
     numbers: Iterator[int] = field(default_factory=itertools.count)
@@ -58,7 +58,7 @@ class Topic:
         assert producer.flush(30) == 0
 
     def events(self, schema_id: int, schema: Any, count: int = 1) -> list[tuple[bytes, Headers]]:
-        """Messages as another program's serializer writes them, one click each."""
+        """Return messages as another program's serializer writes them, with one click each."""
         parsed = fastavro.parse_schema(schema)
         found: list[tuple[bytes, Headers]] = []
         for number in itertools.islice(self.numbers, count):
@@ -93,7 +93,7 @@ def topic(pipeline: Pipeline) -> Topic:
 
 
 def test_every_schema_that_the_registry_knows_counts(topic: Topic, spark: SparkSession) -> None:
-    """One job; the messages of each kind come after it was started with the kinds before."""
+    """The same job runs again for each new kind of message, after the kinds of its earlier runs."""
     pipeline = topic.pipeline
     deleted = with_field(name="extra", type="int", default=0)
     deleted_id = topic.register("-value", deleted)
@@ -151,14 +151,14 @@ def test_every_schema_that_the_registry_knows_counts(topic: Topic, spark: SparkS
         assert said in shown.stdout
     assert f"schema id {protobuf_id} is a PROTOBUF schema, not Avro" in shown.stdout
 
-    # A garbage id that is registered now, under any subject, can be sent back and counts.
+    # A dead letter counts after a replay, once its garbage id is registered under any subject.
     refused = adstream("dead-letters", "replay", topic.place_of(garbage[7][0]), "--yes")
     assert refused.returncode == 1
     assert "the registry does not know schema id 900007" in refused.stdout + refused.stderr
 
 
 def test_what_the_job_has_counted_stays_counted_when_its_subject_is_deleted(topic: Topic, spark: SparkSession) -> None:
-    """Verify judges old offsets as before; a backfill finds the ids by the messages' headers."""
+    """Verify judges old offsets as before. A backfill finds the ids by the messages' headers."""
     schema = with_field(name="extra", type=["null", "long"], default=None)
     schema_id = topic.register("-adstream.AdEvent", schema)
     topic.send([*topic.events(schema_id, schema, 4), *topic.events(1, SECOND.schema, 0)])

@@ -29,7 +29,7 @@ Start = Callable[[str], LiveJob]
 
 @pytest.fixture(scope="module")
 def settings(stack: Settings) -> Settings:
-    """The stack's, with a keyspace, a dead-letter topic and an Iceberg namespace of this module's own."""
+    """The stack's settings, with a keyspace, a dead-letter topic and an Iceberg namespace of this module's own."""
     name = secrets.token_hex(4)
     own = Settings()
     own.cassandra = own.cassandra.model_copy(update={"keyspace": f"live_{name}"})
@@ -47,7 +47,7 @@ def start(spark: SparkSession, settings: Settings, tmp_path: Path) -> Start:
 
 
 def query(sql: str, events: list[Event]) -> list[tuple[Any, ...]]:
-    """DuckDB over the events; times are microseconds there."""
+    """Run a DuckDB query over the events. Times are in microseconds there."""
     plain = [
         {name: _micros(value) if isinstance(value, datetime) else value for name, value in event.items()}
         for event in events
@@ -143,7 +143,7 @@ def test_transaction_totals_and_windows_add_up_to_the_input(start: Start) -> Non
 
 
 def transactions_oracle(events: list[Event], timeout: timedelta | None) -> dict[str, tuple[Decimal, int]]:
-    """Total and number of each user's transactions since the last quiet time, in plain Python."""
+    """Compute in plain Python, for each user, total and number of the transactions since the last pause."""
     seen: set[str] = set()
     last: dict[str, datetime] = {}
     found: dict[str, tuple[Decimal, int]] = {}
@@ -202,7 +202,7 @@ def test_expiring_totals_start_again_after_an_hour_without_a_transaction(start: 
 
 
 def sessions_oracle(events: list[Event], gap: timedelta) -> dict[tuple[str, datetime], tuple[datetime, int]]:
-    """(user, start) -> (last event, number of events)."""
+    """Return (user, start) -> (last event, number of events)."""
     found: dict[tuple[str, datetime], tuple[datetime, int]] = {}
     open_since: dict[str, datetime] = {}
     for event in sorted(events, key=lambda each: each["eventtimestamp"]):
@@ -336,7 +336,7 @@ def test_files_that_come_into_a_folder_are_counted_and_a_late_line_is_dropped_an
     assert (report.late, report.late_by_window) == (1, {first + 10 * MINUTE: 1})
     [late] = [row for row in job.rows("late_events") if row["job"] == "mobile-actions"]
     assert (late["window_start"], late["events"], late["events_once"]) == (first + 10 * MINUTE, 1, 1)
-    # The newest event is of 10:33:50; a watermark of 13m50s would be at the window's end, 10:20, and that is too late.
+    # The newest event is of 10:33:50. A watermark of 13m50s would stand at 10:20, the window's end: too late.
     assert dict(late["delays"]) == {14 * 60: 1}
     assert "a watermark of 14m would have kept 99.9 %" in str(report)
     found = {row["window_start"]: row["actions"] for row in job.rows("mobile_actions") if row["action"] == "open"}

@@ -216,7 +216,7 @@ def test_a_broker_that_stops_while_running(stack: Settings, broker: psutil.Proce
     topic = new_topic(stack)
     patience = {"ADSTREAM_KAFKA_TIMEOUT_SECONDS": "3"}
     with started("produce", "ads", "--topic", topic, "--rate", "2000", **patience) as running:
-        wait_for(running, stack, topic, 3_000)  # some requests later, the first are acknowledged
+        wait_for(running, stack, topic, 3_000)  # wait for several requests, so that the first are acknowledged
         broker.suspend()
         try:
             _out, err = running.communicate(timeout=90)

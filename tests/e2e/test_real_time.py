@@ -24,7 +24,7 @@ def test_rows_come_at_once_and_every_offset_is_explained_live_and_after(pipeline
     pipeline.produce("--count", "3000", "--over", "3m", *MIX)
     with real_time_job(pipeline, "--metrics-port", "0") as job, watched(settings):
         said = job.await_line(r"^batch 0 ")
-        # Most of them meet no pause between two batches. A micro-batch would wait for its trigger, of 3 s.
+        # Most events meet no pause between two batches. A micro-batch would wait for its trigger of 3 s.
         clicks = Clicks(settings, settings.topic.ads)
         assert min(clicks.until_its_row(PATIENCE_SECONDS) for _ in range(10)) < 1
 

@@ -1,4 +1,4 @@
-"""The registry as other programs leave it: their texts, levels, deletions and subjects are respected."""
+"""The registry with other programs in it: our client respects their texts, levels, deletions and subjects."""
 
 import json
 import secrets
@@ -52,7 +52,7 @@ def numbers(registry: RegistrySettings, topic: str) -> list[int]:
 
 
 def turned_round(node: Any) -> Any:
-    """The same JSON with the keys of every object in the opposite order."""
+    """Return the same JSON with the keys of every object in the opposite order."""
     if isinstance(node, dict):
         return {key: turned_round(node[key]) for key in reversed(node)}
     return [turned_round(each) for each in node] if isinstance(node, list) else node
@@ -105,7 +105,10 @@ def test_a_new_subject_becomes_backward(registry: RegistrySettings, topic: str) 
     ("set_to", "before"), [*((each, False) for each in LEVELS), *((each, True) for each in LEVELS[1:])]
 )
 def test_a_level_that_somebody_set_stays(registry: RegistrySettings, topic: str, set_to: str, before: bool) -> None:
-    """Set after the first version, or `before` it, which Apicurio takes for all levels but NONE."""
+    """Somebody sets the level after the first version, or `before` it.
+
+    Apicurio allows the latter for all levels but NONE.
+    """
     client, subject = RegistryClient(registry), f"{topic}-value"
     if not before:
         client.register(version(topic, 1))
@@ -121,7 +124,7 @@ def test_a_level_for_all_subjects_stays_and_holds(registry: RegistrySettings, to
     assert ask(registry, "PUT", "/config", {"compatibility": "FULL_TRANSITIVE"}).is_success
     try:
         client.register(version(topic, 1))
-        assert level(registry, subject) == "NONE"  # as Apicurio tells of a subject without a level of its own
+        assert level(registry, subject) == "NONE"  # Apicurio's answer for a subject without a level of its own
         assert level(registry, "")[:4] == "FULL"
         narrower = version(topic, 1).schema
         narrower["fields"].pop()
@@ -159,7 +162,7 @@ def test_types_of_other_subjects_are_written_out(registry: RegistrySettings, top
         registry, f"{topic}-value", json.dumps(schema),
         references=[{"name": "geo.Place", "subject": f"{topic}-place", "version": 1}],
     )  # fmt: skip
-    # It may be deleted there: what refers to it goes on.
+    # Somebody may delete the referenced version: the references keep working.
     ask(registry, "DELETE", f"/subjects/{topic}-country/versions/1")
     client = RegistryClient(registry)
     texts = {client.by_id(schema_id), client.latest(f"{topic}-value").text}
@@ -187,7 +190,7 @@ def test_an_id_of_another_kind_of_schema_is_named(registry: RegistrySettings, to
 
 
 class Counting(RegistryClient):
-    """Counts what is asked by id."""
+    """Counts the requests for ids."""
 
     def __init__(self, settings: RegistrySettings) -> None:
         super().__init__(settings)
@@ -217,7 +220,7 @@ def test_a_job_asks_for_few_of_many_unknown_ids_and_remembers_them(registry: Reg
     now = REMEMBERED.total_seconds()
     assert writers.registered(garbage[:1], writers.known()) == set()
     assert client.asked[MOST_ASKED:] == [garbage[0]]
-    # What no Java integer can be is in no registry.
+    # No registry has an id that is larger than a Java integer.
     assert writers.registered([2**31, 2**32 - 1], writers.known()) == set()
     assert len(client.asked) == MOST_ASKED + 1
 
@@ -229,7 +232,7 @@ def test_a_plan_has_few_schemas_of_other_subjects(registry: RegistrySettings, to
     writers = Writers(client, topic)
     assert writers.registered(others, writers.known()) == set(others[:MOST_OTHERS])
     assert len(writers.contracts()) == MOST_OTHERS + 1
-    # A version of the subject itself is always taken.
+    # The limit does not apply to versions of the topic's own subject.
     newest = client.register(version(topic, 2))
     assert writers.registered([newest], set()) == {newest}
 
@@ -243,7 +246,7 @@ def test_other_subjects_can_be_left_out(registry: RegistrySettings, topic: str) 
     assert writers.registered([other, *ids], set()) == set(ids)
     assert writers.find(other) is None
     assert client.asked == []
-    # If deleted versions cannot be listed, an id may belong to one.
+    # If the registry cannot list deleted versions, an unlisted id may belong to one.
     client.lists_deleted = False
     assert writers.find(other) is None
     found = Writers(Counting(registry), topic).find(other)
@@ -270,7 +273,7 @@ def register(registry: RegistrySettings, topic: str, draft: Path, **more: str) -
 
 
 def test_no_right_to_set_the_level_is_a_warning(tmp_path: Path, topic: str) -> None:
-    """The right to register, and none to set levels: what a hosted registry gives to a service account."""
+    """The account may register, and may not set levels. Hosted registries give service accounts these rights."""
     users = {"quarkus__security__users__embedded__users__ann": "secret-of-ann"}
     levels = "quarkus__http__auth__permission__levels"
     rights = {

@@ -1,4 +1,4 @@
-"""The secured stack: all of it works for who may, and says one line to everybody else."""
+"""The secured stack: authorised clients can do everything, and all others get one line."""
 
 import json
 import socket
@@ -21,19 +21,19 @@ from tests.e2e.running_job import Job
 
 WRONG = "wr0ng-canary"
 EVENTS = 3_000
-# They hold passwords, and must.
+# These files must hold passwords.
 KEEP_PASSWORDS = {*(f"{role}.env" for role in ROLES), "kafka.properties", "registry.properties"}
 
 
 @dataclass(frozen=True)
 class Stack:
-    """A secured stack in `folder`, and a CA file that has nothing to do with it."""
+    """A secured stack in `folder`, and the CA file of a foreign authority."""
 
     folder: Path
     foreign: Path
 
     def run(self, role: str, *arguments: str, **changes: str) -> subprocess.CompletedProcess[str]:
-        """The program as this role; nothing that it says has a password in it."""
+        """Run the program as this role. Its output must not contain a password."""
         done = adstream("--env-file", self.env_file(role), *arguments, ADSTREAM_DATA_DIR="", **changes)
         self.shows_no_password(done.stdout + done.stderr)
         return done
@@ -132,7 +132,10 @@ def test_the_whole_flow_each_step_by_the_role_for_it(secured: Stack) -> None:
 
 @pytest.mark.thorough
 def test_a_catalogs_password_stays_out_of_what_the_lakehouse_keeps(secured: Stack) -> None:
-    """The job writes Cassandra and Iceberg; what it leaves there and in its log is looked through at the end."""
+    """The job writes Cassandra and Iceberg.
+
+    The last test of this module searches its files and its log for the password.
+    """
     secured.done("admin", "produce", "sensor-averages", "--sample")
     catalog = {"ADSTREAM_LAKEHOUSE_USERNAME": "lake", "ADSTREAM_LAKEHOUSE_PASSWORD": WRONG}
     secured.done("admin", "stream", "sensor-averages", "--sample", ADSTREAM_SPARK_LOG_LEVEL="DEBUG", **catalog)
@@ -140,7 +143,7 @@ def test_a_catalogs_password_stays_out_of_what_the_lakehouse_keeps(secured: Stac
 
 
 def sparks_pages(driver: int) -> list[str]:
-    """Return the content of Spark's own web page about its environment, and about finished plans."""
+    """Return Spark's web pages about its environment, and about finished plans."""
     (jvm,) = (child for child in psutil.Process(driver).children(recursive=True) if child.name() == "java")
     listening = [each.laddr.port for each in jvm.net_connections() if each.status == psutil.CONN_LISTEN]
     (port,) = (port for port in listening if 4_040 <= port < 4_100)
@@ -242,12 +245,12 @@ def test_inner_ports_take_only_the_services_own_certificate(secured: Stack, port
         socket.create_connection(("127.0.0.1", number), timeout=20) as plain,
         context.wrap_socket(plain, server_hostname="127.0.0.1") as client,
     ):
-        client.recv(1)  # of TLS 1.3, the first word after the handshake
+        client.recv(1)  # in TLS 1.3 the client learns of the refusal here, after the handshake
     assert "CERTIFICATE" in str(refused.value)
 
 
 def test_no_password_is_in_anything_that_is_kept(secured: Stack) -> None:
-    """Last of all: logs at debug level, the event log, checkpoints, what the services keep; and the process list."""
+    """Runs last: searches logs at debug level, the event log, checkpoints, the services' data, and the process list."""
     secrets = [password.encode() for password in secured.passwords]
     files = [path for path in secured.folder.rglob("*") if path.is_file() and path.name not in KEEP_PASSWORDS]
     assert {"kafka.log", "registry.log", "cassandra.log", "ad-metrics.log"} <= {path.name for path in files}

@@ -43,7 +43,7 @@ def adstream(command: str, data: Path, *options: str, **environment: str) -> sub
 
 
 def processes_of(data: Path) -> list[str]:
-    """The command lines of all Java processes that run in this folder."""
+    """Return the command lines of all Java processes that run in this folder."""
     found = []
     for process in psutil.process_iter(["name", "cmdline"]):
         command = " ".join(process.info["cmdline"] or [])
@@ -63,7 +63,7 @@ def pids(data: Path) -> dict[str, int]:
 
 
 def register(url: object) -> int:
-    """The id that the registry gives this schema, or has given it before."""
+    """Register the schema. Return its id, which is the same each time."""
     body = json.dumps({"schema": SCHEMA}).encode()
     headers = {"Content-Type": "application/json"}
     request = urllib.request.Request(f"{url}/subjects/kept-value/versions", body, headers)
@@ -97,7 +97,7 @@ def test_data_and_schema_ids_survive_down_and_up(data: Path) -> None:
         session = cluster.connect()
         session.execute("CREATE KEYSPACE kept WITH replication = {'class': 'SimpleStrategy', 'replication_factor': 1}")
         session.execute("CREATE TABLE kept.rows (n int PRIMARY KEY)")
-        session.execute("INSERT INTO kept.rows (n) VALUES (7) USING TTL 600000000")  # beyond 2038
+        session.execute("INSERT INTO kept.rows (n) VALUES (7) USING TTL 600000000")  # the row expires after 2038
 
     shown = adstream("status", data, "--json")
     assert shown.returncode == 0

@@ -1,4 +1,4 @@
-"""`adstream tour`, as somebody would see it who presses Enter at once."""
+"""`adstream tour`, for a user who presses Enter at once."""
 
 import os
 import pty
@@ -52,7 +52,7 @@ def test_without_anybody_to_press_enter_it_says_so_and_starts_nothing() -> None:
 
 @contextmanager
 def interrupted(*options: str, at: str) -> Iterator[tuple[int, str]]:
-    """Return the tour's output and exit code when somebody presses Ctrl-C after this line."""
+    """Press Ctrl-C after this line. Return the tour's output and exit code."""
     ours, theirs = pty.openpty()
     said = ""
     running = subprocess.Popen(

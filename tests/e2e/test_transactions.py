@@ -1,4 +1,4 @@
-"""Topics that others write to in transactions or let compact: every reader sees the same messages, and no other."""
+"""Topics with transactions or compaction: every reader sees the same messages, and no others."""
 
 import json
 import time
@@ -45,20 +45,20 @@ def consumed(settings: Settings, level: str) -> list[dict[str, Any]]:
 
 
 def ledger_of(found: Verified) -> tuple[int, int, int, int]:
-    """Counted, not a message, unexplained, all."""
+    """Return the ledger's numbers: counted, not a message, unexplained, all."""
     ledger = found.ledger
     assert sum(ledger.all_fates.values()) + ledger.unexplained == ledger.offsets
     return ledger.fates["counted"], ledger.not_messages, ledger.unexplained, ledger.offsets
 
 
 def with_compacted_keys(writer: Writer, count: int) -> int:
-    """Messages of a few keys, of which compaction leaves some; returns how many are left."""
+    """Send messages of a few keys, and wait until compaction has removed some. Return how many are left."""
     writer.configure(**{
         "cleanup.policy": "compact", "segment.ms": "2000", "min.cleanable.dirty.ratio": "0.01",
         "max.compaction.lag.ms": "1", "delete.retention.ms": "0",
     })  # fmt: skip
     for number in range(count):
-        # A segment is closed by the times of its messages, and only a closed one is compacted.
+        # The times of messages decide when Kafka closes a segment, and Kafka compacts only closed segments.
         writer.send(1, HOUR - number * SECOND, partition=COMPACTED, key=f"key-{number % 3}")
     end = time.monotonic() + SECONDS
     settings = writer.settings
@@ -100,7 +100,7 @@ def test_aborted_open_and_compacted_messages_are_seen_by_no_reader(
         assert total_clicks(settings) == compacted + 10
         assert ledger_of(pipeline.verified()) == (compacted + 10, 12 + gaps, 0, compacted + gaps + 22)
 
-        # An event that Kafka acknowledged is there, although nobody may read it yet.
+        # An acknowledged event is in the topic, although nobody may read it yet.
         book = tmp_path / "acknowledged"
         book.write_text(f"{topic} {ALONE} {behind.offset()} {zlib.crc32(behind.value() or b''):08x}\n")
         places = verify(settings, pipeline.checkpoint, Wish(acknowledged=[book])).acknowledged
@@ -117,7 +117,7 @@ def test_aborted_open_and_compacted_messages_are_seen_by_no_reader(
 
         still_open.commit_transaction(SECONDS)
     writer.await_decided()
-    for _ in range(2):  # the second one is planned with the watermark of the first
+    for _ in range(2):  # the second run uses the watermark of the first
         writer.send(0, MINUTE, partition=COMPACTED)
         said = pipeline.run(spark)
     assert not any("held back" in line for line in said)
@@ -164,7 +164,7 @@ def test_an_open_transaction_is_seen_while_the_job_runs_and_counts_when_it_is_co
         job.await_events(10)
         with writer.transaction(5, CLICKS["open"], MINUTE) as still_open:
             writer.send(7, MINUTE)
-            # Nothing can be read, so no batch comes; the job says all the same that something is there.
+            # Nothing is readable, so no batch runs. Yet the job's metrics show the events.
             await_metric("adstream_held_back_events", 6, settings)
             await_metric("adstream_lag_events", 6, settings)
             assert "held back" not in verified_by_command(pipeline)["problems"]
@@ -185,7 +185,7 @@ def test_an_open_transaction_is_seen_while_the_job_runs_and_counts_when_it_is_co
         assert code == 0, errors
         assert "ALARM" not in said
     after = pipeline.verified()
-    assert ledger_of(after)[:3] in ((17, 2, 0), (17, 6, 0))  # the aborted ones may have come in a batch of their own
+    assert ledger_of(after)[:3] in ((17, 2, 0), (17, 6, 0))  # the aborted events may have been in a batch of their own
     assert total_clicks(settings) == 10 + 5_000 + 7 + 1
 
 
@@ -199,7 +199,7 @@ def verified_by_command(pipeline: Pipeline) -> dict[str, Any]:
 
 
 def await_metric(name: str, value: int, settings: Settings) -> None:
-    """Wait until the running job exposes this sum over the partitions."""
+    """Wait until the sum of this metric over the partitions has this value."""
     end = time.monotonic() + SECONDS
     [running] = running_jobs(settings)
     while True:
@@ -230,7 +230,7 @@ def test_who_asks_for_it_reads_all_and_a_checkpoint_keeps_its_level(
         # Verify exactly the messages that the checkpoint has counted.
         assert ledger_of(pipeline.verified()) == (25, 2, 0, 27)
 
-        # Make it as an earlier release did.
+        # Change the file to an earlier release's form.
         file = pipeline.checkpoint / "adstream.json"
         file.write_text(json.dumps({k: v for k, v in json.loads(file.read_text()).items() if k != "isolation_level"}))
         (pipeline.checkpoint / ".adstream.json.crc").unlink()

@@ -29,7 +29,7 @@ LOOKS = 30
 
 
 def said(pipeline: Pipeline, wish: Wish | None = None) -> str:
-    """What the command prints; Mismatch and Unproved are raised."""
+    """Return the command's output. Raises Mismatch and Unproved."""
     text = io.StringIO()
     try:
         report(pipeline.settings, pipeline.checkpoint, Console(file=text, width=200, highlight=False), wish)
@@ -39,7 +39,7 @@ def said(pipeline: Pipeline, wish: Wish | None = None) -> str:
 
 
 def differing(pipeline: Pipeline, capsys: pytest.CaptureFixture[str], wish: Wish | None = None) -> tuple[str, str]:
-    """The lines printed, and the error."""
+    """Return the output of a comparison that must fail, and its error."""
     capsys.readouterr()
     with pytest.raises(Mismatch) as refused:
         said(pipeline, wish)
@@ -47,7 +47,7 @@ def differing(pipeline: Pipeline, capsys: pytest.CaptureFixture[str], wish: Wish
 
 
 def await_commit(job: subprocess.Popen[str], checkpoint: Path) -> None:
-    """Wait for the job's first batch, which on a busy machine takes long."""
+    """Wait for the job's first batch, which takes long on a busy machine."""
     end = time.monotonic() + 2 * SECONDS
     while not (checkpoint / "commits" / "0").exists():
         assert job.poll() is None, job.communicate()
@@ -57,7 +57,7 @@ def await_commit(job: subprocess.Popen[str], checkpoint: Path) -> None:
 
 @contextmanager
 def changed_clicks(settings: Settings) -> Iterator[str]:
-    """One cell is one too many."""
+    """Add one to a cell until the block ends. Yield the line that reports it."""
     change = "UPDATE ad_metrics SET total_clicks = %s WHERE ad_id = %s"
     with connect(settings.cassandra, keyspace=settings.cassandra.keyspace) as session:
         row = session.execute("SELECT ad_id, total_clicks FROM ad_metrics LIMIT 1").one()
@@ -93,7 +93,7 @@ def test_it_proves_a_running_job_and_names_what_is_wrong(
         producer.send_signal(signal.SIGINT)
         assert producer.wait(timeout=SECONDS) == 0
 
-    # Stopped, it has planned a batch that it has not written.
+    # The stopped job has planned a batch that it has not written.
     resting = pipeline.verified()
     assert resting.ledger.unexplained == 0
     assert resting.ledger.offsets == sum(resting.fates.values()) > 3000
@@ -105,7 +105,7 @@ def test_it_proves_a_running_job_and_names_what_is_wrong(
         many.setattr(topic, "_SMALLEST_PIECE", 700)
         assert pipeline.verified().fates == resting.fates
 
-    # What was acknowledged and not yet taken by the job is in the topic, too.
+    # The topic also has acknowledged events that the job has not processed yet.
     sent = sum(end_offsets(settings, ads).values())
     assert sent > resting.ledger.offsets
     assert f"{sent:,} acknowledged: {sent:,} in the topic, 0 aged out" in said(pipeline, wish)

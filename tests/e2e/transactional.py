@@ -1,4 +1,4 @@
-"""A topic written to by others: transactions that are committed, aborted or left open, and keys that are compacted."""
+"""A topic with other people's messages: transactions (committed, aborted or open), and keys that Kafka compacts."""
 
 import time
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ COMPACTED = 1
 
 @dataclass
 class Writer:
-    """Writes ad events to the pipeline's topic, each with the event's time as its broker time (CreateTime)."""
+    """Writes ad events to the pipeline's topic. The broker time of an event is its own time (CreateTime)."""
 
     settings: Settings
     now: datetime = field(default_factory=lambda: datetime.now(UTC))
@@ -45,7 +45,7 @@ class Writer:
         admin.incremental_alter_configs([topic])[topic].result(timeout=SECONDS)
 
     def send(self, clicks: int, ago: timedelta, *, partition: int = ALONE, key: str | None = None) -> Message:
-        """One event outside of any transaction; returns it as the topic has it."""
+        """Send one event outside of any transaction. Return it as the topic has it."""
         sent: list[Message] = []
         producer = Producer(self._brokers)
         self._put(producer, clicks, ago, partition, key, on_delivery=lambda _error, message: sent.append(message))
@@ -64,7 +64,10 @@ class Writer:
         yield producer
 
     def await_decided(self) -> None:
-        """Wait until no transaction holds anything back: its end is marked a moment after it was told."""
+        """Wait until no transaction holds anything back.
+
+        Kafka writes the marker of a transaction's end a moment after the client has ended it.
+        """
         deadline = time.monotonic() + SECONDS
         name = self.settings.topic.ads
         while end_offsets(self.settings, name, READ_COMMITTED) != end_offsets(self.settings, name, READ_UNCOMMITTED):

@@ -1,4 +1,4 @@
-"""Rows of ad-metrics on the updates topic, as a real-time query sends them, and what must be in the tables then."""
+"""Rows of ad-metrics on the updates topic, as a real-time query sends them, and the tables that must result."""
 
 import json
 import threading
@@ -26,7 +26,10 @@ TURNS = 16
 
 @dataclass
 class Bucket:
-    """A total, or a window that begins at `start`, after `count` events of one click, two views and cost each."""
+    """A total, or a window that begins at `start`.
+
+    It sums `count` events of one click, two views and the same cost.
+    """
 
     ad: str
     start: datetime | None = None
@@ -58,7 +61,10 @@ class Bucket:
 
 @dataclass
 class Updates:
-    """Counts events and sends the rows that they change: of each ad its total and two windows, in turns by ad."""
+    """Counts events, and sends the rows that they change.
+
+    Each ad has a total and two windows. Events go to the ads by turns.
+    """
 
     settings: Settings
     ads: int = 20
@@ -77,7 +83,7 @@ class Updates:
         self.buckets = [[Bucket(f"ad-{number:05}", start) for start in starts] for number in range(self.ads)]
 
     def event(self) -> None:
-        """Count one event: three rows, of which the topic gets the newest state."""
+        """Count one event, and send the newest state of its three rows."""
         now = datetime.now(UTC)
         for bucket in self.buckets[self.events % self.ads]:
             bucket.count += 1
@@ -92,7 +98,7 @@ class Updates:
         assert self._producer.flush(60) == 0
 
     def at_rate(self, rate: float, seconds: float) -> None:
-        """Send events evenly for so long, each at its time as far as this machine can."""
+        """Send events evenly for `seconds`, each on time as far as this machine can."""
         self._evenly(rate, time.monotonic() + seconds, threading.Event())
 
     def until(self, stop: threading.Event, rate: float) -> None:
@@ -109,7 +115,7 @@ class Updates:
         self.flush()
 
     def rows(self) -> dict[tuple[str, datetime | None], tuple[int, int, Decimal, int]]:
-        """What must be in the tables once all is applied: clicks, views, cost and timestamp, by ad and window."""
+        """Return the final content of the tables: clicks, views, cost and timestamp, by ad and window."""
         return {
             (each.ad, each.start): (
                 each.count,
@@ -124,13 +130,13 @@ class Updates:
 
 
 def stored(settings: Settings) -> dict[tuple[str, datetime | None], tuple[int, int, Decimal, int]]:
-    """The tables as they are, in the form of `Updates.rows`."""
+    """Read the tables, in the form of `Updates.rows`."""
     with connect(settings.cassandra, keyspace=settings.cassandra.keyspace) as session:
         return stored_by(session)
 
 
 def stored_by(session: Session) -> dict[tuple[str, datetime | None], tuple[int, int, Decimal, int]]:
-    """The same, over a connection that stays."""
+    """Read the tables over an open session, in the form of `Updates.rows`."""
     columns = "ad_id, total_clicks, total_views, total_cost, writetime(total_clicks) AS written"
     totals = list(session.execute(f"SELECT {columns} FROM ad_metrics"))
     windows = list(session.execute(f"SELECT {columns}, window_start FROM ad_metrics_by_window"))
