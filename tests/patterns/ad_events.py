@@ -1,4 +1,4 @@
-"""Ad events for tests of the pattern: made from a seed, as rows of the contract and as the oracle's messages."""
+"""Ad events for tests of the pattern, made from a seed: as rows of the contract, and as the oracle's messages."""
 
 import random
 from datetime import UTC, datetime, timedelta
@@ -23,7 +23,7 @@ SCHEMA = T.StructType(
 
 
 class Event(NamedTuple):
-    """One ad event; the fields are those of SCHEMA."""
+    """One ad event, with the fields of SCHEMA."""
 
     ad_id: str
     timestamp: datetime
@@ -48,7 +48,7 @@ class Event(NamedTuple):
 
 
 def random_events(rng: random.Random, count: int) -> list[Event]:
-    """Events of five minutes before NOW, on time; one in ten repeats an earlier id."""
+    """Return events of the five minutes before NOW, all on time. One in ten repeats an earlier id."""
     events: list[Event] = []
     for number in range(count):
         event = Event(

@@ -1,4 +1,4 @@
-"""What the tests of the patterns with state per key share: columns, times, and a look at the state that was left."""
+"""Shared by tests of the patterns with state per key: columns, times, and the remaining state."""
 
 import random
 from collections.abc import Sequence
@@ -23,12 +23,12 @@ READING = StructType().add("rack", StringType()).add("temperature", FloatType())
 
 
 def values(row: Row) -> tuple[Any, ...]:
-    """The row as a tuple, its times in UTC; PySpark gives them in this machine's zone, without saying so."""
+    """Return the row as a tuple, with times in UTC. PySpark gives naive times in this machine's zone."""
     return tuple(value.astimezone(UTC) if isinstance(value, datetime) else value for value in row)
 
 
 def shuffled(batches: Sequence[Sequence[Event]]) -> list[list[Event]]:
-    """The same batches, each in an order of its own."""
+    """Return the same batches, each in a random order."""
     seed = random.randrange(2**32)
     print(f"seed {seed}")
     chance = random.Random(seed)
@@ -36,13 +36,13 @@ def shuffled(batches: Sequence[Sequence[Event]]) -> list[list[Event]]:
 
 
 def remembered(spark: SparkSession, folder: Path) -> dict[Any, Row]:
-    """What the state store of the stream in `folder` holds for each key."""
+    """Return the state of each key in the stream of `folder`."""
     state = spark.read.format("statestore").option("stateVarName", "remembered").load(str(folder / "checkpoint"))
     return {row["key"][0]: row["value"] for row in state.collect()}
 
 
 def timers(spark: SparkSession, folder: Path) -> dict[Any, int]:
-    """The timer that is set for each key, in milliseconds since 1970."""
+    """Return the timer of each key, in milliseconds since 1970."""
     state = spark.read.format("statestore").option("readRegisteredTimers", "true").load(str(folder / "checkpoint"))
     rows = state.collect()
     found = {row["key"][0]: row["expiration_timestamp_ms"] for row in rows}

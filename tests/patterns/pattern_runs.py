@@ -1,4 +1,4 @@
-"""Runs a pattern as a batch, or as a stream of micro-batches over files: one list of events is one batch."""
+"""Runs a pattern as a batch, or as a stream of micro-batches over files: each list of events is one batch."""
 
 import os
 from collections.abc import Callable, Iterable, Sequence
@@ -21,11 +21,11 @@ Event = tuple[Any, ...]
 
 
 class Crash(Exception):
-    """Raised in the sink: after the rows were written, before the batch is committed."""
+    """A failure of the sink, after it has written the rows and before the batch is committed."""
 
 
 def as_batch(spark: SparkSession, events: Sequence[Event], schema: StructType, pattern: Pattern) -> list[Row]:
-    """The rows that the pattern gives over all events at once."""
+    """Return the pattern's rows over all events at once."""
     return pattern(spark.createDataFrame(events, schema)).collect()
 
 
@@ -39,9 +39,10 @@ def as_stream(
     output_mode: str = "update",
     crash_at: int | None = None,
 ) -> list[Row]:
-    """Every row that was emitted, in order; an empty batch lets the watermark of the batch before come into force.
+    """Return every emitted row, in order.
 
-    With `crash_at`, the sink fails once on that batch, after it has its rows, and the query starts again.
+    An empty batch puts the previous batch's watermark into force. With `crash_at`, the sink fails once on that batch,
+    after it has the rows, and the query starts again.
     """
     source = folder / "source"
     for number, batch in enumerate(batches):
@@ -79,18 +80,18 @@ def as_stream(
 
 
 def by_key(rows: Iterable[Row], *key: str) -> dict[tuple[Any, ...], Row]:
-    """What a table with this primary key holds after all rows were upserted in order."""
+    """Return the content of a table with this primary key after an upsert of all rows in order."""
     return {tuple(row[name] for name in key): row for row in rows}
 
 
 def write_batch(folder: Path, number: int, events: Sequence[Event], schema: StructType) -> None:
-    """The events as the file of one batch; a lower number comes first."""
+    """Write the events as the file of one batch. A lower number comes first."""
     folder.mkdir(parents=True, exist_ok=True)
     _write(folder / f"{number}.parquet", events, schema, modified=1_000_000 + number)
 
 
 def _arrow(schema: StructType) -> pa.Schema:
-    """Times are UTC by default in Spark 4.1, and have no default in 4.3."""
+    """Return the schema for Arrow. Times are UTC by default in Spark 4.1, and have no default in 4.3."""
     zone = {"timezone": "UTC"} if "timezone" in signature(to_arrow_schema).parameters else {}
     return to_arrow_schema(schema, **zone)
 
@@ -100,5 +101,5 @@ def _write(file: Path, events: Sequence[Event], schema: StructType, *, modified:
     columns = [list(column) for column in zip(*events, strict=True)] or [[] for _ in schema]
     arrays = [pa.array(column, type=field.type) for column, field in zip(columns, arrow, strict=True)]
     pq.write_table(pa.Table.from_arrays(arrays, schema=arrow), file, coerce_timestamps="us")
-    # The file source goes by modification time.
+    # The file source reads files in the order of their modification times.
     os.utime(file, (modified, modified))

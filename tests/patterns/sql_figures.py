@@ -1,6 +1,6 @@
 """Expected rows of each SQL pattern for a few events, worked out by hand.
 
-All events are on time: each pattern's own tests cover late ones.
+All events are on time. Late events have tests with each pattern.
 """
 
 import csv
@@ -35,7 +35,7 @@ CATEGORIES = resources.files("streaming") / "data" / "fruit_categories.csv"
 
 @dataclass(frozen=True)
 class Figures:
-    """Events and the table they must give: key columns first, then the other values, times of day as text."""
+    """Events, and the rows that they must give. Key columns come first; times of day are text."""
 
     job: str
     pattern: Pattern
@@ -45,7 +45,7 @@ class Figures:
     values: tuple[str, ...]
     expected: set[tuple[Any, ...]]
     output_mode: str = "update"
-    # For append: an event so much later that it closes all windows but its own.
+    # Append mode needs an event so much later that it closes all windows but its own.
     closing: Event | None = None
 
     def found(self, rows: Iterable[Row]) -> set[tuple[Any, ...]]:
@@ -55,12 +55,12 @@ class Figures:
 
 
 def at(time: str) -> datetime:
-    """A time of day on 30 July 2023, UTC."""
+    """Return a time of day on 30 July 2023, UTC."""
     return datetime.fromisoformat(f"2023-07-30T{time}+00:00")
 
 
 def clock(time: datetime) -> str:
-    """The time of day, UTC, of what Spark gives as the machine's local time."""
+    """Return the UTC time of day. Spark gives times as local times of the machine."""
     return time.astimezone(UTC).strftime("%H:%M:%S")
 
 
@@ -101,7 +101,7 @@ READING_EVENTS = [
     ("s1", 29.0, at("10:05:00")),
     ("s2", -5.5, at("10:04:30")),
 ]
-# One a minute, of three users in turn: 100, 200, 300, ... 5100.
+# One a minute, from three users by turns: 100, 200, 300, ... 5100.
 TRANSACTION_EVENTS = [
     (f"user{nth % 3 + 1}", 100 * (nth + 1), at("10:00:00") + timedelta(minutes=nth)) for nth in range(51)
 ]
@@ -143,7 +143,7 @@ ALL_FIGURES = [
     ),
     Figures(
         "sensor-averages",
-        # Shuffled readings are minutes late.
+        # A shuffled reading may come minutes late.
         partial(sensor_averages, watermark=timedelta(hours=1)),
         READINGS,
         READING_EVENTS,
@@ -197,7 +197,7 @@ ALL_FIGURES = [
         TRANSACTION_EVENTS,
         ("user_id", "window_start"),
         ("window_end", "total"),
-        # Each 3 minutes hold one transaction of each user.
+        # Each window of 3 minutes has one transaction of each user.
         {
             (f"user{user}", _after_ten(3 * window), _after_ten(3 * window + 3), 300 * window + 100 * user)
             for window in range(17)
@@ -317,7 +317,7 @@ ALL_FIGURES = [
         ],
         ("window_start",),
         ("window_end", "logins"),
-        # From 10:05 to 10:10 there is none, and no row that says so.
+        # From 10:05 to 10:10 there is no login, and so no row.
         {("10:00:00", "10:05:00", 2), ("10:10:00", "10:15:00", 3)},
     ),
     Figures(

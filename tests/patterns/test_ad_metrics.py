@@ -1,4 +1,4 @@
-"""The pattern gives the same table as a batch, one micro-batch, many shuffled ones, and with a crash in between."""
+"""The pattern gives the same table as a batch, as one micro-batch, as many shuffled ones, and with a crash between."""
 
 import random
 from collections.abc import Iterable

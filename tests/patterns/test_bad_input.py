@@ -1,7 +1,7 @@
-"""No message can hurt the job: ten thousand bad ones a run, each with the fate that an independent judge gives it.
+"""No message can hurt the job: each of ten thousand bad ones gets the fate that an independent judge gives it.
 
-One Spark batch per example, messages made in bulk (tests.property.payloads). What differs is printed one message at a
-time, so nothing is shrunk: a run of the same seed gives the same messages.
+Each example is one Spark batch, with messages made in bulk (tests.property.payloads). A failure prints the shortest
+message that differs. Nothing is shrunk, because a seed always gives the same messages.
 """
 
 import json
@@ -45,7 +45,7 @@ ARRIVAL = datetime.fromtimestamp(NOW / 1_000, UTC)
 
 
 def newer(field: dict[str, Any]) -> contracts.Contract:
-    """The newest contract with one more field."""
+    """Return the newest contract with one more field."""
     return contracts.Contract(V2.subject, 3, json.dumps({**V2.schema, "fields": [*V2.schema["fields"], field]}))
 
 
@@ -62,20 +62,23 @@ many = settings(
     derandomize=False,
     print_blob=True,
     phases=[Phase.explicit, Phase.reuse, Phase.generate],
-    # An example is a Spark job, and the session outlives all of them.
+    # An example is a Spark job, so it is slow. The session is shared by all examples.
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 
 
 class Fate(NamedTuple):
-    """The fate of a message; `counts` for those that count: ad, milliseconds, clicks, views, millionths, id."""
+    """The fate of a message.
+
+    `counts` has the values of a counted event: ad, milliseconds, clicks, views, millionths, id.
+    """
 
     outcome: str
     counts: tuple[Any, ...] | None = None
 
 
 def messages(spark: SparkSession, payloads: Sequence[Payload], file: Path) -> DataFrame:
-    """The payloads as the Kafka source would give them, at offsets 0, 1, 2, ... of partition 0."""
+    """Return the payloads as the Kafka source would, at offsets 0, 1, 2, ... of partition 0."""
     columns = {
         "key": pa.array([each.key for each in payloads], pa.binary()),
         "value": pa.array([each.value for each in payloads], pa.binary()),
@@ -84,14 +87,14 @@ def messages(spark: SparkSession, payloads: Sequence[Payload], file: Path) -> Da
         "offset": pa.array(range(len(payloads)), pa.int64()),
         "timestamp": pa.array([each.arrival * 1_000 for each in payloads], pa.timestamp("us", tz="UTC")),
     }
-    # A name of its own: Spark keeps what it knows of a file's size.
+    # Each file needs a new name, because Spark caches a file's size by name.
     path = file.with_name(f"{len(list(file.parent.iterdir()))}-{file.name}")
     pq.write_table(pa.table(columns), path, row_group_size=500)
     return spark.read.parquet(str(path))
 
 
 def fates(judged: DataFrame) -> list[Fate]:
-    """By Spark, in the order of the offsets."""
+    """Return the fates that Spark gives, in the order of the offsets."""
     event = F.col("event")
     counts = F.struct(
         event["ad_id"].alias("ad_id"),
@@ -123,7 +126,7 @@ def by_oracle(payloads: Sequence[Payload]) -> list[Judged]:
 
 
 def same(payloads: Sequence[Payload], found: Sequence[Fate], expected: Sequence[Fate]) -> None:
-    """Fails with the shortest message of those that differ."""
+    """Fail with the shortest message whose fates differ."""
     wrong = [each for each in zip(payloads, found, expected, strict=True) if each[1] != each[2]]
     if wrong:
         payload, has, must = min(wrong, key=lambda each: len(each[0].value or b""))
@@ -143,7 +146,7 @@ def _sums(row: Row) -> Sums:
 
 
 def encodes(rows: Sequence[Row]) -> None:
-    """Cassandra's driver reads from our bytes what was meant."""
+    """Check that Cassandra's driver reads from our bytes the values that we encoded."""
     types = {
         "ad_id": cqltypes.UTF8Type, "total_clicks": cqltypes.LongType, "total_views": cqltypes.LongType,
         "total_cost": cqltypes.DecimalType, "avg_cost_per_view": cqltypes.DecimalType,
@@ -160,7 +163,7 @@ def expected_tables(judged: Sequence[Judged]) -> Expected:
 
 @pytest.fixture(scope="module")
 def outcomes() -> Iterator[Counter[str]]:
-    """What the messages of all examples came to: a test of nothing but dead letters would prove little."""
+    """The fates of all examples' messages. A test of dead letters alone would prove little."""
     seen: Counter[str] = Counter()
     yield seen
     print(dict(seen))
@@ -210,7 +213,7 @@ def test_lengths_that_lie_take_no_memory_and_nesting_no_stack(spark: SparkSessio
     nested = {"name": "nested", "type": ["null", {"type": "array", "items": node}], "default": None}
     with_tags, with_nested = (newer(field) for field in (tags, nested))
     good = Maker(Pool(0, True, ["ad"], [0.1], [0], [b""], 0.0), {ID_V2: 2}, NOW).good()
-    # A node within a node: one level, and our limit is none.
+    # A node within a node. That is one level of recursion, and our limit is none.
     deep = b"\x02\x02" + b"\x02\x00" + b"\x00"
     lies = [
         *(wire.frame(7, good[5:] + varint(each) + b"\x00") for each in LENGTHS),
@@ -234,7 +237,7 @@ def test_lengths_that_lie_take_no_memory_and_nesting_no_stack(spark: SparkSessio
 
 @pytest.mark.parametrize("kind", [*SPOILERS, *LARGE])
 def test_each_kind_alone_is_judged_alike(kind: str) -> None:
-    """Needs no Spark. A kind that is never dead would not be bad input."""
+    """Needs no Spark. A kind of bad input must give a dead letter at least once."""
     make = Maker(Pool(1, False, ["ad"], [0.1], [0], [b"\x00", b"\xff"], 1.0), VERSIONS, NOW)
     values = [{**SPOILERS, **LARGE}[kind](make) for _ in range(3 if kind in LARGE else 100)]
     assert "dead" in {JUDGE.judge(0, 0, NOW, value).outcome for value in values}

@@ -30,7 +30,7 @@ def sale(day: date, product: int, quantity: int, price: str, amount: str | None 
 
 @pytest.fixture(params=["hadoop", "jdbc"])
 def settings(request: pytest.FixtureRequest, spark: SparkSession, tmp_path: Path) -> LakehouseSettings:
-    """A catalog of the test's own on the running session: a folder, or SQLite over JDBC."""
+    """A catalog of the test's own in the running session: a folder, or SQLite over JDBC."""
     found = LakehouseSettings().model_copy(update={"catalog": f"test_{secrets.token_hex(4)}", "type": request.param})
     if request.param == "jdbc":
         found = found.model_copy(update={"uri": f"jdbc:sqlite:{tmp_path / 'catalog.db'}"})
@@ -69,7 +69,7 @@ def test_a_summary_that_does_not_hold_is_not_written_and_the_previous_one_stays(
 
 
 def sample_in_plain_python() -> dict[tuple[date, int], tuple[int, Decimal]]:
-    """The documented sample again: number of sales and revenue by date and product."""
+    """Make the documented sample again in plain Python: number of sales and revenue by date and product."""
     rng = random.Random(42)
     found: dict[tuple[date, int], tuple[int, Decimal]] = {}
     for day in SAMPLE_DAYS:

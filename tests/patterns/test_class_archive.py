@@ -1,4 +1,4 @@
-"""A driver takes Spark's own classes out of the class archive."""
+"""A driver loads Spark's own classes from the class archive."""
 
 import subprocess
 import sys
@@ -21,7 +21,7 @@ with spark_session(settings, "test", java_options=sys.argv[1]) as spark:
 
 
 def loaded(log: Path) -> dict[str, str]:
-    """Class -> where it came from."""
+    """Return the source of each loaded class."""
     lines = log.read_text(encoding="utf-8").splitlines()
     return dict(line.split(" source: ", 1) for line in lines if " source: " in line)
 
@@ -35,13 +35,13 @@ def test_sparks_classes_come_out_of_the_archive(tmp_path: Path) -> None:
 
     log = tmp_path / "loaded"
     options = f"{option} -Xlog:class+load=info:file={log}:none"
-    # A driver of its own: the one that other tests share has started already.
+    # The test needs a new driver: the other tests' driver has started already.
     driver = [sys.executable, "-c", DRIVER, options]
     ended = subprocess.run(driver, cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False)
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
     sources = loaded(log)
     assert sources["org.apache.spark.SparkContext"] == ARCHIVED
-    # The others are lambdas and generated code, which a JVM makes as it goes.
+    # The other classes are lambdas and generated code, which a JVM makes at run time.
     read = [name for name, source in sources.items() if source.startswith("file:") and SPARK_SQL in name]
     mapped = [name for name, source in sources.items() if source == ARCHIVED and SPARK_SQL in name]
     assert len(mapped) > 1_000

@@ -1,4 +1,4 @@
-"""The daily summary against known figures and plain Python; each check against a summary that it must refuse."""
+"""The daily summary against known figures and plain Python; and each check against a summary that it must refuse."""
 
 import random
 from collections import defaultdict
@@ -82,7 +82,7 @@ def doubled(rows: DataFrame) -> DataFrame:
 
 
 def changed(column: str, value: str) -> Callable[[DataFrame], DataFrame]:
-    """One row's cell replaced by an SQL expression."""
+    """Return a function that replaces one row's cell by an SQL expression."""
     cell = f"CASE WHEN transaction_date = '2025-01-14' AND product_id = 101 THEN {value} ELSE {column} END"
     return lambda rows: rows.withColumn(column, F.expr(cell))
 

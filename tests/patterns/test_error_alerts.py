@@ -1,4 +1,4 @@
-"""Error alerts: one per window that has more errors than the threshold, however the errors arrive."""
+"""Error alerts: one per window with more errors than the threshold, in whatever order the errors arrive."""
 
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -13,7 +13,7 @@ START = datetime.fromisoformat("2023-07-30T10:00:00+00:00")
 
 
 def errors(count: int, *, minute: int = 0, event: str = "error") -> list[Event]:
-    """So many events in the window that begins at `minute`, the last one just before its end."""
+    """Return `count` events in the window that begins at `minute`, the last one just before its end."""
     times = [START + timedelta(minutes=minute, seconds=second) for second in range(count - 1)]
     times.append(START + timedelta(minutes=minute + 15, milliseconds=-1))
     return [("user1", event, time) for time in times]
@@ -38,7 +38,7 @@ def test_each_alert_comes_once_over_micro_batches_and_its_state_goes_with_the_wi
     batches = [first[:60], first[60:100], first[100:101], first[101:], errors(101, minute=30), []]
     rows = as_stream(spark, tmp_path, shuffled(batches), CLICK, error_alerts)
     assert [values(row) for row in rows] == [window(0), window(30)]
-    # The watermark, ten minutes behind the last error, has passed the end of the first window only.
+    # The watermark is ten minutes behind the last error, and so past the end of the first window only.
     (state,) = remembered(spark, tmp_path).values()
     assert (state["errors"], state["raised"]) == (101, True)
     assert list(timers(spark, tmp_path).values()) == [window(30)[1].timestamp() * 1000]

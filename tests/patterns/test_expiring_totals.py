@@ -1,4 +1,4 @@
-"""Expiring totals: a pause is seen in the rows' own times, in whatever batches they arrive; timers only tidy up."""
+"""Expiring totals: the rows' own times decide on a pause, in whatever batches they arrive. Timers only evict state."""
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -34,7 +34,7 @@ def table(rows: list[Row]) -> dict[tuple[Any, ...], tuple[Any, ...]]:
 
 
 def test_the_figures_as_a_batch_and_as_one_micro_batch(spark: SparkSession, tmp_path: Path) -> None:
-    """A timer would give 180 here: it could only fire after the row of 11:30 was added."""
+    """If a timer decided, the total would be 180: the timer fires only after the row of 11:30 is added."""
     events = [*BEFORE, AFTER]
     rows = as_batch(spark, events, TRANSACTION, expiring_totals)
     assert rows[0].__fields__ == ["user_id", "total", "transactions", "last_transaction", "late_rows"]
@@ -49,7 +49,7 @@ def test_the_figures_with_the_last_row_in_a_batch_of_its_own(spark: SparkSession
 
 
 def test_state_goes_once_the_watermark_has_passed_the_timeout(spark: SparkSession, tmp_path: Path) -> None:
-    """User 2's hour ends at 11:30; the watermark is ten minutes behind. With a crash in the middle."""
+    """User 2's hour ends at 11:30, and the watermark is ten minutes behind. The first run crashes in the middle."""
     batches = [[event] for event in [*BEFORE, AFTER, paid("user3", 1.0, "11:39:59")]]
     rows = as_stream(spark, tmp_path / "before", [*batches, []], TRANSACTION, expiring_totals, crash_at=3)
     assert table(rows) == LAST | {("user3",): ("user3", Decimal(1), 1, at("11:39:59"), None)}
@@ -57,7 +57,7 @@ def test_state_goes_once_the_watermark_has_passed_the_timeout(spark: SparkSessio
     batches[-1] = [paid("user3", 1.0, "11:40")]
     as_stream(spark, tmp_path / "after", [*batches, []], TRANSACTION, expiring_totals)
     assert remembered(spark, tmp_path / "after").keys() == {"user1", "user3"}
-    # User 1's own timer, set for 11:00 at its first row, has moved to one hour after its last row.
+    # User 1's timer was set for 11:00 at the first row. It has moved to one hour after the last row.
     ends = {"user1": at("12:30"), "user3": at("12:40")}
     assert timers(spark, tmp_path / "after") == {user: end.timestamp() * 1000 for user, end in ends.items()}
 

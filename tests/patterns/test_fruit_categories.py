@@ -29,7 +29,7 @@ def test_an_id_listed_twice_doubles_nothing_and_one_without_category_does_not_co
     categories = spark.createDataFrame(
         [(1, "fruit"), (2, "tropical"), (2, "fruit"), (3, None)], "id int, category string"
     )
-    # The last one is days late: without state there is nothing that it is too late for.
+    # The last event is days late. It counts, because without state no event is too late.
     batches = [
         [(1, "apple", at("10:00:00")), (2, "banana", at("10:00:10")), (3, "x", at("10:00:20"))],
         [(4, "y", at("10:00:30")), (1, "apple", at("10:00:00"))],

@@ -1,4 +1,4 @@
-"""Files of JSON, in output mode update: which late event still counts, which is dropped, and that it shows."""
+"""JSON files in output mode update: which late events still count, which are dropped, and how the job shows it."""
 
 import json
 import os
@@ -15,7 +15,7 @@ def test_a_late_open_counts_while_its_window_is_open_and_is_dropped_and_counted_
 ) -> None:
     files: list[list[str]] = [
         ["10:11:00", "10:21:00", "10:33:50"],
-        # Spark drops by the watermark of the batch before: an empty one lets 10:23:50 come into force.
+        # Spark drops late events by the previous batch's watermark. An empty batch puts 10:23:50 into force.
         [],
         ["10:29:35", "10:11:35"],
     ]

@@ -1,6 +1,6 @@
-"""The same properties through Spark itself: random events of many keys, in event order, cut into shuffled batches.
+"""The same properties through Spark: random events of many keys, in event order, cut into shuffled batches.
 
-Each key's events are one example, so one stream per pattern tries as many examples as it has keys.
+Each key's events are one example. So one stream per pattern tries as many examples as it has keys.
 """
 
 import random
@@ -40,7 +40,7 @@ def moment(micros: int) -> datetime:
 
 
 def keyed(chance: random.Random, count: int, *, within: timedelta, value: Sequence[float]) -> list[Keyed]:
-    """Return rows of (time, value), sorted, so that rows of the same time are in processing order."""
+    """Return sorted rows of (time, value), with keys. So rows of the same time are in processing order."""
     span = within // timedelta(seconds=1)
     rows = [(START + chance.randrange(span) * SECOND, chance.choice(value)) for _ in range(count)]
     return [(chance.choice(KEYS), row) for row in sorted(rows)]
@@ -54,7 +54,7 @@ def streamed(
     schema: StructType,
     pattern: Pattern,
 ) -> list[Row]:
-    """What comes out, after checking that nothing was late."""
+    """Return the emitted rows, after a check that no row was late."""
     cuts = sorted(chance.randrange(len(events)) for _ in range(BATCHES - 1))
     batches = [events[start:end] for start, end in zip([0, *cuts], [*cuts, len(events)], strict=True)]
     for batch in batches:
@@ -65,7 +65,7 @@ def streamed(
 
 
 def transactions(chance: random.Random) -> tuple[list[Keyed], list[Event]]:
-    """Over eight hours; one in five comes twice, the second time within the watermark's delay."""
+    """Return transactions of eight hours. One in five comes twice, the second time within the watermark's delay."""
     rows = [
         (user, (at, f"{user}-{number}", int(amount * 1_000_000)))
         for number, (user, (at, amount)) in enumerate(
@@ -110,7 +110,7 @@ def test_user_sessions(spark: SparkSession, tmp_path: Path, chance: random.Rando
 
 
 def test_error_alerts(spark: SparkSession, tmp_path: Path, chance: random.Random) -> None:
-    """About a hundred errors per window, so that some windows are above the threshold and some are not."""
+    """Each window has about a hundred errors, so some windows are above the threshold and some are not."""
     rows = keyed(chance, 2000, within=timedelta(hours=4), value=[0, 1, 1, 1, 1])
     events = [(user, "error" if error else "click", moment(at)) for user, (at, error) in rows]
     found = [values(row) for row in streamed(spark, tmp_path, chance, events, CLICK, error_alerts)]
@@ -123,7 +123,8 @@ def test_rack_alerts(spark: SparkSession, tmp_path: Path, chance: random.Random)
     events = [(rack, temperature, moment(at)) for rack, (at, temperature) in rows]
     found = streamed(spark, tmp_path, chance, events, READING, rack_alerts)
     expected = {(rack, *change) for rack, own in of_each_key(rows).items() for change in changes(own, 100, 3)}
-    # Readings of the same time may change a rack more than once at that time: all rows are compared, not a table.
+    # Readings of one time may change a rack several times at that time. So the test compares all rows, not a table by
+    # key.
     assert {values(row)[:4] for row in found} == {
         (rack, moment(at), status, temperature) for rack, at, status, temperature in expected
     }

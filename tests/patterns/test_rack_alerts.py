@@ -47,7 +47,7 @@ def test_the_figures_as_a_batch_and_as_one_micro_batch(spark: SparkSession, tmp_
 def test_the_figures_over_micro_batches_and_a_crash(spark: SparkSession, tmp_path: Path) -> None:
     batches = [ALL[:5], ALL[5:10], ALL[10:], [COOL]]
     rows = as_stream(spark, tmp_path, shuffled(batches), READING, rack_alerts, crash_at=1)
-    # The crash comes after the warning of rack 1 was written, so that comes again, as the same row.
+    # The crash comes after the sink has written rack 1's warning. So the warning comes again, as the same row.
     assert [values(row)[:2] for row in rows].count(("rack1", at("08:15"))) == 2
     assert len(rows) == len(CHANGES) + 1
     assert {values(row) for row in rows} == CHANGES

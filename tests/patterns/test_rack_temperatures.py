@@ -1,4 +1,4 @@
-"""The average over all racks is of readings, not of averages; and no rack's name can spoil it."""
+"""The average over all racks is an average of readings, not of averages; and no rack's name can spoil it."""
 
 import random
 from datetime import UTC, datetime, timedelta

@@ -1,7 +1,7 @@
-"""Ten thousand drawn messages through the job's plan: its reasons are those of plain Python, and so are its counts.
+"""Ten thousand drawn messages through the job's plan: its reasons and counts equal plain Python's.
 
 `diagnose` (adstream.dead_letters.diagnosis) gives each message's reason, and the oracle its fate. Both decode and judge
-without Spark. Every reason that an ad event can have is among the messages, or the test fails.
+without Spark. The test fails unless every possible reason of an ad event is among the messages.
 """
 
 import json
@@ -49,9 +49,10 @@ REFUSED = {
     50: {"type": "record", "name": "Else", "fields": [{"name": "other", "type": "long"}]},
     51: {**V2.schema, "fields": [*V2.schema["fields"], {"name": "node", "type": ["null", NODE], "default": None}]},
 }
-# Ids in the order of their registration, and not: the plan compares the newest first.
+# Some ids are in the order of their registration, and some are not. The plan compares the newest first.
 SCHEMAS = {**WRITERS, **{each: Contract(V2.subject, each, json.dumps(text)) for each, text in REFUSED.items()}}
-# In a batch of the stream: headers are only read when a batch is read again, and a late event is never too old.
+# A late event is never too old, so a stream's batch never gives this reason. Spark reads headers only when it reads a
+# batch again.
 NEVER = {"timestamp_before_1970"}
 EVERY = {
     *(reasons.EMPTY, reasons.SHORT, reasons.WRONG_MAGIC_BYTE, reasons.UNKNOWN_SCHEMA_ID, reasons.OTHER_WIRE_FORMAT),
@@ -65,7 +66,7 @@ def unknown(schema_id: int) -> str:
 
 
 def rare(make: Maker) -> Iterator[tuple[str, bytes]]:
-    """What the usual kinds have too little of: other registries' formats, refused schemas, and each rule's breach."""
+    """Yield cases that the usual kinds lack: other registries' formats, refused schemas, and breaches of each rule."""
     for value, _ in BY_BYTES.values():
         yield "other format", value
     for schema_id in REFUSED:
@@ -99,7 +100,7 @@ def drawn(seed: int) -> list[Payload]:
 
 
 def late_pairs(payloads: list[Payload], judged: list[Judged]) -> Counter[tuple[int, int]]:
-    """(Start of the newest window in microseconds, rounded delay in seconds) -> late events."""
+    """Return (start of the newest window in microseconds, rounded delay in seconds) -> late events."""
     found: Counter[tuple[int, int]] = Counter()
     for payload, mine in zip(payloads, judged, strict=True):
         if mine.outcome == "late":

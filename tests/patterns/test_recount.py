@@ -1,4 +1,4 @@
-"""Windows computed again as a batch equal the oracle's, with late and repeated events, whatever was counted before."""
+"""A batch recount of windows equals the oracle's, with late and repeated events, and whatever the job has counted."""
 
 import random
 from datetime import UTC, datetime, timedelta
@@ -29,7 +29,10 @@ JUDGED = T.StructType(
 
 
 def messages(rng: random.Random, count: int) -> list[Judged]:
-    """Of an hour before NOW, in two partitions; one in five late, one in ten the same as an earlier one, some dead."""
+    """Return messages of the hour before NOW, in two partitions.
+
+    One in five is late, one in ten repeats an earlier one, and some are dead.
+    """
     found: list[Judged] = []
     for number in range(count):
         outcome = rng.choices(["counted", "late", "dead"], [75, 20, 5])[0]
@@ -42,7 +45,7 @@ def messages(rng: random.Random, count: int) -> list[Judged]:
             event = Judged(
                 0, number, outcome, old.ad_id, old.timestamp, old.clicks, old.views, old.cost_micros, old.event_id
             )
-        # The key decides the partition, so copies of an event are in the same one.
+        # The key decides the partition, so an event and its repetitions are in the same one.
         partition = int(event.ad_id[-1]) % 2
         found.append(event._replace(partition=partition))
     return found

@@ -1,4 +1,4 @@
-"""A job started again after a batch failed, or after its state was damaged. No service: events are files of JSON."""
+"""A job starts again after a batch failed, or after its state was damaged. No service: events are JSON files."""
 
 import json
 import shutil
@@ -22,12 +22,12 @@ from streaming.sinks.sink import Sink, Stamp, Write
 from streaming.sources import Folder
 
 ADS, FILES = 60, 3
-# Hadoop sums up a file in pieces of so many bytes: one that ends between two of them looks whole to it.
+# Hadoop's checksums cover pieces of this many bytes. A file cut between two pieces looks complete to Hadoop.
 PIECE = 512
 
 
 class Totals(Sink):
-    """A sink that keeps the totals, and fails in one batch after its rows and its state are there."""
+    """A sink that keeps the totals. In one batch it fails, after rows and state are complete."""
 
     def __init__(self, fails_at: int | None = None) -> None:
         self.clicks: dict[str, int] = {}
@@ -47,7 +47,7 @@ class Totals(Sink):
 
 @pytest.fixture
 def inputs(tmp_path: Path) -> Path:
-    """Each ad's event in each file, one file a batch."""
+    """One file per batch, with one event of each ad."""
     folder = tmp_path / "events"
     folder.mkdir()
     for number in range(FILES):
@@ -71,11 +71,11 @@ def run(spark: SparkSession, inputs: Path, checkpoint: Path, totals: Totals) -> 
         Runner(spark, Settings(), job, options, listener=listener, stopping=threading.Event()).run()
     finally:
         java: Any = spark._jvm
-        java.org.apache.spark.sql.execution.streaming.state.StateStore.stop()  # a new driver has to read the files
+        java.org.apache.spark.sql.execution.streaming.state.StateStore.stop()  # so that a new driver reads the files
 
 
 def state_files(checkpoint: Path) -> Iterator[Path]:
-    """Return the files that the state's next reader reads, with Spark's checksum for each."""
+    """Yield the files that the state's next reader reads, including Spark's checksums."""
     yield from sorted(checkpoint.glob("state/*/*/[0-9]*.*"))
 
 
@@ -92,20 +92,20 @@ def test_a_batch_that_failed_behind_its_state_is_done_again(spark: SparkSession,
 def test_checksums_that_spark_left_there_by_another_attempt_count_for_nothing(
     spark: SparkSession, inputs: Path, tmp_path: Path
 ) -> None:
-    """Spark 4.1 lets a driver that is killed between a file and its checksum never start again (SPARK-56461)."""
+    """In Spark 4.1 a driver that dies between a file and its checksum never starts again (SPARK-56461)."""
     checkpoint, totals = tmp_path / "checkpoint", Totals(fails_at=2)
     with pytest.raises(BadInput):
         run(spark, inputs, checkpoint, totals)
     for file in list(state_files(checkpoint)):
         by = {"algorithm": "CRC32C", "value": 1, "mainFileSize": 1, "timestampMs": 1, "creator": {}}
         file.with_name(f"{file.name}.crc").write_text(json.dumps(by), encoding="ascii")
-        file.with_name(f".{file.name}.crc.crc").unlink(missing_ok=True)  # Hadoop's, of a checksum that Spark wrote
+        file.with_name(f".{file.name}.crc.crc").unlink(missing_ok=True)  # Hadoop's checksum of Spark's checksum
     run(spark, inputs, checkpoint, totals)
     assert totals.clicks == {f"ad-{ad}": FILES for ad in range(ADS)}
 
 
 def test_state_that_was_cut_short_is_refused(spark: SparkSession, inputs: Path, tmp_path: Path) -> None:
-    """Also where the cut is between two of the pieces that Hadoop's checksums are of."""
+    """Each cut lies between two of Hadoop's checksummed pieces, so Hadoop does not notice it."""
     kept = tmp_path / "kept"
     with pytest.raises(BadInput):
         run(spark, inputs, kept, Totals(fails_at=2))

@@ -63,8 +63,8 @@ def test_a_repetition_counts_once_even_in_the_batch_in_which_its_id_expires(
     batches = [
         [first, first],
         [first, paid("v", "b", 3600, 2.0)],
-        # Spark uses the watermark of the batch before for late rows. So this row passes, although the watermark of this
-        # batch has passed it.
+        # Spark drops late rows by the previous batch's watermark. So this row passes, although this batch's watermark
+        # has passed it.
         [first, paid("v", "c", 3601, 3.0)],
         [first, paid("w", "d", 7200, 4.0)],
         [],

@@ -1,4 +1,4 @@
-"""Sensor averages: each window comes out once, whole, and equals what plain Python makes of the same readings."""
+"""Sensor averages: each window comes out once, complete, and equals plain Python's average of the same readings."""
 
 import random
 from collections import defaultdict
@@ -31,7 +31,7 @@ def readings() -> list[tuple[Any, ...]]:
 def by_window(
     readings: list[tuple[Any, ...]], starts: list[datetime], length: timedelta
 ) -> dict[tuple[Any, ...], list[float]]:
-    """The oracle: each sensor's temperatures in each window that holds some."""
+    """Return each sensor's temperatures by window, for windows that have some: the oracle."""
     found: dict[tuple[Any, ...], list[float]] = defaultdict(list)
     for start in starts:
         for sensor, temperature, time in readings:
@@ -46,7 +46,7 @@ def test_300_readings_give_every_window_once_and_both_tables_agree_with_plain_py
     seed = random.randrange(2**32)
     print(f"seed {seed}")
     rng = random.Random(seed)
-    # Each event is up to 30 seconds late, the watermark's delay.
+    # Each event is late by less than 30 seconds, which is the watermark's delay.
     arrived = sorted(readings, key=lambda reading: reading[2] + timedelta(seconds=rng.uniform(0, 29.999)))
     batches = [arrived[nth : nth + 75] for nth in range(0, 300, 75)] + CLOSING
     schema = StructType.fromDDL(READINGS)
@@ -75,7 +75,8 @@ def test_a_window_waits_for_the_watermark_takes_readings_till_then_and_none_afte
     batches = [
         [("s1", 10.0, at("10:00:00")), ("s1", 0.0, at("10:05:29.999"))],
         [],
-        # The window ends at 10:05:00; the watermark, half a minute behind, has not come that far: this one counts.
+        # The window ends at 10:05:00. The watermark is half a minute behind and before that end, so this reading
+        # counts.
         [("s1", 20.0, at("10:04:59"))],
         [("s1", 0.0, at("10:05:30"))],
         [],

@@ -20,7 +20,7 @@ CLOSING = [[("closing", "click", at("20:00:00"))], []]
 
 
 def sessions(events: list[tuple[Any, ...]], gap: timedelta) -> list[tuple[Any, ...]]:
-    """The oracle: a user's events in order, cut where more than the gap lies between."""
+    """Return the sessions by plain Python: a user's events in order, cut at pauses longer than the gap."""
     found = []
     for user in {event[0] for event in events}:
         times = sorted(event[2] for event in events if event[0] == user)
@@ -52,7 +52,7 @@ def test_events_exactly_a_gap_apart_are_one_session_and_a_millisecond_more_makes
     schema = StructType.fromDDL(CLICKS)
     pattern = partial(session_windows, gap=gap, watermark=timedelta(hours=1))
     assert shown(as_batch(spark, events, schema, pattern)) == expected
-    # In separate batches the session lies in the state when its next event comes, in either order.
+    # In separate batches the session is in the state when its next event comes, in either order.
     in_order = as_stream(
         spark, tmp_path / "in-order", [events[::2], events[1::2], *CLOSING], schema, pattern, output_mode="append"
     )
@@ -71,15 +71,16 @@ def test_a_session_comes_out_once_and_what_comes_later_than_the_watermark_is_dro
         [("user1", "click", at("10:00:25"))],
         [("other", "click", at("10:11:20"))],
         [],
-        # The watermark is now 10:01:20, where user1's session ended and was emitted. The end of an event's own window
-        # decides: that of 10:00:50 has passed, that of 10:00:55 has not, and no session is left to merge with.
+        # The watermark is now 10:01:20, user1's session has ended, and Spark has emitted it. So an event is judged by
+        # its own window's end: the window of 10:00:50 is over, the window of 10:00:55 is not, and no session remains to
+        # merge with.
         [("user1", "click", at("10:00:50")), ("user1", "click", at("10:00:55"))],
         *CLOSING,
     ]
     rows = as_stream(spark, tmp_path, batches, StructType.fromDDL(CLICKS), session_windows, output_mode="append")
     assert shown(rows) == [
         ("other", at("10:11:20"), at("10:11:20"), 0.0, 1),
-        # The event of 10:00:25, 25 seconds late, has joined the two others.
+        # The event of 10:00:25 comes 25 seconds late and joins the two others.
         ("user1", at("10:00:00"), at("10:00:50"), 50.0, 3),
         ("user1", at("10:00:55"), at("10:00:55"), 0.0, 1),
     ]

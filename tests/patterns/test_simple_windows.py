@@ -1,4 +1,4 @@
-"""What goes wrong with simple windows: lateness, boundaries, repeated events, money, sums that are not totals."""
+"""Usual mistakes with simple windows: lateness, boundaries, repeated events, money, and sums that are no totals."""
 
 import random
 from datetime import timedelta
@@ -27,7 +27,7 @@ def test_user_clicks_counts_a_late_event_of_an_open_window_and_forgets_closed_wi
     batches = [
         [("user1", "click", at("10:00:10")), ("user1", "click", at("10:10:59"))],
         [],
-        # The watermark is 10:00:59: the first minute is still open. Then 10:01:00, which is its end.
+        # At a watermark of 10:00:59 the first minute is open. Then the watermark moves to its end, 10:01:00.
         [("user1", "click", at("10:00:20")), ("user1", "click", at("10:11:00"))],
         [],
         [("user1", "click", at("10:00:30")), ("user1", "click", at("10:01:00"))],
@@ -62,7 +62,7 @@ def test_ad_clicks_counts_an_event_id_once_and_every_event_without_one(spark: Sp
 def test_ad_clicks_drops_what_is_older_than_the_watermark_and_without_dedupe_only_from_closed_windows(
     spark: SparkSession, tmp_path: Path
 ) -> None:
-    # The watermark is 10:00:20 when the event of 10:00:15 comes: of its three windows only that of 09:59:50 is over.
+    # The event of 10:00:15 meets a watermark of 10:00:20. Of its three windows only the window of 09:59:50 is over.
     batches = [[("ad1", at("10:01:20"), 1, None, "0")], [], [("ad1", at("10:00:15"), 1, None, "1")]]
     schema = StructType.fromDDL(ADS)
     dedupe = as_stream(spark, tmp_path / "dedupe", batches, schema, ad_clicks)
@@ -128,7 +128,7 @@ def half_up(amount: Decimal) -> Decimal:
 
 def test_unique_visitors_is_near_the_truth_for_many_users_however_often_they_come(spark: SparkSession) -> None:
     users = 20_000
-    # Everybody comes at 10:05 and again at 10:35: in two of the three windows the same users come twice or once.
+    # Everybody comes at 10:05 and again at 10:35. So each of the three windows has the same users, once or twice.
     events = [(f"user{nth}", "click", at(time)) for nth in range(users) for time in ("10:05:00", "10:35:00")]
     rows = as_batch(spark, events, StructType.fromDDL(CLICKS), unique_visitors)
     visitors = {clock(row["window_start"]): row["visitors"] for row in rows}

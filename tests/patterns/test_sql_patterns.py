@@ -1,4 +1,4 @@
-"""Each SQL pattern gives one table: as a batch, as one micro-batch, and shuffled into three with a crash between."""
+"""Each SQL pattern gives one table: as a batch, as one micro-batch, and as three shuffled ones with a crash between."""
 
 import random
 from collections.abc import Sequence
@@ -34,7 +34,7 @@ def test_shuffled_into_micro_batches_with_a_crash_between(
     print(f"seed {seed}")
     events = random.Random(seed).sample(figures.events, len(figures.events))
     batches = [events[nth::3] for nth in range(3)]
-    # Where all rows come at the end, the crash comes there too.
+    # In append mode all rows come at the end, so the crash must come there, too.
     crash_at = 4 if figures.closing else 1
     assert figures.found(run(spark, tmp_path, figures, batches, crash_at=crash_at)) == figures.expected
 

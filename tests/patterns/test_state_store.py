@@ -1,4 +1,4 @@
-"""The state store that spreads the removal of expired entries over batches: who gets it, what it removes and when."""
+"""The state store that spreads the removal of expired entries over batches: its jobs, and its removals."""
 
 import json
 import random
@@ -28,7 +28,7 @@ from tests.patterns.pattern_runs import write_batch
 
 pytestmark = pytest.mark.locked_spark(f"the store is made for Spark {MADE_FOR}, and no other gets it")
 
-# A part is never smaller than this (IncrementalCleanupProvider.AT_LEAST); there are two partitions.
+# The store never checks fewer entries at a time (IncrementalCleanupProvider.AT_LEAST). There are two partitions.
 PART, PARTITIONS = 10_000, 2
 NO_DATA = "spark.sql.streaming.noDataMicroBatches.enabled"
 MANY = 60_000
@@ -36,10 +36,7 @@ MANY = 60_000
 
 @pytest.fixture(autouse=True)
 def _own_provider(spark: SparkSession) -> Iterator[None]:
-    """Count only batches with data, as a job in update mode makes them.
-
-    Other tests of this session find their settings again.
-    """
+    """Only batches with data run, as in a job in update mode. The session gets its settings back afterwards."""
     before = {name: spark.conf.get(name) or "" for name in (PROVIDER, NO_DATA)}
     spark.conf.set(NO_DATA, False)
     yield
@@ -48,7 +45,7 @@ def _own_provider(spark: SparkSession) -> Iterator[None]:
 
 
 def rows_of(spark: SparkSession, name: str, mode: str) -> DataFrame:
-    """The rows of a catalogued job over a stream of no messages."""
+    """Return the rows of a catalogued job over a stream that has no messages."""
     job = JOBS[name].in_mode(mode)
     lookup = lookup_table(spark, job.lookup.path, job.lookup.columns) if job.lookup else None
     messages = spark.readStream.format("rate").load().select(
@@ -61,7 +58,8 @@ def rows_of(spark: SparkSession, name: str, mode: str) -> DataFrame:
 @pytest.mark.parametrize("name", JOBS)
 def test_which_jobs_of_the_catalogue_get_it(spark: SparkSession, name: str) -> None:
     for mode in JOBS[name].modes:
-        # Otherwise the results come out of the scan itself: append mode, timers.
+        # In append mode and with timers, the results come from the scan for expired entries. So these need Spark's own
+        # store.
         wanted = INCREMENTAL if JOBS[name].state is None and mode == "update" else ROCKSDB
         assert suited(rows_of(spark, name, mode), mode, SparkSettings()) == wanted, mode
 
@@ -86,7 +84,7 @@ def test_a_step_that_is_not_known_to_only_remove_keeps_sparks_own(spark: SparkSe
     assert suited(events.join(static, "value").groupBy("value").count(), "update", SparkSettings()) == INCREMENTAL
     with pytest.raises(
         pyspark.errors.AnalysisException, match="session window"
-    ):  # Spark itself has none in update mode
+    ):  # Spark itself refuses session windows in update mode
         sessions.writeStream.outputMode("update").format("noop").start()
 
 
@@ -97,14 +95,14 @@ def test_the_settings_have_the_last_word(spark: SparkSession) -> None:
 
 
 class Stream:
-    """A stream of ad events over files, that stops when it has read all there are and goes on when it runs again."""
+    """A stream of ad events over files. It stops after the last file, and goes on when it runs again."""
 
     def __init__(self, spark: SparkSession, folder: Path) -> None:
         self._spark, self._folder, self._fed = spark, folder, 0
         self.checkpoint = folder / "checkpoint"
 
     def run(self, provider: str, *batches: Sequence[Event], dedupe: bool = True) -> list[Row]:
-        """The rows that these batches emit."""
+        """Run these batches. Return the rows that they emit."""
         for batch in batches:
             write_batch(self._folder / "source", self._fed, batch, SCHEMA)
             self._fed += 1
@@ -130,12 +128,12 @@ class Stream:
         return emitted
 
     def named(self, batch: int) -> str:
-        """The store that the checkpoint names for a batch."""
+        """Return the store that the checkpoint names for a batch."""
         metadata = (self.checkpoint / "offsets" / str(batch)).read_text().splitlines()[1]
         return str(json.loads(metadata)["conf"][PROVIDER])
 
     def kept(self, operator: int, batch: int) -> list[Row]:
-        """The keys in the state of one operator after a batch: 0 are the sums, 1 the ids."""
+        """Return the keys in an operator's state after a batch. Operator 0 has the sums, operator 1 the ids."""
         reader = self._spark.read.format("statestore").option("operatorId", operator).option("batchId", batch)
         return [row["key"] for row in reader.load(str(self.checkpoint)).select("key").collect()]
 
@@ -148,7 +146,7 @@ def test_each_batch_removes_a_part_of_the_ids_that_have_expired(spark: SparkSess
     stream = Stream(spark, tmp_path)
     stream.run(INCREMENTAL, [at(n) for n in range(MANY)], *([at(MANY + n, hours=2)] for n in range(5)))
     left = [len(stream.kept(1, batch)) for batch in range(6)]
-    # The watermark that the second batch brought holds for the third.
+    # The second batch raises the watermark, and the third batch uses it.
     assert left[:2] == [MANY, MANY + 1]
     removed = [before - after + 1 for before, after in pairwise(left[1:])]
     assert removed[0] == PARTITIONS * PART
@@ -161,7 +159,7 @@ def test_a_batch_that_comes_late_looks_through_as_much_as_the_time_asks_for(
 ) -> None:
     system: Any = spark._jvm.java.lang.System  # type: ignore[union-attr]
     stream = Stream(spark, tmp_path)
-    system.setProperty("adstream.cleanup.seconds", "0")  # so all of the time has passed for every batch
+    system.setProperty("adstream.cleanup.seconds", "0")  # so every batch checks all entries
     try:
         stream.run(INCREMENTAL, [at(n) for n in range(MANY)], *([at(MANY + n, hours=2)] for n in range(2)))
     finally:
@@ -193,7 +191,7 @@ def test_a_small_state_is_looked_through_in_every_batch(spark: SparkSession, tmp
     stream = Stream(spark, tmp_path)
     hours = [[at(2 * hour + n, hours=hour) for n in range(2)] for hour in range(6)]
     stream.run(INCREMENTAL, *hours)
-    # The ids of each batch's predecessor remain: the watermark is one batch behind.
+    # The previous batch's ids remain, because the watermark is one batch behind.
     assert [len(stream.kept(1, batch)) for batch in range(1, 6)] == [4] * 5
 
 
@@ -201,7 +199,8 @@ def test_rows_are_those_of_sparks_own_store_while_expired_windows_wait(spark: Sp
     seed = random.randrange(2**32)
     print(f"seed {seed}")
     rng = random.Random(seed)
-    # Many ads, so that their expired windows stay for some batches; then late rows for them, repetitions, and new rows.
+    # With many ads, expired windows stay for some batches. Later batches bring late rows for them, repetitions, and new
+    # rows.
     many = [at(n, ad=f"ad-{n}") for n in range(MANY // 2)]
     batches = [many, [at(MANY, hours=2)]]
     for batch in range(5):
@@ -217,7 +216,7 @@ def test_rows_are_those_of_sparks_own_store_while_expired_windows_wait(spark: Sp
         waiting = len(stream.kept(0, 2))
         assert (waiting > MANY) == (provider == INCREMENTAL), waiting
     assert emitted[INCREMENTAL] == emitted[ROCKSDB]
-    # The watermark that batch 1 brought lets entries go in batch 2, and drops rows from batch 3 on.
+    # Batch 1 raises the watermark. Batch 2 evicts by it, and rows are dropped from batch 3 on.
     assert dropped[INCREMENTAL] == dropped[ROCKSDB] == 4 * 50
 
 
@@ -234,7 +233,7 @@ def test_a_checkpoint_of_the_other_store_goes_on(
     emitted += changed.run(then, *batches[3:5], dedupe=dedupe)
     emitted += changed.run(then, batches[5], repeated, dedupe=dedupe)
     assert Counter(emitted) == Counter(straight)
-    # Spark goes on with the class that the checkpoint was made with.
+    # Spark keeps the store class that made the checkpoint.
     assert {changed.named(batch) for batch in range(6)} == {first}
 
 
@@ -266,13 +265,14 @@ def test_no_repetition_is_missed_whatever_comes_and_goes(spark: SparkSession, tm
     rng = random.Random(seed)
 
     def event(number: int, minutes: float = 0) -> Event:
-        """Ids are random, so that new ones sort between existing ones of the store, and not behind them."""
+        """Return an event with a random id, which sorts between the store's existing ids instead of behind them."""
         return at(number, f"{rng.getrandbits(64):016x}", minutes=minutes)
 
     seen = [event(n) for n in range(MANY)]
     batches, new = [list(seen)], []
     for batch in range(1, 14):
-        # It takes three or four batches to look through the store. The watermark follows: the first ids expire halfway.
+        # The store checks all entries within three or four batches. The watermark follows, and the first ids expire
+        # halfway.
         fresh = [event(batch * MANY + n, 3 * batch + rng.random()) for n in range(rng.randrange(1, PART // 2))]
         again = rng.sample(seen, rng.randrange(PART // 2, PART))
         batches.append(rng.sample([*fresh, *again], len(fresh) + len(again)))
@@ -280,7 +280,7 @@ def test_no_repetition_is_missed_whatever_comes_and_goes(spark: SparkSession, tm
         new.append(len(fresh))
     stream = Stream(spark, tmp_path)
     emitted = stream.run(INCREMENTAL, *batches[:11])
-    emitted += stream.run(INCREMENTAL, *batches[11:])  # and after a start, when no key is known
+    emitted += stream.run(INCREMENTAL, *batches[11:])  # a restart: the store knows no key yet
     totals = sorted(row["total_clicks"] for row in emitted if row["kind"] == "total")
     assert totals[-1] == MANY + sum(new)
 

@@ -1,4 +1,4 @@
-"""Ranks are of a window's totals, not of a batch's rows."""
+"""Ranks compare a window's totals, not a batch's rows."""
 
 import random
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Output mode complete: everything again in each batch, nothing forgotten, nothing too late; and update beside it."""
+"""Output mode complete: each batch emits everything again, evicts nothing, and drops nothing; and update beside it."""
 
 import random
 from collections import Counter
@@ -17,7 +17,7 @@ def test_a_users_windows_add_up_to_the_users_total_and_the_users_to_the_input(sp
     seed = random.randrange(2**32)
     print(f"seed {seed}")
     rng = random.Random(seed)
-    # Large enough that a sum of ints overflows.
+    # The amounts are so large that a sum of ints overflows.
     events = [
         (
             f"user{rng.randrange(4)}",

@@ -1,6 +1,6 @@
-"""The Spark of the requirements and that of real-time mode: each runs with the parts and the state store that suit it.
+"""The locked Spark and the Spark of real-time mode: each runs with its own parts and a suitable state store.
 
-python -m stack.real_time pytest tests/patterns
+Under the latter: `python -m stack.real_time pytest tests/patterns`.
 """
 
 import re

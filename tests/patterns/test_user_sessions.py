@@ -1,4 +1,4 @@
-"""User sessions: the same sessions in any batching, and the same as a plain cut at the gaps."""
+"""User sessions: the same in any batching, and equal to a plain cut at the gaps."""
 
 import itertools
 import random
@@ -69,7 +69,7 @@ def test_exactly_the_gap_is_the_same_session_and_a_late_event_is_counted_and_not
         [click("exact", "10:00:00"), click("over", "10:00:00")],
         [click("exact", "10:00:30"), click("over", "10:00:30.000001"), click("again", "10:00:10")],
         [click("exact", "10:01:00"), click("exact", "10:00:29"), click("again", "10:00:10")],
-        # The watermark is at 10:01:30, the end of the last gap of `exact`: nothing of the first batches is left.
+        # The watermark is at 10:01:30, the end of the last gap of `exact`. The state has nothing of the first batches.
         [click("new", "10:11:30")],
         [],
     ]
@@ -97,7 +97,7 @@ def test_both_session_jobs_find_what_a_cut_at_the_gaps_finds(spark: SparkSession
     expected = cut_at_gaps(events, timedelta(seconds=30))
     batches = shuffled([events[:50], events[50:]])
     assert {row[:5] for row in table(as_stream(spark, tmp_path / "update", batches, CLICK, user_sessions))} == expected
-    # Append waits until the watermark has closed a session: an event much later, and a batch for it to take effect.
+    # Append waits until the watermark has closed a session. That takes a much later event, and one more batch.
     closed = [*batches, [("closing", "click", start + timedelta(hours=1))], []]
     rows = as_stream(spark, tmp_path / "append", closed, CLICK, session_windows, output_mode="append")
     assert {values(row)[:5] for row in rows} == expected

@@ -1,6 +1,6 @@
-"""Two hundred schemas that BACKWARD takes, fifty messages each, in one plan: the job agrees with the oracle on each.
+"""Two hundred schemas that BACKWARD accepts, fifty messages each, in one plan: the job agrees with the oracle.
 
-The other readers are compared with the oracle in tests/property/test_writer_schemas.py.
+tests/property/test_writer_schemas.py compares the other readers with the oracle.
 """
 
 import random
