@@ -1,6 +1,6 @@
-"""Texts that a view may take for something else: markup, short codes, links, and signs that steer or that nobody sees.
+"""Texts that a view may interpret: markup, short codes, links, and characters that steer or are invisible.
 
-A view must show each as text. They are made from one seed, which a test prints.
+A view must show each as text. A seed determines the texts, and a test prints it.
 """
 
 import unicodedata
@@ -9,7 +9,7 @@ from random import Random
 
 from common.text.shown import shown
 
-# What the libraries of our views would read as more than text.
+# Texts that our views' libraries would interpret.
 MARKUP = (
     "[/x]", "[bold]ad[/bold]", "[red]", "[link=https://example.org]ad[/link]", "[", "]", "\\[b]", "[@click=f()]",
     ":smile:", ":+1:", ":100:", ":material/home:", ":streamlit:", ":red[ad]", ":blue-background[ad]",
@@ -33,7 +33,7 @@ WIDE = ("广告", "広告", "👩‍👩‍👧", "🇨🇭", "é", "e\u0301", "
 
 
 def hostile(seed: int, count: int = 40) -> list[str]:
-    """`count` different texts of up to a hundred and some characters, none of them empty."""
+    """Return `count` distinct texts of up to some hundred characters, none of them empty."""
     rng = Random(seed)
     found: dict[str, None] = {}
     while len(found) < count:
@@ -53,7 +53,7 @@ def _piece(rng: Random) -> str:
 
 
 def harmless(output: str) -> None:
-    """Lines of signs that can be seen, and nothing else."""
+    """Check that every line has visible characters only."""
     for line in output.splitlines(keepends=True):
         line = line.removesuffix("\n")
         assert line.isprintable(), ascii(line)
@@ -62,13 +62,13 @@ def harmless(output: str) -> None:
 
 @cache
 def _draws_nothing(char: str) -> bool:
-    """Joiners and fillers of letters; the fillers among the signs of punctuation are drawn."""
+    """Return whether the character is an invisible joiner or filler. Fillers in a punctuation category are visible."""
     fills = unicodedata.name(char, "").endswith(("FILLER", "JOINER"))
     return fills and not unicodedata.category(char).startswith("P")
 
 
 def shows(output: str, values: list[str]) -> None:
-    """Every text appears in its shown form, and no character controls the reader's terminal."""
+    """Check that every text appears in its shown form, and that no character controls the reader's terminal."""
     harmless(output)
     for value in values:
         assert shown(value).strip() in output, (ascii(value), output)

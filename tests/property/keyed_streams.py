@@ -1,8 +1,8 @@
 """Runs the rules of a pattern over batches as Spark would, in microseconds instead of seconds, without Spark.
 
-Spark's part, as observed: a row is dropped when it is not newer than the watermark of the batch *before*; state and
-timers go by the watermark of this batch; timers fire after the rows. Whether a timer fires at all is drawn at random,
-because nothing may depend on it.
+Spark's behaviour, as observed: Spark drops a row that is not newer than the watermark of the batch *before*. State and
+timers follow the watermark of this batch, and timers fire after the rows. Here chance decides whether a timer fires at
+all, because results must not depend on it.
 """
 
 from collections import Counter
@@ -26,7 +26,7 @@ Keyed = tuple[Any, EventRow]
 
 @dataclass
 class Outcome:
-    """The output, the rows that the watermark let through, and the remaining state of each key."""
+    """The emitted rows, the rows that the watermark let through, and each key's remaining state."""
 
     emitted: list[tuple[Any, tuple[Any, ...]]] = field(default_factory=list)
     late: Counter[Any] = field(default_factory=Counter)
@@ -59,7 +59,7 @@ def _keep(outcome: Outcome, key: Any, state: Any) -> None:
 
 
 def split(events: Sequence[Keyed], chance: Random) -> list[list[Keyed]]:
-    """Consecutive batches, few or many, some of them empty, each in random order."""
+    """Cut the events into consecutive batches: few or many, some of them empty, each in random order."""
     often = chance.choice([0, 0.2, 0.5, 0.9])
     batches: list[list[Keyed]] = [[]]
     for event in events:
@@ -72,17 +72,20 @@ def split(events: Sequence[Keyed], chance: Random) -> list[list[Keyed]]:
 
 
 def nothing_is_kept_too_long(rules: KeyRules[Any], outcome: Outcome) -> bool:
-    """When the watermark is where a state says that it expires, no more of it will expire: one timer is enough."""
+    """Return whether one timer per state is enough.
+
+    The rest of a state after its expiry must not expire later.
+    """
     ends = [(state, rules.expires_at(state)) for state in outcome.states.values()]
     left = [rules.expire(state, end) for state, end in ends if end is not None]
     return all(state is None or rules.expires_at(state) is None for state in left)
 
 
 def used(let_through: Sequence[Sequence[Keyed]], *, identity: int | None = None) -> tuple[list[Keyed], Counter[Any]]:
-    """The rows that count, in event order for each key, and how many were late.
+    """Return the counted rows, in event order for each key, and the number of late rows per key.
 
-    Late is what is older than a row of its key in a batch before. With `identity`, the position of an id in a row, a
-    repetition of a row that counted is neither.
+    A row is late if it is older than a row of its key in a batch before. `identity` is the position of an id in a row.
+    With `identity`, a repetition of a counted row neither counts nor is late.
     """
     counted: list[Keyed] = []
     late: Counter[Any] = Counter()

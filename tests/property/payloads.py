@@ -1,8 +1,8 @@
-"""Messages of a careless or malicious producer: thousands, from one random seed.
+"""Thousands of messages of a careless or malicious producer, from one random seed.
 
-Hypothesis draws the seed, the composition, and a pool of texts and numbers. The messages themselves come from a
-`Random`: drawing a thousand of them one by one would take longer than the job takes to read them. The Avro is written
-here by hand, piece by piece, because no library would write it.
+Hypothesis draws the seed, the composition, and a pool of texts and numbers. A `Random` makes the messages: if
+Hypothesis drew a thousand of them one by one, it would take longer than the job. This module writes the Avro itself,
+piece by piece, because no library writes broken Avro.
 """
 
 import struct
@@ -40,14 +40,14 @@ COSTS = (
     float("nan"), float("inf"), float("-inf"), -1.0,
 )  # fmt: skip
 INTS = (0, 1, 63, 64, 8191, 8192, 2**20, 2**27 - 1, 2**27, 2**31 - 1, -1, -64, -65, -(2**31))
-# None of them is an int: the last ones would be, cut to 32 bits.
+# None of these numbers is an int. Cut to 32 bits, the last ones would be.
 NOT_INTS = (2**31, -(2**31) - 1, 2**32 + 7, 2**32 + 2**28, 2**33 + 2**30, 2**34 + 2**27, 2**35, LONG - 1, -LONG)
-# Lengths that a message may claim: our limit, just beyond it, and impossible ones.
+# Lengths that a message may claim: around our limit, and impossible ones.
 LENGTHS = (MEGABYTE + 1, MEGABYTE + 2, MEGABYTE, MEGABYTE - 1, 10**6, -1, -2, -MEGABYTE, -MEGABYTE - 1)
 
 
 class Payload(NamedTuple):
-    """One message as stored in Kafka, and its damage; `arrival` in milliseconds."""
+    """One message as Kafka stores it, and the kind of its damage. `arrival` is in milliseconds."""
 
     kind: str
     key: bytes | None
@@ -57,7 +57,7 @@ class Payload(NamedTuple):
 
 @dataclass(frozen=True)
 class Pool:
-    """Values drawn by hypothesis; they are mixed with those above."""
+    """Values that Hypothesis draws. The messages mix them with the constants above."""
 
     seed: int
     skewed: bool
@@ -70,7 +70,7 @@ class Pool:
 
 @dataclass
 class AdMessage:
-    """The pieces of an ad event in Avro, in the order of the contract; a test may put in anything."""
+    """The pieces of an ad event in Avro, in the order of the contract. A test may put any bytes in."""
 
     schema_id: int
     ad_id: bytes
@@ -101,7 +101,7 @@ class AdMessage:
 
 
 def varint(number: int, extra: int = 0) -> bytes:
-    """A zig-zag varint of 64 bits, `extra` bytes longer than it need be."""
+    """Return a zig-zag varint of 64 bits, `extra` bytes longer than necessary."""
     rest = ((number << 1) ^ (number >> 63)) & (2**64 - 1)
     found = bytearray()
     while True:
@@ -134,7 +134,7 @@ def pools(draw: st.DrawFn) -> Pool:
 
 
 class Maker:
-    """Makes messages of one topic; `writers` maps schema ids to the versions of the contract that they stand for."""
+    """Makes messages of one topic. `writers` maps schema ids to versions of the contract."""
 
     def __init__(self, pool: Pool, writers: dict[int, int], now: int, topic: str = "ads_data") -> None:
         self._pool, self._writers, self._now, self._topic = pool, writers, now, topic
@@ -143,7 +143,7 @@ class Maker:
         self._made = 0
 
     def payloads(self, count: int, *, large: int = 3) -> list[Payload]:
-        """`count` messages, `large` of them of one to two megabytes; one in twenty is sent again."""
+        """Return `count` messages. `large` of them have one to two megabytes, and one in twenty is a repetition."""
         rng = self.rng
         for number in range(count - large):
             if self._sent and rng.random() < 0.05:
@@ -164,7 +164,7 @@ class Maker:
         self._sent.append(Payload(kind, key, value, self._now + self.rng.randrange(-MINUTE, MINUTE)))
 
     def event(self, *, values: bool = True) -> tuple[AdMessage, int]:
-        """An event with an id of its own, by a writer of either version, and that version."""
+        """Return an event with an id of its own, by a random writer, and the version of that writer."""
         rng = self.rng
         schema_id, version = rng.choice(list(self._writers.items()))
         ad = b"ad-1" if self._pool.skewed and rng.random() < 0.99 else rng.choice([b"ad-2", b"ad-3", b"ad-4"])
@@ -180,7 +180,7 @@ class Maker:
         return self._made
 
     def _unique(self) -> bytes:
-        """Of two events with the same id and different content one counts, and nobody can say which."""
+        """Return a unique id. If two different events had the same id, either might count."""
         return f"{self.rng.getrandbits(96):024x}".encode()
 
     def id_text(self) -> bytes | None:
@@ -222,14 +222,14 @@ class Maker:
         )
 
     def mutated(self) -> bytes:
-        """A good message after one to three accidents."""
+        """Return a good message with one to three random damages."""
         value = bytearray(self.good())
         for _ in range(self.rng.choice([1, 1, 2, 3])):
             self.rng.choice(ACCIDENTS)(self, value)
         return bytes(value)
 
     def restructured(self) -> bytes:
-        """A good message with one piece replaced by one that is wrong, or longer than it need be."""
+        """Return a good message with one piece replaced by a wrong or needlessly long one."""
         rng = self.rng
         message, version = self.event(values=False)
         message.event_id = message.event_id or self._unique()

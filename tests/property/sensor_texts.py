@@ -1,6 +1,4 @@
-"""Sensor readings as JSON, good and bad, and what plain Python makes of them by the rules of
-streaming.events.json_events.
-"""
+"""Sensor readings as JSON, good and bad, and plain Python's judgement by the rules of streaming.events.json_events."""
 
 import json
 import re
@@ -43,13 +41,13 @@ BEHIND = (b" ", b"\n\t\r ", b"x", b"{}", b"}", b",", b"\x00", b"\xff", b"]", b"/
 
 
 class Texts(NamedTuple):
-    """What hypothesis drew; the texts themselves, some of them of a megabyte, are made from it."""
+    """Values that Hypothesis draws. `made` makes the texts from them, some of a megabyte."""
 
     seed: int
     ids: list[str]
 
     def made(self, count: int) -> list[bytes]:
-        """All begin with `{`, by which JSON is known from Avro."""
+        """Return `count` texts. All begin with `{`, which distinguishes JSON from Avro."""
         rng = Random(self.seed)
         return [_text(rng, [*TEXTS, *self.ids]) for _ in range(count)]
 
@@ -70,7 +68,7 @@ def _text(rng: Random, texts: list[str]) -> bytes:
     }
     names = [name for name in fields if rng.random() < 0.98]
     rng.shuffle(names)
-    # A rare thing: a message of more than a megabyte is one of a thousand.
+    # One message in a thousand has more than a megabyte.
     rest = rng.choice(REST) if rng.random() < 0.1 else ""
     if len(rest) > 50_000 and rng.random() < 0.9:
         rest = ""
@@ -86,11 +84,11 @@ def _text(rng: Random, texts: list[str]) -> bytes:
 
 
 class _Unreadable(Exception):
-    """Text that is no JSON, or that does not fit."""
+    """The text is no JSON, or does not fit the contract."""
 
 
 def judged_text(text: bytes) -> tuple[str, tuple[Any, ...] | None]:
-    """`valid` with the sensor and the text of the temperature, which may be no number, or `undecodable`."""
+    """Return `valid` with the sensor and the temperature's text, or `undecodable`. The text may be no number."""
     try:
         event = json.loads(_limited(text.decode()), parse_constant=float)
         json.dumps(event, ensure_ascii=False).encode()
@@ -105,7 +103,7 @@ def _limited(text: str) -> str:
     for part in re.sub(r'"(?:[^"\\]|\\.)*"', "", text, flags=re.DOTALL):
         depth += (part in "[{") - (part in "]}")
         deepest = max(deepest, depth)
-    # One level more, for the object around the text.
+    # The object around the text is one more level.
     if deepest >= DEEPEST or re.search(rf"\d{{{LONGEST_NUMBER + 1}}}", text):
         raise _Unreadable
     return text

@@ -1,4 +1,4 @@
-"""Alerts come once, and the same ones whatever the batches, the order within them, or the timers."""
+"""Each alert comes once, whatever the batches, the order within them, or the timers."""
 
 from random import Random
 
@@ -33,7 +33,7 @@ temperatures = st.sampled_from([99.0, 99.99, 100.0, 100.01, 120.0])
 
 @st.composite
 def errors(draw: st.DrawFn) -> list[Keyed]:
-    """Each with its window as key."""
+    """Draw errors. The key of each is its window."""
     rows: list[Keyed] = []
     at = START
     for step in draw(st.lists(error_steps, min_size=1)):
@@ -51,7 +51,7 @@ def rack_readings(draw: st.DrawFn) -> list[Keyed]:
     ):
         at += step
         rows.append((rack, (at, temperature)))
-    # Readings of the same time are taken by temperature.
+    # Readings of the same time are processed by temperature.
     return sorted(rows, key=lambda keyed: keyed[1])
 
 

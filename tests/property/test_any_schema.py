@@ -38,7 +38,7 @@ _json = st.recursive(
 
 
 def mutated(schema: Any, rng: random.Random) -> Any:
-    """The schema with one part replaced by another word, left out, or twice."""
+    """Return the schema with one part replaced, left out, or repeated."""
     if isinstance(schema, dict) and schema and rng.random() < 0.8:
         name = rng.choice(list(schema))
         if rng.random() < 0.1:
@@ -53,7 +53,7 @@ def mutated(schema: Any, rng: random.Random) -> Any:
 
 
 class Registry:
-    """Knows one schema, by any id."""
+    """Returns one schema for any id."""
 
     def __init__(self, text: str) -> None:
         self._text = text
@@ -63,12 +63,13 @@ class Registry:
 
 
 def holds(schema: Any, payload: bytes) -> None:
-    """Every reader answers, and the oracle and `explain` agree."""
+    """Check that every reader answers, and that the oracle and `explain` agree."""
     value, text = wire.frame(7, payload), json.dumps(schema)
     judged = Judge({7: schema}, READER.lateness or timedelta()).judge(0, 0, NOW, value)
     check = Diagnoser("ads_data-value", {7: Registered(7, 3, text)}, lambda _id: text, V2, takes_json=False)
     found = check(value, [], NOW)
-    # An event that is late in a job with a lateness is refused in others, and `explain` does not ask for the job.
+    # For an event before 1970, a job with a lateness says late, and other jobs refuse it. `explain` does not know the
+    # job.
     dead = found.reason not in (None, "timestamp_before_1970") or (
         found.reason is not None and judged.outcome == "dead"
     )

@@ -1,7 +1,7 @@
-"""Versions: for every order of arrival, with crashes and several processes, the newest row of each key stays.
+"""Versions: the newest row of each key stays, in every order of arrival, with crashes and several processes.
 
-The oracle is a plain dictionary with rules of its own: it never asks `Newest`. Of two writes the table keeps the one
-with the larger timestamp, as Cassandra does.
+The oracle is a plain dictionary with rules of its own: it never asks `Newest`. As in Cassandra, of two writes the table
+keeps the one with the larger timestamp.
 """
 
 import random
@@ -18,7 +18,7 @@ ROUNDS = 200
 
 @dataclass
 class Table:
-    """Cassandra's rule, and a reader that looks after each write: it never sees a row go back."""
+    """A table by Cassandra's rule. A reader looks after each write, and must never see a row go back."""
 
     rows: dict[bytes, Update] = field(default_factory=dict)
 
@@ -30,12 +30,12 @@ class Table:
 
 
 def history(chance: random.Random) -> list[Update]:
-    """Rows as a query sends them: counts that only grow, and a part that is counted again after a crash."""
+    """Return rows as a query sends them. Counts only grow; after a crash the query counts a part again."""
     found: list[Update] = []
     keys = [b"k%d" % number for number in range(chance.randint(1, 8))]
     count = dict.fromkeys(keys, 0)
     for start in range(chance.randint(1, 4)):
-        if start:  # back to the last commit, which lies anywhere before; its rows have versions of another turn
+        if start:  # the query resumes at a random earlier commit, with versions of a new turn
             count = {key: chance.randint(0, most) for key, most in count.items()}
         for _ in range(chance.randint(1, 60)):
             key = chance.choice(keys)
@@ -54,7 +54,7 @@ def largest(updates: Iterable[Update]) -> dict[bytes, int]:
 
 @pytest.mark.parametrize("seed", range(ROUNDS))
 def test_the_newest_row_of_each_key_is_written_whatever_happens(seed: int) -> None:
-    """Several processes, each with batches of its own and a memory that forgets, over messages that repeat."""
+    """Several processes write batches from messages that repeat. Each remembers a limited number of keys."""
     print(f"seed {seed}")
     chance = random.Random(seed)
     sent, table = history(chance), Table()
@@ -69,10 +69,10 @@ def test_the_newest_row_of_each_key_is_written_whatever_happens(seed: int) -> No
         chosen = process.choose(batch)
         assert len({each.key for each in chosen}) == len(chosen)
         match chance.random():
-            case luck if luck < 0.1:  # it freezes between choosing and writing, and somebody else takes over
+            case luck if luck < 0.1:  # the process freezes between choosing and writing, and another takes over
                 frozen.append(chosen)
                 continue
-            case luck if luck < 0.2:  # it is killed after a part of the write: nothing is committed
+            case luck if luck < 0.2:  # the process dies after a part of the write: nothing is committed
                 table.write(chosen[: chance.randint(0, len(chosen))])
                 processes[processes.index(process)] = Newest()
                 continue
@@ -80,12 +80,12 @@ def test_the_newest_row_of_each_key_is_written_whatever_happens(seed: int) -> No
                 table.write(chosen)
                 process.written(chosen)
         place += size
-        if chance.random() < 0.1:  # an older offset was committed last
+        if chance.random() < 0.1:  # the last commit was of an older offset
             place = chance.randint(0, place)
         for key, row in table.rows.items():
             assert row.version >= seen.get(key, -1), "a row went back"
             seen[key] = row.version
-    for late in frozen:  # they wake, and their rows lose
+    for late in frozen:  # the frozen processes wake, and their rows lose
         table.write(late)
     assert {key: row.version for key, row in table.rows.items()} == largest(sent)
     assert all(row.value == b"%s at %d" % (key, row.version) for key, row in table.rows.items())

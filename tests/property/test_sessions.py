@@ -38,7 +38,7 @@ def clicks(draw: st.DrawFn) -> list[Keyed]:
 
 
 def table(outcome: Outcome) -> dict[str, set[tuple[int, int, int]]]:
-    """The sessions of each user after all rows were upserted by user and start."""
+    """Return each user's sessions after an upsert of all rows by user and start."""
     by_start = {(user, start): (start, last, events) for user, (start, last, events) in outcome.emitted}
     found: dict[str, set[tuple[int, int, int]]] = {}
     for (user, _), session in by_start.items():

@@ -30,7 +30,7 @@ chances = st.builds(Random, st.integers(0, 2**64 - 1))
 
 @st.composite
 def transactions(draw: st.DrawFn) -> list[Keyed]:
-    """Transactions of few users, in event order; some come again later, unchanged."""
+    """Draw transactions of few users, in event order. Some come again later, unchanged."""
     drawn = draw(st.lists(st.tuples(st.sampled_from("abc"), steps, amounts, st.none() | st.integers(0, 5)), min_size=1))
     rows: list[Keyed] = []
     at = START

@@ -1,4 +1,4 @@
-"""Every view shows outside values as text: any id, name, header or error text."""
+"""Every view shows foreign values as text: any id, name, header or error text."""
 
 import io
 import json
@@ -70,7 +70,7 @@ CONTRACT = contracts.latest("ads_data")
 BATCH = BatchReport(7, 1_000, 4.0, 50, 5, 20, 3, 50, "2026-01-01T00:00:10.000Z", 0)
 
 seeds = given(seed=st.integers(0, 2**32 - 1))
-# A failure names its seed; the texts of a smaller seed are no simpler.
+# Nothing is shrunk: a failure names its seed, and a smaller seed gives no simpler texts.
 several = settings(
     max_examples=10,
     deadline=None,
@@ -113,7 +113,7 @@ def test_what_can_be_seen_is_left_alone(text: str) -> None:
 
 
 def tables(values: list[str]) -> list[Any]:
-    """Tables of `show`, `sql` and `stream --console` with a value in a cell, in a heading and as the title."""
+    """Return tables of `show`, `sql` and `stream --console` with a value in a cell, in a heading and as the title."""
     rows = [{value: value, "total": FIGURE, "at": NOW, "more": None} for value in values]
     return [console_sink.table(value, list(row), [row]) for value, row in zip(values, rows, strict=True)]
 
@@ -178,7 +178,7 @@ def test_rows_of_sql_and_of_the_console(seed: int, capsys: pytest.CaptureFixture
 
 
 class Message:
-    """What the debug consumer shows; the real class cannot be made outside of librdkafka."""
+    """The part of a message that the debug consumer shows. Only librdkafka can make the real class."""
 
     def __init__(self, text: str) -> None:
         self._text = text
@@ -360,7 +360,7 @@ def test_the_reason_why_a_job_is_not_ready_is_one_line(seed: int) -> None:
         harmless(f"{shown(monitor.unready())}\n")
 
 
-# What Streamlit looks for in a page once it is parsed (its StreamlitMarkdown, with remark-gfm and remark-emoji).
+# Patterns that Streamlit interprets after parsing (its StreamlitMarkdown, with remark-gfm and remark-emoji).
 LATER = re.compile(
     r":material[/_]|:[\w+-]+:|(?:https?://|www(?=\.))[-.\w]+\.\w|[-.\w+]+@[-\w]+(?:\.[-\w]+)+"
     r"|(?:^|\s)(?:<->|->|<-|--|>=|<=|~=)(?:\s|$)",
@@ -370,7 +370,10 @@ MARKDOWN = MarkdownIt("commonmark").enable(["table", "strikethrough"])
 
 
 def rendered(source: str) -> tuple[str, str]:
-    """What a reader of this Markdown sees, and the part of it that is not code; nothing else may be in it."""
+    """Return the visible text of this Markdown, and the part of it that is not code.
+
+    Fails on any other markup.
+    """
     [_open, inline, _close] = MARKDOWN.parse(f"a {source} b")
     seen, text = "", ""
     for token in inline.children or []:
@@ -390,13 +393,13 @@ def test_markdown_of_the_dashboard_reads_as_the_text_does(seed: int) -> None:
             assert seen == " ".join(shown(said).split())
             assert not LATER.search(text), (value, source)
             assert ":material/" not in source
-            # Mathematics and directives are read before backslashes are taken away.
+            # Streamlit reads mathematics and directives before it removes backslashes.
             outside = re.sub(r"\\.|(`+)(?!`).*?(?<!`)\1(?!`)", "", source)
             assert not re.search(r"[$:<\[`\\]", outside)
 
 
 def pages(values: list[str]) -> None:
-    """A page of the dashboard with each value in each place that takes one; it runs in Streamlit."""
+    """Draw a page of the dashboard with each value in each possible place. Runs in Streamlit."""
     from adstream.dashboard import elements
     from common.errors import ServiceUnavailable
 
@@ -423,7 +426,7 @@ def test_a_page_of_the_dashboard_shows_values_as_text() -> None:
 
 
 class Gone(io.StringIO):
-    """Standard output whose reader went away."""
+    """Standard output without a reader."""
 
     def write(self, _text: str) -> int:
         raise BrokenPipeError(32, "Broken pipe")
@@ -442,7 +445,7 @@ def test_what_the_console_cannot_print_is_no_fault_of_the_rows(
         def write(self, _text: str) -> int:
             raise trouble
 
-    assert ConfigError in _FINAL  # it is not tried again, and no message is suspected
+    assert ConfigError in _FINAL  # the job does not retry it, and suspects no message
     for out, why in ((Refusing(), type(trouble).__name__), (Gone(), "nobody reads it any more")):
         monkeypatch.setattr(sys, "stdout", out)
         with pytest.raises(ConfigError, match=f"standard output takes no rows: {why}"):

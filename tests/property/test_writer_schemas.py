@@ -1,6 +1,6 @@
-"""Two hundred writer schemas that BACKWARD takes, fifty messages each: the oracle, `explain` and `consume` agree.
+"""Two hundred schemas that BACKWARD accepts, fifty messages each: the oracle, `explain` and `consume` agree.
 
-A third opinion is that of Apache Avro's Python library, where that library reads the schemas.
+Apache Avro's Python library gives a third opinion on the schemas that it can read.
 """
 
 import io
@@ -85,7 +85,7 @@ def test_the_oracle_and_explain_give_each_message_the_same_fate(seed: int, drawn
 
 
 def _by_avro(schema: Any, payload: bytes) -> tuple[Any, int]:
-    """The event as Apache Avro's Python library resolves it, and how many bytes that took."""
+    """Return the event as Apache Avro's Python library resolves it, and the number of bytes that it read."""
     writer = avro.schema.parse(json.dumps(without_annotations(schema)))
     reader = avro.schema.parse(json.dumps(without_annotations(V2.schema)))
     out = io.BytesIO(payload)
@@ -93,7 +93,7 @@ def _by_avro(schema: Any, payload: bytes) -> tuple[Any, int]:
     return read.read(avro.io.BinaryDecoder(out)), out.tell()
 
 
-# It knows no aliases of records, resolves no union at the top, and skips no block by the size that it states.
+# The library knows no aliases of records, and resolves no union at the top. It does not skip a block by its size.
 def _is_able(schema: WriterSchema) -> bool:
     try:
         resolve(schema.schema, V2.schema)
@@ -121,7 +121,7 @@ def test_apache_avros_python_library_reads_the_same_events(seed: int, drawn: lis
             try:
                 found = _by_avro(schema.schema, value[wire.HEADER_BYTES :])
             except avro.errors.SchemaResolutionException:
-                break  # it refuses whole schemas where the specification goes by the message
+                break  # the library refuses whole schemas, the specification single messages
             assert found == (event, len(value) - wire.HEADER_BYTES), where
             compared += 1
     print(f"{compared} compared")

@@ -1,8 +1,8 @@
-"""Random writer schemas that a registry accepts as versions after ads_data v2, and messages of each.
+"""Random schemas that a registry accepts as versions after ads_data v2, and messages of each.
 
-BACKWARD asks whether the new schema reads v2's messages. A job needs the reverse: v2 must read the new schema's
-messages, which nobody checks. The messages are written here by hand: no library writes numbers longer than necessary,
-blocks with a negated count, or branches that do not exist.
+BACKWARD checks that the new schema reads v2's messages. A job needs the reverse, which nobody checks: v2 must read the
+new schema's messages. This module writes the messages itself: no library writes numbers longer than necessary, blocks
+with a negated count, or branches that do not exist.
 """
 
 import json
@@ -30,7 +30,7 @@ _PER_MILLI = {"timestamp-micros": 1_000, "timestamp-nanos": 1_000_000}
 
 @dataclass
 class WriterSchema:
-    """One version: its id, its schema as parsed JSON, what was changed in v2, and whether BACKWARD takes it."""
+    """One version. `changes` names the changes to v2, and `backward` says whether BACKWARD accepts it."""
 
     schema_id: int
     schema: Any
@@ -42,14 +42,14 @@ class WriterSchema:
         return json.dumps(self.schema)
 
     def messages(self, seed: int) -> list[tuple[bytes, int]]:
-        """Values with their header, and when the broker took each (ms, UTC): good ones, and each kind of bad ones."""
+        """Return values with header and broker time (ms, UTC): good messages, and each kind of bad ones."""
         rng = Random(f"{seed} {self.schema_id}")
         writer = _Writer(rng, self.schema_id, parse(self.schema))
         return [(writer.message(number), NOW + rng.randrange(MINUTE)) for number in range(MESSAGES)]
 
 
 def writer_schemas(seed: int) -> list[WriterSchema]:
-    """As many versions as `SCHEMAS`, all of which BACKWARD takes, each with one to four changes."""
+    """Return `SCHEMAS` versions that BACKWARD accepts, each with one to four changes."""
     rng = Random(seed)
     found: list[WriterSchema] = []
     while len(found) < SCHEMAS:
@@ -65,7 +65,7 @@ def writer_schemas(seed: int) -> list[WriterSchema]:
 
 
 def takes(schema: Any) -> bool:
-    """Return whether a registry with BACKWARD takes the schema after v2, by Apache Avro's own checker."""
+    """Return whether a registry with BACKWARD accepts the schema after v2, by Apache Avro's own checker."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", avro.errors.IgnoredLogicalType)
@@ -80,7 +80,7 @@ Change = Callable[[Random, dict[str, Any]], dict[str, Any]]
 
 
 def _typed(rng: Random, schema: dict[str, Any], kinds: dict[str, list[Any]]) -> dict[str, Any]:
-    """One of the named fields gets one of its other types."""
+    """Give one of the named fields one of its other types."""
     name = rng.choice(list(kinds))
     fields = [
         {"name": name, "type": rng.choice(kinds[name])} if each["name"] == name else each for each in schema["fields"]
@@ -178,7 +178,7 @@ def _reordered(rng: Random, schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def _decorated(_rng: Random, schema: dict[str, Any]) -> dict[str, Any]:
-    """What Connect and others add, and no reader minds."""
+    """Add attributes that Connect and others write, and that no reader minds."""
     fields = [
         {**each, "doc": "Ein Feld", "order": "ignore", "aliases": [f"old_{each['name']}"], "connect.index": place}
         for place, each in enumerate(schema["fields"])
@@ -218,14 +218,14 @@ CHANGES: dict[str, Change] = {
 
 
 def _in_union(rng: Random, schema: dict[str, Any]) -> list[Any]:
-    """The event's record and another one, or the event's alone, at the top."""
+    """Return a union at the top: the event's record with another one, or alone."""
     other = {"type": "record", "name": "Other", "namespace": "adstream", "fields": [{"name": "n", "type": "int"}]}
     return rng.choice([[other, schema], [schema, other], [schema]])
 
 
 @dataclass
 class _Writer:
-    """Writes messages of one schema, in the style of the message that it is at."""
+    """Writes messages of one schema. Each message has a random style."""
 
     rng: Random
     schema_id: int
@@ -302,7 +302,7 @@ class _Writer:
         return self._number(index, 5) + self._encoded(kind.parts[chosen], name)
 
     def _blocks(self, items: list[bytes]) -> bytes:
-        """In one block or two, each with the size that it takes where its count is negated."""
+        """Encode the items in one or two blocks. A negated count is followed by the block's size."""
         cut = self.rng.randrange(len(items) + 1)
         found = b""
         for block in (items[:cut], items[cut:]):
