@@ -1,4 +1,4 @@
-"""One event as the encoders of other languages write it, kept as bytes: blocks of arrays and maps differ, and no value.
+"""One event in the bytes of other languages' encoders. They differ in blocks of arrays and maps, and in no value.
 
 The event is `EVENT` by `SCHEMA`. Sources:
 

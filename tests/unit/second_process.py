@@ -1,4 +1,4 @@
-"""What a process says and finds that needs the same as another one is just making."""
+"""A second process that needs a result while the first process is still making it."""
 
 import fcntl
 import threading
@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def waits_for_the_first(home: Path, lock: str, ensure: Callable[[Callable[[str], None]], Path]) -> list[str]:
-    """Return the second process's output while the first holds `lock`. It must find the first one's result."""
+    """Return the second process's output while the first holds `lock`. The second must find the first one's result."""
     said: list[str] = []
     found: list[Path] = []
     home.parent.mkdir()

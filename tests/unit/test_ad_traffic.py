@@ -1,4 +1,4 @@
-"""The generator on ads: the same arguments give the same bytes, and the shares are what was asked for."""
+"""The generator on ads: the same arguments give the same bytes, with the requested shares of trouble."""
 
 import json
 from collections import Counter

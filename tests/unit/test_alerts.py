@@ -1,4 +1,4 @@
-"""docs/alerts.yml and docs/metrics.md speak of the metrics that are really exposed, and of no other."""
+"""docs/alerts.yml and docs/metrics.md name exactly the metrics that the program exposes."""
 
 import re
 from datetime import timedelta
@@ -27,7 +27,7 @@ APPLIED = {
 
 
 def exposed() -> dict[str, tuple[str, set[str], set[str]]]:
-    """Metric, as the page names it -> its kind, the names of its series, and its labels."""
+    """Return for each metric, by its name on the page, its kind, the names of its series, and its labels."""
     monitor = Monitor("ad-metrics", "ads", timedelta(seconds=3))
     monitor.batch(BATCH)
     applying = Metrics("ad-metrics", lambda: APPLIED)

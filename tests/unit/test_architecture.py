@@ -1,4 +1,4 @@
-"""docs/architecture.md draws the rooms of `streaming` as the imports are."""
+"""docs/architecture.md draws the rooms of `streaming` in agreement with the imports."""
 
 import re
 from itertools import pairwise, product
@@ -10,7 +10,7 @@ PAGE = (Path(__file__).parents[2] / "docs" / "architecture.md").read_text(encodi
 
 
 def drawn() -> tuple[dict[str, set[str]], set[tuple[str, str]]]:
-    """Node -> rooms, and the arrows between nodes."""
+    """Return node -> rooms, and the arrows between nodes."""
     drawing = PAGE[PAGE.index("The rooms of `streaming`") :].split("```")[1]
     nodes = {node: set(rooms.split(", ")) for node, rooms in re.findall(r'(\w+)\["([\w, ]+?)<br/>', drawing)}
     arrows = set()

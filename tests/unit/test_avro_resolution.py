@@ -1,4 +1,4 @@
-"""What a message of somebody else's schema says in the words of the contract, or why it says nothing."""
+"""Messages of other people's schemas: each gives an event of the contract, or the reason why it cannot."""
 
 import io
 import json
@@ -24,7 +24,7 @@ TAGS = {"name": "tags", "type": ["null", {"type": "array", "items": "string"}], 
 
 
 def changed(*, more: list[dict[str, Any]] | None = None, **kinds: Any) -> dict[str, Any]:
-    """V2 with other types for the named fields, `None` for a field left out, and with `more` fields behind."""
+    """Return v2 with these types for the named fields (`None` drops a field), and with `more` fields at the end."""
     fields = [
         {"name": field["name"], "type": kinds[field["name"]]} if field["name"] in kinds else field
         for field in V2["fields"]
@@ -111,7 +111,7 @@ def test_a_field_that_only_the_writer_has_is_passed_over(name: str) -> None:
     schema = changed(more=[{"name": "added", "type": kind}, {"name": "last", "type": "int"}])
     message = written(schema, {**EVENT, "added": value, "last": 5})
     assert read(schema, message) == EVENT
-    # Also before the contract's fields, and as the rest of a message that is cut.
+    # The added fields may also come before the contract's. A message that is cut within them is refused.
     first = {**schema, "fields": schema["fields"][::-1]}
     assert read(first, written(first, {**EVENT, "added": value, "last": 5})) == EVENT
     assert refused(schema, message[:-1]).reason == reasons.UNDECODABLE
@@ -241,7 +241,7 @@ def test_schemas_of_too_many_levels_or_types_are_refused() -> None:
         return changed(more=[{"name": "deep", "type": kind}])
 
     event = {**EVENT, "deep": []}
-    # The record, the array's levels, and the int.
+    # The levels are the record, the arrays, and the int.
     assert read(nested(MOST_LEVELS - 2), written(nested(MOST_LEVELS - 2), event)) == EVENT
     with pytest.raises(Unresolvable, match=f"nested more than {MOST_LEVELS} levels"):
         resolve(nested(MOST_LEVELS - 1), V2)
@@ -270,7 +270,7 @@ def test_in_a_union_of_records_the_one_with_the_contracts_name_counts() -> None:
     other = refused(union, b"\x00\x02")
     assert other.problem == "the message is a record adstream.Other, and the contract a record adstream.AdEvent"
     assert refused(union, b"\x04").problem == "there is no branch 2 in its union of 2"
-    # A record of another name counts, as it does without a union, where none has the name.
+    # A record of another name counts if no branch has the name, as it does without a union.
     named = {**V2, "name": "Impression"}
     assert read([OTHER, named], b"\x02" + written(V2, EVENT)) == EVENT
     alike = {**V2, "name": "Copy"}
@@ -284,7 +284,7 @@ def test_a_field_may_have_an_alias_in_the_contract() -> None:
     old = {**V2, "fields": [{**field, "name": f"old_{field['name']}"} for field in V2["fields"]]}
     message = written(old, {f"old_{name}": value for name, value in EVENT.items()})
     assert read(old, message, reader) == EVENT
-    # Avro looks for aliases of fields in the record of the same name alone.
+    # Avro looks for aliases of fields only in records of the same name.
     with pytest.raises(Unresolvable, match="has no ad_id"):
         resolve({**old, "name": "Else"}, reader)
     assert read({**old, "name": "Else"}, message, {**reader, "aliases": ["Else"]}) == EVENT
@@ -300,7 +300,7 @@ def test_a_value_that_the_contract_does_not_take_is_a_fault_of_its_message() -> 
     assert null_cost[found.at : found.at + 1] == b"\x00"
     both = refused(schema, written(schema, {**EVENT, "cost": b"\x01", "timestamp": None}))
     assert both.problem == "it is null, and the contract wants a long (timestamp-millis)"
-    # Bytes behind such an event are no second fault, and it can no longer be repaired.
+    # Trailing bytes after such an event are no second fault. The event cannot be repaired any more.
     assert (refused(schema, null_cost + b"x").reason, refused(schema, null_cost + b"x").whole) == ("undecodable", False)
     assert refused(schema, null_cost[:-1]).problem == "it is null, and the contract wants a double"
 
@@ -377,7 +377,7 @@ def test_numbers_however_they_are_written() -> None:
     clicks = resolve(V2, V2).read(good).spans[2].start
     for longer in (b"\x86\x00", b"\x86\x80\x80\x80\x00", b"\x86\x80\x80\x80\x80\x80\x80\x80\x80\x00"):
         assert read(V2, good[:clicks] + longer + good[clicks + 1 :]) == EVENT
-    # The tenth byte has one bit to give; the others are cut, as Avro cuts them.
+    # The tenth byte has one bit to give. Avro cuts its other bits, and so do we.
     assert read(V2, good[:clicks] + b"\x86" + b"\x80" * 8 + b"\x7e" + good[clicks + 1 :]) == EVENT
     eleven = refused(V2, good[:clicks] + b"\x86" + b"\x80" * 9 + b"\x00" + good[clicks + 1 :])
     assert (eleven.field, eleven.at, eleven.problem) == ("clicks", clicks, "it is a number of more than 10 bytes")
@@ -406,10 +406,10 @@ def test_blocks_that_state_their_size_are_skipped_by_it() -> None:
     event = {**EVENT, "pad": 1, "tags": None}
     good = written(schema, event)[:-1]
     assert read(schema, good + b"\x02" + b"\x03\x08\x02a\x02b" + b"\x01\x04\x02c" + b"\x00") == EVENT
-    # What is in a block does not matter where nobody wants it.
+    # The content of a block does not matter if no reader needs it.
     assert read(schema, good + b"\x02" + b"\x03\x04\xff\xff" + b"\x00") == EVENT
     assert refused(schema, good + b"\x02" + b"\x03\x0a\x02a\x02b" + b"\x00").problem == "the bytes end before it does"
-    # A count beyond the bytes ends with them.
+    # A count may exceed the bytes. Then the message is refused where they end.
     assert refused(schema, good + b"\x02" + b"\xfe\xff\xff\xff\x0f\x02a").field == "tags"
     wanted = resolve(changed(more=[TAGS]), changed(more=[TAGS]))
     assert wanted.read(written(V2, EVENT) + b"\x02" + b"\x03\x08\x02a\x02b" + b"\x00").event["tags"] == ["a", "b"]
@@ -424,7 +424,7 @@ def test_lengths_below_zero_and_beyond_the_limit() -> None:
         "at most 1,048,576 bytes are read" in refused(V2, written(V2, {**EVENT, "ad_id": "x" * (LONGEST + 1)})).problem
     )
     schema = changed(more=[{"name": "note", "type": "bytes"}])
-    # Java's decoder skips no byte for a length below zero.
+    # Java's decoder skips nothing for a negative length.
     assert read(schema, good + b"\x01") == EVENT
     assert read(schema, good + written("bytes", b"x" * (LONGEST + 1))) == EVENT
 
@@ -464,7 +464,7 @@ def test_a_time_beyond_the_calendar_is_a_fault_of_its_message() -> None:
 def test_a_long_becomes_the_nearest_float_in_one_step() -> None:
     schema = {"type": "record", "name": "R", "fields": [{"name": "f", "type": "long"}]}
     reader = {"type": "record", "name": "R", "fields": [{"name": "f", "type": "float"}]}
-    # Halfway between two floats, and one more: by way of a double the one is lost, and the half goes to the even float.
+    # Halfway between two floats, and one more. A detour over a double loses the one, then rounds to the even float.
     number = (2**24 + 1) * 2**36 + 1
     assert read(schema, written(schema, {"f": number}), reader) == {"f": float((2**24 + 2) * 2**36)}
     assert read(schema, written(schema, {"f": -number}), reader) == {"f": -float((2**24 + 2) * 2**36)}

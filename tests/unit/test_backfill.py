@@ -1,4 +1,4 @@
-"""The windows that a backfill takes, the messages that it needs, and its error when they are missing."""
+"""A backfill's windows, the messages that it needs, and its error when they are missing."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -25,7 +25,7 @@ def done(start: datetime, end: datetime, upto: dict[int, int], *, late: bool = T
 
 
 def pieces(*before: Backfill) -> list[tuple[float, float, dict[int, int]]]:
-    """(start, end, offsets) of the pieces of two hours from noon on, in minutes after it."""
+    """Return the pieces of two hours from noon on as (start, end, offsets), in minutes after noon."""
     found = spans(NOON, NOON + 2 * HOUR, before, longest=HOUR)
     return [((each.start - NOON) / MINUTE, (each.end - NOON) / MINUTE, dict(each.late_upto)) for each in found]
 
@@ -59,7 +59,7 @@ def test_only_whole_windows_before_the_watermark_are_closed() -> None:
     request = Request(NOON + SECOND, NOON + 10 * MINUTE)
     start, end, still_open = closed_of(request, NOON + 5 * MINUTE)
     assert start == NOON + 30 * SECOND
-    # The last closed one begins at 12:04:00 and ends with the watermark.
+    # The last closed window begins at 12:04:00 and ends with the watermark.
     assert end == NOON + 4 * MINUTE + 30 * SECOND
     assert still_open == 11
     assert closed_of(request, NOON + HOUR) == (start, NOON + 10 * MINUTE, 0)
@@ -128,13 +128,13 @@ def late(offset: int, seconds: int, event_id: str | None, outcome: str = "late",
 def test_the_ledger_counts_late_events_that_a_backfill_has_counted_and_only_in_its_windows() -> None:
     messages = [
         late(0, 45, "a", "counted"),
-        late(1, 45, "a"),  # counted when it came in time
+        late(1, 45, "a"),  # the job counted this event in time
         late(2, 45, "b"),
-        late(3, 45, "b"),  # the same again
+        late(3, 45, "b"),  # a repetition
         late(4, 45, None),
-        late(5, 45, None),  # above what the backfill read
-        late(0, 45, None, partition=1),  # of a partition that it did not read
-        late(6, 300, None),  # of other windows
+        late(5, 45, None),  # beyond the offsets that the backfill read
+        late(0, 45, None, partition=1),  # in a partition that the backfill did not read
+        late(6, 300, None),  # in other windows
     ]
     found = expect(
         messages,

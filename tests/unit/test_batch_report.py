@@ -110,7 +110,7 @@ def test_where_only_the_number_is_known_there_is_only_the_number() -> None:
     [
         (3, [4, 5], 6),  # a poll that missed two batches
         (4, [5], 4),
-        (5, [], 1),  # nothing new since: the idle triggers are not gone through
+        (5, [], 1),  # nothing new: idle triggers are not searched
     ],
 )
 def test_progress_is_read_from_the_newest_back_to_the_last_batch_told(after: int, told: list[int], read: int) -> None:

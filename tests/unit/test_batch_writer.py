@@ -1,4 +1,4 @@
-"""A batch is written when its rows and its late events are; what it left behind is remembered for a while."""
+"""A batch is written when its rows and its late events are. Only results of recent batches stay in memory."""
 
 import threading
 from typing import Any, cast

@@ -1,4 +1,4 @@
-"""The benchmarks' results from their measurements."""
+"""The benchmarks compute their results from measurements."""
 
 import re
 import subprocess
@@ -107,12 +107,12 @@ def test_a_leak_is_not_flat_and_what_falls_is() -> None:
         return empty | {soak.MEMORY: grows, soak.BATCH_TIME: falls, soak.DISK: grows}
 
     judged = {each.name: each.flat for each in soak.judge(minutes, [look(minute) for minute in minutes])}
-    # Disk is only shown: it has no bound.
+    # Disk has no limit: it is only shown.
     assert judged == {"memory, MiB: leak": False, soak.BATCH_TIME: True, "disk, MiB: leak": True}
 
 
 def runs(*rates: float) -> dict[int, Drained]:
-    """A run for each round, of a thousand events."""
+    """Return a run of a thousand events for each round."""
     return {number: Drained(1_000, 1_000 / rate, 60.0) for number, rate in enumerate(rates, 1)}
 
 
@@ -124,7 +124,7 @@ def test_runs_are_compared_round_by_round_with_ours_on_the_same_work() -> None:
         FLINK_HEAP: "0.38 (0.25-0.50)",
         FLINK_ROCKSDB: "",
         OFF: "1.00 (1.00-1.00)",
-        QUIX: "0.05 (0.05-0.05)",  # it ran in one round only
+        QUIX: "0.05 (0.05-0.05)",  # this peer ran in one round only
     }
 
 

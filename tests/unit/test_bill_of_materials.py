@@ -1,4 +1,4 @@
-"""The bill of materials, of a lock file and jars made here."""
+"""The bill of materials of a lock file and of jars, both made here."""
 
 import hashlib
 import zipfile

@@ -1,4 +1,4 @@
-"""Every kind of broken message is broken whatever the dice say, and the debug consumer says why."""
+"""Every kind of broken message is broken with any seed, and the debug consumer gives the reason."""
 
 import json
 import math
@@ -28,7 +28,7 @@ ROUNDS = 300
 
 
 class KnownSchemas(RegistryClient):
-    """What a registry knows, by id; every other id is asked for in vain."""
+    """A registry that knows these schemas. Every other id raises `otherwise`."""
 
     def __init__(self, known: dict[int, str], otherwise: Exception) -> None:
         super().__init__(RegistrySettings())

@@ -14,7 +14,7 @@ from streaming.sinks import bulk
 from streaming.sinks.cql_columns import encoded_values, joined, value_of
 
 VERSION = 5
-# As the driver's connections give them.
+# The arguments that the driver's connections pass.
 HOW: dict[str, Any] = {"compressor": None, "allow_beta_protocol_version": False}
 PREPARED = PreparedStatement(
     [
@@ -33,7 +33,7 @@ ROWS = st.lists(st.tuples(st.text(min_size=1), st.none() | st.integers(-(2**63),
 
 
 def message(batch: BatchStatement, timestamp: int | None, keyspace: str | None) -> BatchMessage:
-    """What a session makes of the statement."""
+    """Return the message that a session makes of the statement."""
     queries = batch._statements_and_parameters
     return BatchMessage(batch.batch_type, queries, ConsistencyLevel.LOCAL_QUORUM, None, timestamp, keyspace)
 

@@ -111,7 +111,7 @@ def test_a_new_archive_replaces_that_of_former_jars_and_no_other(
 def test_what_fails_is_told_in_one_line_and_leaves_nothing(
     settings: StackSettings, java: Java, pyspark: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A Java that cannot run represents every possible failure."""
+    """A Java that cannot run stands for every possible failure."""
     assert settings.cache_dir
     monkeypatch.setattr(class_archive, "find_java", lambda _configured: java)
     monkeypatch.setattr(class_archive.parts, "ensure", lambda *_: None)

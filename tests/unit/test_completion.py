@@ -1,4 +1,4 @@
-"""The shell's completion, by the protocol that `adstream --show-completion` speaks with bash."""
+"""The shell's completion, by the protocol between `adstream --show-completion` and bash."""
 
 import os
 import subprocess
@@ -27,7 +27,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def offered(words: str, **environment: str) -> list[str]:
-    """What bash offers for the last word; nothing that takes long was loaded for it."""
+    """Return bash's offers for the last word. Completion must not load a slow library."""
     typed = f"adstream {words}"
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM],

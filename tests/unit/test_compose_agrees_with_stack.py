@@ -1,4 +1,4 @@
-"""docker-compose.yml and the stack without containers are one description: versions, configuration, memory, ports."""
+"""docker-compose.yml and the stack without containers agree: versions, configuration, memory, ports."""
 
 import re
 import tomllib
@@ -33,7 +33,7 @@ def megabytes(text: str) -> int:
 
 
 def place(tmp_path: Path) -> Place:
-    """Formatted already, so that preparing Kafka starts nothing."""
+    """A place whose storage is formatted already, so that preparing Kafka starts nothing."""
     (tmp_path / "logs").mkdir()
     (tmp_path / "logs" / "meta.properties").touch()
     ports = {"kafka": 1, "kafka-controller": 2, "registry": 3, "cassandra": 4, "cassandra-storage": 5}

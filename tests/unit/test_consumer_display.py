@@ -1,4 +1,4 @@
-"""One message, one line: strict JSON, and text that cannot steer a terminal."""
+"""One message, one line: strict JSON, and text that cannot control a terminal."""
 
 import json
 import math
@@ -14,7 +14,7 @@ from consumer.display import as_json, as_text, strict
 
 
 class Message:
-    """What the display asks of a message; the real class cannot be made outside of librdkafka."""
+    """The part of a message that the display reads. Only librdkafka can make the real class."""
 
     def __init__(self, key: bytes | None = b"ad-1", value: bytes | None = b"\x00\x01", **headers: bytes) -> None:
         self._key, self._value, self._headers = key, value, list(headers.items())

@@ -1,4 +1,4 @@
-"""Whole columns, encoded at once, against the driver's own encoding of each value."""
+"""Whole columns, encoded at once, compared with the driver's own encoding of each value."""
 
 import struct
 from datetime import UTC, date, datetime, timedelta
@@ -25,19 +25,19 @@ def lists(values: st.SearchStrategy[Any]) -> st.SearchStrategy[list[Any]]:
 
 
 def by_driver(cql_type: Any, values: list[Any]) -> list[bytes]:
-    """The protocol's `[value]` of each: length and bytes, or "not set"."""
+    """Return the protocol's `[value]` of each value: length and bytes, or "not set"."""
     serialized = [None if value is None else cql_type.serialize(value, VERSION) for value in values]
     return [NOT_SET if each is None else struct.pack(">i", len(each)) + each for each in serialized]
 
 
 def decimal(unscaled: int, scale: int) -> Decimal:
-    """Exact, whatever the precision that arithmetic has."""
+    """Return an exact decimal, independent of the arithmetic's precision."""
     return Decimal((int(unscaled < 0), tuple(map(int, str(abs(unscaled)))), -scale))
 
 
 def check(column: pa.Array, cql_type: Any, expected: list[bytes]) -> None:
     assert encoded(column, cql_type, VERSION).to_pylist() == expected
-    # A slice shares its buffers with the whole, and begins within them.
+    # A slice shares its buffers with the whole column, and begins within them.
     assert encoded(column.slice(1), cql_type, VERSION).to_pylist() == expected[1:]
 
 

@@ -1,4 +1,4 @@
-"""Migrations as files: how they are split, numbered and checked before anything is touched."""
+"""Migrations as files: the program splits, numbers and checks them before it touches anything."""
 
 from pathlib import Path
 

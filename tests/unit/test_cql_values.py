@@ -1,4 +1,4 @@
-"""Our encoding of values against the driver's own, which must read back what was meant."""
+"""Our encoding of values against the driver's own, which must read the original values back."""
 
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal

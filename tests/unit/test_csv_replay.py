@@ -154,7 +154,7 @@ def field_of(text: str) -> str:
 
 
 def refused(folder: Path, row: str) -> str:
-    """What a file with this row in line 2 is refused with; nothing else may happen."""
+    """Return the error for a file with this row in line 2. There must be no other effect."""
     with pytest.raises(BadInput) as stopped:
         replay(folder, HEADER + row)
     assert " line 2: " in stopped.value.problem

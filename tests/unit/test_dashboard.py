@@ -27,7 +27,7 @@ NOW = datetime(2026, 1, 1, 12, 0, 45, tzinfo=UTC)
 
 
 def scans(statement: Statement) -> str:
-    """Why Cassandra would search for the rows; empty if it finds them by key."""
+    """Return why Cassandra would have to scan; empty if the statement finds its rows by key."""
     found = SELECT.fullmatch(statement.text)
     if found is None:
         return "it is not of the form that is checked here"

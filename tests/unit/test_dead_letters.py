@@ -1,4 +1,4 @@
-"""Places, letters, marks, repairs and the hex dump: what `adstream dead-letters` does without any service."""
+"""Places, letters, marks, repairs and the hex dump: the parts of `adstream dead-letters` that need no service."""
 
 import io
 import json
@@ -45,7 +45,7 @@ def diagnoser() -> Diagnoser:
 
 
 class Registryless:
-    """Checks against schemas at hand."""
+    """Checks letters against given schemas, without a registry."""
 
     def of(self, _letter: Letter) -> tuple[TopicReader, Diagnoser]:
         return READER, diagnoser()
@@ -56,7 +56,7 @@ def letter(value: bytes, place: Place = PLACE, reason: str = "clicks_negative", 
 
 
 class Message:
-    """What a letter is read from; the real class cannot be made outside of librdkafka."""
+    """The part of a message that makes a letter. Only librdkafka can make the real class."""
 
     def __init__(self, headers: list[tuple[str, bytes]]) -> None:
         self._headers = headers
@@ -145,7 +145,7 @@ def test_a_mark_counts_for_its_own_letter_only() -> None:
     marks = Marks({str(PLACE): mark})
     assert marks.of(letter(b"")) == mark
     assert marks.of(letter(b"", Place("ads_data", 1, 4712))) is None
-    # The topic was deleted and made again: another message has the same place.
+    # The topic was deleted and made again, so another message has the same place.
     assert marks.of(replace(letter(b""), timestamp=NOW + timedelta(days=1))) is None
 
 

@@ -1,4 +1,4 @@
-"""Delays are never rounded down, and percentiles of their counts are those of a sorted list."""
+"""Delays are never rounded down. Percentiles of their counts equal those of the sorted list."""
 
 from collections import Counter
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""The image's build fetches the JVM parts with a few files alone: they must be all that this takes."""
+"""The image's build fetches the JVM parts with a few files alone. These files must be sufficient."""
 
 import re
 import subprocess

@@ -1,4 +1,4 @@
-"""The event that other languages' encoders wrote is the same for the oracle, `explain`, `replay` and `consume`."""
+"""The oracle, `explain`, `replay` and `consume` agree on one event in the bytes of other languages' encoders."""
 
 import io
 import json

@@ -26,7 +26,7 @@ from streaming.monitoring.endpoint import served
 from streaming.monitoring.monitor import BATCHES_KEPT, Monitor
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
-# As Spark 4.1.1 reports a batch of a Kafka source, with the parts that nobody reads left out.
+# Spark 4.1.1's report on a batch of a Kafka source, without the parts that nobody reads.
 PROGRESS: dict[str, Any] = {
     "id": "0b2c9a5e-7d0f-4f0f-8f6a-2f1f0c6f9a11",
     "runId": "5d1b7f4e-3a53-4d3c-9b50-7f0d8f0f3c22",

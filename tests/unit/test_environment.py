@@ -1,4 +1,4 @@
-"""Variables of a user's shell: for our Java processes, left out by a local job, and the imported PySpark."""
+"""Variables of a user's shell, and their effect on Java processes, a local job, and the imported PySpark."""
 
 import os
 import subprocess

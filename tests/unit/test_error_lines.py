@@ -1,4 +1,4 @@
-"""Every error line for users says what is wrong and what to do, with commands that exist."""
+"""Every error line for users says what is wrong and what to do, and names only commands that exist."""
 
 import ast
 import re
@@ -19,7 +19,7 @@ from common.settings import ENV_FILE_OPTION, option_names
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("adstream", "common", "consumer", "producer", "stack", "streaming")
 KINDS = {name for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, AdstreamError)}
-# The placeholder for parts of an f-string that are known only at run time.
+# The placeholder for the parts of an f-string that only run time knows.
 UNKNOWN = "…"
 # Files whose errors another file catches and completes with a remedy.
 TAKEN_UP = {
@@ -30,7 +30,10 @@ TAKEN_UP = {
 
 @dataclass(frozen=True)
 class Line:
-    """Where an error is made, and the texts of its two halves; None if they are another's, as in a new wording."""
+    """The place of an error, and its two halves: problem and remedies.
+
+    A half is None if another error supplies it, for example when the code adds to a message.
+    """
 
     place: str
     problem: str | None
@@ -38,7 +41,7 @@ class Line:
 
 
 def text(node: ast.expr, constants: Mapping[str, ast.expr]) -> tuple[str, ...] | None:
-    """What an expression says, one text for each way it can go; None if it is not written here."""
+    """Return the texts that an expression can give, one per branch; None if the texts are not in this file."""
     match node:
         case ast.Constant(value=str(said)):
             return (said,)
@@ -56,7 +59,7 @@ def text(node: ast.expr, constants: Mapping[str, ast.expr]) -> tuple[str, ...] |
 
 
 def constants_of(module: ast.Module) -> dict[str, ast.expr]:
-    """The module's own constants, by name."""
+    """Return the module's own constants, by name."""
     return {
         node.targets[0].id: node.value
         for node in module.body
@@ -98,7 +101,7 @@ SAID = [(line.place, half) for line in LINES for half in (line.problem, *(line.r
 
 
 def command(words: list[str]) -> Any:
-    """The command that these words run; raises KeyError where there is none."""
+    """Return the command that these words run. Raises KeyError if there is none."""
     found: Any = get_command(app)
     rest = list(words)
     while hasattr(found, "commands"):

@@ -1,4 +1,4 @@
-"""`adstream explain`: every job is drawn whole, as text and as Mermaid, from what the catalogue knows."""
+"""`adstream explain` draws every job completely, as text and as Mermaid, from the catalogue."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""Each script in findings/ can be run as it is, cleans up behind itself, and has its line on the page."""
+"""Each script in findings/ can be run as it is, cleans up after itself, and has a line on the page."""
 
 import os
 from pathlib import Path

@@ -42,7 +42,7 @@ def test_no_text_is_read_as_another_time(text: str) -> None:
         moment = iso_utc(text)
     except ValueError:
         return
-    # A number is written again with the digits that it was read from.
+    # The text must begin with the date that was read from it.
     assert text.startswith(f"{moment.replace(tzinfo=None).isoformat()[:10]}")
 
 

@@ -1,4 +1,4 @@
-"""What benchmarks.latency makes of probes, processes and logs."""
+"""The figures of benchmarks.latency, computed from probes, processes and logs."""
 
 import json
 import subprocess
@@ -19,7 +19,7 @@ from common.errors import ConfigError
 
 
 def measured(name: str, *latencies: int, rate: int = 1_000, **more: object) -> Measured:
-    """A probe every tenth of a second."""
+    """Return figures with a probe every tenth of a second."""
     probes = [(number * 100, latency) for number, latency in enumerate(latencies)]
     given = {"seconds": 10.0, "unseen": 0, "rate": float(rate), "own_ms": 6.0} | more
     return Measured(name, rate, 0, probes=probes, **given)  # type: ignore[arg-type]
@@ -31,7 +31,7 @@ def test_the_series_has_each_second_with_its_median_and_longest_latency() -> Non
 
 def test_a_pause_is_the_longest_time_without_a_new_row_in_each_minute() -> None:
     latencies = [50] * 1_200
-    latencies[100:110] = [1_050 - 100 * number for number in range(10)]  # all of a second appear at its end
+    latencies[100:110] = [1_050 - 100 * number for number in range(10)]  # ten rows become visible at the same moment
     assert measured("a", *latencies).pauses() == [1_100, 100]
 
 
@@ -85,7 +85,7 @@ def test_the_build_before_takes_part_where_there_is_one(tmp_path: Path) -> None:
 
 
 def step(*latencies: int, waiting: tuple[int, ...] = (), rate: float = 1_000.0) -> Step:
-    """Forty seconds, a probe in each, and eleven more to wait for rows."""
+    """Return a step of forty seconds, with a probe in each, and eleven more seconds to wait for rows."""
     probes = [(number * 1_000, latency) for number, latency in enumerate(latencies)]
     return Step(1_000, rate, 0, 40_000, 51_000, probes, list(waiting))
 
@@ -107,7 +107,7 @@ def test_rows_are_fresh_again_when_ten_probes_in_a_row_are() -> None:
 def test_the_longest_gap_is_looked_for_around_the_commit() -> None:
     far_off = [(0, 10), (20_000, 10)]
     near = [(at, 10) for at in (56_000, 57_000, 59_500, 60_000, 66_000)]
-    assert pauses.longest_gap([*far_off, *near], 60_000, 60) == 36.0  # from 20 s on, into the edge
+    assert pauses.longest_gap([*far_off, *near], 60_000, 60) == 36.0  # from 20 s on, into the commit's neighbourhood
     assert pauses.longest_gap(near, 58_000, 2) == 2.5
 
 

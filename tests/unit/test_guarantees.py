@@ -1,4 +1,4 @@
-"""The pages that name tests name tests that exist; every fault test is named in docs/guarantees.md."""
+"""Pages name only tests that exist, and docs/guarantees.md names every fault test."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The help of every command ends with examples, and each is a command line that the program takes."""
+"""The help of every command ends with examples, and the program accepts each of them."""
 
 import re
 import shlex
@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from adstream.cli import app
 
-# What only shows help, and has its own examples among its commands.
+# These commands only show help. Their subcommands have the examples.
 GROUPS = [[], ["dead-letters"], ["schema"]]
 
 
@@ -28,7 +28,10 @@ def examples(path: list[str]) -> list[str]:
 
 
 def taken(example: str) -> list[str]:
-    """The path of the command that an example runs; raises for an option or a value that it does not take."""
+    """Return the path of the command that an example runs.
+
+    Raises for an option or a value that the command does not take.
+    """
     command: Any = get_command(app)
     words = shlex.split(example.split(" | ")[0])[1:]
     path = []

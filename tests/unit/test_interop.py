@@ -1,4 +1,4 @@
-"""Bytes of other people's encoders say in every plain-Python reader what their writers put in."""
+"""Every plain-Python reader gets from other encoders' bytes the values that were encoded."""
 
 import json
 from datetime import timedelta
@@ -79,7 +79,7 @@ def _seen(event: dict[str, Any]) -> dict[str, Any]:
 
 
 def _plain(stored: Any, schema: Any) -> dict[str, Any]:
-    """Without the names of branches, which Avro's JSON encoding puts around a union's value."""
+    """Return the event without branch names, which Avro's JSON encoding puts around a union's value."""
     if isinstance(schema, list):
         ((branch, stored),) = stored.items()
         schema = next(each for each in schema if f"{each['namespace']}.{each['name']}" == branch)

@@ -1,4 +1,4 @@
-"""One isolation level for every reader of a topic: from the settings, or as a checkpoint was made with."""
+"""Every reader of a topic uses one isolation level: the setting, or the level that made the checkpoint."""
 
 import ast
 from pathlib import Path
@@ -20,7 +20,7 @@ READERS = {
 
 
 def calls(file: Path) -> set[str]:
-    """The names of what the file calls."""
+    """Return the names of all functions that the file calls."""
     found = [node.func for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))) if isinstance(node, ast.Call)]
     return {each.attr if isinstance(each, ast.Attribute) else getattr(each, "id", "") for each in found}
 

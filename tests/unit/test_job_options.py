@@ -1,4 +1,4 @@
-"""The options of `adstream stream JOB`: those that the job has, with their defaults and meanings, and no others."""
+"""The options of `adstream stream JOB`: exactly the options of that job, with their defaults and meanings."""
 
 import json
 import re
@@ -26,7 +26,7 @@ def ended(*arguments: str) -> Any:
 
 
 def said(*arguments: str) -> str:
-    """The help, each run of spaces as one."""
+    """Return the help, with each run of spaces as one."""
     done = ended(*arguments, "--help")
     assert done.exit_code == 0, done.output
     return re.sub(r"[\s│]+", " ", done.output)

@@ -1,4 +1,4 @@
-"""The catalogue: every job is whole, its page says what its options are, its pattern is pure."""
+"""The catalogue: every job is complete, its page explains its options, and its pattern is pure."""
 
 import ast
 from datetime import timedelta

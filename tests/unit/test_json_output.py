@@ -1,4 +1,4 @@
-"""`--json` prints one document and nothing else on standard output; what the services would say is given here."""
+"""`--json` prints one document and nothing else on standard output. The tests supply the services' answers."""
 
 import json
 import time
@@ -45,7 +45,7 @@ TEN = datetime(2026, 3, 1, 10, 0)  # noqa: DTZ001 - as Cassandra's driver gives 
 
 
 def run(*arguments: str, code: int = 0) -> Any:
-    """The document that is all of standard output."""
+    """Return the one document on standard output."""
     return json.loads(ended(*arguments, code=code).stdout)
 
 

@@ -1,4 +1,4 @@
-"""Every link between the pages leads to a file and a heading that are there, and every page is in an index."""
+"""Every link between the pages leads to an existing file and heading, and every page is in an index."""
 
 import re
 from collections import Counter
@@ -19,12 +19,12 @@ _HEADING = re.compile(r"^#+ (.+?)\s*$", re.MULTILINE)
 
 
 def prose(page: Path) -> str:
-    """Return the page without its blocks of code; text in `spans` is no link either."""
+    """Return the page without its blocks of code. Text in `spans` is no link either."""
     return _CODE.sub("", page.read_text(encoding="utf-8"))
 
 
 def links(page: Path) -> Iterator[tuple[str, str]]:
-    """(file, anchor) of each link to something of ours, either may be empty."""
+    """Yield (file, anchor) of each link within the repository. Either may be empty."""
     for inline, named in _LINK.findall(re.sub(r"`[^`\n]*`", "code", prose(page))):
         target = inline or named
         if not re.match(r"[a-z]+:", target):
@@ -33,7 +33,7 @@ def links(page: Path) -> Iterator[tuple[str, str]]:
 
 
 def anchors(page: Path) -> set[str]:
-    """Those of its headings, as GitHub makes them: a heading that comes again gets a number."""
+    """Return the anchors of the headings, as GitHub makes them: a repeated heading gets a number."""
     seen: Counter[str] = Counter()
     found = set()
     for heading in _HEADING.findall(prose(page)):
@@ -59,7 +59,7 @@ def test_every_link_leads_to_a_file_and_a_heading(page: Path) -> None:
 )
 def test_an_index_lists_every_page_beside_it_and_the_indexes_below(index: Path) -> None:
     listed = {(index.parent / file).resolve() for file, _ in links(index) if file}
-    # `adstream jobs` is the index of the jobs' pages: each has its job's name (tests/unit/test_jobs.py).
+    # `adstream jobs` is the index of the jobs' pages. Each page has its job's name (tests/unit/test_jobs.py).
     of_jobs = {DOCS / "patterns" / f"{name}.md" for name in (*JOBS, *BATCH_JOBS)}
     wanted = {*index.parent.glob("*.md"), *index.parent.glob("*/README.md")} - {index} - of_jobs
     assert wanted <= listed, wanted - listed

@@ -1,4 +1,4 @@
-"""What moves while a command works: on a terminal that is standard error, and nowhere else."""
+"""The progress display of a working command: it appears on a terminal's standard error, and nowhere else."""
 
 import ast
 import os
@@ -21,7 +21,7 @@ with Working("reading") as working:
 print("the end")
 """
 PRINTED = "printed\nprinted by rich\nthe end\n"
-# Where a command works for more than a few seconds.
+# Commands that work for more than a few seconds.
 LONG = (
     "commands/backfill.py", "commands/batch.py", "commands/dead_letters.py", "commands/migrate.py",
     "commands/raw_sales.py", "commands/show.py", "commands/stack.py", "commands/validate.py", "verify/report.py",

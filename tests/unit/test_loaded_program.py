@@ -1,4 +1,4 @@
-"""A fork of the loaded program is the program: what it says, where, its exit code, its environment, and its end."""
+"""A fork of the loaded program is like the program: its output, its exit code, its environment, and its end."""
 
 import os
 import socket

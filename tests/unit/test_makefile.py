@@ -1,4 +1,7 @@
-"""A kill of make reaches what it runs: it is the parent of each test run and service, with no shell between them."""
+"""A kill of make reaches the processes that it runs: make is the direct parent of each test run and service.
+
+No shell stands between them.
+"""
 
 import os
 import subprocess

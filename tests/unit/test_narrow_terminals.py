@@ -1,4 +1,4 @@
-"""A terminal of any width shows figures whole: the widest tables, at 80 and 60 columns."""
+"""A terminal of any width shows figures completely: the widest tables, at 80 and 60 columns."""
 
 import io
 import re
@@ -23,12 +23,12 @@ VALUES: dict[str, Any] = {
     "bigint": 1_883_826_344, "int": 28_217_123, "decimal": MONEY, "double": 1883.26, "float": 1883.25,
     "timestamp": NOW, "date": date(2026, 11, 21), "text": "a name of thirty-one characters",
 }  # fmt: skip
-# A terminal without control sequences always says that it has 80 columns, and Rich believes it.
+# A terminal without control sequences always reports 80 columns, and Rich believes it.
 KINDS = ("xterm-256color", "dumb")
 
 
 def tables() -> dict[str, Table]:
-    """One row of every table that a migration makes, with large figures."""
+    """Return each table of the migrations with one row of large figures."""
     made = "".join(migration.text for migration in committed())
     found = {}
     for name, body in re.findall(r"CREATE TABLE IF NOT EXISTS (\w+) \((.*?)\n\)", made, re.DOTALL):

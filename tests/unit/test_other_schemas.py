@@ -1,4 +1,4 @@
-"""Every command over messages of somebody else's schemas: `explain`, `replay --set` and `consume`."""
+"""Every command over messages with other people's schemas: `explain`, `replay --set` and `consume`."""
 
 import json
 import struct
@@ -64,7 +64,7 @@ def set_in(schema: Any, payload: bytes, **changes: str) -> bytes:
 
 
 class Registry:
-    """Knows one schema, by any id."""
+    """Returns one schema for any id."""
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -79,7 +79,7 @@ def consumed(schema: Any, payload: bytes) -> Decoded | Broken:
 
 
 class Message:
-    """What a line is printed from; the real class cannot be made outside of librdkafka."""
+    """The part of a message that a line shows. Only librdkafka can make the real class."""
 
     def __init__(self, value: bytes) -> None:
         self._value = value
@@ -137,7 +137,7 @@ def test_a_schema_that_the_contract_cannot_read_is_named_with_the_reason(name: s
     assert problem in shown(found, b"").replace("\\u0027", "'")
     with pytest.raises(ReplayRefused, match="--set needs an event that can be read"):
         set_in(schema, written(V2, GOOD), clicks="0")
-    # Readable by itself or not: one line, and no traceback.
+    # Whether the schema alone can read it or not, the output is one line without a traceback.
     assert as_json(Message(b"\x00"), consumed(schema, written(V2, GOOD)))  # type: ignore[arg-type]
 
 

@@ -1,4 +1,4 @@
-"""A sink of one's own: what it names is drawn and asked for, and one that has nothing but `open` runs as well."""
+"""A user's own sink: the program draws and checks its destinations. A sink with nothing but `open` runs as well."""
 
 from dataclasses import replace
 
@@ -14,7 +14,7 @@ from streaming.sinks.sink import Destination, Sink, Stamp, Write, need_iceberg, 
 
 
 class Named(Sink):
-    """Names a table of each store."""
+    """A sink that names a table of each store."""
 
     @property
     def destinations(self) -> tuple[Destination, ...]:
@@ -25,7 +25,7 @@ class Named(Sink):
 
 
 class Bare:
-    """Has nothing but `open`."""
+    """A sink with nothing but `open`."""
 
     def open(self, _spark: SparkSession, _settings: Settings, _schema: StructType) -> Write:
         return written

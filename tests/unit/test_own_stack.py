@@ -1,4 +1,7 @@
-"""Whose services are used: the own stack once it was tried, before that the defaults, and named addresses always."""
+"""The services that the program uses.
+
+Named addresses always win. Otherwise it uses its own stack once a start was tried, and the defaults before that.
+"""
 
 import os
 from pathlib import Path
@@ -22,7 +25,7 @@ NAMED = {
     "ADSTREAM_REGISTRY_URL": "http://u:canary@registry.example/x",
     "ADSTREAM_CASSANDRA_HOSTS": "node.example",
 }
-# What changes something in a service.
+# Commands that change something in a service.
 COMMANDS = (
     ("schema", "register"),
     ("migrate",),
@@ -42,7 +45,7 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def entry(port: int, *, ended: bool = False) -> Entry:
-    """Of this very process, or of one that has had its id before."""
+    """Return the entry of this very process, or of an ended process with the same id."""
     created = psutil.Process().create_time()
     return Entry(os.getpid(), created - 1_000 * ended, {"any": port}, "log")
 
@@ -65,7 +68,7 @@ def origins() -> list[str]:
 
 
 def refuse_all() -> list[str]:
-    """Ask each client. Returns their errors, which must come before any attempt to connect."""
+    """Use each client. Return the errors, which must come before any attempt to connect."""
     settings = Settings()
     lines = []
     for ask in (

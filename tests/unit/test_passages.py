@@ -1,4 +1,4 @@
-"""What an archive has read, put together from the notes of its runs."""
+"""The offsets that an archive has read, put together from the notes of its runs."""
 
 import pytest
 

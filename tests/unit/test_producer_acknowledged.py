@@ -1,4 +1,4 @@
-"""What Kafka acknowledged is written down soon, and where it cannot be, the producer says so before it sends."""
+"""The producer soon records acknowledged messages. If it cannot, it says so before it sends anything."""
 
 from contextlib import closing
 from pathlib import Path
@@ -26,7 +26,7 @@ class Message:
         return b"123456789"
 
 
-LINE = "ads 1 42 cbf43926\n"  # the check value of CRC-32
+LINE = "ads 1 42 cbf43926\n"  # CRC-32's check value
 MESSAGE: Any = Message()
 
 

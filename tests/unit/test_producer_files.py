@@ -1,4 +1,4 @@
-"""Files of JSON lines: whole or not there, of up to 1,000 events, sorted by name; and the command that writes them."""
+"""The command that writes JSON lines: files are complete or invisible, of up to 1,000 events, and sorted by name."""
 
 import json
 import threading
@@ -27,7 +27,7 @@ def login(number: int) -> Record:
 
 
 def lines(folder: Path) -> list[list[dict[str, object]]]:
-    """What a reader finds: the events of each visible file, in the order of the names."""
+    """Return the events of each visible file, in the order of the names."""
     visible = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
     return [[json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] for path in visible]
 

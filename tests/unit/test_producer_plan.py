@@ -1,4 +1,4 @@
-"""What the producer decides where the user left it open, and the wire format it writes."""
+"""The producer's decisions on options that the user left out, and its wire format."""
 
 import json
 from dataclasses import replace

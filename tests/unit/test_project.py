@@ -22,7 +22,7 @@ JOBS = [Job("mine", "of my own", "own_notes", lambda events: events)]
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The package `own_project` in the folder where the program runs, with a contract, a migration and a job."""
+    """The package `own_project` in the working folder, with a contract, a migration and a job."""
     made = tmp_path / "own_project"
     for name in ("schemas", "cql"):
         (made / name).mkdir(parents=True)

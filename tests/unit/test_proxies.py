@@ -1,4 +1,4 @@
-"""Proxies of the environment: this machine is asked directly, and what fails on the way names the variable."""
+"""Proxies of the environment: requests to this machine bypass them. An error on the way names the proxy's variable."""
 
 import base64
 import http.server
@@ -28,7 +28,7 @@ def _no_proxies_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Recording(http.server.BaseHTTPRequestHandler):
-    """A proxy that refuses with `status`, and remembers what it was asked and by whom."""
+    """A proxy that refuses with `status`, and records each request with its credentials."""
 
     status = 502
     seen: list[tuple[str, str | None]]

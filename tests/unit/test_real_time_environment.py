@@ -1,4 +1,4 @@
-"""The Spark of real-time mode: made whole and once, by its hash, and imported before any other."""
+"""The Spark of real-time mode: made completely and once, by its hash, and imported before any other."""
 
 import hashlib
 import os
@@ -21,7 +21,7 @@ JAR = b"jar"
 
 
 def wheel(folder: Path, name: str, version: str) -> Path:
-    """A package that says only its version."""
+    """Write a package that has nothing but its version."""
     file = folder / f"{name}-{version}-py3-none-any.whl"
     about = f"{name}-{version}.dist-info"
     with zipfile.ZipFile(file, "w") as archive:
@@ -34,7 +34,7 @@ def wheel(folder: Path, name: str, version: str) -> Path:
 
 @pytest.fixture
 def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StackSettings:
-    """The cache is empty, pip gets a small PySpark out of a folder, and Ivy's part is played by writing one jar."""
+    """Settings with an empty cache. pip installs a small PySpark from a folder; a stand-in for Ivy writes one jar."""
     package = wheel(tmp_path, "pyspark", "99.0")
     digest = hashlib.sha256(package.read_bytes()).hexdigest()
     (tmp_path / "real-time.lock").write_text(f"pyspark==99.0 \\\n    --hash=sha256:{digest}\n")
@@ -53,7 +53,7 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StackSettings:
 
 
 def left(settings: StackSettings) -> list[str]:
-    """What is in the cache, but locks and the system's authorities."""
+    """Return the names in the cache, without locks and the system's authorities."""
     assert settings.cache_dir is not None
     return sorted(path.name for path in settings.cache_dir.iterdir() if path.suffix not in (".lock", ".p12"))
 
@@ -65,7 +65,7 @@ def test_it_appears_whole_and_is_made_once(settings: StackSettings, monkeypatch:
     assert (home / OWN_PARTS / "spark" / "a-1.jar").read_bytes() == JAR
     assert "installing pyspark 99.0 for real-time mode, once (450 MB)" in said
     assert left(settings) == [home.name]
-    monkeypatch.setattr(ivy, "retrieve", None)  # to make it a second time would fail
+    monkeypatch.setattr(ivy, "retrieve", None)  # a second making would fail
     assert real_time.ensure(settings) == home
 
 
@@ -118,7 +118,7 @@ def test_doctor_says_whether_it_is_there_and_whole(settings: StackSettings) -> N
 
 
 def run_in(home: Path, code: str, **variables: str) -> list[str]:
-    """Lines that Python prints after `enter` with this home, in a process of its own."""
+    """Run the code after `enter` with this home, in a process of its own. Return the printed lines."""
     entering = (
         "from pathlib import Path; from stack import real_time; from common.settings import Settings\n"
         f"real_time.home = lambda _settings: Path({str(home)!r})\n"

@@ -1,4 +1,4 @@
-"""The jobs that run in real-time mode, and the answers of the others."""
+"""The jobs that run in real-time mode, and the error lines of all others."""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""Which attempts count as failures in a row, with attempts whose outcome the test writes down."""
+"""Counts of consecutive failures, over attempts whose outcome the test prescribes."""
 
 import threading
 from typing import Any
@@ -16,14 +16,14 @@ ENDED = (0, None)
 
 
 class Impatient(threading.Event):
-    """Takes no pause."""
+    """An event whose `wait` returns at once, so that retries do not pause."""
 
     def wait(self, timeout: float | None = None) -> bool:
         return self.is_set()
 
 
 def run(*attempts: tuple[int, Exception | None]) -> int:
-    """Returns how many attempts were made."""
+    """Run the attempts. Return how many the runner made."""
     left = list(attempts)
     runner: Any = Runner.__new__(Runner)
     runner._stopping = Impatient()

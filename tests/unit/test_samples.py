@@ -1,4 +1,4 @@
-"""The documented data, figure by figure: each sample is counted here in plain Python, without a pattern."""
+"""The documented data, figure by figure: plain Python counts each sample here, without a pattern."""
 
 from collections import Counter, defaultdict
 from datetime import UTC, datetime, timedelta
@@ -25,7 +25,7 @@ def events(job: str) -> list[Event]:
 
 
 def clock(job: str) -> list[tuple[str, ...]]:
-    """Every event without its time's date: key, then the other values, then the time of day."""
+    """Return all events as text: key, then the other values, then the time of day without the date."""
     source = find(job)
     return [
         (*(value for name, value in event.items() if name != source.time_field), time(event[source.time_field]))
@@ -42,7 +42,7 @@ def days(job: str) -> set[str]:
 
 
 def windows(timestamp: int, minutes: int, slide: int | None = None) -> list[str]:
-    """Starts of the windows that hold the timestamp."""
+    """Return the starts of the windows that contain the timestamp."""
     step = (slide or minutes) * MINUTE
     last = timestamp - timestamp % step
     return [time(start) for start in range(last, timestamp - minutes * MINUTE, -step)]
@@ -177,7 +177,7 @@ def test_clicks_and_sessions(job: str) -> None:
     assert found[:5] == CLICKS
     assert days(job) == {"2023-07-30"}
     if job == "session-windows":
-        # Later than the last session's end, with half an hour for a gap and the watermark of 10 minutes.
+        # So late that every session is closed, with a gap of half an hour and a watermark of 10 minutes.
         assert found[5:] == [("closing", "11:00:00")]
     else:
         assert found[5:] == []
@@ -272,7 +272,7 @@ RACKS = {"rack1": [99.5, 100.5, 101.0, 102.0], "rack2": [99.5, 105.5, 104.0, 108
 
 
 def readings(job: str) -> dict[str, list[float]]:
-    """By rack, each five minutes after the one before."""
+    """Return the temperatures by rack. A rack's readings are five minutes apart."""
     found: dict[str, list[float]] = defaultdict(list)
     for event in events(job):
         assert time(event["ts"]) == f"08:{5 * len(found[event['rack']]):02}:00"

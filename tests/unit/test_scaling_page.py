@@ -15,7 +15,7 @@ HEADINGS = re.findall(r"lateness (\d+) min, trigger (\d+) s", PAGE)
 
 
 def number(said: str) -> tuple[float, float]:
-    """A value as the page writes it, and half a unit of its last digit."""
+    """Return a value of the page, and half a unit of its last digit."""
     digits, unit = re.fullmatch(r"([\d,.]+) ?(.*)", said).groups()  # type: ignore[union-attr]
     plain = digits.replace(",", "")
     decimals = len(plain.partition(".")[2])
@@ -24,7 +24,7 @@ def number(said: str) -> tuple[float, float]:
 
 
 def rows(first: str) -> list[list[str]]:
-    """Cells of the table whose head begins with the cell `first`, without the head."""
+    """Return the cells of the table whose first heading is `first`, without the headings."""
     _, _, table = PAGE.partition(f"| {first} |")
     lines = table.partition("\n\n")[0].splitlines()[2:]
     return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines]
@@ -35,7 +35,7 @@ PLAN = {name: values for name, _, *values in rows("what")}
 
 
 def plan(lateness_minutes: int, trigger: int) -> Mapping[str, float]:
-    """The page's plan, computed. All times in seconds."""
+    """Compute the page's plan. All times are in seconds."""
     c = CONSTANTS
     job = find("ad-metrics")
     assert job.watermark is not None

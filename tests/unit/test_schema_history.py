@@ -75,10 +75,11 @@ def test_a_decimal_keeps_its_scale() -> None:
 
 
 def test_every_version_is_compared_with_all_before_it() -> None:
-    # Each reads its neighbour; the third, which requires what the second left out, cannot read the second alone.
+    # Each version reads its neighbour. The third requires a field that the second left out, and so cannot read the
+    # second alone.
     gone_and_back = history(schema(ID, TIME), schema(ID), schema(ID, TIME))
     assert [problem[:46] for problem in problems(gone_and_back)] == ["version 3 cannot read what version 2 wrote: th"]
-    # The fourth reads the third, and no longer what was written at first.
+    # The newest version reads the one before, and can no longer read the first.
     default = {"name": "n", "type": "int", "default": 0}
     other_type = {"name": "n", "type": "string", "default": ""}
     found = problems(history(schema(ID, default), schema(ID), schema(ID, other_type)))

@@ -1,4 +1,4 @@
-"""Schema texts that say the same are the same, and types of other texts are written out once."""
+"""Schema texts with the same meaning are equal. Types of other texts are written out once."""
 
 import io
 import json
@@ -75,7 +75,7 @@ FIXED = {"type": "fixed", "name": "Hash", "namespace": "geo", "size": 4}
     ],
 )  # fmt: skip
 def test_a_schema_stands_by_itself(text: object, definitions: list[object]) -> None:
-    """Against fastavro, which is given the definitions by name."""
+    """Compare with fastavro, which gets the definitions by name."""
     named: dict[str, Any] = {}
     for each in reversed(definitions):
         fastavro.parse_schema(each, named)  # type: ignore[arg-type]
@@ -84,7 +84,7 @@ def test_a_schema_stands_by_itself(text: object, definitions: list[object]) -> N
     assert "geo.Both" in alone or "geo.Place" in alone or "geo.Hash" in alone or "Size" in alone
     for name in ("geo.Place", "geo.Hash", "Size", "geo.Both"):
         assert alone.count(f'{{"name":"{name}"') <= 1
-    # What the definitions call for can be written and read again.
+    # Messages of the type must survive writing and reading.
     fastavro.schemaless_writer(io.BytesIO(), written, generate_one(written))
 
 

@@ -1,4 +1,4 @@
-"""Runs of pytest side by side: one of them runs each file, and the longest tests are reported over all runs."""
+"""Runs of pytest side by side: exactly one of them runs each file, and the report covers the tests of all runs."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""What is printed goes through one function: no command, job or service prints by another way."""
+"""One function prints all output: commands, jobs and services print by no other way."""
 
 import ast
 from collections.abc import Iterator
@@ -8,14 +8,14 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("adstream", "common", "consumer", "producer", "stack", "streaming")
-# The two files that print, and the tools for developers, which print names of files.
+# The two files that print, and the developers' tools, which print names of files.
 PRINTERS = {"common/text/shown.py", "common/text/terminal.py", "stack/parts_list.py", "stack/bill_of_materials.py"}
-# Strict JSON of ASCII, made by these files themselves; a version number; rows for nobody.
+# These files print only strict ASCII JSON that they make themselves, a version number, or rows for nobody.
 EXACT = {"adstream/documents.py", "adstream/cli.py", "streaming/class_training.py"}
 
 
 def printing(tree: ast.AST) -> Iterator[str]:
-    """Calls that print a string, or that let Rich read markup or short codes in it."""
+    """Yield calls that print a string, or that let Rich interpret markup or short codes in it."""
     for node in ast.walk(tree):
         match node:
             case ast.Call(func=ast.Name(id="print" | "Console" | "escape" as name)):

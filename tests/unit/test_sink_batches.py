@@ -1,4 +1,4 @@
-"""Which rows travel together: by replica set, and bounded."""
+"""The sink's batches: rows of one replica set, up to a limit."""
 
 from itertools import pairwise
 from types import SimpleNamespace
@@ -22,7 +22,7 @@ KEYS = [f"ad-{number}".encode() for number in range(500)]
 
 
 def cluster(nodes: int, replication_factor: int) -> SimpleNamespace:
-    """The driver's own token map of a cluster whose nodes share the ring in four pieces each."""
+    """Return the driver's own token map of a cluster whose nodes share the ring in four pieces each."""
     hosts = [
         Host(DefaultEndPoint(f"10.0.0.{number}"), SimpleConvictionPolicy, host_id=UUID(int=number))
         for number in range(nodes)
@@ -87,14 +87,17 @@ def test_without_a_token_map_all_rows_go_together() -> None:
 
 
 def rows_of(values: list[int], extra: int) -> Run:
-    """Rows of so many bytes each, of which `extra` are not among their own; a row's bytes tell its size."""
+    """Return rows of these sizes in bytes, each with `extra` bytes of overhead. A row's bytes repeat its size."""
     return Run(pa.array([bytes([size]) * (size - extra) for size in values], pa.binary()), extra)
 
 
 def sent(
     rows: list[tuple[str, int]], max_rows: int, max_bytes: int, *, at_once: bool = False
 ) -> list[tuple[str, list[int]]]:
-    """The batches, as the sizes of their rows. Rows come one by one, or those of a place `at_once`."""
+    """Return the batches as the sizes of their rows.
+
+    Rows come one by one, or all rows of a place `at_once`.
+    """
     batching: Batching[str] = Batching(max_rows, max_bytes)
     runs = [(place, [size]) for place, size in rows]
     if at_once:

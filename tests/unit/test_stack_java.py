@@ -1,4 +1,4 @@
-"""Which Java is taken, and whom it trusts."""
+"""The choice of Java, and the authorities that Java trusts."""
 
 import datetime
 from pathlib import Path
@@ -15,7 +15,7 @@ from stack.host.java import TRUST_STORE_PASSWORD, find_java, network_options, sy
 
 
 def java_of(version: str, home: Path) -> Path:
-    """A program that answers as `java -XshowSettings:properties -version` of that version does."""
+    """Write a program that answers `java -XshowSettings:properties -version` like that version."""
     program = home / "bin" / "java"
     program.parent.mkdir(parents=True)
     program.write_text(f'#!/bin/sh\necho "    java.home = {home}\n    java.version = {version}" >&2\n')

@@ -1,4 +1,4 @@
-"""The JVM parts: nothing unverified is ever used."""
+"""The JVM parts: the stack never uses an unverified file."""
 
 import hashlib
 import io
@@ -15,7 +15,7 @@ from tests.unit.second_process import waits_for_the_first
 
 
 def write_parts(folder: Path) -> dict[str, str]:
-    """A small set: a jar for Spark and the registry's archive. Returns the sums."""
+    """Write a small set: a jar for Spark and the registry's archive. Return the checksums."""
     archive = io.BytesIO()
     with tarfile.open(fileobj=archive, mode="w:gz") as packed:
         packed.addfile(tarfile.TarInfo("runner.jar"), io.BytesIO())
@@ -49,7 +49,7 @@ def settings(tmp_path: Path) -> StackSettings:
 
 
 def fetch_writes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *, tampered: bool) -> None:
-    """In place of the network: Ivy's part is played by writing the files, one of them perhaps changed on the way."""
+    """Replace Ivy by a function that writes the files. With `tampered`, one file arrives changed."""
 
     def retrieve(_settings: StackSettings, _names: Path, *, into: Path, **_others: object) -> None:
         write_parts(into)
@@ -86,7 +86,7 @@ def test_a_second_process_waits_for_the_first(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, settings: StackSettings
 ) -> None:
     fetch_writes(monkeypatch, tmp_path, tampered=False)
-    monkeypatch.setattr(ivy, "retrieve", None)  # to fetch a second time would fail
+    monkeypatch.setattr(ivy, "retrieve", None)  # a second fetch would fail
     said = waits_for_the_first(parts.home(settings), "parts.lock", lambda say: parts.ensure(settings, say))
     assert said == ["another process is fetching the JVM parts; waiting for it"]
 

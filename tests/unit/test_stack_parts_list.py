@@ -1,4 +1,4 @@
-"""The list of files agrees with what is wanted and with the sums."""
+"""The list of files agrees with the wanted parts and with the checksums."""
 
 import xml.etree.ElementTree as Xml
 from pathlib import Path

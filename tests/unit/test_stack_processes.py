@@ -1,4 +1,4 @@
-"""Starting and stopping, and never another's process."""
+"""The stack starts and stops its own processes, and never another's."""
 
 import signal
 import sys

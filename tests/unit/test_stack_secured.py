@@ -1,4 +1,4 @@
-"""The keys of a secured stack: complete, kept, and an error of one line when they are not usable."""
+"""The keys of a secured stack: complete and kept. Unusable keys give an error of one line."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What is written down about a running stack, and who reads it."""
+"""The record of a running stack, and its readers."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The oracle's judge over other people's schemas: each message has the fate that Avro's resolution gives it."""
+"""The oracle's judge over other people's schemas: each message gets the fate that Avro's resolution implies."""
 
 from datetime import timedelta
 from typing import Any
@@ -79,7 +79,7 @@ def test_a_schema_that_resolves_is_counted(name: str) -> None:
     schema, own, _ = AS_IT_IS[name]
     event = {**GOOD, **own}
     found = judged(schema, written(schema, event))
-    # The table's own times are another day's.
+    # The cases' own times are of another day.
     assert found.outcome == ("late" if found.timestamp < ARRIVAL - 600_000 else "counted")
     assert (found.ad_id, found.clicks) == ("ad-1", 3)
 
@@ -93,7 +93,7 @@ def test_a_schema_that_cannot_be_read_costs_its_own_messages(name: str) -> None:
 
 
 def test_what_fastavro_refuses_is_still_read() -> None:
-    """A default that is not of the type of its field: the registries of some years took that."""
+    """The schema's default does not match the type of its field. Registries of some years accepted that."""
     schema = changed(more=[{"name": "note", "type": "string", "default": None}])
     with pytest.raises(fastavro.schema.SchemaParseException):
         fastavro.parse_schema(schema)

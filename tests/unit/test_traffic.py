@@ -1,4 +1,4 @@
-"""The generator on every source: repeatable, within its contract, troubled as much as asked, apart from the samples."""
+"""The generator on every source: repeatable, within its contract, as troubled as requested, unlike the samples."""
 
 import json
 from collections import Counter, defaultdict
@@ -83,7 +83,7 @@ def test_a_duplicate_is_an_event_sent_before(source: Source) -> None:
 @every_source
 def test_live_keys_and_ids_are_none_of_a_sample(source: Source) -> None:
     if source.name == "fruit":
-        return  # a fruit is the same in both: its category is found by its id
+        return  # a fruit is the same in both: its id selects its category
     documented = [event for sample in source.jobs.values() for event in sample.events]
     for name in {source.key, "event_id", "transactionId"} & documented[0].keys():
         made_up = {record.event[name] for record in live(source, 2_000, Mix(skew=0))}
@@ -169,7 +169,7 @@ def test_fruits_have_their_names_and_those_above_30_have_no_category() -> None:
 
 
 def test_a_live_rack_becomes_too_hot_and_cools_down_again() -> None:
-    """Three readings in a row of 100 and more are what `rack-alerts` waits for."""
+    """`rack-alerts` waits for three readings in a row of 100 and more."""
     temperatures: dict[str, list[float]] = defaultdict(list)
     for record in islice(find("racks").records(1, Mix(skew=0), Timeline(0, 1_000.0)), 3_600):
         temperatures[record.key].append(record.event["temperature"])

@@ -1,4 +1,4 @@
-"""docs/troubleshooting.md quotes lines as the code words them."""
+"""docs/troubleshooting.md quotes lines exactly as the code has them."""
 
 import ast
 import re
@@ -12,7 +12,7 @@ PACKAGES = ("adstream", "common", "consumer", "producer", "stack", "streaming")
 
 
 def texts(source: str) -> Iterator[str]:
-    """Every string of the source; of an f-string the constant parts, with `...` for each of the others."""
+    """Yield every string of the source. In an f-string, `...` stands for each part that is not constant."""
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.JoinedStr):
             yield "".join(str(part.value) if isinstance(part, ast.Constant) else "..." for part in node.values)
@@ -21,7 +21,7 @@ def texts(source: str) -> Iterator[str]:
 
 
 def quoted() -> list[str]:
-    """The code spans, one after the other, at the start of a heading or of a list's item."""
+    """Return the code spans at the start of headings and list items."""
     starts = re.findall(r"^(?:#+|-) ((?:`[^`\n]+`(?:, )?)+)", PAGE, re.MULTILINE)
     return [line for start in starts for line in re.findall(r"`([^`]+)`", start)]
 

@@ -1,4 +1,4 @@
-"""A mistyped command line is answered with one line that names the nearest thing there is."""
+"""The answer to a mistyped command line is one line that names the nearest valid word."""
 
 import sys
 

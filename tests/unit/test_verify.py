@@ -47,7 +47,7 @@ def event(offset: int, ad: str = "a", views: int = 1, event_id: str | None = Non
 
 
 def found(oracle: Oracle, ad: str, clicks: int, views: int, cost: str, average: str | None) -> None:
-    """The rows of an ad all of whose events are at NOW: a total and two windows."""
+    """Add the rows of an ad whose events are all at NOW: a total and two windows."""
     for name, start in ((TOTALS, NO_WINDOW), (WINDOWS, MILLIS), (WINDOWS, MILLIS - 30_000)):
         row = {"name": name, "ad_id": ad, "start": start, "clicks": clicks, "views": views, "cost": cost}
         oracle.append("found", pa.Table.from_pylist([{**row, "average": average}], schema=_FOUND))

@@ -1,4 +1,4 @@
-"""The wheel has all that the program needs, and works from another folder."""
+"""The wheel has everything that the program needs, and works from another folder."""
 
 import json
 import zipfile
@@ -38,6 +38,6 @@ def test_version_and_jobs_from_another_folder(installed: Installed, tmp_path: Pa
 @pytest.mark.timeout(120)
 def test_doctor_from_another_folder(installed: Installed, tmp_path: Path) -> None:
     done = installed.run(tmp_path, "adstream", "doctor", "--json")
-    assert done.returncode in (0, 1), done.stderr  # 1 where a check of this machine fails
+    assert done.returncode in (0, 1), done.stderr  # 1 if a check of this machine fails
     assert {each["verdict"] for each in json.loads(done.stdout)} <= {"OK", "WARN", "FAIL"}
     assert "Traceback" not in done.stderr

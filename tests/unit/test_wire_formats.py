@@ -1,4 +1,4 @@
-"""Messages of other wire formats are named, and the registry's own are not taken for one."""
+"""The program names messages of other wire formats, and does not mistake the registry's own for one of them."""
 
 import re
 import struct

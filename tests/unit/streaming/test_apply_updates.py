@@ -1,4 +1,4 @@
-"""What the applying process reads from a message, before and after it decodes the record."""
+"""The values that the applying process reads from a message, before and after it decodes the record."""
 
 import io
 import re
@@ -99,7 +99,7 @@ def test_a_record_that_its_schema_does_not_fit_is_named_with_its_place(value: by
 
 
 def schema_with(*more: str) -> str:
-    """That of rows, with these fields behind version and newest_event."""
+    """Return the schema of rows, with these fields after version and newest_event."""
     newest = '{"name": "newest_event", "type": {"type": "long", "logicalType": "timestamp-millis"}}'
     fields = ['{"name": "version", "type": "long"}', newest, *more]
     return f'{{"type": "record", "name": "R", "fields": [{", ".join(fields)}]}}'
@@ -139,7 +139,7 @@ def test_every_type_of_a_row_has_a_column() -> None:
 def test_damaged_records_are_refused_or_are_other_values_and_never_an_accident(
     rows: list[dict[str, Any]], data: st.DataObject
 ) -> None:
-    """Each is read as fastavro reads it, or the first that fastavro refuses is named."""
+    """A damaged record is read as fastavro reads it. If fastavro refuses one, the error names the first such record."""
     values = [encoded(row) for row in rows]
     damaged = data.draw(st.integers(0, len(rows) - 1))
     value = bytearray(values[damaged])
@@ -176,7 +176,7 @@ def test_damaged_records_are_refused_or_are_other_values_and_never_an_accident(
 
 
 def without_meaning(schema: Any) -> Any:
-    """The schema without logical types: fastavro returns values as they are stored."""
+    """Return the schema without logical types, so that fastavro returns values in their stored form."""
     if isinstance(schema, list):
         return [without_meaning(each) for each in schema]
     if isinstance(schema, dict):

@@ -1,4 +1,4 @@
-"""Rows of a real-time job as messages: their keys, their versions, and that every job's can be read."""
+"""Rows of a real-time job as messages: their keys, their versions, and whether every job's rows are readable."""
 
 import io
 import json

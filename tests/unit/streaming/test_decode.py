@@ -87,7 +87,7 @@ def test_bytes_behind_the_fields_of_a_newer_writer_are_seen_and_so_is_text_in_th
 
 
 def test_an_int_of_more_than_32_bits_is_not_cut_to_size(spark: SparkSession) -> None:
-    # 2^33 + 2^30 takes as many bytes as 2^30 does, which is what Avro makes of it.
+    # An int of 2^33 + 2^30 has as many bytes as 2^30. Avro cuts it to 2^30.
     wrong = HEADER_V1 + b"\x08ad_1" + b"\x02" + b"\x80\x80\x80\x80\x48" + b"\x02" + struct.pack("<d", 1.0)
     largest = HEADER_V1 + b"\x08ad_1" + b"\x02" + b"\xfe\xff\xff\xff\x0f" + b"\x02" + struct.pack("<d", 1.0)
     rows = decode(kafka_rows(spark, [wrong, largest]), WRITERS, V2).orderBy("offset").collect()

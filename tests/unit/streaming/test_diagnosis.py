@@ -1,4 +1,4 @@
-"""The reason that `dead-letters explain` finds in plain Python is the one that the job finds in Spark."""
+"""`dead-letters explain` finds in plain Python the same reason as the job in Spark."""
 
 import random
 
@@ -73,7 +73,7 @@ def test_random_damage_gets_the_same_reason_as_in_spark(spark: SparkSession) -> 
         values.append(bytes(good))
     found = [diagnosed(value) for value in values]
     there = outcomes(kafka_rows(spark, values))
-    # Java's decoder drops the upper bits of an int of more than 32; here that is an error.
+    # Java's decoder drops an int's bits above 32. Plain Python reports an error here.
     differ = [
         (value.hex(), mine.problem, spark_says)
         for value, mine, spark_says in zip(values, found, there, strict=True)

@@ -1,4 +1,4 @@
-"""A JVM that ends by itself ends the program, in one line that says why."""
+"""A JVM that ends by itself ends the program, with a line that gives the reason."""
 
 import subprocess
 import sys

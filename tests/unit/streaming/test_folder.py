@@ -1,4 +1,4 @@
-"""A folder as a source: each file is read once, or not at all."""
+"""A folder as a source: a job reads each file once, or not at all."""
 
 from pathlib import Path
 

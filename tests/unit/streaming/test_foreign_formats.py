@@ -1,4 +1,4 @@
-"""Spark and plain Python agree on what was written for another registry."""
+"""Spark and plain Python agree on messages in other registries' formats."""
 
 import random
 

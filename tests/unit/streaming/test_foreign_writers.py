@@ -1,4 +1,4 @@
-"""Messages that others write, with schemas of theirs: each schema costs its own messages at most."""
+"""Messages with other people's schemas: each schema costs its own messages at most."""
 
 import io
 import json
@@ -23,7 +23,7 @@ FOREIGN = 77
 
 
 class Case(NamedTuple):
-    """A writer's schema, an event as it is written with it, and the values that the job reads, or a reason."""
+    """A writer's schema, an event for it, and the values that the job reads, or the reason of the dead letter."""
 
     schema: Schema
     event: Any
@@ -31,7 +31,7 @@ class Case(NamedTuple):
 
 
 def v2(changes: dict[str, Any] | None = None, *, more: tuple[dict[str, Any], ...] = (), **top: Any) -> Schema:
-    """The contract's second version with other types of fields (None drops one), and with more fields."""
+    """Return v2 with changed types of fields (None drops a field), and with more fields."""
     changed = changes or {}
     fields = [{**each, "type": changed.get(each["name"], each["type"])} for each in V2.schema["fields"]]
     kept = [
@@ -175,7 +175,7 @@ CASES = {
 
 
 def plain(schema: Schema) -> Schema:
-    """Return the schema without annotations: a value is written as it is."""
+    """Return the schema without annotations, so that a value is written as it is."""
     if isinstance(schema, dict):
         return {name: plain(part) for name, part in schema.items() if name != "logicalType"}
     return [plain(part) for part in schema] if isinstance(schema, list) else schema
@@ -223,7 +223,7 @@ def test_no_foreign_schema_touches_the_contracts_own_events(rows: dict[str, Row]
 
 def test_arrays_in_blocks_with_a_negated_count_end_where_they_end(spark: SparkSession) -> None:
     tags = contract(v2(more=(field("tags", ["null", {"type": "array", "items": "string"}], default=None),)))
-    # Two items in a block of four bytes: the count negated, then the block's size.
+    # Two items in a block of four bytes: the negated count, then the block's size.
     blocks = b"\x02" + b"\x03\x08" + b"\x02a\x02b" + b"\x00"
     start = encoded(V2, event_id="e")[5:]
     values = [wire.frame(FOREIGN, start + rest) for rest in (blocks, blocks + b"\x00", blocks[:-1])]
@@ -246,7 +246,7 @@ def test_a_schema_that_java_does_not_take_costs_its_own_messages(spark: SparkSes
 
 
 def test_a_very_wide_version_among_many_costs_its_own_messages_at_most(spark: SparkSession) -> None:
-    """The plan grows with the versions alone, and not with the widest of them."""
+    """The size of the plan depends on the number of versions, not on the widest."""
     wide = v2(more=tuple(field(f"text_{place}", ["null", "string"], default=None) for place in range(400)))
     others = {1_000 + place: v2(more=(field(f"own_{place}", "string", default=""),)) for place in range(60)}
     writers = {each: contract(schema) for each, schema in {FOREIGN: wide, **others}.items()}

@@ -1,4 +1,4 @@
-"""Bytes of other people's encoders say in the job what their writers put in: all of them in one plan."""
+"""The job reads from other encoders' bytes the values that were encoded, with all schemas in one plan."""
 
 from datetime import UTC, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal

@@ -1,4 +1,4 @@
-"""Messages in JSON are read by the same contract, and refused by the same rules."""
+"""JSON messages follow the same contract, and the same rules refuse them."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path

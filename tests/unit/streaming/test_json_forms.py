@@ -1,4 +1,4 @@
-"""JSON has the notion of a time and a number that CSV and options have, in the job and in plain Python alike."""
+"""JSON accepts the same forms of times and numbers as CSV and options, in the job and in plain Python."""
 
 import json
 from datetime import UTC, datetime
@@ -21,7 +21,7 @@ from tests.unit.streaming.wire_messages import NOW, kafka_rows
 [FRUIT] = contracts.history("fruit_data")
 MILLIS = int(NOW.timestamp()) * 1_000
 
-# A number as JSON writes it -> milliseconds, or None.
+# A JSON number -> milliseconds, or None.
 EPOCHS = {
     "1740139200": 1_740_139_200_000, "1000000000": 1_000_000_000_000, "9999999999": 9_999_999_999_000,
     "0": None, "17": None,
@@ -30,7 +30,7 @@ EPOCHS = {
     "1740139200000000000": None,
     "1740139200.0": None, "1740139200.5": None, "1.7401392e9": None, "true": None, "[1740139200]": None, "{}": None,
 }  # fmt: skip
-# The contract's int, as JSON writes it.
+# The contract's int, in JSON.
 INTS = {
     "0": 0, "1": 1, "-1": -1, "-0": 0, "2147483647": 2**31 - 1, "-2147483648": -(2**31), "2147483648": None,
     "-2147483649": None, "99999999999999999999": None, "1.0": None, "1e3": None, "1E0": None, '"1"': None, "true": None,
@@ -38,7 +38,7 @@ INTS = {
     "[1]": None,
     '"\u0661"': None,
 }  # fmt: skip
-# The contract's double. A number without end is told from text: it has a reason of its own.
+# The contract's double, in JSON. An infinite number is not undecodable: it has a reason of its own.
 DOUBLES = {
     "0": 0.0, "1": 1.0, "-0.5": -0.5, "0.75": 0.75, "1e3": 1_000.0, "1E+03": 1_000.0, "0.1": 0.1, "5e-324": 5e-324,
     ".5": None, "5.": None, "01.5": None, "+1.5": None, "1_0.5": None, "0,5": None, "1f": None, "0x1p3": None,
@@ -57,7 +57,7 @@ def fruit(number: str) -> bytes:
 
 
 def in_spark(spark: SparkSession, values: list[bytes], contract: Contract, field: str) -> list[Any]:
-    """Of each message the field's value (times in milliseconds), or None if it is undecodable."""
+    """Return the field's value in each message (times in milliseconds), or None for an undecodable message."""
     decoded = decode(kafka_rows(spark, values), {}, contract, json=True).orderBy("offset")
     value = F.col("event")[field]
     rows = decoded.select("problem", F.unix_millis(value) if field == "timestamp" else value).collect()
@@ -84,7 +84,7 @@ def assert_alike(spark: SparkSession, values: list[bytes], contract: Contract, f
 
 def test_times(spark: SparkSession) -> None:
     table = {json.dumps(text): millis for text, millis in forms.TIMES.items()}
-    # As text, ten digits are seconds as well.
+    # Ten digits are seconds in a text, too.
     table |= {json.dumps(text, ensure_ascii=escaped): None for text in forms.NO_TIMES for escaped in (True, False)}
     table |= EPOCHS | {f'"{text}"': millis for text, millis in EPOCHS.items() if text[0] not in "[{"}
     values = [reading(timestamp=text) for text in table]

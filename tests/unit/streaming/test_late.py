@@ -35,7 +35,7 @@ PLAIN_CLICKS = JOBS["ad-clicks"].with_parameters(dedupe=False)
 
 
 def late(spark: SparkSession, job: Job, seconds: list[int], watermark: datetime, **columns: str) -> Late:
-    """`columns` are the constant ones and, under `time`, the name of the event's time."""
+    """Count late events. `columns` are constant, except `time`: it names the column of the event time."""
     time = columns.pop("time")
     rows = [(START + timedelta(seconds=each), str(number)) for number, each in enumerate(seconds)]
     events = spark.createDataFrame(rows, f"{time} timestamp, position string")
@@ -51,7 +51,7 @@ def test_an_event_is_late_for_the_windows_that_the_watermark_has_closed(spark: S
 
 def test_an_event_in_several_windows_is_one_event(spark: SparkSession) -> None:
     found = late(spark, PLAIN_CLICKS, [20, 31], START + timedelta(seconds=35), time="timestamp")
-    # 20 s is in [0, 30), [10, 40) and [20, 50), of which only the first is closed; 31 s is in no closed window.
+    # 20 s is in [0, 30), [10, 40) and [20, 50). Only the first is closed. 31 s is in no closed window.
     assert (found.events, found.by_window) == (1, {START: 1})
 
 
@@ -74,7 +74,7 @@ AD_METRICS = JOBS["ad-metrics"]
 
 @pytest.fixture(scope="module")
 def delays() -> list[timedelta]:
-    """How long after its time an event arrived: on time, a little late, and from long ago."""
+    """Delays from event time to arrival: on time, a little late, and from long ago."""
     seed = random.randrange(2**32)
     print(f"seed {seed}")
     rng = random.Random(seed)
@@ -96,7 +96,7 @@ def observed(messages: DataFrame) -> tuple[int, Pairs]:
 
 
 def oracle(delays: list[timedelta]) -> dict[datetime, Counter[int]]:
-    """Window -> rounded delay -> late events, one by one."""
+    """Count the late events one by one: window -> rounded delay -> events."""
     found: dict[datetime, Counter[int]] = defaultdict(Counter)
     for delay in delays:
         if delay > LATENESS:

@@ -1,4 +1,4 @@
-"""Spark's own log has one line a record, whatever a message or an exception quotes."""
+"""Each record of Spark's own log is one line, whatever a message or an exception quotes."""
 
 import re
 import secrets

@@ -1,4 +1,4 @@
-"""The static table of a job: read once, whole, and refused with its line where it is not in the form of a CSV."""
+"""The static table of a job: read once and completely. A malformed CSV is refused, with the number of the line."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Messages of a schema that the plan does not know are dead letters, unless the registry knows the schema by now."""
+"""Messages of a schema that is not in the plan are dead letters, unless the registry has the schema by now."""
 
 import threading
 from collections.abc import Sequence
@@ -78,7 +78,7 @@ def test_a_batch_tells_its_unknown_ids_the_most_frequent_first(spark: SparkSessi
 
 
 def test_the_batch_itself_tells_which_ids_come_first(spark: SparkSession) -> None:
-    """Of equally frequent ids, those with the smallest numbers come first: registries begin to count at one."""
+    """Among equally frequent ids, the smallest come first: registries count up from one."""
     numbers = [*range(900_000, 900_150), 900_007, 900_007, 45, 3, 3, 44]
     rows = [(wire.header(number) + b"x",) for number in numbers]
     messages = spark.createDataFrame([*rows, (b"{}",), (b"",)], "value binary").repartition(3)

@@ -48,5 +48,5 @@ def test_a_service_that_fails_and_comes_back_blames_no_message() -> None:
 
 
 def test_the_rest_must_go_through() -> None:
-    crashes = iter([True, True, False, True])  # the batch, its first half, then the service is gone for good
+    crashes = iter([True, True, False, True])  # the batch and its first half fail; then the service stays down
     assert culprits({0: (0, 2)}, lambda _part: next(crashes, True)) == []

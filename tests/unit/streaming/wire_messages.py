@@ -1,4 +1,4 @@
-"""Messages as stored in Kafka, made with fastavro, for tests of decode and judge."""
+"""Messages as Kafka stores them, made with fastavro, for tests of decode and judge."""
 
 import io
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from common import contracts
 from common.avro import wire
 
 V1, V2 = contracts.history("ads_data")[:2]
-# Ids as a registry might give them: not the version numbers, and one of them with all four bytes in use.
+# Ids as a registry might give them. They differ from the version numbers, and one uses all four bytes.
 ID_V1, ID_V2 = 7, 0x01020304
 WRITERS = {ID_V1: V1, ID_V2: V2}
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -31,19 +31,19 @@ KAFKA = T.StructType(
 
 
 def encoded(version: contracts.Contract = V2, **changes: Any) -> bytes:
-    """One good event, changed as asked, with its header."""
+    """Return one good event, with these changes and a header."""
     event = {"ad_id": "ad_1", "timestamp": NOW, "clicks": 1, "views": 4, "cost": 0.5, "event_id": None, **changes}
     return framed(version, ID_V1 if version is V1 else ID_V2, event)
 
 
 def framed(contract: contracts.Contract, schema_id: int, event: dict[str, Any]) -> bytes:
-    """The event as Avro by the contract, with the header of that schema id."""
+    """Return the event as Avro by the contract, with the header of that schema id."""
     payload = io.BytesIO()
     fastavro.schemaless_writer(payload, fastavro.parse_schema(contract.schema), event)
     return wire.frame(schema_id, payload.getvalue())
 
 
 def kafka_rows(spark: SparkSession, values: Sequence[bytes | None], *, broker_time: datetime = NOW) -> DataFrame:
-    """The values as the Kafka source would give them, at offsets 0, 1, 2, ... of partition 0."""
+    """Return the values as the Kafka source would, at offsets 0, 1, 2, ... of partition 0."""
     rows = [(None, value, "ads_data", 0, offset, broker_time) for offset, value in enumerate(values)]
     return spark.createDataFrame(rows, KAFKA)
