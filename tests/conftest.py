@@ -1,4 +1,4 @@
-"""For all tests: no settings of the developer's, and a kill of the run stops what it started."""
+"""Shared by all tests: the developer's settings do not count, and killing the run stops everything that it started."""
 
 import os
 import secrets
@@ -20,7 +20,7 @@ from tests.installed import Installed, install
 
 pytest_plugins = ("tests.longest", "tests.shared_files")
 
-# The places of the JVM parts and of Java belong to this machine; any other variable would change the test.
+# JVM parts and Java are in this machine's own places. Any other variable would change the test.
 MACHINE = ("ADSTREAM_STACK_CACHE_DIR", "ADSTREAM_STACK_JAVA_HOME")
 
 
@@ -36,14 +36,14 @@ def _interrupt(_signal: int, _frame: FrameType | None) -> None:
 
 
 def pytest_configure() -> None:
-    """Let SIGTERM end the run like Ctrl-C: fixtures are finalised, so that no service is left behind.
+    """Let SIGTERM end the run like Ctrl-C: pytest finalises fixtures, so no service is left behind.
 
-    A run that a shell started in the background ignores Ctrl-C, and its children would too. Each Java lives for minutes
-    only, so its second compiler would cost more than it saves.
+    Also restores Ctrl-C, which a run ignores if a shell started it in the background, and its children with it. Each
+    Java lives for minutes only, so its second compiler would cost more than it saves.
     """
     signal.signal(signal.SIGTERM, _interrupt)
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    # A machine that is busy with other tests is no reason to fail one.
+    # A test must not fail because the machine is busy with other tests.
     hypothesis.settings.register_profile("patient", hypothesis.settings(deadline=None))
     hypothesis.settings.load_profile("patient")
     os.environ["JDK_JAVA_OPTIONS"] = "-XX:TieredStopAtLevel=1"
@@ -52,7 +52,7 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What is about the Spark of the requirements alone says so by its mark."""
+    """Skip tests with the mark `locked_spark` under the Spark of real-time mode."""
     if not real_time.entered():
         return
     for item in items:
@@ -62,13 +62,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def _no_env_file(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """The developer's `.env` is read from the folder where a program runs; the tests run in an empty one."""
+    """An empty working folder. A program reads `.env` from its working folder, so it does not see the developer's."""
     os.chdir(tmp_path_factory.mktemp("cwd"))
 
 
 @pytest.fixture(scope="session")
 def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
-    """One session for all tests of the streaming side; no service is needed."""
+    """One session for all tests of the streaming side. No service is needed."""
     settings = Settings()
     settings.data_dir = tmp_path_factory.mktemp("spark")
     settings.spark = settings.spark.model_copy(update={"ui": False})
@@ -79,7 +79,7 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
 
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
-    """One real stack in a folder of its own, on free ports. `Settings()` and `adstream` as a program find it."""
+    """One real stack in a folder of its own, on free ports. `Settings()` and the program `adstream` find it."""
     os.environ["ADSTREAM_DATA_DIR"] = str(tmp_path_factory.mktemp("stack"))
     settings = Settings()
     for service in local.SERVICES:
@@ -94,13 +94,13 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
 
 @pytest.fixture(scope="session")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
-    """adstream as a wheel, away from this folder."""
+    """adstream as an installed wheel, outside of this repository."""
     return install(tmp_path_factory.mktemp("installed"))
 
 
 @pytest.fixture
 def pipeline(stack: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pipeline:
-    """Topics, schemas, keyspace, tables and checkpoint of a test's own; subprocesses find them, too."""
+    """Topics, schemas, keyspace, tables and checkpoint of a test's own. Subprocesses find them, too."""
     name = secrets.token_hex(4)
     monkeypatch.setenv("ADSTREAM_TOPIC_ADS", f"ads-{name}")
     monkeypatch.setenv("ADSTREAM_TOPIC_DEAD_LETTERS", f"dead-{name}")

@@ -1,4 +1,4 @@
-"""Forms of a time and of a number: those of the documentation, with their values, and others that look like them."""
+"""Documented forms of times and numbers with their values, and similar forms that must be refused."""
 
 from datetime import UTC, datetime
 
@@ -48,10 +48,10 @@ NO_TIMES = [
     "2025-02-21T12:00:00+19:00", "2025-02-21T12:00:00+24:00", "2025-02-21T12:00:00+01:60",
     "2025-02-21T12:00:00+01:00:00",
     "2025-02-21T12:00:00\u221201:00", "2025-02-21T12:00:00+", "2025-02-21Z", "2025-02-21+01:00", "2025-02-21T",
-    # Not of the calendar.
+    # Dates and times outside of the calendar.
     "2025-02-30", "2025-02-29", "2025-13-01", "2025-00-10", "2025-01-00", "0000-01-01", "2025-02-21T25:00:00Z",
     "2025-02-21T12:60:00Z", "10000-01-01T00:00:00Z", "-2025-02-21", "2025-2-21", "25-02-21", "2025-02-211",
-    # As people and spreadsheets write them.
+    # Forms that people and spreadsheets write.
     "21.02.2025", "21/02/2025", "02/21/2025", "2025/02/21", "2025/02/21 12:00:00", "2025.02.21", "21-02-2025",
     "Feb 21 2025", "21 Feb 2025", "Fri, 21 Feb 2025 12:00:00 GMT", "2025-02-21 12:00:00 PM",
     "2025-02-21 12:00 pm", "45709",
@@ -71,7 +71,7 @@ DECIMAL = {
     "0.1000000000": 0.1,
 }  # fmt: skip
 
-# Texts that are neither a whole number nor another number.
+# Texts without the form of a number.
 NO_NUMBERS = [
     "", "-", "+", ".", "e", "e3", "1e", "much", "null", "None", "N/A", "-1", "-0", "-0.5", "+1", "+0.5", "--1",
     "1-", "(1)",
@@ -93,5 +93,5 @@ NOT_DECIMAL = [
 
 
 def named(text: str) -> str:
-    """The name of a test about this text: short, and in ASCII."""
+    """Return a short ASCII name for a test about this text."""
     return ascii(text[:30])[1:-1]

@@ -1,4 +1,4 @@
-"""adstream as a wheel in an environment of its own, which has nothing of this folder."""
+"""adstream as a wheel, in an environment of its own that sees nothing of this repository."""
 
 import os
 import shutil
@@ -15,7 +15,7 @@ SECONDS = 300
 
 @dataclass(frozen=True)
 class Installed:
-    """`wheel` is the file, `bin` the folder of the environment's programs."""
+    """The installed program. `wheel` is the file, `bin` the folder of the environment's programs."""
 
     wheel: Path
     bin: Path
@@ -35,10 +35,11 @@ class Installed:
 
 
 def install(folder: Path) -> Installed:
-    """Build the wheel from a copy, because building leaves files behind, and install it without its requirements.
+    """Build a wheel, and install it without its requirements.
 
-    It uses this environment's requirements: a line in a `.pth` file adds these packages behind the wheel's. It does not
-    add what they add in turn, such as the adstream of this folder.
+    Builds from a copy of the sources, because building leaves files behind. The new environment uses this environment's
+    requirements: a line in a `.pth` file adds these packages after the wheel's. Their own `.pth` files do not count,
+    for example that of an editable adstream.
     """
     source = folder / "source"
     for name in PACKAGES:

@@ -1,9 +1,10 @@
-"""How long each test took, over all runs of pytest of one `make test`; and whether all of them passed.
+"""Reports the seconds of each test over all runs of one `make test`, and whether all tests passed.
 
-    pytest tests/unit --times build/tests/unit.json
+   pytest tests/unit --times build/tests/unit.json
     python -m tests.longest build/tests
 
-The second prints the longest tests. It fails unless make has left the file `passed`, which it does when all went well.
+The second command prints the longest tests. It fails unless make has left the file `passed`, which make writes when all
+went well.
 """
 
 import json

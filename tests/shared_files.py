@@ -1,10 +1,10 @@
-"""Runs of pytest side by side that share their test files: each takes the next file that no other has taken.
+"""Lets several runs of pytest share their test files: each takes the next file that is free.
 
-    pytest tests/e2e tests/faults --shared build/tests/taken
+   pytest tests/e2e tests/faults --shared build/tests/taken
 
-A test on services waits for much of its time, so several runs use a machine better than one. Each takes a file when it
-is free, so that all of them end together. pytest-xdist shares files, too, but gives its processes ten seconds to end:
-stopping services takes longer.
+A test on services waits for much of its time, so several runs use a machine better than one. A run takes a file
+whenever it is idle, so all runs end together. pytest-xdist shares files, too, but gives its processes only ten seconds
+to end. Stopping services takes longer.
 """
 
 import time
@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-LONG = 10.0  # seconds, after which a test has a line of its own
-# The longest files, longest first: one that begins last would run alone at the end.
+LONG = 10.0  # in seconds; a longer test gets a line of its own
+# The longest files, longest first. A long file that begins last would run alone at the end.
 LONGEST = (
     "tests/compose/test_compose.py",
     "tests/faults/test_real_time_services.py",
@@ -51,7 +51,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 class SharedFiles:
-    """Takes a file by making its mark in the folder `taken`, which all runs use and which is empty at first."""
+    """Takes a file by creating its mark in the folder `taken`. All runs share this folder, which is empty at first."""
 
     def __init__(self, taken: Path) -> None:
         self._taken = taken
@@ -60,7 +60,7 @@ class SharedFiles:
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool | None:
         if session.testsfailed or session.config.option.collectonly:
-            return None  # pytest's own loop says what could not be collected
+            return None  # pytest's own loop reports collection errors
         files = defaultdict(list)
         for test in session.items:
             files[test.path.relative_to(session.config.rootpath).as_posix()].append(test)
@@ -75,7 +75,7 @@ class SharedFiles:
         return True
 
     def _say(self, line: str) -> None:
-        """One write is one line, whoever else writes into this terminal."""
+        """Write the line at once, so that lines of several runs do not mix in one terminal."""
         self._terminal.write(f"{line}\n", flush=True)
 
     def _take(self, file: str) -> bool:
@@ -88,7 +88,7 @@ class SharedFiles:
     def _run(self, session: pytest.Session, tests: list[pytest.Item]) -> None:
         for test, following in zip(tests, [*tests[1:], None], strict=True):
             began, failed = time.monotonic(), session.testsfailed
-            # Which file comes next is not known yet. The session in its place keeps the session's fixtures alone.
+            # The next file is not known yet. `session` as the next item keeps the session's fixtures and no others.
             test.config.hook.pytest_runtest_protocol(item=test, nextitem=following or session)
             if session.testsfailed > failed:
                 self._say(f"FAILED {test.nodeid} in {_since(began)}")
@@ -101,7 +101,7 @@ class SharedFiles:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_report_teststatus(self) -> Generator[None, tuple[str, object, object], tuple[str, object, object]]:
-        """No dots: those of several runs in one terminal say nothing. Files and long tests have a line each."""
+        """Print no dots: several runs would mix them in one terminal. Files and long tests have a line each."""
         category, *_ = yield
         return category, "", ""
 
@@ -111,5 +111,5 @@ def _since(began: float) -> str:
 
 
 def _turn(file: str) -> int:
-    """The others follow in their own order."""
+    """Return the file's place in the order. All others follow, in their own order."""
     return LONGEST.index(file) if file in LONGEST else len(LONGEST)

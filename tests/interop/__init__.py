@@ -1,1 +1,1 @@
-"""Messages that other people's encoders wrote, and what a reader of the ads contract must see in each."""
+"""Messages by other people's encoders, and the values that a reader of the ads contract must see in each."""

@@ -1,6 +1,6 @@
-"""Loads messages.json: bytes by Avro encoders of four languages, kept with who wrote them and what they say.
+"""Loads messages.json: bytes from Avro encoders of four languages, with their writers and their meaning.
 
-`make/` beside it holds the programs that wrote them.
+`make/` has the programs that wrote these messages.
 """
 
 import json
@@ -13,17 +13,18 @@ from common.avro import wire
 _FILE = Path(__file__).parent / "messages.json"
 _MADE = json.loads(_FILE.read_text(encoding="utf-8"))
 TOOLS: dict[str, str] = _MADE["tools"]
-# When the broker got all of them, in milliseconds since 1970: a second after the events.
+# The broker time of all messages, in milliseconds since 1970: a second after the events.
 ARRIVAL: int = _MADE["arrival"]
 
 
 @dataclass(frozen=True)
 class Message:
-    """One message: `payload` is plain Avro by `schema` (JSON text); `sources` name the tools that wrote these bytes.
+    """One message. `payload` is plain Avro by `schema` (JSON text); the tools in `sources` wrote these bytes.
 
-    `stored` is the event in Avro's JSON encoding by the writer's schema: times, dates and decimals as they are stored.
-    `fate` is `counted` or `dead`; `reason` is the letter's, where a rule of the contract is broken. `seen` says what
-    a counted event is in the contract's words: ad_id, timestamp (ms), clicks, views, cost_micros, event_id.
+    `stored` is the event in Avro's JSON encoding by the writer's schema: times, dates and decimals in their stored
+    form. `fate` is `counted` or `dead`. `reason` is the dead letter's reason if the event breaks a rule of the
+    contract. `seen` has a counted event in the contract's terms: ad_id, timestamp (ms), clicks, views, cost_micros,
+    event_id.
     """
 
     case: str
@@ -41,12 +42,12 @@ class Message:
         return f"{self.case}-{self.number}-{self.sources[0]}"
 
     def framed(self, schema_id: int) -> bytes:
-        """The message as a topic holds it: the registry's 5-byte header, and the payload."""
+        """Return the message as a topic has it: the registry's 5-byte header, and the payload."""
         return wire.frame(schema_id, self.payload)
 
 
 def messages() -> list[Message]:
-    """All of them, one for each different run of bytes."""
+    """Return all messages, one for each distinct sequence of bytes."""
     return [
         Message(
             case["name"],
@@ -67,5 +68,5 @@ def messages() -> list[Message]:
 
 
 def schemas() -> dict[str, str]:
-    """The writers' schemas as JSON text, by case."""
+    """Return the writers' schemas as JSON text, by case."""
     return {case["name"]: json.dumps(case["schema"]) for case in _MADE["cases"]}

@@ -1,7 +1,7 @@
-"""Writes cases.json: schemas of other people's producers, events by each, and the event that a reader of v2 must see.
+"""Writes cases.json: other people's schemas, events by each, and the event that a reader of v2 must see.
 
-Events are in Avro's JSON encoding, which every tool in this folder turns into values of its own: a union's value is
-null or {"branch": value}, bytes are a string of code points below 256.
+Events are in Avro's JSON encoding, and every tool in this folder turns them into values of its own. In this encoding a
+union's value is null or {"branch": value}. Bytes are a string of code points below 256.
 """
 
 import json
@@ -20,7 +20,7 @@ Json = Any
 
 
 def typed(**types: Json) -> Json:
-    """v2 with these types; a new field goes to the end."""
+    """Return v2 with these types. A new field goes to the end."""
     schema = deepcopy(V2)
     for name, avro_type in types.items():
         known = [field for field in schema["fields"] if field["name"] == name]

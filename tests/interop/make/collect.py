@@ -1,4 +1,4 @@
-"""Merge the encoders' messages into ../messages.json: for every event its bytes, and their writers."""
+"""Merges the encoders' messages into ../messages.json: the bytes of every event, and their writers."""
 
 import json
 import sys
@@ -16,7 +16,7 @@ TOOLS = {
     "rust-apache-avro": "apache-avro for Rust 0.22.0",
     "node-avsc": "avsc for Node 5.7.9",
 }
-# The crate writes a UUID in lower case, however it was given: that is another event.
+# The crate writes every UUID in lower case, so this message is another event.
 OTHER_EVENTS = {("rust-apache-avro", "event-id-uuid", 1)}
 
 

@@ -15,7 +15,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def value(text, schema):
-    """The value for a datum in Avro's JSON encoding; this package takes objects of Python for logical types."""
+    """Convert a datum from Avro's JSON encoding. For logical types this package takes Python objects."""
     logical = schema.props.get("logicalType")
     if schema.type == "union":
         if text is None:
