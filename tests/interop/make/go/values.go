@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// values turns a datum in Avro's JSON encoding into what a tool takes: both want objects of Go for logical types, and
-// name the branch of a union by its logical type too.
+// values converts a datum from Avro's JSON encoding to a tool's own form. For logical types both tools take objects of
+// Go. They also name a union's branch by its logical type.
 type values struct{ tool string }
 
 func (v values) of(text any, schema any) any {
@@ -78,7 +78,7 @@ func (v values) union(text any, branches []any) any {
 	panic(fmt.Sprint("no branch for ", text))
 }
 
-// names says how Avro's JSON encoding and the tool name a branch.
+// names returns a branch's name in Avro's JSON encoding, and its name for the tool.
 func (v values) names(branch any) (string, string) {
 	part, complex := branch.(map[string]any)
 	if !complex {

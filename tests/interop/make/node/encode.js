@@ -3,7 +3,7 @@ const avro = require('avsc');
 const fs = require('fs');
 
 for (const each of JSON.parse(fs.readFileSync(process.argv[2]))) {
-  // Unions always wrapped, as in Avro's JSON encoding; logical types are left as they are stored.
+  // Unions are always wrapped, as in Avro's JSON encoding. Logical types stay in their stored form.
   const type = avro.Type.forSchema(each.schema, {wrapUnions: true});
   each.events.forEach((found, number) => {
     try {

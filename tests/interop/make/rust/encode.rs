@@ -33,7 +33,7 @@ fn main() {
     }
 }
 
-/// The value for a datum in Avro's JSON encoding. Decimals are made here: `resolve` takes only those whose bytes could
+/// Converts a datum from Avro's JSON encoding. Makes decimals itself: `resolve` accepts a decimal only if its bytes could
 /// hold every number of the declared precision.
 fn value(text: &Json, schema: &Schema) -> AvroResult<Value> {
     Ok(match schema {
