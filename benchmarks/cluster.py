@@ -36,8 +36,8 @@ SIDES = {
 class Batch:
     """The seconds of a batch.
 
-    `rows` is the time for the rows and their state, `logs` for the offset and commit logs, `rest` the remainder of
-    `whole`. `state` is the sum over the tasks that commit the state.
+    `rows` is the time for the rows and their state, and `logs` for the offset and commit logs. `rest` is the remainder
+    of `whole`. `state` is the sum over the tasks that commit the state.
     """
 
     whole: float

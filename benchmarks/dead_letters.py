@@ -1,9 +1,10 @@
 """Measures the cost of dead-lettering: without bad messages, and in a flood: `python -m benchmarks.dead_letters`.
 
 Runs ad-metrics against the stack of the settings (`adstream up`), with topics and a keyspace of its own. Each round
-processes the same good messages twice, in alternating order. One job is the shipped job. The other counts neither late
-nor dead messages, and so publishes none. At the end the shipped job processes as many messages again, half of them bad.
-Both plans observe something. Without an observation, Spark decodes each message again for each part of a condition.
+processes the same good messages twice, in alternating order. One run uses the shipped job. The other run's job counts
+neither late nor dead messages, and so publishes no dead letters. At the end the shipped job processes as many messages
+again, half of them bad. Both plans observe something. Without an observation, Spark decodes each message again for each
+part of a condition.
 """
 
 from collections.abc import Callable, Iterator

@@ -1,8 +1,8 @@
 """Measures the top rates of the producer, a Python consumer, and Spark's steps: `python -m benchmarks.rates`.
 
-Runs against the stack of the settings (`adstream up`), with topics and a keyspace of its own. The consumer and Spark
-read the same topic by turns, and write nowhere. The producer sends as many messages to a topic of its own. The first
-round only warms up.
+Runs against the stack of the settings (`adstream up`), with topics and a keyspace of its own. The consumer and Spark's
+steps read the same topic one after the other, and write nowhere. The producer sends as many messages to a topic of its
+own. The first round only warms up.
 """
 
 import threading

@@ -1,7 +1,7 @@
 """Measures the sink's rate of upserts into one local Cassandra node, by encoding and grouping of rows.
 
-`python -m benchmarks.sink` runs against the stack of the settings (`adstream up`), in a keyspace of its own that it
-drops at the end. Each way writes the same rows once per round, by turns, so that a busy machine slows all of them
+`python -m benchmarks.sink` runs against the stack of the settings (`adstream up`). It has a keyspace of its own, and
+drops it at the end. In each round, one way after the other writes the same rows. So a busy machine slows all ways
 alike. Compare ratios within a round. The server shares the machine's cores. Results go into docs/performance.md.
 """
 

@@ -5,9 +5,9 @@ keyspace of its own. `adstream produce ads` sends late, repeated and broken mess
 stream ad-metrics` runs with its usual trigger. Every five seconds this process measures both, the services, and the
 disk. At the end `adstream verify` accounts for every offset.
 
-A series is flat if the line through its second half grows by less than its limit, as a share of the mean there. Exits
-with 1 if a series is not flat, or an offset is unexplained. Ctrl-C ends the soak early, and writes the measurements so
-far.
+A line is fitted through the second half of each series. The series is flat if the line grows by less than its limit, as
+a share of that half's mean. Exits with 1 if a series is not flat, or an offset is unexplained. Ctrl-C ends the soak
+early, and writes the measurements so far.
 """
 
 import json
@@ -43,7 +43,7 @@ from streaming.jobs import find
 
 SAMPLE_SECONDS = 5.0
 PATIENCE_SECONDS = 300.0
-# Minutes after one watermark's length until the state has evicted the first ids.
+# Minutes that the state needs, after one watermark delay, to evict the first ids.
 LEVEL_MINUTES = 4
 MIB = 2**20
 HEAD = ("series", "mean, second half", "growth over it", "bound", "flat")
@@ -166,7 +166,7 @@ class Watched:
         return found
 
     def _ids(self) -> int:
-        """Return the number of events of the last watermark's length: the state keeps an id for that long."""
+        """Return the number of events in the last watermark delay: the state keeps an id for that long."""
         now, watermark = time.monotonic(), find(JOB).watermark
         self._before.append((now, self.events))
         keeps = watermark.total_seconds() if watermark else 0.0
@@ -174,7 +174,7 @@ class Watched:
 
 
 def settled(batches: Sequence[tuple[float, float]]) -> str:
-    """Describe the durations of batches from the time on when as many ids leave as come.
+    """Describe the durations of the batches after the number of ids has levelled off.
 
     `batches` has pairs of minute and seconds.
     """

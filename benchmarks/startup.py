@@ -1,9 +1,9 @@
 """Measures the time from `adstream stream ad-metrics` to the first row: `python -m benchmarks.startup`.
 
 Runs against the stack of the settings (`adstream up`), with topics and a keyspace of its own. The topic holds some
-thousand messages. The command starts by turns with Spark's class archive (`make warm`) and without it. Then the query
-starts once more in a JVM that has already run the job. Each start has empty tables and a new checkpoint. The operating
-system has cached all files before: a first start after booting takes longer.
+thousand messages. The command starts alternately with Spark's class archive (`make warm`) and without it. Then the
+query starts once more in a JVM that has already run the job. Each start has empty tables and a new checkpoint. The
+operating system has cached all files before: a first start after booting takes longer.
 """
 
 import os

@@ -1,11 +1,11 @@
 """Measures the rate at which ad-metrics and its alternatives drain a topic, on the same work.
 
-   python -m benchmarks.throughput
+    python -m benchmarks.throughput
 
 Runs against the stack of the settings (`adstream up`), with topics and a keyspace of its own. ad-metrics writes to
-Cassandra. In each round every contestant processes the same topic once, by turns. Each warms up with a smaller topic
-before; the slowest process only the small topic. If this machine cannot run a peer, or a peer fails, or its sums are
-wrong, the table gives the reason and the others go on.
+Cassandra. In each round, one contestant after the other processes the same topic. Each warms up with a smaller topic
+before. The slowest process gets only the smaller topic. If this machine cannot run a peer, or a peer fails, or its sums
+are wrong, the table gives the reason. The others go on.
 """
 
 import time

@@ -83,7 +83,7 @@ def main(
             run_job(checkpoint)
         else:
             write_checkpoint(settings, checkpoint)
-        # A process of its own makes CPU and memory those of verify alone.
+        # Verify in a process of its own. Its CPU and memory then belong to verify alone.
         verifying = [sys.executable, "-m", "benchmarks.verify", "--again", "--job" if job else "--no-job"]
         sys.exit(subprocess.run(verifying, check=False).returncode)
     stages, began = Stages(), time.perf_counter()

@@ -1,4 +1,4 @@
-"""Runs all contestants in turn, at each load, and compares freshness and cost."""
+"""Runs one contestant after the other, at each load, and compares freshness and cost."""
 
 import statistics
 from collections.abc import Sequence

@@ -43,7 +43,8 @@ EXACTLY_ONCE = {
 }
 HEAP = {"state.backend.type": "hashmap"}
 USUAL_ROCKSDB = {"state.backend.type": "rocksdb"}
-# By default a local Flink gives RocksDB 128 MiB of memory and no Bloom filters, so each new id costs a read from disk.
+# By default a local Flink gives RocksDB 128 MiB of memory and no Bloom filters. Then each new id costs a read from
+# disk.
 ROCKSDB = {
     **USUAL_ROCKSDB,
     "state.backend.rocksdb.use-bloom-filter": "true",

@@ -51,7 +51,7 @@ SINKS = {
         columns=f"{_AD}, key_window_start TIMESTAMP(3) NOT NULL", keys="key_ad_id, key_window_start"
     ),
 }
-# An event is in two windows, so it gives two rows. Flink computes `once` once.
+# An event is in two windows, so it gives two rows. Flink computes `once` only once.
 _FIRST = "TIMESTAMPADD(SECOND, -CAST(MOD(EXTRACT(SECOND FROM `timestamp`), 30) AS INT), FLOOR(`timestamp` TO SECOND))"
 IN_WINDOWS = f"""
 CREATE TEMPORARY VIEW in_windows AS

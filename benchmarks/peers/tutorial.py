@@ -2,8 +2,8 @@
 
 It skips the 5 bytes in front of the Avro and decodes with one fixed schema. In foreachBatch it reads an ad's row, adds
 the batch's windows, and writes the row back. The result is wrong: windows overlap, and updates and replays are added
-again. Only its speed counts here. Where tutorials differ, it uses the faster way: one session for the whole run,
-prepared statements, state in memory, as many shuffle partitions as ad-metrics, and fastavro in the UDF.
+again. Only its speed counts here. Where tutorials differ, it uses the faster way. It has one session for the whole run,
+prepared statements, and state in memory. It has as many shuffle partitions as ad-metrics, and fastavro in the UDF.
 """
 
 import functools
