@@ -1,6 +1,6 @@
 """Reports the seconds of each test over all runs of one `make test`, and whether all tests passed.
 
-   pytest tests/unit --times build/tests/unit.json
+    pytest tests/unit --times build/tests/unit.json
     python -m tests.longest build/tests
 
 The second command prints the longest tests. It fails unless make has left the file `passed`, which make writes when all

@@ -1,6 +1,6 @@
 """Lets several runs of pytest share their test files: each takes the next file that is free.
 
-   pytest tests/e2e tests/faults --shared build/tests/taken
+    pytest tests/e2e tests/faults --shared build/tests/taken
 
 A test on services waits for much of its time, so several runs use a machine better than one. A run takes a file
 whenever it is idle, so all runs end together. pytest-xdist shares files, too, but gives its processes only ten seconds

@@ -1,6 +1,6 @@
 """Builds the images for docker-compose.yml on a machine that reaches no image registry.
 
-   sudo .venv/bin/python -m tests.compose.local_images
+    sudo .venv/bin/python -m tests.compose.local_images
 
 debootstrap makes a Debian that replaces the Python image, from the mirror of this machine's apt. Our image is built on
 this Debian from the usual Dockerfile. The services' images use the stack's own JVM parts. Needs root, debootstrap and a

@@ -1,4 +1,7 @@
-"""Runs a job of the catalogue on real services, in the test's own process, with a topic and checkpoint of its own."""
+"""Runs a job of the catalogue on real services, in the test's own process.
+
+Each run has a topic and a checkpoint of its own.
+"""
 
 import io
 import secrets

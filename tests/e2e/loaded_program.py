@@ -1,9 +1,9 @@
 """Runs `adstream` in a fork of a process that has already loaded its libraries.
 
-A fork is a process of its own, with its own arguments, environment and files, like any other start of the program. It
-saves a second of computing, and tests start the program hundreds of times.
+Like any other start of the program, a fork is a process with its own arguments, environment and files. It saves a
+second of computing, and tests start the program hundreds of times.
 
-   python -m tests.e2e.loaded_program DESCRIPTOR
+    python -m tests.e2e.loaded_program DESCRIPTOR
 """
 
 import atexit

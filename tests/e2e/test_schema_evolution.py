@@ -25,7 +25,7 @@ PAUSE_SECONDS = 10
 
 @dataclass
 class Producers:
-    """A producer for each registered version. They send by turns until the block ends."""
+    """A producer for each registered version. They send in rotation until the block ends."""
 
     pipeline: Pipeline
     encoders: list[Encoder] = field(default_factory=list)

@@ -63,7 +63,7 @@ class Bucket:
 class Updates:
     """Counts events, and sends the rows that they change.
 
-    Each ad has a total and two windows. Events go to the ads by turns.
+    Each ad has a total and two windows. Events go to the ads in rotation.
     """
 
     settings: Settings

@@ -101,7 +101,7 @@ READING_EVENTS = [
     ("s1", 29.0, at("10:05:00")),
     ("s2", -5.5, at("10:04:30")),
 ]
-# One a minute, from three users by turns: 100, 200, 300, ... 5100.
+# One a minute, from three users in rotation: 100, 200, 300, ... 5100.
 TRANSACTION_EVENTS = [
     (f"user{nth % 3 + 1}", 100 * (nth + 1), at("10:00:00") + timedelta(minutes=nth)) for nth in range(51)
 ]

@@ -71,9 +71,9 @@ def test_a_session_comes_out_once_and_what_comes_later_than_the_watermark_is_dro
         [("user1", "click", at("10:00:25"))],
         [("other", "click", at("10:11:20"))],
         [],
-        # The watermark is now 10:01:20, user1's session has ended, and Spark has emitted it. So an event is judged by
-        # its own window's end: the window of 10:00:50 is over, the window of 10:00:55 is not, and no session remains to
-        # merge with.
+        # The watermark is now 10:01:20. There user1's session has ended, and Spark has emitted it. No session is left
+        # to merge with, so the end of each event's own window decides. The window of 10:00:50 is over, and the window
+        # of 10:00:55 is open.
         [("user1", "click", at("10:00:50")), ("user1", "click", at("10:00:55"))],
         *CLOSING,
     ]

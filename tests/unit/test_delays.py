@@ -1,4 +1,4 @@
-"""Delays are never rounded down. Percentiles of their counts equal those of the sorted list."""
+"""Delays are never rounded down. Percentiles of their counts equal the sorted list's."""
 
 from collections import Counter
 from datetime import timedelta

@@ -1,6 +1,7 @@
 """The services that the program uses.
 
-Named addresses always win. Otherwise it uses its own stack once a start was tried, and the defaults before that.
+Named addresses always win. Without them the program uses its own stack once a start was tried, and before that the
+defaults.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""The stack starts and stops its own processes, and never another's."""
+"""The stack starts and stops its own processes, and never another program's."""
 
 import signal
 import sys
