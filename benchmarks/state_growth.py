@@ -1,10 +1,11 @@
 """Measures a batch by the size of the state, with the jobs' state store and with Spark's own.
 
 Two queries run in one JVM, each with a state of its own, and read the same events. Both are filled first. Then one
-query after the other processes each batch. The jobs' store checks a part of its entries that depends on the time since
-the batch before (`adstream.IncrementalCleanupProvider`). The other query's time does not count there. `over_an_hour`
-shows that ids leave the state. There, event time advances by thirty seconds with each batch, and the store counts these
-thirty seconds.
+query after the other processes each batch. In the jobs' store (`adstream.IncrementalCleanupProvider`), the time since
+the batch before decides how many entries a batch checks. This time does not include the other query's batch.
+
+`over_an_hour` shows that ids leave the state. There, event time advances by thirty seconds with each batch, and the
+store counts these thirty seconds.
 """
 
 import itertools

@@ -1,4 +1,4 @@
-"""Shared by all tests: the developer's settings do not count, and killing the run stops everything that it started."""
+"""Fixtures and hooks of all tests. They hide the developer's settings, and stop all services when the run is killed."""
 
 import os
 import secrets

@@ -145,7 +145,7 @@ def everything_on(settings: Settings, topic: str) -> list[Message]:
 def one_line(failed: subprocess.CompletedProcess[str], code: int = 1) -> str:
     """Return the error's line.
 
-    It must be the only line on standard error: no stack trace, and no second line about the error.
+    It must be the only line on standard error, apart from a producer's seed and start. So there is no stack trace.
     """
     assert failed.returncode == code, failed.stdout + failed.stderr
     assert "Traceback" not in failed.stderr

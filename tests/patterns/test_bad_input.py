@@ -1,4 +1,4 @@
-"""No message can hurt the job: each of ten thousand bad ones gets the fate that an independent judge gives it.
+"""No message can hurt the job: ten thousand bad ones a run get the same fates from an independent judge.
 
 Each example is one Spark batch, with messages made in bulk (tests.property.payloads). A failure prints the shortest
 message that differs. Nothing is shrunk, because a seed always gives the same messages.

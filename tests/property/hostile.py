@@ -1,4 +1,4 @@
-"""Texts that a view may interpret: markup, short codes, links, and characters that steer or are invisible.
+"""Texts that a view may interpret: markup, short codes, links, and control or invisible characters.
 
 A view must show each as text. A seed determines the texts, and a test prints it.
 """

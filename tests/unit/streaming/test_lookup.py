@@ -1,4 +1,4 @@
-"""The static table of a job: read once and completely. A malformed CSV is refused, with the number of the line."""
+"""The static table of a job: read once and completely. A malformed CSV gives an error with the line's number."""
 
 import os
 from pathlib import Path
