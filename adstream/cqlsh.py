@@ -1,7 +1,7 @@
 """Cassandra's own shell, cqlsh, connected to the cluster of the settings. It runs in this Python environment.
 
-The password goes through a file that only this user can read, never through the arguments, which every user of the
-machine can see.
+The password goes through a file that only this user can read. It is never an argument, because every user of the
+machine can see arguments.
 """
 
 import os

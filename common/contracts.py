@@ -1,6 +1,6 @@
 """The Avro contracts: one file per subject and version, `<subject>.v<version>.avsc`.
 
-They are kept in `schemas/`, and in the folders of that name of a project of one's own (common.project) and of
+The files are in three places: in `schemas/`, and in the `schemas/` folders of a user's project (common.project) and of
 installed packages (common.extensions).
 """
 

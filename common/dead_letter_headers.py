@@ -1,4 +1,4 @@
-"""The headers that a dead letter has beside those of its original. They are stored: never rename one."""
+"""The headers that a dead letter has in addition to its original's headers. They are stored: never rename one."""
 
 REASON = "adstream.reason"
 TOPIC = "adstream.topic"

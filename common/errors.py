@@ -28,7 +28,10 @@ from typing import ClassVar
 
 
 class AdstreamError(Exception):
-    """`problem` says what is wrong, `remedy` what to do. Both are one line without a full stop."""
+    """An error for a user. `problem` names the fault, and `remedy` the next step.
+
+    Both are one line without a full stop.
+    """
 
     exit_code: ClassVar[int] = 1
 

@@ -47,7 +47,7 @@ def find(data: Path, service: str) -> Found | None:
 
 
 def address_of(data: Path, name: str) -> dict[str, Any]:
-    """Return the address of a part of the own stack without users' data, such as the Spark master."""
+    """Return the address of a part of the own stack without users' data, like the Spark master."""
     known: dict[str, Any] = (_state(data) or {}).get("addresses", {}).get(name, {})
     return known
 

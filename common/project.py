@@ -1,8 +1,8 @@
 """A user's project: a Python package named by ADSTREAM_PROJECT, in this folder or installed.
 
-Its `JOBS` (streaming.job.Job) join the catalogue, its `SOURCES` (producer.source.Source) join the sources of `produce`,
-and its folders `schemas/` and `cql/` hold its contracts and migrations. All of these are optional. Without the setting
-there is no such package, and nothing is imported.
+Its `JOBS` (streaming.job.Job) join the catalogue. Its `SOURCES` (producer.source.Source) join the sources of `produce`.
+Its folders `schemas/` and `cql/` hold its contracts and migrations. All of these are optional. Without the setting
+there is no project, and nothing is imported.
 """
 
 import importlib
@@ -27,9 +27,9 @@ _GROUPS = {"JOBS": extensions.JOBS, "SOURCES": extensions.SOURCES}
 
 
 def joined(ours: dict[str, _N], attribute: str, kind: type = object) -> dict[str, _N]:
-    """Return `ours`, the project's `attribute`, and what installed packages offer of that kind, by name.
+    """Return `ours`, the project's `attribute`, and the same kind of objects of installed packages, by name.
 
-    Raises ConfigError for a name that is taken, and for a package that is broken.
+    Raises ConfigError for a name that is taken, and for a broken package.
     """
     found: dict[str, _N] = {}
     by: dict[str, str] = {}

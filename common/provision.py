@@ -1,7 +1,4 @@
-"""Create what must exist before the first event: the topics, and the contracts in the registry.
-
-Safe to run at any time.
-"""
+"""Create the topics, and register the contracts, before the first event. Safe to run at any time."""
 
 import secrets
 from dataclasses import dataclass, replace

@@ -1,4 +1,4 @@
-"""The reasons of dead letters for unreadable messages, each with a sentence about what to do.
+"""The reasons of dead letters for unreadable messages, each with the next step for a user.
 
 Reasons are stored: never rename one. An event that was read and breaks a rule has another kind of reason: the field's
 name and the rule, like `clicks_negative` (common.event_rules).
@@ -45,5 +45,5 @@ _REMEDIES = {
 
 
 def remedy(reason: str) -> str:
-    """Return what to do about an unreadable message."""
+    """Return the user's next step for an unreadable message."""
     return _REMEDIES.get(reason, "Correct the producer, and send the event again.")

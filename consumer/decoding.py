@@ -131,7 +131,7 @@ class _Writer:
         return value
 
     def annotated(self, message: bytes, value: Any) -> Any:  # noqa: ANN401 - any Avro value
-        """Return `value` with times and decimals as such. Raises UnicodeDecodeError.
+        """Return `value` with times and decimals as Python's types. Raises UnicodeDecodeError.
 
         A timestamp past the year 9999 stays the number that is stored.
         """

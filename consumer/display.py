@@ -17,7 +17,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 def as_json(message: Message, outcome: Decoded | Broken) -> str:
     """Return strict JSON: NaN and infinities as strings, bytes as `{"hex": ...}`, times as ISO 8601 in UTC.
 
-    Instead of `value` a broken message has `broken`, the reason, and `bytes`, all of it in hex.
+    Instead of `value` a broken message has `broken`, the reason, and `bytes`, the whole message in hex.
     """
     line: dict[str, Any] = {
         "topic": message.topic(),

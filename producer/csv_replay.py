@@ -33,8 +33,8 @@ _LAST_MILLIS = to_millis(datetime(9999, 12, 31, 23, 59, 59, 999_000, tzinfo=UTC)
 class CsvReplay:
     """The rows of `path` as records. Timestamps move so that the newest is `now_ms`; with None they stay unchanged.
 
-    The event id comes from the row's values, and from the number of equal rows before it: the same row has the same id
-    in every file. Raises BadInput for a file that cannot be read, and for the first bad row unless `skip` takes it.
+    The event id comes from the row's values, and from the number of equal rows before it. So the same row has the same
+    id in every file. Raises BadInput for a file that cannot be read, and for the first bad row unless `skip` takes it.
     """
 
     def __init__(
@@ -97,7 +97,7 @@ def _checked(row: Row | BadRow) -> dict[str, Any] | BadRow:
 
 
 def _event(cells: dict[str, str]) -> dict[str, Any]:
-    """Parse a row. Raises ValueError that says what is wrong with it."""
+    """Parse a row. Raises ValueError with the reason."""
     return {
         "ad_id": _ad_id(cells["ad_id"]),
         "timestamp": _millis(cells["timestamp"]),

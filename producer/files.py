@@ -24,7 +24,7 @@ LONGEST_OPEN_SECONDS = 5.0  # at a low rate readers should not wait for the thou
 class JsonFiles:
     """Writes up to 1,000 events to a file, and does not keep one open for long; `flush` ends it at once.
 
-    A name is `<name>-<start of this run, UTC>-<4 hex digits>-<number>.json`: no run overwrites another's file, and
+    A name is `<name>-<start of this run, UTC>-<4 hex digits>-<number>.json`. So no run overwrites another's file, and
     names sort in the order of writing. Raises BadInput for a folder that cannot be made or written. `acknowledged` are
     the events in complete files.
     """

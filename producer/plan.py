@@ -45,7 +45,7 @@ class Wish:
 def plan(wish: Wish, clock: Callable[[], datetime]) -> Plan:
     """Decide the open options.
 
-    With a seed and a count the run is repeatable byte for byte, so its events start at a fixed time; otherwise they
+    With a seed and a count the run is repeatable byte for byte. So its events start at a fixed time; otherwise they
     happen now. `over` spreads the events evenly over that much time, ending now, and sends them at full speed.
     """
     now = clock()

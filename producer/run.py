@@ -14,7 +14,7 @@ LONGEST_WAIT_SECONDS = 0.2
 
 
 class Outlet(Protocol):
-    """The destination of records. It counts them: all, by kind, and those safely stored."""
+    """The destination of records. It counts all records, records by kind, and safely stored records."""
 
     sent: int
     acknowledged: int

@@ -11,10 +11,10 @@ Event = dict[str, Any]
 
 @dataclass(frozen=True)
 class Sample:
-    """Events in the order of their times, in the steps in which they are sent; event times in milliseconds.
+    """Events in the order of their times. `steps` are the parts that are sent one by one; event times in milliseconds.
 
-    A `recent` sample is for a job that calls an event late a few minutes after its time. The producer moves such events
-    to the last minutes before it sends them.
+    A `recent` sample is for a job that calls an event late a few minutes after its time. The producer moves these
+    events to the last minutes before it sends them.
     """
 
     steps: list[list[Event]]

@@ -21,8 +21,9 @@ class Source:
     """One kind of events: their contract (whose name is also the topic's), and their generator.
 
     `key` is the field whose text is the message key; without `keys` every event has its own key. `jobs` are the jobs
-    with a documented sample of their own; other jobs that read the topic take the first of these. `impossible` are ways
-    to make an event untrue, besides those of every source. Events of a source with `json` may also be sent as JSON.
+    that have their own documented sample; other jobs that read the topic take the first of these samples. `impossible`
+    are ways to make an event untrue, in addition to the ways of every source. Events of a source with `json` may also
+    be sent as JSON.
     """
 
     name: str

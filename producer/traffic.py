@@ -46,8 +46,8 @@ class Keys:
 class Mix:
     """The composition of the traffic.
 
-    It has the number of keys (None is the source's default), the unevenness (Zipf exponent, 0 is even), and the shares
-    of late, repeated and broken events.
+    It has the number of keys (None is the source's default) and their unevenness (Zipf exponent, 0 is even). It also
+    has the shares of late, repeated and broken events.
     """
 
     keys: int | None = None

@@ -1,6 +1,6 @@
 """List the components for scanners: every Python requirement and every jar, as a CycloneDX bill (`make sbom`).
 
-Python parts come from the lock files. Jars are the ones on this machine: fetched ones, PySpark's, and the registry's,
+Python parts come from the lock files. Jars are all jars on this machine: fetched jars, PySpark's, and the registry's,
 which come from its archive. Each has its SHA-256. Real-time mode has its own PySpark and jars.
 """
 

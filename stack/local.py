@@ -112,7 +112,7 @@ def status(settings: Settings) -> list[Status]:
 
 
 def addresses(current: State, keys: Secured | None) -> Addresses:
-    """Return the addresses of a stack whose three services were started."""
+    """Return the addresses of a stack after its three services have started."""
 
     def port(service: Service) -> int:
         return current.services[service.name].ports[service.name]

@@ -42,10 +42,10 @@ def home(settings: StackSettings) -> Path:
 
 
 def jars(configuration: str) -> list[Path]:
-    """Return the jars of `spark`, `kafka` or `cassandra`; missing ones are fetched first. Raises StackError.
+    """Return the jars of `spark`, `kafka` or `cassandra`. Fetches missing ones first. Raises StackError.
 
-    The jars of `spark` match the PySpark in use: a PySpark with its own parts beside it (stack/real_time.py) gets
-    those.
+    The jars of `spark` match the PySpark in use. If a PySpark has its own parts beside it (stack/real_time.py), the
+    result is these parts.
     """
     own = ivy.pyspark_folder().parent / OWN_PARTS / configuration
     return sorted((own if own.is_dir() else ensure(Settings().stack) / configuration).glob("*.jar"))

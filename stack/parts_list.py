@@ -2,9 +2,9 @@
 
 Real-time mode has its own list: `real-time.xml`, `real-time-parts.xml`, `real-time.sha256`.
 
-To resolve the list Ivy needs several hundred requests for POMs and their parents: three of the four minutes of a first
-fetch. The result is always the same. So these files record it, as a lock file does. `make parts-sums` resolves it
-again.
+Ivy needs several hundred requests for POMs and their parents to resolve the list. That takes three of the four minutes
+of a first fetch. The result is always the same. So these files record it, as a lock file does. `make parts-sums`
+resolves it again.
 """
 
 import shutil

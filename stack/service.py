@@ -50,8 +50,8 @@ class Service:
     """`prepare` writes the configuration into the place and returns the command; `ask` returns None when all is well.
 
     `ask` makes a real request with a timeout of a second or two, and otherwise returns the problem as text. `grant`
-    makes the users of a secured stack and their rights, before `ask`, and returns the same kind of answer; safe to
-    repeat.
+    runs before `ask`, and makes the users of a secured stack and their rights. It returns the same kind of answer as
+    `ask`, and is safe to repeat.
     """
 
     name: str

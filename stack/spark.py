@@ -22,7 +22,7 @@ _PAGES = "spark-pages"
 
 
 def cluster(workers: int) -> tuple[Service, ...]:
-    """Return the services of a cluster with this many workers; none for 0. A worker's port is that of its pages."""
+    """Return the services of a cluster with this many workers; none for 0. A worker's port is its pages' port."""
     return (MASTER, *(worker(number) for number in range(1, workers + 1))) if workers else ()
 
 

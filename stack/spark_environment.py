@@ -6,13 +6,13 @@ from collections.abc import Iterable
 from common.errors import ConfigError
 from stack.host.environment import java_environment
 
-# They configure a cluster's machines, or another installation. A local job has its settings.
+# These variables configure a cluster's machines, or another installation. A local job has its settings.
 _OF_ANOTHER = ("SPARK_", "PYSPARK_", "HADOOP_", "YARN_", "HIVE_")
 # The folder of the job's temporary files, and its user on a Hadoop file system.
 _KEPT = {"SPARK_LOCAL_DIRS", "HADOOP_USER_NAME"}
 # How to reach Hadoop's file systems and Hive's catalog.
 _HADOOP = ("HADOOP_", "YARN_", "HIVE_", "SPARK_CONF_DIR")
-# They would let PySpark join a running JVM or server.
+# These variables would let PySpark join a running JVM or server.
 _JOINING = {
     "PYSPARK_GATEWAY_PORT",
     "PYSPARK_GATEWAY_SECRET",
@@ -61,7 +61,7 @@ def worth_telling(master: str, places: Iterable[str]) -> list[str]:
 
 
 def settle(master: str, places: Iterable[str]) -> None:
-    """Turn this process's environment into that of a driver. Raises ConfigError for an unusable folder."""
+    """Turn this process's environment into a driver's. Raises ConfigError for an unusable folder."""
     for folder in filter(None, os.environ.get("SPARK_LOCAL_DIRS", "").split(",")):
         try:
             os.makedirs(folder, exist_ok=True)  # noqa: PTH103 - as Spark does

@@ -21,7 +21,7 @@ POLL_SECONDS = 0.2
 
 
 class Start:
-    """One `up`: the services that it found running, and those that it started and would stop again."""
+    """One `up`: the services that it found running, and the services that it started and would stop again."""
 
     def __init__(
         self, settings: Settings, data: Path, found: State, report: Callable[[str], None], secured: Secured | None

@@ -1,6 +1,6 @@
 """Run Spark for its class archive (streaming.spark.class_archive): load the classes of ad-metrics, without any service.
 
-`python -m streaming.class_training OPTIONS` starts a driver with these Java options, and lets it end normally: Java
+`python -m streaming.class_training OPTIONS` starts a driver with these Java options, and lets it end normally. Java
 writes an archive only at a normal exit.
 """
 

@@ -69,7 +69,7 @@ def _in_real_time(settings: Settings) -> Settings:
     """Return the settings with the number of state partitions for real-time mode.
 
     One partition keeps the order of a topic's partition up to the row. Events counted again after a crash then give the
-    same states in the same order, and no sum is ever less than a reader has seen.
+    same states in the same order. So no sum is ever less than a reader has seen.
     """
     changed = copy(settings)
     changed.spark = settings.spark.model_copy(update={"shuffle_partitions": settings.spark.real_time_partitions})

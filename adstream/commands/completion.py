@@ -40,7 +40,7 @@ def verified(incomplete: str) -> list[str]:
 
 
 def validated(incomplete: str) -> list[str]:
-    """Return the jobs whose tables in the lakehouse can be checked."""
+    """Return the jobs that `adstream validate` can check."""
     return _begun(incomplete, catalogue_text.keys("streaming.iceberg.validation", "VALIDATIONS"))
 
 
@@ -50,7 +50,7 @@ def sinks(incomplete: str) -> list[str]:
 
 
 def own_options(job: str) -> dict[str, bool] | None:
-    """Return the options of the job's pattern, and whether each is a flag; None if there is no such job."""
+    """Return the options of the job's pattern, and whether each is a flag; None for an unknown job."""
     return next((each.options() for each in _jobs() if each.name == job), None)
 
 

@@ -206,7 +206,7 @@ def _refuse_unknown_reason(settings: Settings, reason: str) -> None:
 
 
 def _require_all(refused: "list[tuple[Letter, str]]", before: "list[tuple[Letter, Mark]]") -> None:
-    """Raises ReplayRefused for the first named letter that cannot be sent."""
+    """Raise ReplayRefused for the first named letter that cannot be sent."""
     for letter, mark in before:
         raise ReplayRefused(f"{letter.place} was sent back already, at {mark.at} to {mark.to}", "nothing was sent")
     for letter, why in refused:

@@ -105,7 +105,7 @@ def of_job(stream: Callable[..., Any] | None, job: "Job") -> TyperCommand:
 
 
 def options_of(command: TyperCommand) -> list[TyperOption]:
-    """Return those options that only some jobs have and that suit the command's job."""
+    """Return the options that only some jobs have and that suit the command's job."""
     return [
         each for each in command.params if isinstance(each, TyperOption) and each.rich_help_panel and not each.hidden
     ]
@@ -166,7 +166,7 @@ def _option(parameter: "Parameter", panel: str) -> inspect.Parameter:
 
 
 def _literal(text: str) -> str:
-    """Escape a text for help, in which Rich would take a bracket for markup."""
+    """Escape brackets in a help text: Rich would take them for markup."""
     return text.replace("[", r"\[")
 
 

@@ -1,4 +1,4 @@
-"""The page of `adstream show JOB --late`: late events by window and in all, and the lateness that keeps them."""
+"""The page of `adstream show JOB --late`: late events by window and as a sum, and the lateness that keeps them."""
 
 from typing import Any
 

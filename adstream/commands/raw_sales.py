@@ -17,7 +17,7 @@ _OPTIONS = ("sample", "date", "count", "seed")
 
 
 def load_raw_sales(settings: Settings, given: dict[str, Any]) -> None:
-    """Store a day's raw sales, replacing those of the same day; `given` are the options that the user has set."""
+    """Store a day's raw sales in place of the day's stored rows. `given` are the options that the user has set."""
     from producer.daily_sales import sales_of, sample_sales
     from streaming.iceberg.daily_jobs import BATCH_JOBS, load
     from streaming.spark.session import spark_session

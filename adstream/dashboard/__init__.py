@@ -1,1 +1,1 @@
-"""The dashboard: pages over the tables and jobs. They read by key only, whatever the size of the tables."""
+"""The dashboard: pages over the tables and jobs. They read by key only, so large tables cost no more."""

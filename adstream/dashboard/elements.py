@@ -1,4 +1,4 @@
-"""Parts of pages: lines that say what to do, tables, charts. Values of messages and tables are never markup."""
+"""Parts of pages: lines with the next step, tables, charts. Values of messages and tables are never markup."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -34,7 +34,7 @@ _MILLIONTH = Decimal("0.000001")
 
 @contextmanager
 def service() -> Iterator[None]:
-    """Run a part of a page that needs a service. If the service is down, show which one, and what to do."""
+    """Run a part of a page that needs a service. If the service is down, show its name and the remedy."""
     try:
         yield
     except AdstreamError as error:
@@ -176,7 +176,7 @@ def days(asked: date | None) -> list[date]:
 
 @dataclass(frozen=True)
 class Day:
-    """Rows of one day (UTC), those of each partition newest first; `newest` is the first row of each."""
+    """Rows of one day (UTC), the rows of each partition newest first; `newest` is the first row of each."""
 
     day: date
     partitions: list[list[Row]]

@@ -42,7 +42,7 @@ class Health:
         return {name: sum(each[name] for each in self.batches) for name in ("events", "duplicates", "late", "dead")}
 
     def dead_by_reason(self) -> list[tuple[str, int]]:
-        """Return dead letters by reason over the reported batches, most first."""
+        """Return dead letters by reason over the reported batches, the most frequent reason first."""
         counts: Counter[str] = Counter()
         for each in self.batches:
             counts.update(each["dead_by_reason"])

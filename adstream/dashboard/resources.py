@@ -83,7 +83,7 @@ def store() -> Store:
 
 @st.cache_resource(show_spinner=False)
 def keys(topic: str) -> Keys:
-    """Return the active keys of a topic; `ads` is the ads topic of the settings, whatever its name."""
+    """Return the active keys of a topic. The topic `ads` means the ads topic of the settings, under any name."""
     return Keys(lambda settings: settings.topic.ads if topic == "ads" else topic)
 
 

@@ -19,7 +19,7 @@ AD_WINDOWS = Statement("SELECT * FROM ad_metrics_by_window WHERE ad_id = ? AND d
 AD_WINDOWS_SINCE = Statement(
     "SELECT * FROM ad_metrics_by_window WHERE ad_id = ? AND day = ? AND window_start > ? LIMIT ?", 2_880
 )
-# A day of 5 minutes each.
+# A day of windows of 5 minutes.
 SENSOR_AVERAGES = Statement("SELECT * FROM sensor_averages WHERE sensor_id = ? AND day = ? LIMIT ?", 288)
 # A day of 41 products, or the newest hours of more.
 HOURLY_SALES = Statement("SELECT * FROM hourly_sales WHERE day = ? LIMIT ?", 1_000)

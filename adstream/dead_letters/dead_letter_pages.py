@@ -110,7 +110,7 @@ def _reading(letter: Letter, found: "Diagnosis", reader: "TopicReader", most_byt
 
 
 def advice(letter: Letter, found: "Diagnosis", mark: Mark | None) -> str:
-    """Return one sentence about what to do."""
+    """Return one sentence with the user's next step."""
     again = f"`adstream dead-letters replay {letter.place}"
     if mark:
         return f"Nothing: it was sent back at {mark.at}, and lies at {mark.to}."
@@ -204,7 +204,7 @@ def _error(letter: Letter, found: "Diagnosis") -> str:
 
 
 def _columns(titles: Sequence[str], rows: Sequence[Sequence[str]], numbers: Sequence[int]) -> Iterator[str]:
-    """Return lines whose columns have their full width and are never broken, because they also go into pipes."""
+    """Return lines with columns of full width. They are never broken, because they also go into pipes."""
     table = [titles, *([printable(cell) for cell in row] for row in rows)]
     widths = [max(cell_len(row[at]) for row in table) for at in range(len(titles))]
     for row in table:

@@ -1,7 +1,6 @@
 """Diagnose one message by reading it again: the header, then field by field, then the rules.
 
-The result is what the job would decide today: with the present schemas of the topic's subject, by Avro's schema
-resolution.
+The result is the job's decision of today: with the present schemas of the topic's subject, by Avro's schema resolution.
 """
 
 import uuid
@@ -249,7 +248,7 @@ def _plain(kind: Type) -> PlainReader:
 
 
 def _of_another_format(found: Diagnosis, value: bytes, headers: Headers, fit: str) -> Diagnosis:
-    """Describe a value that fits none of our schemas; `fit` names the one that reads it anyway."""
+    """Describe a value that fits none of our schemas. `fit` names a schema that reads it anyway."""
     if other := other_registry(value, headers):
         return Diagnosis(reasons.OTHER_WIRE_FORMAT, f"it was written for {other}{fit}", "none of the registry's own")
     guess = looks_like(value) if found.reason == reasons.WRONG_MAGIC_BYTE and not fit else None

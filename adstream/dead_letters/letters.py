@@ -2,9 +2,10 @@
 
 The job writes letters (streaming.sinks.dead_letters): the original's key, value and headers, followed by our headers
 (common.dead_letter_headers). A replayed batch publishes its letters again, and two jobs over one topic publish the same
-letters. The place (topic, partition, offset) identifies copies, and the newest copy counts. Marks of replayed letters
-are in a compacted topic, `<dead-letter topic>.replayed`: the key is the place, and the value says when and where the
-letter was sent (docs/decisions/0016).
+letters. The place (topic, partition, offset) identifies copies, and the newest copy counts.
+
+Marks of replayed letters are in a compacted topic, `<dead-letter topic>.replayed`. The key is the place, and the value
+says when and where the letter was sent (docs/decisions/0016).
 """
 
 import json

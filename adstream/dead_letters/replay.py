@@ -49,7 +49,7 @@ class Outgoing:
 
 @dataclass
 class Plan:
-    """The fate of the letters: `outgoing`, `refused` with the reason, and those replayed `before`."""
+    """The fate of the letters: `outgoing`, `refused` with the reason, and letters replayed `before`."""
 
     outgoing: list[Outgoing] = field(default_factory=list)
     refused: list[tuple[Letter, str]] = field(default_factory=list)

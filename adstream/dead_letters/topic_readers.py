@@ -13,7 +13,7 @@ from common.settings import Settings
 
 @dataclass(frozen=True)
 class TopicReader:
-    """The reader's contract, whether it takes JSON besides Avro, and how late an event may be, if there is a limit."""
+    """The contract of a topic's reader, whether the reader takes JSON too, and its lateness, if it has one."""
 
     job: str
     contract: Contract

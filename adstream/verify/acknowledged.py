@@ -27,7 +27,7 @@ _MISSING = """
 
 @dataclass
 class Acknowledged:
-    """Acknowledged places: all, the aged-out ones, and the ones missing from the topic.
+    """Acknowledged places: all, the places that aged out, and the places missing from the topic.
 
     `lines` describe the first missing ones.
     """

@@ -54,9 +54,9 @@ class Wish:
 class Verified:
     """The comparison, and the fate of every offset up to the last batch committed before the tables were read.
 
-    `since` is the baseline that verify started from, and `kept` the one that it wrote. `unproved` says what it could
-    not compare. `backfilled` is the number of late events in windows because of a backfill. `clock` names the clock
-    that decided lateness, if not the broker's.
+    Verify started from the baseline `since`, and wrote the baseline `kept`. `unproved` describes the parts that it
+    could not compare. `backfilled` is the number of late events in windows because of a backfill. `clock` names the
+    clock that decided lateness, if not the broker's.
     """
 
     comparison: Comparison
@@ -87,7 +87,7 @@ def verify(
     clock: Clock = lambda: datetime.now(UTC),
     progress: Progress = lambda _what, _done, _all: None,
 ) -> Verified:
-    """Compute again what the job with this (local) checkpoint must have written, and compare it with Cassandra.
+    """Compute again the rows that belong to this (local) checkpoint, and compare them with Cassandra.
 
     Raises CheckpointError if there is no checkpoint, or if it belongs to another topic. Raises Unproved if messages
     have aged out and no baseline covers them, unless the wish is `partial`.

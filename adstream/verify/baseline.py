@@ -1,12 +1,13 @@
 """Baselines: verified results, kept so that verify need not compute them again from deleted messages.
 
-A baseline is a DuckDB file beside the checkpoint, in `<checkpoint>.baselines/`. It holds its offsets, the number of
-messages before them by fate, the totals, the windows within the TTL, and the event ids that may still come again.
+A baseline is a DuckDB file beside the checkpoint, in `<checkpoint>.baselines/`. It holds its offsets, and the number of
+messages before them by fate. It also holds the totals, the windows within the TTL, and the event ids that may still
+come again.
 
-An id may come again as long as its event would not be late. A message that arrives at T or later, after the baseline
-was made, counts only if its event time is at least T - lateness. So the baseline leaves out older ids. It keeps one
-more day of ids because the brokers' clocks differ. T is the clock when the baseline was made, or the last arrival of a
-partition with unread messages.
+An id may come again as long as its event would not be late. A message that arrives at T or later, after the baseline,
+counts only if its event time is at least T - lateness. So the baseline leaves out older ids. It keeps one more day of
+ids because the brokers' clocks differ. T is the clock when the baseline was made, or the last arrival of a partition
+with unread messages.
 """
 
 import json

@@ -1,10 +1,10 @@
 """The expected rows of the tables: DuckDB over the judged messages.
 
-Each message has a *boundary*: 0 up to the last batch committed when verify began to read the tables, 1 for the batch
-after it, 2 for the next, and so on. So each row has a value at each boundary (adstream.verify.tables says why).
-`BEYOND` marks messages that do not count; they are only compared with the producer's records.
+Each message has a *boundary*. It is 0 up to the last batch committed when verify began to read the tables, 1 for the
+batch after it, 2 for the next, and so on. So each row has a value at each boundary (adstream.verify.tables says why).
+`BEYOND` marks messages that do not count: verify only compares them with the producer's records.
 
-`_FATES` decides a message's fate: the judge's result, unless a dead letter says otherwise; a later place of an
+`_FATES` decides a message's fate: the judge's result, unless a dead letter says otherwise. A later place of an
 `event_id` is a duplicate. `gaps` has the offsets without a message; only their number matters.
 """
 
@@ -156,7 +156,10 @@ class Oracle:
     def __init__(
         self, folder: Path, *, window: timedelta, slide: timedelta, dedupe: bool, by_time: bool = False
     ) -> None:
-        """With `by_time` an event repeats another one with its id only at the same event time, as in real-time mode."""
+        """Open the database.
+
+        With `by_time` an event repeats another one with its id only at the same event time, as in real-time mode.
+        """
         millisecond = timedelta(milliseconds=1)
         self._length, self._slide, self._dedupe = window // millisecond, slide // millisecond, dedupe
         pq.write_table(table([]), folder / "none.parquet")

@@ -2,10 +2,10 @@
 
 A running job writes while verify reads the tables, and Cassandra cannot read a table as it was at one moment. But the
 read includes every batch committed before the reading began, and no batch that began after the reading ended. So a row
-is right if it has its value at the last batch committed *before* (boundary 0), or at one of the batches since then, up
-to the batch in flight at the end. A batch writes a row as a whole, and only with such values. A row that these batches
-do not change has only one right value. The report counts the other rows as `moving`. Once the job has read the whole
-topic, no row moves. A stopped job may have planned a batch that it did not run.
+is right if it has its value at the last batch committed *before* (boundary 0). It is also right with its value at one
+of the batches since then, up to the batch in flight at the end. A batch writes a row as a whole, and only with such
+values. A row that these batches do not change has only one right value. The report counts the other rows as `moving`.
+Once the job has read the whole topic, no row moves. A stopped job may have planned a batch that it did not run.
 
 In real-time mode Spark records a batch only when it ends, and its rows are in the tables long before. There everything
 behind the last commit is boundary 1, and a moving row may have any state in between. Each of its sums is between its

@@ -84,7 +84,7 @@ def parse(schema: Any) -> Type:  # noqa: ANN401 - Avro schemas are JSON
 
 
 def from_text(text: str) -> Any:  # noqa: ANN401
-    """Parse the schema's JSON. Returns None if the text is not JSON, such as a Protobuf schema."""
+    """Parse the schema's JSON. Returns None for other text, for example a Protobuf schema."""
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
@@ -92,7 +92,7 @@ def from_text(text: str) -> Any:  # noqa: ANN401
 
 
 def within(kind: Type) -> Iterator[Type]:
-    """The type itself, and all types inside it, each once."""
+    """Yield the type itself, and all types inside it, each once."""
     seen: set[int] = set()
     waiting = [kind]
     while waiting:

@@ -75,8 +75,8 @@ def reading_record(written: Type, wanted: Type, at: str) -> Record:
     """Return the reader of a writer's record as the contract's record. `at` is its path. Raises Unresolvable."""
     if written.kind != "record" or wanted.kind != "record":
         raise Unresolvable(differ(written, wanted, at))
-    # Aliases of fields count only if the writer's record has the contract's name or one of its aliases, as in Avro's
-    # Java library.
+    # Aliases of fields count only for a record with the contract's name or one of its aliases, as in Avro's Java
+    # library.
     aliased = written.name in (wanted.name, *wanted.aliases)
     sources = {each.name: each for each in written.fields}
     targets: dict[str, Field] = {}

@@ -1,8 +1,8 @@
 """Formats other than the registry's own (common.avro.wire), recognised by a message's first bytes and headers.
 
 There are two kinds of answer. `other_registry` is certain: the message was written for another schema registry, or has
-the schema's id in another place, and its dead-letter reason says so. `looks_like` is a guess about a value, for a
-person who looks at one message. The job's version in Spark is streaming.events.foreign_formats.
+the schema's id in another place. Its dead-letter reason says so. `looks_like` is a guess about a value, for a person
+who looks at one message. The job's version in Spark is streaming.events.foreign_formats.
 
 Sources: the serializers of AWS Glue (version 3, a byte for the compression, a UUID), Azure (a header `content-type`;
 before that four zero bytes and 32 hexadecimal digits), Apicurio (ids of eight bytes, or headers `apicurio.value.*`) and

@@ -54,7 +54,7 @@ class Span:
 
 
 def recorded(settings: CassandraSettings, job: str, checkpoint: str) -> list[Backfill]:
-    """Return the corrections under this checkpoint id; none if the keyspace is older than such records."""
+    """Return the corrections under this checkpoint id; none if the keyspace is older than the table of corrections."""
     with connect(settings, keyspace=settings.keyspace) as session:
         if "backfills" not in session.cluster.metadata.keyspaces[settings.keyspace].tables:
             return []
@@ -79,7 +79,7 @@ def record(settings: CassandraSettings, job: str, checkpoint: str, done: Backfil
 
 
 def spans(start: datetime, end: datetime, done: Iterable[Backfill], *, longest: timedelta) -> list[Span]:
-    """Return [start, end) in pieces of at most `longest`; within a piece the same late events count in all windows."""
+    """Return [start, end) in pieces of at most `longest`. All windows of a piece count the same late events."""
     counting = [each for each in done if each.late]
     cuts = {start, end} | {cut for each in counting for cut in (each.start, each.end) if start < cut < end}
     cuts |= {start + nth * longest for nth in range(1, -((start - end) // longest))}

@@ -67,7 +67,7 @@ def require(settings: CassandraSettings, claim: Claim, tables: tuple[str, ...]) 
 
 
 def take(settings: CassandraSettings, claim: Claim, before: str | None) -> None:
-    """Record the checkpoint as the one that counts, in place of `before`; called before its first batch is written.
+    """Record the checkpoint as the owner of the tables, in place of `before`. Call this before its first batch.
 
     Raises CheckpointError if another checkpoint was faster, and the errors of `common.cassandra.session.open_session`.
     """

@@ -5,8 +5,8 @@ replaced and wakes up again would overwrite newer rows with older ones. So each 
 light-weight transaction: a number larger than all before it. The query's writes carry this number plus one for each
 batch. Writes of an earlier writer are older, whenever they arrive.
 
-Leases are microseconds since 1970, so that they compare with writes by the clock, and rows from before there were
-leases are older too. Two leases are at least a second apart, which leaves room for a million batches each.
+Leases are microseconds since 1970, so that they compare with writes by the clock. Rows from before there were leases
+are therefore older too. Two leases are at least a second apart, which leaves room for a million batches each.
 """
 
 import socket

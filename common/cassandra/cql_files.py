@@ -104,7 +104,7 @@ def of_packages() -> dict[str, list[Migration]]:
 
 
 def split(text: str, label: str = "text") -> list[str]:
-    """Return CQL statements without comments and semicolons; those inside quotes stay."""
+    """Return CQL statements without comments and semicolons. Comments and semicolons inside quotes stay."""
     statements: list[str] = []
     current: list[str] = []
     for token in _TOKEN.finditer(text):

@@ -38,7 +38,7 @@ from common.settings import CassandraSettings
 PROTOCOL_VERSION = 5
 RECONNECT_SECONDS = 1.0
 # The driver sends a request in pieces of 4 KiB. Without this option Linux holds the last piece back until the server
-# confirms the ones before it, which takes 40 ms (Nagle's algorithm and delayed acknowledgements).
+# confirms the pieces before it. That takes 40 ms (Nagle's algorithm and delayed acknowledgements).
 _SEND_AT_ONCE = [(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)]
 
 # Errors that may pass in a moment. Only repeatable statements are retried.
@@ -58,7 +58,7 @@ DRIVER_ERRORS = (*TRANSIENT, DriverException, ErrorMessage)
 # Cassandra's words for a missing keyspace, table or column.
 _MISSING = ("does not exist", "unconfigured table", "Undefined column", "No keyspace", "unknown table")
 
-# The driver logs every refused connection with a traceback. The one line for the user is raised here instead.
+# The driver logs every refused connection with a traceback. This module raises one line for the user instead.
 logging.getLogger("cassandra").setLevel(logging.CRITICAL)
 
 

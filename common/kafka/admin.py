@@ -54,7 +54,7 @@ class Admin:
             raise self.explain(KafkaError(KafkaError._TIMED_OUT)) from None
 
     def explain(self, error: KafkaError) -> AdstreamError:
-        self.client.poll(0)  # delivers what the connection reported to the error callback
+        self.client.poll(0)  # passes the connection's errors to the error callback
         return self._errors.explain(error)
 
     def topics(self) -> dict[str, TopicMetadata]:

@@ -42,7 +42,7 @@ def client_config(settings: KafkaSettings, errors: ClientErrors | None = None) -
         "socket.timeout.ms": int(settings.timeout_seconds * 1000),
         "socket.connection.setup.timeout.ms": max(1000, int(settings.timeout_seconds * 1000)),
         "allow.auto.create.topics": False,
-        "log_level": 0,  # its own lines on stderr repeat what the error callback says, in another style
+        "log_level": 0,  # its own lines on stderr repeat the error callback's, in another style
         "error_cb": errors or ClientErrors(settings),
     }
     if settings.security_protocol.startswith("SASL"):

@@ -1,4 +1,4 @@
-"""Whose clock stamps the arrival of a message, and so decides lateness: the broker's, or the producers'."""
+"""The clock that stamps the arrival of a message, and so decides lateness: the broker's, or the producers'."""
 
 from collections.abc import Iterable
 
@@ -22,6 +22,6 @@ def told(settings: Settings, topic: str) -> list[str]:
 
 
 def by_topic(settings: Settings, topics: Iterable[str]) -> dict[str, bool | None]:
-    """Return the answer of kafka.stamped_by_producers for those topics that exist."""
+    """Return the answer of kafka.stamped_by_producers for the topics that exist."""
     there = kafka.topic_names(settings)
     return kafka.stamped_by_producers(settings, sorted({*topics} & {*there}))

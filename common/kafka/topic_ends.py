@@ -46,7 +46,7 @@ class TopicEnds:
 
 
 def held_back(ends: Mapping[int, Ends]) -> int:
-    """Return the number of offsets that open transactions hold back, in all partitions."""
+    """Return the number of offsets that open transactions hold back, over all partitions."""
     return sum(each.held_back for each in ends.values())
 
 

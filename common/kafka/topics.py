@@ -1,6 +1,6 @@
 """Kafka's topics: create, find and describe them.
 
-They are created only here: a client that may create a topic by naming it turns a typing error into an empty topic with
+Only this module creates topics. If a client may create a topic by naming it, a typing error makes an empty topic with
 the wrong retention.
 """
 

@@ -14,8 +14,8 @@ LAST_STEP = 86_400
 # Rounded delay in seconds -> how many events needed it.
 Delays = Mapping[int, int]
 
-# Longer lateness makes no sense. An event this late has a wrong clock or a wrong unit of time, or is from before 1970,
-# which no job counts. Waiting for it would keep a month of state.
+# No lateness is longer. An event this late has a wrong clock, a wrong unit of time, or a time before 1970, which no job
+# counts. To wait for it would keep a month of state.
 LONGEST_WAIT = 30 * 86_400
 
 # Per mille of the late events -> how it is written.
@@ -51,7 +51,7 @@ def within_reach(delays: Delays) -> tuple[Delays, int]:
 def percentile(delays: Delays, per_mille: int) -> int:
     """Return the shortest delay that would have kept this many per mille of the events, by nearest rank.
 
-    With all n delays in order, that is the one at place ceil(n * per_mille / 1000). Raises ValueError if there are
+    With all n delays in order, the result has the place ceil(n * per_mille / 1000). Raises ValueError if there are
     none.
     """
     rank = -(-sum(delays.values()) * per_mille // 1_000)

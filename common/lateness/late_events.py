@@ -1,4 +1,4 @@
-"""Read `late_events` for people: a job's late events, by window and in all. streaming.sinks writes the table."""
+"""Read `late_events` for people: a job's late events, by window and as a sum. streaming.sinks writes the table."""
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ from common.lateness.delays import Delays, merged
 from common.settings import CassandraSettings
 
 TABLE = "late_events"
-# A row holds one batch's addition to one window. Rows are read by the hour, newest first, up to this many.
+# A row holds the number that one batch adds to one window. Rows are read by the hour, newest first, up to this many.
 MOST_ROWS = 100_000
 _PAGE = 5_000
 

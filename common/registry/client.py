@@ -62,7 +62,7 @@ class RegistryClient:
         """Return all versions of `subject`, oldest first. Raises SchemaNotFound if there are none.
 
         With `deleted` this includes soft-deleted versions, which messages still refer to by id. If the registry cannot
-        or may not list these, the others are returned.
+        or may not list these, the result has only the others.
         """
         found = [self._version(subject, number, deleted=deleted) for number in self._numbers(subject, deleted=deleted)]
         return [each for each in found if each is not None]
@@ -90,7 +90,7 @@ class RegistryClient:
         return self._found[schema_id]
 
     def places_of(self, schema_id: int) -> list[tuple[str, int]]:
-        """The subjects and versions that have the id, deleted ones included; empty if the registry does not say."""
+        """Return the subjects and versions that have the id, with deleted ones. Empty if the registry does not say."""
         try:
             places = self._ask(lambda client: client.get_schema_versions(schema_id, deleted=True), "")  # type: ignore[attr-defined]
         except ServiceUnavailable:
@@ -106,11 +106,11 @@ class RegistryClient:
     def put(self, contract: Contract, *, documentation: bool = True) -> Registered:
         """Register `contract` as the next version of its subject, and return that version. Safe to repeat.
 
-        If a version with the same schema exists, return that and register nothing. White space and the order of keys do
-        not matter; without `documentation`, documentation does not matter either. A new subject gets the level BACKWARD
-        (new versions can read older messages), unless somebody has set a level for the subject or the registry: no
-        existing level changes. If the registry refuses to set the level, `warnings` says so. Raises SchemaIncompatible
-        for a schema that the registry refuses.
+        If a version with the same schema exists, return that version and register nothing. White space and the order of
+        keys do not matter; without `documentation`, documentation does not matter either. A new subject gets the level
+        BACKWARD: new versions can read older messages. But no existing level changes, be it the subject's or the
+        registry's. If the registry refuses to set the level, `warnings` says so. Raises SchemaIncompatible for a schema
+        that the registry refuses.
         """
         subject = contract.subject
         self._connection.client.clear_caches()  # type: ignore[attr-defined]  # or it would not even ask, whatever was deleted since

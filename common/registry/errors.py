@@ -13,7 +13,7 @@ from common.errors import (
 )
 from common.settings import RegistrySettings
 
-# No such subject, version or schema. In Confluent's registry also: deleted, or a subject without a level of its own.
+# Missing subject, version or schema. In Confluent's registry also: deleted, or a subject without its own level.
 _NOT_FOUND = (40401, 40402, 40403, 40404, 40405, 40406, 40407, 40408)
 
 

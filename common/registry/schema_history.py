@@ -1,8 +1,8 @@
 """Check whether each version of a contract can read all older ones: BACKWARD, transitive, without a registry.
 
 Avro's own checker compares the schemas by the resolution rules of the specification. This module reports two more
-problems. One is a changed logical type: a long first in milliseconds and then in microseconds reads without an error, a
-thousand times too large. The other is a missing version.
+problems. One is a changed logical type. For example, a long in milliseconds becomes a long in microseconds: it reads
+without an error, a thousand times too large. The other is a missing version.
 """
 
 import json

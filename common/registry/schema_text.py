@@ -106,6 +106,6 @@ def _use_of(name: str, namespace: str, named: dict[str, dict[str, Any]], defined
 def _full(name: str, namespace: str) -> str:
     """Return the full name.
 
-    A type without a namespace gets a dot before its name, to distinguish it from a type of the same name in one.
+    A type without a namespace gets a dot before its name. So no type with a namespace has the same name.
     """
     return name if "." in name else f"{namespace}.{name}"

@@ -1,8 +1,9 @@
 """The writer schemas of a topic's messages: the versions of its subject, and other schemas by their ids.
 
-Some ids are not versions of `<topic>-value`. Producers write them that name subjects after records (RecordNameStrategy,
-TopicRecordNameStrategy), or that share a schema between topics. The reader asks the registry for such an id when a
-message has it. Any producer can write any number there. So the number of questions is limited, and answers are cached.
+Some messages have an id that is no version of `<topic>-value`. Their producers name subjects after records
+(RecordNameStrategy, TopicRecordNameStrategy), or share a schema between topics. This module asks the registry for such
+an id when a message has it. Any producer can write any number there. So the number of questions is limited, and answers
+are cached.
 """
 
 import time
@@ -41,7 +42,10 @@ class Writers:
         others: bool = True,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Without `others`, the ids of other subjects count as unknown to the registry."""
+        """Remember the registry and the topic.
+
+        Without `others`, the ids of other subjects count as unknown to the registry.
+        """
         self.subject = f"{topic}-value"
         self.registry = registry
         self._others_count = others
@@ -55,7 +59,7 @@ class Writers:
         return cls(RegistryClient(settings), topic, others=settings.other_subjects)
 
     def known(self) -> dict[int, Registered]:
-        """The versions that the subject has now, deleted ones included, and the schemas of other subjects met so far.
+        """Return the subject's present versions, with deleted ones, and the schemas of other subjects met so far.
 
         Raises SchemaNotFound if the subject has none.
         """
@@ -67,10 +71,10 @@ class Writers:
         return {key: Contract(each.subject, each.version, each.text) for key, each in self.known().items()}
 
     def registered(self, ids: Collection[int], planned: Collection[int]) -> set[int]:
-        """Return the schemas that a job's plan needs besides the `planned` ones, for messages with these `ids`.
+        """Return the schemas that a job's plan needs for messages with these `ids`, without the `planned` ones.
 
-        `ids` are at most MOST_ASKED of a batch, the most frequent first. If there are that many, the batch may have
-        further ids, so each new version of the subject is returned too.
+        `ids` are at most MOST_ASKED of a batch, the most frequent first. At that number the batch may have further ids,
+        so each new version of the subject is returned too.
         """
         known = self.known()
         found = {each for each in ids if each in known}
@@ -104,7 +108,7 @@ class Writers:
         return self._ask(schema_id)
 
     def found_or_none(self, schema_id: int) -> Registered | None:
-        """Like `find`, but return None after MOST_UNKNOWN ids that the registry does not know."""
+        """Do the same as `find`, but return None after MOST_UNKNOWN ids that the registry does not know."""
         try:
             return self.find(schema_id)
         except BadInput:

@@ -1,4 +1,4 @@
-"""The sections of what runs here: Spark, metrics, the log, the lakehouse, and the local stack."""
+"""The sections of the programs on this machine: Spark, metrics, the log, the lakehouse, and the local stack."""
 
 import sys
 from pathlib import Path

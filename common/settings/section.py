@@ -61,8 +61,8 @@ class Section(BaseSettings):
 class Service(Section):
     """A section that says where a service is. `nowhere` has the fields of its address, with values that reach nothing.
 
-    `origin` says where the address comes from, for people. `missing` says what to do when the service of the own stack
-    does not run, and is empty otherwise. `last` is the service's last address.
+    `origin` says where the address comes from, for people. `missing` is the remedy when the service of the own stack
+    does not run, and empty otherwise. `last` is the service's last address.
     """
 
     title: ClassVar[str]

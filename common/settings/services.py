@@ -12,7 +12,7 @@ from pydantic_settings import (
 
 from common.settings.section import Section, Service
 
-# Which messages a reader of a topic gets: all, or only committed ones and those outside transactions.
+# The messages that a reader of a topic gets: all, or only committed messages and messages outside transactions.
 IsolationLevel = Literal["read_committed", "read_uncommitted"]
 READ_COMMITTED: IsolationLevel = "read_committed"
 READ_UNCOMMITTED: IsolationLevel = "read_uncommitted"

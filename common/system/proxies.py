@@ -42,7 +42,7 @@ def proxy_for(url: str) -> Proxy | None:
     try:
         parts = urlsplit(url)
     except ValueError:
-        return None  # the client that uses the URL reports it
+        return None  # the client reports an invalid URL
     if is_loopback(parts.hostname or "") or _is_excepted(parts):
         return None
     return proxy_of(parts.scheme)

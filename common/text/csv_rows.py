@@ -41,7 +41,7 @@ class Row:
 
 
 def rows(text: TextInput, columns: Sequence[str], form: Form | None = None) -> Iterator[Row | BadRow]:
-    """Read the rows of a CSV. `form` holds the options; None means commas, and no column besides `columns`.
+    """Read the rows of a CSV. `form` holds the options; None means commas, and no columns other than `columns`.
 
     Raises BadInput if the header lacks a column, or if a quote has no end.
     """

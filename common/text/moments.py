@@ -1,8 +1,8 @@
-"""Moments as people write them: ISO 8601 (UTC unless it says otherwise), or how long ago: `2h`, `30 minutes`.
+"""Moments as people write them: ISO 8601 (UTC without a zone), or how long ago: `2h`, `30 minutes`.
 
-One form of a time, for the command line, CSV and JSON alike: `2025-01-31T10:00:00.123Z`. Seconds, decimals, zone and
-the time of day may be missing, and a space may stand for the `T`. ISO 8601 has more forms, which look like numbers of
-seconds or like other times: they are refused. `datetime.fromisoformat` reads 1740121600000, milliseconds since 1970, as
+The command line, CSV and JSON share one form of a time: `2025-01-31T10:00:00.123Z`. Seconds, decimals, zone and the
+time of day may be missing, and a space may stand for the `T`. ISO 8601 has more forms, which look like numbers of
+seconds or like other times. They are refused. `datetime.fromisoformat` reads 1740121600000, milliseconds since 1970, as
 a day of the year 1740.
 """
 

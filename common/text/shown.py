@@ -1,10 +1,10 @@
 r"""Show values from outside as text: one function for every command, page, log line and label.
 
-A key, a header or a service's error text may hold anything: a new line, which forges one of our lines; an escape
-sequence, which a terminal obeys; or a character without width, which makes two ids look the same. `shown` writes such
-characters as JSON and Python do, `\n` or `\u001b`. An accent stays on its letter, and is written out without one.
-Everything else stays unchanged. Text that was already shown also stays unchanged, so a caller in doubt may show it
-again. Only `--json` is exact.
+A key, a header or a service's error text may hold anything. A new line forges one of our lines. A terminal obeys an
+escape sequence. A character without width makes two ids look the same. `shown` writes these characters as JSON and
+Python do, `\n` or `\u001b`. An accent stays on its letter, and is written out without one. Everything else stays
+unchanged. Text that was already shown also stays unchanged, so a caller in doubt may show it again. Only `--json` is
+exact.
 """
 
 import re

@@ -38,8 +38,8 @@ def _ad(ad_id: str, time: str, clicks: int, views: int, cost: float, event_id: s
     }
 
 
-# In all: ad1 7 clicks, 120 views, cost 5.40, 0.045 a view; ad2 2, 30, 2.00, 0.066667; ad3 no views, so no average. One
-# event comes twice and counts once. The job refuses events older than 10 minutes, so the times move to now.
+# The sums: ad1 7 clicks, 120 views, cost 5.40, 0.045 a view; ad2 2, 30, 2.00, 0.066667; ad3 no views, so no average.
+# One event comes twice and counts once. The job refuses events older than 10 minutes, so the times move to now.
 METRICS = Sample(
     [
         [
@@ -62,8 +62,8 @@ METRICS = Sample(
 # The job emits these ten events unchanged.
 TAIL = one_step(_ad(f"ad{n % 2 + 1}", f"10:00:{n:02}", n % 3, 10 * n, n / 4, f"t{n}") for n in range(10))
 
-# ad1 has a click every 5 seconds of a minute: 6 in each full window of 30 seconds, and 2 or 4 in those at the edges.
-# ad2 has 3 clicks at 10:00:29, so 3 in each of its three windows.
+# ad1 has a click every 5 seconds of a minute: 6 in each full window of 30 seconds, and 2 or 4 in the first and last
+# windows. ad2 has 3 clicks at 10:00:29, so 3 in each of its three windows.
 CLICKS = one_step(
     sorted(
         [

@@ -19,7 +19,7 @@ NAMES = (
 
 
 def event(_rng: Random, key: str, timestamp: int, _event_id: str) -> Event:
-    """Make a fruit. Ids above 30 have no category, so the join drops such a fruit."""
+    """Make a fruit. Ids above 30 have no category, so the join drops these fruits."""
     number = int(key)
     name = NAMES[number - 1] if number <= len(NAMES) else f"unknown fruit {number}"
     return {"id": number, "value": name, "timestamp": timestamp}

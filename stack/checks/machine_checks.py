@@ -32,7 +32,7 @@ def proxy(settings: Settings) -> list[Finding]:
 
 
 def variables(settings: Settings) -> list[Finding]:
-    """Return the variables of other installations of Spark and Hadoop, and those that every Java reads."""
+    """Return the variables of other installations of Spark and Hadoop, and the variables that every Java reads."""
     findings = []
     master = settings.spark.master
     if unused := spark_environment.worth_telling(master, [settings.lakehouse.warehouse]):

@@ -21,7 +21,7 @@ def of_a_service() -> dict[str, str]:
 
 
 def java_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment with the user's options for every Java, which lose against those on the command line.
+    """Return the environment with the user's options for every Java. Options on the command line win over these.
 
     File names are UTF-8: otherwise Java would encode them by the locale.
     """

@@ -1,4 +1,4 @@
-"""Folders in which programs may be executed: Java unpacks its native libraries into one."""
+"""Folders that allow programs to run: Java unpacks its native libraries into one."""
 
 import os
 import tempfile
@@ -8,7 +8,7 @@ from common.errors import StackError
 
 
 def first_suitable(*folders: Path) -> Path:
-    """Return the first of these folders in which programs may be executed; a missing one is created.
+    """Return the first of these folders that allows programs to run. Creates a missing one.
 
     Raises StackError.
     """

@@ -44,7 +44,7 @@ def asked_for(name: str, settings: StackSettings, last: Mapping[str, int]) -> in
 
 
 def is_free(port: int) -> bool:
-    """Return whether a service could listen on it now; connections in their last state do not matter."""
+    """Return whether a service could listen on the port now. Connections in their last state do not matter."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -55,7 +55,7 @@ def is_free(port: int) -> bool:
 
 
 def is_open(port: int) -> bool:
-    """Return whether a process accepts connections on it."""
+    """Return whether a process accepts connections on the port."""
     try:
         with socket.create_connection((HOST, port), timeout=1.0):
             return True

@@ -45,7 +45,7 @@ class Running:
 def start(command: list[str], *, log: Path, folder: Path, environment: Mapping[str, str] | None = None) -> Running:
     """Start a process in its own session, so that this terminal's Ctrl-C does not reach it, with output into `log`.
 
-    The log of the previous start is kept as `<log>.1`. Without an `environment` it has that of this process.
+    The log of the previous start is kept as `<log>.1`. Without an `environment` the process gets this process's.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     if log.exists():
@@ -65,7 +65,7 @@ def start(command: list[str], *, log: Path, folder: Path, environment: Mapping[s
 
 
 def stop(processes: Iterable[Running], grace_seconds: float = STOP_SECONDS) -> list[Running]:
-    """Send SIGTERM to all, wait for a bounded time, then SIGKILL the rest. Returns those that had to be killed.
+    """Send SIGTERM to all, wait for a bounded time, then SIGKILL the rest. Returns the processes that needed SIGKILL.
 
     A process id that now belongs to another process is left alone.
     """

@@ -1,7 +1,7 @@
 """The loop of the applying process: read waiting rows, write the newest row of each key, wait for the writes, commit.
 
 The process commits only after Cassandra's acknowledgement. So after a crash at any point rows come again, and none is
-lost. While a service is down the process stays in its group and retries, for five minutes in all.
+lost. While a service is down the process stays in its group and retries, for at most five minutes.
 """
 
 import threading

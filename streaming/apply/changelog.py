@@ -66,9 +66,9 @@ class Changelog:
         anew: bool = False,
         skipped: Collection[Place] = (),
     ) -> None:
-        """With `anew` each partition starts at its beginning, in spite of commits.
+        """Join the topic's group.
 
-        `skipped` are messages to leave out.
+        With `anew` each partition starts at its beginning, in spite of commits. `skipped` are messages to leave out.
         """
         require_topic(settings, topic)
         self.topic = topic
@@ -266,7 +266,7 @@ class Changelog:
     def _commit(self, *, wait: bool) -> None:
         """Commit the applied offsets.
 
-        A failed commit does no harm: repeated rows are not newer than those in the tables.
+        A failed commit does no harm: repeated rows are not newer than the rows in the tables.
         """
         offsets = [TopicPartition(self.topic, number, offset) for number, offset in self._uncommitted.items()]
         if not offsets:

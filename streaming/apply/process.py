@@ -26,8 +26,9 @@ from streaming.sinks.cassandra_rows import close_session
 class ApplyOptions:
     """Options of the applying process.
 
-    `once` ends with the topic's present rows. `input_ends` does the same when standard input closes. `anew` begins at
-    the topic's start, `skipped` leaves messages out, and `member` is this process's name in its group.
+    With `once` it ends with the topic's present rows. With `input_ends` it also ends when standard input closes. With
+    `anew` it begins at the topic's start. `skipped` are messages to leave out, and `member` is this process's name in
+    its group.
     """
 
     once: bool = False

@@ -60,8 +60,8 @@ class Target:
     def write(self, updates: Iterable[Update]) -> Written:
         """Write the rows and wait for all of them.
 
-        Raises BadInput for an unreadable record, SchemaIncompatible or SchemaNotFound for its schema, MigrationError if
-        the tables do not match it, and SinkError for rows that Cassandra refused.
+        Raises BadInput for an unreadable record, and SchemaIncompatible or SchemaNotFound for its schema. Raises
+        MigrationError if the tables do not match it, and SinkError for rows that Cassandra refused.
         """
         by_header: dict[bytes, list[Update]] = {}
         for update in updates:

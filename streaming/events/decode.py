@@ -65,7 +65,7 @@ def decode(messages: DataFrame, writers: Mapping[int, Contract], reader: Contrac
 def sorted_out(
     spark: SparkSession, writers: Mapping[int, Contract], reader: Contract
 ) -> tuple[dict[int, Writer], dict[int, Refusal]]:
-    """Split the schemas into two maps by id: readable ones, and those without a readable message, with the reason."""
+    """Split the schemas into two maps by id: readable ones, and unreadable ones with the reason."""
     readable, refused = {}, {}
     for schema_id, found in resolutions(writers, reader).items():
         text = writers[schema_id].text

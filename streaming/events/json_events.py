@@ -1,10 +1,10 @@
 """Read JSON objects by an Avro contract: the same fields under the same names.
 
-A time is an ISO 8601 date, or date and time (UTC without an offset), in the form of common.text.moments, or a whole
-number of seconds since 1970 with ten digits. 20250221 is not a time, and neither are milliseconds. Decimals beyond
-milliseconds are cut off, because the contract has none. A field of the wrong type is null; the decoder treats it as an
-unreadable message if the contract requires a value. If the contract requires text, a number or an object counts as its
-JSON text.
+A time is an ISO 8601 date, or date and time (UTC without an offset), in the form of common.text.moments. It may also be
+a whole number of seconds since 1970 with ten digits. 20250221 is not a time, and neither are milliseconds. Decimals
+beyond milliseconds are cut off, because the contract has none. A field of the wrong type is null; the decoder treats it
+as an unreadable message if the contract requires a value. If the contract requires text, a number or an object counts
+as its JSON text.
 
 Three kinds of input are refused: bytes that are not UTF-8, an object followed by other characters, and an escape that
 is half a character (`"\\ud800"`). Spark would put `?` or U+FFFD there, and different ids would become one.

@@ -68,7 +68,7 @@ def only_dead_letters(judged: DataFrame) -> DataFrame:
     """Return the judged messages that are neither counted nor late.
 
     This does not use `where`. Spark would push the condition below the decode and repeat the decode for each of its
-    parts, until the generated code is too large to compile.
+    parts. The generated code would then be too large to compile.
     """
     return judged.select(F.inline(F.when(is_dead(F.col("outcome")), F.array(F.struct("*")))))
 

@@ -1,1 +1,1 @@
-"""Messages read again: the ones that still exist, the archive, and windows computed from both."""
+"""Messages read again: the messages that still exist, the archive, and windows computed from both."""

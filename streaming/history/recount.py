@@ -37,7 +37,7 @@ def usable(judged: DataFrame, job: Job) -> DataFrame:
         F.col("offset"),
         F.col("timestamp").alias("arrived"),
     )
-    # Not by `where`, which Spark would push below the decode (streaming.events.judge.only_dead_letters).
+    # An array and no `where`: Spark would push a condition below the decode (streaming.events.judge.only_dead_letters).
     taken = F.when(F.col("outcome").isNull() | (F.col("outcome") == LATE), F.array(event))
     flat = judged.select(F.inline(taken)).select("event.*", "position", "late", *("partition", "offset", "arrived"))
     events = identified(flat)

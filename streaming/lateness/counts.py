@@ -3,9 +3,9 @@
 If the job decides lateness for each event (streaming.events.judge), one more aggregate of the observed metric counts
 late events. No message is read twice. An event in several sliding windows is late for each, and counts in each.
 
-Elsewhere Spark drops events by its watermark. Its metric only tells that it dropped something: for a pattern that
-aggregates, it counts groups of rows, not rows. If the metric is not zero, the batch is read again, and each event is
-compared with the watermark that Spark used. The result is a report, and changes nothing.
+Elsewhere Spark drops events by its watermark. Its metric is zero or not: for a pattern that aggregates, it counts
+groups of rows, not rows. If the metric is not zero, the job reads the batch again, and compares each event with the
+watermark that Spark used. The result is a report, and changes nothing.
 
 Patterns without windows count by the minute of the event's time, and count an event from before 1970 in the first
 window.
@@ -112,8 +112,8 @@ def by_windows(pairs: Pairs, job: Job) -> Late:
 def count_late(events: DataFrame, job: Job, watermark_millis: int) -> Late:
     """Count the events that Spark dropped.
 
-    `events` are the pattern's input. The watermark is the one of the batch before (Checkpoint.late_before). The delay
-    is the watermark's delay plus the missing time. Spark also drops an event whose time *equals* the watermark.
+    `events` are the pattern's input. The watermark comes from the batch before (Checkpoint.late_before). The delay is
+    the watermark's delay plus the missing time. Spark also drops an event whose time *equals* the watermark.
     """
     time = F.col(contracts.latest(job.contract).time_field)
     window, slide, gap = (job.parameters.get(name) for name in ("window", "slide", "gap"))

@@ -15,7 +15,7 @@ from streaming.lateness.counts import observed_pairs
 
 MOST_REASONS = 256
 _IDS_TRACKED = 1_000
-# Columns that pass through the observation besides the event's fields. No field of a contract has these names.
+# Columns that pass through the observation in addition to the event's fields. No field of a contract has these names.
 _OUTCOME, _UNKNOWN_ID, _LATE_PAIR = "_outcome", "_unknown_id", "_late_pair"
 _PLACE = ("topic", "partition", "offset")
 
@@ -67,5 +67,5 @@ def counts(*, late: bool) -> list[Column]:
 
 
 def _unknown_id() -> Column:
-    """Return the schema id of a message whose id the plan does not know, and null for all others."""
+    """Return a message's schema id if the plan does not know it; null for all other messages."""
     return F.when(F.col("outcome") == UNKNOWN_SCHEMA_ID, schema_id(F.col("value")))

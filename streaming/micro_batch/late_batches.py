@@ -20,7 +20,7 @@ from streaming.sinks.sink import Stamp
 
 @dataclass(frozen=True)
 class LateBatches:
-    """The late batches of one job.
+    """The late events of one job's batches.
 
     `judged_again` reads a batch's messages once more, if possible; `table` is the destination.
     """

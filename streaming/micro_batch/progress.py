@@ -167,7 +167,7 @@ def _known_to_spark(progress: Mapping[str, Any]) -> dict[str, dict[str, int]]:
     for source in progress.get("sources", ()):
         ends, latest = source.get("endOffset"), source.get("latestOffset")
         if not isinstance(ends, dict) or not isinstance(latest, dict):
-            continue  # files and sockets have no such number
+            continue  # files and sockets have no lag
         for topic, offsets in ends.items():
             if isinstance(offsets, dict):
                 for partition, end in offsets.items():
@@ -314,6 +314,6 @@ def _lag(sources: Any) -> int | None:  # noqa: ANN401
 
 
 def _total(offsets: Any) -> int:  # noqa: ANN401
-    """Return the sum of a Kafka source's offsets; None for other sources, which have no such number."""
+    """Return the sum of a Kafka source's offsets; None for other sources, which have no offsets."""
     by_topic = offsets if isinstance(offsets, dict) else {}
     return sum(offset for topic in by_topic.values() if isinstance(topic, dict) for offset in topic.values())

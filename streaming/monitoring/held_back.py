@@ -1,6 +1,6 @@
 """Messages that open transactions hold back from a running job.
 
-Spark asks for the last stable offset only. So a job at the end of its topic seems to have counted everything, while an
+Spark asks for the last stable offset only. So a job at the end of its topic seems to have counted everything. But an
 open transaction holds back its own messages and all messages behind them. The job therefore also asks Kafka for the
 high watermark: after each batch, and regularly while no batch comes.
 """

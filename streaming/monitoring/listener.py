@@ -14,8 +14,8 @@ from streaming.monitoring.held_back import Held
 class Listener:
     """Callbacks of the runner: `batch` after each committed batch, `notice` for other events.
 
-    `polled` is called a few times a second while a query runs; `failed`, with the reason, before a retry; and
-    `held_back`, by partition, after each question to Kafka. In real-time mode `applied` gets each report of the
+    The runner calls `polled` a few times a second while a query runs, and `failed`, with the reason, before a retry. It
+    calls `held_back`, by partition, after each question to Kafka. In real-time mode `applied` gets each report of the
     applying process, on another thread.
     """
 

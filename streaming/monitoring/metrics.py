@@ -122,7 +122,7 @@ class Metrics:
             self._held_seconds.labels(self._job, str(partition)).set(held.seconds)
 
     def with_applied(self, figures: Callable[[], dict[str, Any]]) -> None:
-        """Also expose the figures of real-time mode's applying process."""
+        """Expose the figures of real-time mode's applying process too."""
         self._registry.register(Applied(self._job, figures))
 
     def restarted(self) -> None:

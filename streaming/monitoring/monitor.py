@@ -1,9 +1,9 @@
 """The state of a running job.
 
-The runner feeds it (as its Listener), and the HTTP endpoint reads it (streaming.monitoring.endpoint).
+The runner feeds this state (as its Listener), and the HTTP endpoint reads it (streaming.monitoring.endpoint).
 
-No request waits for Spark: the thread that follows the query reports what it sees. If the driver hangs, the reports
-stop, and `/health` notices that.
+No request waits for Spark: the thread that follows the query reports it. If the driver hangs, the reports stop, and
+`/health` notices.
 """
 
 import threading
@@ -25,7 +25,7 @@ BATCHES_KEPT = 200
 _LEAST_SILENCE = timedelta(minutes=2)
 _TRIGGERS_OF_SILENCE = 10
 _ASK_EVERY = timedelta(seconds=1)
-# Fields of the applying process's lines besides its figures.
+# Fields of the applying process's lines other than its figures.
 _OF_A_LINE = ("at", "level", "job", "message")
 # Ten minutes, a point a second.
 _POINTS_KEPT = 600

@@ -1,4 +1,4 @@
-"""Durations as Spark wants them."""
+"""Durations in the form that Spark takes."""
 
 from datetime import timedelta
 

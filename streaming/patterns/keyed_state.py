@@ -4,8 +4,8 @@ Spark hands over the rows of a key in any order. It calls timers only after a ba
 the rules never learn the time from a timer: they process a key's rows in event order and compare event times. A timer
 only removes state that no row can need any more. So the result is the same before and after the timer fires.
 
-Every call to the state is a message from Python to the JVM. So a key has one value, read and written once per batch,
-and at most one timer, set again only after it has fired.
+Every call to the state is a message from Python to the JVM. So a key has one value, read and written once per batch. It
+has at most one timer, set again only after it has fired.
 """
 
 from abc import ABC, abstractmethod

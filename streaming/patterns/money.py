@@ -7,8 +7,8 @@ Floating-point sums depend on the order of arrival; sums of integers do not. The
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
-# The product is off by a thousandth at most (amounts up to 1e6), so a value this close to an integer is far from the
-# middle.
+# The product is off by a thousandth at most (amounts up to 1e6). So a value this close to an integer is far from the
+# middle between two.
 _CLEAR = 0.25
 
 

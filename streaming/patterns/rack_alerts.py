@@ -1,7 +1,7 @@
 """A rack's changes between normal and warning, by arbitrary state: several hot readings in a row, in event order.
 
-"In a row" is a question about order, which no aggregation answers: a window knows how many readings were hot, not
-whether a cool one lay between them.
+No aggregation answers a question about order. A window knows how many readings were hot, but not whether a cool reading
+lay between them.
 """
 
 from collections.abc import Sequence

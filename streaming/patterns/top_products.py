@@ -1,8 +1,8 @@
 """The best-selling products per 30 minutes: the stream keeps totals, and the sink ranks a whole window.
 
-A micro-batch in output mode update has only the products whose total has just changed. Ranking *those* is the usual
-mistake: it leaves out a product that sold a lot before and nothing now. So the pattern returns totals. The sink stores
-them, reads the changed windows back whole, and ranks them by `ranked`.
+A micro-batch in output mode update has only the products with a total that has just changed. To rank only these
+products is the usual mistake: it leaves out a product that sold a lot before and nothing now. So the pattern returns
+totals. The sink stores them, reads the changed windows back whole, and ranks them by `ranked`.
 """
 
 import heapq

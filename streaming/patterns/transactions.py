@@ -1,7 +1,7 @@
 """The amount that each user spent: for all time, and per 3 minutes, for output mode complete.
 
-In complete mode every batch emits the whole result again. Spark keeps all of it as state for ever and evicts nothing,
-not even with a watermark. Use this mode for results that stay small.
+In complete mode every batch emits the whole result again. Spark keeps the whole result as state for ever and evicts
+nothing, not even with a watermark. Use this mode for results that stay small.
 """
 
 from datetime import timedelta

@@ -27,7 +27,7 @@ class Ownership:
             self._before = job_checkpoints.require(self._settings.cassandra, self._claim(fresh=fresh), self._tables)
 
     def take(self, *, fresh: bool) -> None:
-        """Record the checkpoint as the one that counts, once."""
+        """Record the checkpoint as the owner of the tables, once."""
         if self._tables and not self._counts:
             job_checkpoints.take(self._settings.cassandra, self._claim(fresh=fresh), self._before)
             self._counts = True

@@ -48,7 +48,7 @@ class Plans:
     def tell_unreadable(self, planned: Pipeline) -> None:
         """Name each schema that the job cannot read, once.
 
-        Such a schema loses only its own messages, and the plan runs without them.
+        The job loses only messages of this schema, and the plan runs without it.
         """
         lines = planned.unreadable(self._spark)
         new = sorted(lines.keys() - self._told_unreadable)

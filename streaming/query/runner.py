@@ -65,7 +65,7 @@ _POLL_SECONDS = 0.2
 _BAD_LINES_SHOWN = 3
 _BAD_LINE_BYTES = 100
 
-# A retry does not help against these.
+# A retry does not help against these errors.
 _FINAL = (AccessDenied, BadInput, CheckpointError, ConfigError, MigrationError, SchemaNotFound, TopicNotFound)
 
 
@@ -233,7 +233,7 @@ class Runner:
     def _writers_timestamp(self) -> int:
         """Return the timestamp for the next batch.
 
-        Before the first batch this records the checkpoint as the one that counts.
+        Before the first batch this records the checkpoint as the owner of the tables.
         """
         self._ownership.take(fresh=self._is_fresh())
         return self._timestamps()
@@ -331,7 +331,7 @@ class Runner:
     def _replayed(self, writer: Batches) -> bool:
         """Return whether the query ended *after* it had committed a batch, and report that batch.
 
-        Spark 4.1.1 fails in its own report of the first batch after a restart if that batch is a replay: the Kafka
+        Spark 4.1.1 fails in its own report of the first batch after a restart if that batch is a replay. The Kafka
         source has not asked for the newest offsets yet (a NullPointerException in KafkaMicroBatchStream.metrics,
         SPARK-55271). The batch is already written and committed then, so the query only has to start again.
         """

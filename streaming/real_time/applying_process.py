@@ -43,7 +43,7 @@ class ApplyingProcess:
     def start(self) -> None:
         """Start the process. A Ctrl-C at the terminal does not reach it, because it must still apply the query's rows.
 
-        The child ends when its input ends. So it ends together with this process, for whatever reason.
+        The child ends when its input ends. So it never outlives this process.
         """
         self._applied = False
         command = [sys.executable, "-m", "adstream.cli", "apply", self._job, "--until-input-ends"]

@@ -17,8 +17,8 @@ _MODE = "update"
 def refusal(job: Job) -> str:
     """Return in one line why the job cannot run in real-time mode; empty if it can.
 
-    Spark allows few steps in such a query: no Python, so no arbitrary state; no joined table that is read again; and
-    only output mode update. Rows pass through a topic to Cassandra's tables.
+    Spark allows few steps in a real-time query. It allows no Python, so no arbitrary state. It allows no joined table
+    that is read again, and only output mode update. Rows pass through a topic to Cassandra's tables.
     """
     if job.arbitrary_state:
         return "its state is kept by Python, which Spark does not run in this mode"

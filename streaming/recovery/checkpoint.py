@@ -23,7 +23,7 @@ _FILE = "adstream.json"
 _LOCK = "adstream.lock"
 _ID = "id"
 _ASIDE = "set-aside"
-# The option with the mode in which a checkpoint counts.
+# The option that records a checkpoint's mode: micro-batches or real time.
 REAL_TIME = "real_time"
 
 
@@ -64,9 +64,9 @@ class Checkpoint:
     ) -> dict[str, Any]:
         """Write the options into a new checkpoint, or compare them with its recorded ones.
 
-        Returns those of the `kept` options that differ, with the checkpoint's values, which apply. `unwritten` has
-        values of options that earlier releases did not record. Raises CheckpointError if one of the `fixed` options
-        differs, if another program made the folder's checkpoint, or if it is damaged.
+        Returns the `kept` options that differ, with the checkpoint's values, which apply. `unwritten` has values of
+        options that earlier releases did not record. Raises CheckpointError if one of the `fixed` options differs, if
+        another program made the folder's checkpoint, or if it is damaged.
         """
         found, kept = self._read(_FILE), kept or {}
         if found is None:
@@ -223,7 +223,7 @@ class Checkpoint:
         return sorted({entry["path"] for entry in entries if entry["batchId"] in wanted})
 
     def late_before(self, batch_id: int) -> int:
-        """Return the watermark (ms) below which Spark drops rows of a batch as late: that of the batch before."""
+        """Return the watermark (ms) below which Spark drops rows of a batch as late: the previous batch's."""
         text = self._read(f"offsets/{batch_id - 1}") if batch_id else None
         return int(json.loads(text.splitlines()[1])["batchWatermarkMs"]) if text else 0
 
@@ -247,7 +247,7 @@ class Checkpoint:
         return int(json.loads(text.strip().splitlines()[-1])["logOffset"]) if text else -1
 
     def _logged_files(self, number: int) -> list[dict[str, Any]]:
-        # Every so many logs Spark merges them into one, which then also lists the earlier batches' files.
+        # After a number of logs Spark merges them into one, which then also lists the earlier batches' files.
         text = self._read(f"sources/0/{number}") or self._read(f"sources/0/{number}.compact") or ""
         return [json.loads(line) for line in text.splitlines()[1:]]
 

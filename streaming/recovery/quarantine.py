@@ -1,9 +1,9 @@
 """Set aside messages that crash a batch, as dead letters, so that the job goes on.
 
 No message should be able to crash a batch: decoding and judging have a reason for every known problem. This module
-serves unforeseen ones. If a batch crashes twice, it is computed again in halves, quarters and so on, without writing
-anything. The search ends at single messages that crash by themselves. They are named only if the rest of the batch then
-passes. If a service fails meanwhile, or a bug affects any event, no message is to blame.
+serves unforeseen problems. If a batch crashes twice, it is computed again in halves, quarters and so on, without
+writing anything. The search ends at single messages that crash by themselves. They are named only if the rest of the
+batch then passes. If a service fails during the search, or a bug affects any event, no message is to blame.
 """
 
 from collections.abc import Callable, Mapping

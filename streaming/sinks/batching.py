@@ -15,7 +15,7 @@ class Run:
     """Rows that were encoded together, and the columns of their partition key."""
 
     def __init__(self, rows: pa.BinaryArray, extra: int, key: Sequence[pa.BinaryArray] = ()) -> None:
-        """A row counts with its own bytes plus `extra`."""
+        """Count each row with its own bytes plus `extra`."""
         _, offsets, data = rows.buffers()
         self.key = key
         self._rows = rows

@@ -1,10 +1,10 @@
 """BATCH requests of rows that are already encoded, over the driver's own connections.
 
-The driver writes a batch value by value, and first makes objects for each row. Here the rows' part of the message is
-copied unchanged. The driver still does everything else: routing, timestamps, consistency, timeouts, preparing again,
+The driver writes a batch value by value, and first makes objects for each row. This module copies the rows' part of the
+message unchanged. The driver still does everything else: routing, timestamps, consistency, timeouts, preparing again,
 retries.
 
-`statement` makes a batch of one bound statement, whose values are `EncodedRows`. They reach the message unchanged, and
+`statement` makes a batch of one bound statement. Its values are `EncodedRows`, which reach the message unchanged.
 `BulkProtocol`, the session's protocol handler, writes the message. Source: "Native protocol v5", section 4.1.7, in
 Cassandra's documentation.
 """

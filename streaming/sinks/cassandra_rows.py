@@ -1,4 +1,4 @@
-"""Rows -> Cassandra, by upsert.
+"""Write rows to Cassandra, by upsert.
 
 Contract: `RowWriter.finish` returns when Cassandra has acknowledged every added row, at the consistency level of the
 settings. If a write fails after its retries, `add`, `add_columns` or `finish` raises SinkError: then do not commit the
@@ -29,8 +29,8 @@ from streaming.sinks.batching import Batch, Batching, Run
 from streaming.sinks.replica_sets import ReplicaSets
 
 BATCH_ROWS = 100
-# Cassandra refuses a batch over 50 KiB (`batch_size_fail_threshold`), and counts more than the values: 19 to 24 bytes
-# on top of each, as measured. From 5 KiB on it logs a warning; docs/performance.md says why the job accepts this.
+# Cassandra refuses a batch over 50 KiB (`batch_size_fail_threshold`). It counts more than the values: 19 to 24 bytes on
+# top of each, as measured. From 5 KiB on it logs a warning; docs/performance.md says why the job accepts this.
 BATCH_BYTES = 32 * 1024
 # Four of these bytes are the value's length, which is already in the message.
 BYTES_PER_VALUE = 20
@@ -63,9 +63,10 @@ class RowWriter:
         in_flight: int = BATCHES_IN_FLIGHT,
         timestamp: int | None = None,
     ) -> None:
-        """`timestamp` applies to every write (common.bookkeeping.leases); None means the clock.
+        """Open the writer.
 
-        Versioned rows bring their own.
+        `timestamp` applies to every write (common.bookkeeping.leases); None means the clock. Versioned rows bring their
+        own.
         """
         self._settings = settings
         self._limit = in_flight
@@ -93,7 +94,7 @@ class RowWriter:
         """Queue a row. The writer encodes rows and sends full batches a thousand rows at a time.
 
         Values are str, int, Decimal, date (or its days since 1970) and aware datetime (or its milliseconds since then),
-        as the columns require, or None to leave a column unchanged.
+        as the columns require. None leaves a column unchanged.
         """
         rows = self._waiting.setdefault(table, [])
         rows.append(row)

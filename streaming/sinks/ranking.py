@@ -25,7 +25,7 @@ _PAGE = 5_000
 
 
 class TopProducts(Sink):
-    """Totals into `product_totals`, ranks into `top_products`."""
+    """Writes totals into `product_totals`, and ranks into `top_products`."""
 
     @property
     def destinations(self) -> tuple[Destination, ...]:

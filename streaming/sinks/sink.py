@@ -47,7 +47,7 @@ class Destination:
 class Sink(ABC):
     """One sink of a job. A subclass defines `open` and names its destinations; everything else follows.
 
-    A user's sink may also be any object with such an `open`. Its destinations are then unknown.
+    A user's sink may also be any object with this `open`. Its destinations are then unknown.
     """
 
     @abstractmethod
@@ -66,7 +66,7 @@ class Sink(ABC):
     def row_by_row(self) -> bool:
         """Whether the sink only writes each row into the Cassandra table of its kind.
 
-        `adstream apply` can write such rows instead, so the job can run in real-time mode.
+        `adstream apply` can write these rows instead, so the job can run in real-time mode.
         """
         return False
 

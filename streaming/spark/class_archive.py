@@ -1,8 +1,9 @@
 """Spark's class archive: the classes that a job loads at its start, for Java's class data sharing.
 
-A JVM with the archive neither reads those classes from three hundred jars nor checks them again. `make warm` makes it
-once for each Java and each PySpark, in the cache beside the JVM parts: `<cache>/classes-<place>-<hash>/`, created by
-one rename. Without the archive everything works too, and starts more slowly.
+A JVM with the archive does not read these classes from three hundred jars, and does not check them again. `make warm`
+makes the archive once for each Java and each PySpark. Its place is the cache beside the JVM parts,
+`<cache>/classes-<place>-<hash>/`, created by one rename. Without the archive everything works too, and starts more
+slowly.
 """
 
 import contextlib

@@ -25,9 +25,9 @@ _CHOICES = {_FILES, _CHECKPOINTS, "spark.hadoop.fs.defaultFS", CLASS_PATH, "spar
 def suit(master: str, places: Iterable[str], properties: Mapping[str, str]) -> bool:
     """Return whether a job on a cluster keeps all its files in folders that every machine sees.
 
-    Only a standalone cluster qualifies. On HDFS the checkpoint needs Spark's own file manager, whose rename never
-    overwrites. So nothing may name another file system: no place of the job, no environment, no configuration, and no
-    Spark property.
+    Only a standalone cluster qualifies. On HDFS the checkpoint needs Spark's own file manager, which never overwrites a
+    file by a rename. So nothing may name another file system: no place of the job, no environment, no configuration,
+    and no Spark property.
     """
     elsewhere = spark_environment.names_hadoop() or (pyspark_folder() / "conf").exists()
     return (

@@ -31,7 +31,7 @@ from streaming.spark import class_archive, local_files, shipping, state_store
 # Spark logs an exception in foreachBatch with its trace; the runner reports it in one line.
 logging.getLogger("py4j").setLevel(logging.CRITICAL)
 
-# Without limits Avro believes the lengths in a message. Such lengths have ended JVMs elsewhere, again after each
+# Without limits Avro believes the lengths in a message. False lengths have ended JVMs elsewhere, again after each
 # restart.
 _AVRO_LIMIT = 1_048_576
 _AVRO_LIMITS = " ".join(
@@ -71,7 +71,7 @@ def spark_session(
     places: Iterable[str] = (),
     java_options: str | None = None,
 ) -> Iterator[SparkSession]:
-    """Open a session as `open_session` does. At the end, for whatever reason, its JVM and workers are gone.
+    """Open a session as `open_session` does. At the end its JVM and workers are always gone.
 
     PySpark relies on the JVM to notice that Python has ended. A JVM interrupted while it starts does not notice. Raises
     JobFailed if the JVM ends before.

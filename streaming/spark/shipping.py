@@ -109,7 +109,7 @@ def _distributions(root: str) -> list[metadata.Distribution]:
 
 
 def _needs(distribution: metadata.Distribution, extras: str) -> Iterator[tuple[str, str]]:
-    """Return (name, extras) of each requirement, including those of the `extras` asked for."""
+    """Return (name, extras) of each requirement, including the requirements of the wanted `extras`."""
     for requirement in distribution.requires or ():
         wanted, _, marker = requirement.partition(";")
         of_extra = _OF_EXTRA.search(marker)

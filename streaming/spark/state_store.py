@@ -1,4 +1,4 @@
-"""Choose a query's state store: Spark's own, or one whose batches take no longer when it holds more.
+"""Choose a query's state store: Spark's own, or one that keeps its batches short when it grows.
 
 At the end of each batch Spark checks all entries of a store for expired ones. `adstream.IncrementalCleanupProvider`
 (streaming/spark/jvm) shows Spark a part of them in each batch. That is right only if Spark looks for entries to remove.
@@ -21,7 +21,7 @@ ROCKSDB = "org.apache.spark.sql.execution.streaming.state.RocksDBStateStoreProvi
 MEMORY = "org.apache.spark.sql.execution.streaming.state.HDFSBackedStateStoreProvider"
 INCREMENTAL = "adstream.IncrementalCleanupProvider"
 JAR = Path(str(resources.files("streaming.spark"))) / "jvm" / "adstream-state-store.jar"
-# The class depends on Spark's internals. Under another Spark it does only what Spark's own class does.
+# The class depends on Spark's internals. Under another Spark it behaves like Spark's own class.
 MADE_FOR = "4.1.1"
 
 # For these steps in update mode Spark 4.1.1 asks a store for single keys, and for all entries only to remove some.
