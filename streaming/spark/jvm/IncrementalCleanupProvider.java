@@ -25,42 +25,43 @@ import scala.runtime.AbstractFunction0;
 import scala.runtime.BoxedUnit;
 
 /**
- * Spark's RocksDB state store, of which each batch looks through a part for what has expired, and not through all.
+ * Spark's RocksDB state store, but each batch checks only a part of the entries for expired ones.
  *
- * Spark asks for all entries of a store at the end of each batch, and removes those that the watermark has passed. So
- * a batch takes as long as there are entries. Here the store answers with the next part of its entries, in the order
- * of their keys. Its size follows the time since the last part, so that all entries have their turn within a minute; it
- * is never less than AT_LEAST. After the last entry it begins anew. The first time after a start
- * it answers with all of them, or a job that is only ever run for some batches would keep the last ones for ever.
+ * Spark asks for all entries of a store at the end of each batch, and removes the entries that the watermark has
+ * passed. So the time of a batch grows with the number of entries. This store answers with the next part of its
+ * entries, in the order of their keys. The size of a part follows the time since the last part, so that all entries
+ * have their turn within a minute. A part never has fewer than AT_LEAST entries. After the last entry the store begins
+ * again with the first. The first answer after a start is all entries: otherwise a job that always runs for only a few
+ * batches would keep the last entries for ever.
  *
- * Each time all entries have had their turn, their keys are known as well (KnownKeys). RocksDB is not asked for a key
- * that cannot be there, as most ids of events are that come for the first time.
+ * After each round through all entries the store also knows their keys (KnownKeys). It does not ask RocksDB for a key
+ * that cannot be there. Most new event ids are such keys.
  *
- * Files, keys and values are Spark's own. It may be used only where Spark asks for all entries in order to remove some
- * (streaming/spark/state_store.py says where).
+ * Files, keys and values are Spark's own. The store is right only where Spark asks for all entries in order to remove
+ * some (streaming/spark/state_store.py says where).
  */
 public class IncrementalCleanupProvider extends RocksDBStateStoreProvider {
     static final String SPARK = "4.1.1";
     static final long AT_LEAST = 10000;
-    /** Seconds in which all entries have their turn, and where it is changed. */
+    /** All entries have their turn within this many seconds. The property below changes the number. */
     static final long WITHIN = 60;
     static final String WITHIN_PROPERTY = "adstream.cleanup.seconds";
 
-    /** Spark's handle on RocksDB; null under another Spark than SPARK, whose stores are left as they are. */
+    /** Spark's handle on RocksDB; null under another Spark than SPARK: then the store is Spark's, unchanged. */
     private final Field database;
-    /** The first key of the next part; null where that is the first of all. */
+    /** The first key of the next part; null for the first part. */
     private byte[] next;
-    /** How many entries there are at most, less the `added`: -1 until all of them have been looked at once. */
+    /** The largest possible number of entries, without `added`; -1 until the first round is complete. */
     private long known = -1;
-    /** How many entries were looked at, and how many were written, since the first of all was looked at. */
+    /** The numbers of entries passed and written since this round began. */
     private long passed, added;
-    /** When the last part was asked for, by System.nanoTime. */
+    /** The time when Spark asked for the last part, by System.nanoTime. */
     private long asked = System.nanoTime();
-    /** The database that all this is about. Spark opens another where it goes back, or on from another's version. */
+    /** The database of the fields above. Spark opens another when it goes back, or goes on from another's version. */
     private org.rocksdb.RocksDB open;
-    /** All keys that are in it, and some that no longer are; null until all have had their turn. */
+    /** All keys in the database, and some that have left it; null until the first round is complete. */
     private KnownKeys keys;
-    /** The same for those that had their turn since the first, and those that came since then. */
+    /** The keys passed in this round, and the keys written since it began. */
     private KnownKeys nextKeys;
 
     public IncrementalCleanupProvider() throws NoSuchFieldException {
@@ -78,7 +79,7 @@ public class IncrementalCleanupProvider extends RocksDBStateStoreProvider {
         return incremental(super.upgradeReadStoreToWriteStore(store, version, id));
     }
 
-    /** Other kinds of store have keys and values that are not made as `part` takes them for. */
+    /** Leaves other kinds of store unchanged: `part` cannot read the form of their keys and values. */
     private StateStore incremental(StateStore store) {
         boolean plain = database == null
             || org$apache$spark$sql$execution$streaming$state$RocksDBStateStoreProvider$$useColumnFamilies()
@@ -90,7 +91,7 @@ public class IncrementalCleanupProvider extends RocksDBStateStoreProvider {
         return new KnowingStore(this, store);
     }
 
-    /** Spark's database, after forgetting what was known of another. */
+    /** Takes Spark's present database. If it is another one, this drops all knowledge of the former. */
     private void look() {
         final org.rocksdb.RocksDB found;
         try {
@@ -140,7 +141,7 @@ public class IncrementalCleanupProvider extends RocksDBStateStoreProvider {
         }
     }
 
-    /** About how many keys there are; it serves to make room for them. */
+    /** The approximate number of keys, which sets the size of the filters. */
     private long estimate() {
         try {
             return open.getLongProperty("rocksdb.estimate-num-keys");
@@ -188,7 +189,7 @@ public class IncrementalCleanupProvider extends RocksDBStateStoreProvider {
         entries.close();
     }
 
-    /** The next entries of a store, and at their end where the next part begins. */
+    /** The next entries of a store. At its end it sets the beginning of the next part. */
     private static class Part extends AbstractIterator {
         private final IncrementalCleanupProvider provider;
         private final RocksIterator entries;

@@ -7,17 +7,17 @@ import org.apache.spark.sql.catalyst.expressions.UnsafeRow;
 import org.apache.spark.sql.catalyst.expressions.XXH64;
 
 /**
- * Bloom filters over the keys of a store: they know of most keys that are not there, and are never wrong about one that
- * is. When the last filter is full, one of twice its size follows.
+ * Bloom filters over the keys of a store. They recognise most missing keys, and never call a stored key missing. When
+ * the last filter is full, a filter of twice its size follows.
  */
 class KnownKeys {
     private static final int LEAST = 4000;
-    /** With so many bits a key, about one unknown key in fifty is taken for a known one. */
+    /** With this many bits a key, the filters take about one missing key in fifty for a stored one. */
     private static final int BITS_PER_KEY = 12;
     /** All bits of a key are in one block, which is one line of the processor's cache. */
     private static final int WORDS_PER_BLOCK = 8;
     private static final int BITS_OF_A_HASH = 4;
-    /** 32 MiB, enough for 22 million keys in a partition. With more, more keys are looked up in vain. */
+    /** 32 MiB, enough for 22 million keys in a partition. Beyond that, more lookups find nothing. */
     private static final long MOST_WORDS = 4L << 20;
 
     private final List filters = new ArrayList();
@@ -26,7 +26,7 @@ class KnownKeys {
     private long size;
     private long words;
 
-    /** With room for this many keys before another filter follows. */
+    /** Makes filters with room for this many keys before another filter follows. */
     KnownKeys(long keys) {
         grow(Math.max(LEAST, keys));
     }
