@@ -82,7 +82,7 @@ def apply_updates(
 
 
 def _end(changelog: Changelog, options: ApplyOptions) -> Callable[[], bool]:
-    """Return whether all that shall be applied is in the tables."""
+    """Return a function that tells whether all wanted rows are in the tables."""
     ended = threading.Event()
     if options.once:
         ended.set()
