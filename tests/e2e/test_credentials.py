@@ -51,7 +51,7 @@ def guarded(stack: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterat
             ' username="admin" password="admin-password";'
         ),
     }
-    shipped = (Path(processes.__file__).parent / "kafka.properties").read_text(encoding="ascii")
+    shipped = (Path(parts.__file__).parent / "kafka.properties").read_text(encoding="ascii")
     configuration.write_text(shipped + properties(own), encoding="ascii")
     java = str(find_java(stack.stack.java_home).executable)
     classpath = f"{parts.ensure(stack.stack) / 'kafka'}/*"
