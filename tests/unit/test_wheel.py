@@ -30,7 +30,7 @@ def test_version_and_jobs_from_another_folder(installed: Installed, tmp_path: Pa
     said = installed.run(tmp_path, "adstream", "--version").stdout
     assert said == f"adstream {metadata.version('adstream')}\n"
     jobs = installed.run(tmp_path, "adstream", "jobs")
-    assert jobs.stdout.startswith("ad-metrics "), jobs.stderr
+    assert "\nad-metrics " in f"\n{jobs.stdout}", jobs.stderr
     explained = installed.run(tmp_path, "adstream", "explain", "fruit-categories")
     assert "fruit_categories.csv" in explained.stdout, explained.stderr
 
