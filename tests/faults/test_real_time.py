@@ -13,7 +13,7 @@ from tests.e2e.pipeline import Pipeline
 from tests.e2e.real_time_job import kill_tree, real_time_job
 from tests.e2e.row_watch import watched
 from tests.e2e.running_job import Job
-from tests.faults.steady import settled, steady_events
+from tests.faults.steady import LIVE, settled, steady_events
 
 # They start Spark twice.
 pytestmark = pytest.mark.timeout(1_500)
@@ -43,7 +43,7 @@ def test_a_driver_that_is_killed_goes_on(
     pipeline: Pipeline, seed: int, fault: Callable[[Job, Pipeline, random.Random], None]
 ) -> None:
     with watched(pipeline.settings):
-        with steady_events(pipeline, seed), real_time_job(pipeline) as job:
+        with steady_events(pipeline, seed, LIVE), real_time_job(pipeline) as job:
             job.await_line(r"^batch 1 ")
             fault(job, pipeline, random.Random(seed))
         with real_time_job(pipeline) as again:
@@ -52,7 +52,7 @@ def test_a_driver_that_is_killed_goes_on(
 
 @pytest.mark.thorough
 def test_a_second_driver_that_no_lock_keeps_away_changes_nothing(pipeline: Pipeline, seed: int) -> None:
-    with watched(pipeline.settings), steady_events(pipeline, seed), real_time_job(pipeline) as old:
+    with watched(pipeline.settings), steady_events(pipeline, seed, LIVE), real_time_job(pipeline) as old:
         old.await_line(r"^batch 1 ")
         os.kill(old.pid, signal.SIGSTOP)
         # Another machine would not see the lock.
