@@ -11,7 +11,8 @@ The packages' folders `schemas/` and `cql/` hold their contracts and migrations,
 """
 
 from collections.abc import Callable, Iterator
-from importlib.metadata import EntryPoint, entry_points
+from functools import cache
+from importlib.metadata import EntryPoint, EntryPoints, entry_points
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ JOBS, SOURCES, SINKS = "adstream.jobs", "adstream.sources", "adstream.sinks"
 
 def offered(group: str) -> list[EntryPoint]:
     """Return the entry points of a group, by package and name."""
-    found = [each for each in entry_points(group=group) if _package(each) != project()]
+    found = [each for each in _installed(group) if _package(each) != project()]
     return sorted(found, key=lambda each: (distribution(each), each.name))
 
 
@@ -83,6 +84,12 @@ def module_file(point: EntryPoint) -> Path | None:
     place = Path(spec.origin).parent.joinpath(*parts)
     files = (place / "__init__.py", place.with_suffix(".py")) if parts else (Path(spec.origin),)
     return next((file for file in files if file.is_file()), None)
+
+
+@cache
+def _installed(group: str) -> EntryPoints:
+    """Return the entry points of a group. Reads the metadata of every installed package, and each contract asks."""
+    return entry_points(group=group)
 
 
 def _package(point: EntryPoint) -> str:
