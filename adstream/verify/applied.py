@@ -19,7 +19,7 @@ def await_all(settings: Settings, job: str, polled: Callable[[], None]) -> None:
     until = time.monotonic() + PATIENCE_SECONDS
     with closing(Applied(settings, topic)) as applied:
         ends = applied.ends()
-        while waiting := behind(applied.upto(), ends):
+        while waiting := behind(applied.upto(applied.ends()), ends):
             if time.monotonic() >= until:
                 raise Unproved(
                     f"{waiting:,} rows wait in {topic}, and nobody applies them",

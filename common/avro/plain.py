@@ -5,7 +5,7 @@ from typing import Any
 from common.avro import binary
 from common.avro.binary import Malformed
 from common.avro.schema_types import Type
-from common.avro.single_values import Read, blocks
+from common.avro.single_values import PLAIN, Read, blocks
 from common.avro.skipping import read_branch
 
 
@@ -84,13 +84,4 @@ def _text(data: bytes, at: int) -> tuple[str, int]:
     return value.decode(errors="surrogateescape"), end
 
 
-_SIMPLE: dict[str, Read] = {
-    "null": lambda _data, at: (None, at),
-    "boolean": binary.read_boolean,
-    "int": binary.read_int32,
-    "long": binary.read_long,
-    "float": binary.read_float,
-    "double": binary.read_double,
-    "string": _text,
-    "bytes": binary.read_any_bytes,
-}
+_SIMPLE: dict[str, Read] = PLAIN | {"string": _text, "bytes": binary.read_any_bytes}

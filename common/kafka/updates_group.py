@@ -4,7 +4,7 @@ This module asks about the group and never joins it.
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaException, TopicPartition
@@ -45,9 +45,9 @@ class Applied:
         """Return the id of the present topic."""
         return kafka.topic_id(self._settings, self._topic, self._admin)
 
-    def upto(self) -> dict[int, int]:
+    def upto(self, partitions: Iterable[int]) -> dict[int, int]:
         """Return partition -> the offset before which all rows are in the tables. Leaves out partitions not begun."""
-        places = [TopicPartition(self._topic, partition) for partition in self.ends()]
+        places = [TopicPartition(self._topic, partition) for partition in partitions]
         try:
             found = self._consumer.committed(places, timeout=self._settings.kafka.timeout_seconds)
         except KafkaException as error:

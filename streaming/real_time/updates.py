@@ -71,7 +71,8 @@ class Updates:
 
     def all_applied(self) -> bool:
         """Return whether all present rows of the topic are in the tables. Raises the errors of `kafka.end_offsets`."""
-        return not behind(self._applied.upto(), self._applied.ends())
+        ends = self._applied.ends()
+        return not behind(self._applied.upto(ends), ends)
 
     def close(self) -> None:
         self._applied.close()
@@ -79,7 +80,8 @@ class Updates:
     def _note_applied(self) -> None:
         if not self._waiting:
             return
-        upto, done = self._applied.upto(), None
+        _, newest = self._waiting[-1]
+        upto, done = self._applied.upto(newest), None
         while self._waiting and not behind(upto, self._waiting[0][1]):
             done, _ = self._waiting.popleft()
         if done is not None:
