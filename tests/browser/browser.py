@@ -4,10 +4,11 @@ import json
 import re
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import pytest
@@ -17,6 +18,7 @@ from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
+T = TypeVar("T")
 SECONDS = 120
 POLL_SECONDS = 0.2
 SIZE = (1400, 1000)
@@ -26,11 +28,26 @@ FLAGS = (
     "--disable-background-networking", "--disable-component-update", "--disable-sync", "--hide-scrollbars",
     f"--window-size={SIZE[0]},{SIZE[1]}",
 )  # fmt: skip
-# All rows of a table in their order. The browser only draws the grid; this hidden copy of it is for screen readers.
-TABLE = """
-const rows = document.querySelectorAll('.st-key-' + arguments[0] + ' canvas table tr');
-return [...rows].map(row => [...row.children].map(cell => cell.textContent));
+# Text, large numbers and tables of one moment: the page cannot change while a script runs. The browser only draws a
+# table's grid. The hidden copy of it, which has all rows in their order, is for screen readers.
+READ = """
+const rows = key => [...document.querySelectorAll('.st-key-' + key + ' canvas table tr')];
+const cells = row => [...row.children].map(cell => cell.textContent);
+return {
+    text: document.body.innerText,
+    figures: [...document.querySelectorAll('[data-testid=stMetric]')].map(each => each.innerText),
+    tables: [...arguments].map(key => rows(key).map(cells)),
+};
 """
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A page at one moment. `figures` has the large numbers by their labels, `tables` rows of cells by column."""
+
+    text: str
+    figures: dict[str, str]
+    tables: dict[str, list[dict[str, str]]]
 
 
 class Browser:
@@ -43,36 +60,92 @@ class Browser:
     def open(self, path: str) -> None:
         self.driver.get(f"{self.base}/{path}")
 
+    def read(self, *keys: str) -> Shown:
+        """Return what the page shows now, with the tables of these keys. A table that is not there has no rows."""
+        found = self.driver.execute_script(READ, *keys)
+        figures = (re.split(r"\n+", each.strip()) for each in found["figures"])
+        return Shown(
+            text=found["text"],
+            figures={each[0]: each[1] for each in figures if len(each) > 1},
+            tables={
+                key: [dict(zip(rows[0], row, strict=True)) for row in rows[1:]]
+                for key, rows in zip(keys, found["tables"], strict=True)
+            },
+        )
+
     @property
     def text(self) -> str:
-        return str(self.driver.execute_script("return document.body.innerText"))
+        return self.read().text
 
-    def until(self, condition: Callable[[], object], what: str) -> None:
-        """Wait for the condition. Look again for an element that is missing, or was just replaced."""
+    def figures(self) -> dict[str, str]:
+        return self.read().figures
+
+    def table(self, key: str) -> list[dict[str, str]]:
+        return self.read(key).tables[key]
+
+    def until(self, condition: Callable[[], T], what: str) -> T:
+        """Wait for the condition. Return its value, so that nobody has to read the page again.
+
+        Looks again for an element that is missing, or was just replaced.
+        """
+        return self._await(condition, lambda: f"not so: {what}; the page says: {self.text}")
+
+    def until_text(self, *texts: str) -> None:
+        def said() -> bool:
+            found = self.text
+            return all(text in found for text in texts)
+
+        self.until(said, f"the page says {texts}")
+
+    def until_equal(self, compared: Callable[[], tuple[Mapping[str, object], Mapping[str, object]]]) -> None:
+        """Wait until all parts that the page shows are as expected. An error names each part that differs.
+
+        `compared` returns the shown and the expected parts by name, read anew at each call: both may change meanwhile.
+        """
+        differences: list[str] = []
+
+        def equal() -> bool:
+            shown, expected = compared()
+            differences[:] = [
+                f"{part}: the page has {shown.get(part)!r}, expected is {value!r}"
+                for part, value in expected.items()
+                if shown.get(part) != value
+            ]
+            return not differences
+
+        self._await(equal, lambda: "\n".join([*differences, f"the page says: {self.text}"]))
+
+    def until_rows(self, key: str, count: int | None = None) -> list[dict[str, str]]:
+        """Wait until the table has this many rows, or any. Return them."""
+
+        def there() -> list[dict[str, str]]:
+            rows = self.table(key)
+            return rows if count in (None, len(rows)) else []
+
+        return self.until(there, f"the table {key} has {'any' if count is None else count} rows")
+
+    def _await(self, condition: Callable[[], T], failure: Callable[[], str]) -> T:
         deadline = time.monotonic() + SECONDS
         while True:
             try:
-                if condition():
-                    return
+                if found := condition():
+                    return found
             except (StaleElementReferenceException, NoSuchElementException):
                 pass
-            assert time.monotonic() < deadline, f"not so: {what}; the page says: {self.text}"
+            assert time.monotonic() < deadline, failure()
             time.sleep(POLL_SECONDS)
 
-    def until_text(self, *texts: str) -> None:
-        self.until(lambda: all(text in self.text for text in texts), f"the page says {texts}")
+    def unfold(self) -> None:
+        """Unfold the list of the page."""
 
-    def figures(self) -> dict[str, str]:
-        """Return the large numbers by their labels."""
-        found = self.driver.execute_script(
-            "return [...document.querySelectorAll('[data-testid=stMetric]')].map(each => each.innerText)"
-        )
-        return dict(re.split(r"\n+", each.strip())[:2] for each in found)
+        def unfolded() -> bool:
+            found = self.driver.find_element(By.CSS_SELECTOR, "details")
+            if found.get_attribute("open") is None:
+                found.find_element(By.CSS_SELECTOR, "summary").click()
+                return False
+            return True
 
-    def table(self, key: str) -> list[dict[str, str]]:
-        """Return the rows that the table shows, as cells by column."""
-        rows = self.driver.execute_script(TABLE, key)
-        return [dict(zip(rows[0], row, strict=True)) for row in rows[1:]] if rows else []
+        self.until(unfolded, "the list is unfolded")
 
     def choose(self, label: str, value: str) -> None:
         """Type the value into a box with a list, and choose the entry with that text."""
@@ -87,9 +160,14 @@ class Browser:
                 box.send_keys(value)
             return any(value in each.text for each in self.driver.find_elements(By.CSS_SELECTOR, "[role=option]"))
 
+        def chosen() -> bool:
+            if not offered():
+                return False
+            self._box(label).send_keys(Keys.ENTER)  # a refresh may have replaced the box: then it starts again
+            return True
+
         self.until(lambda: self._box(label), f"there is a box {label}")
-        self.until(offered, f"{value} is offered")
-        self._box(label).send_keys(Keys.ENTER)
+        self.until(chosen, f"{value} is offered")
 
     def _box(self, label: str) -> Any:
         return self.driver.find_element(By.CSS_SELECTOR, f"input[aria-label^='{label}']")

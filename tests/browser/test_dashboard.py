@@ -1,50 +1,34 @@
 """`adstream dashboard` in a browser, on real services: pages show the same figures as tables, topics and jobs."""
 
 import re
-import secrets
 import signal
-import threading
-from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
 import httpx2 as httpx
 import pytest
-from cassandra.cluster import Session
 
+from adstream.dashboard.ads import TOP
+from adstream.dashboard.elements import per_view
 from adstream.dashboard.statements import STATEMENTS
 from adstream.dashboard.store import Store
 from adstream.dead_letters.letters import letter_of
-from common.cassandra.cql_files import committed
-from common.cassandra.migrations import migrate
-from common.cassandra.session import connect
 from common.kafka import end_offsets
-from common.provision import prepare
 from common.settings import Settings
 from common.system.running import running_jobs
 from common.text.hexdump import hexdump
-from producer.events import SOURCES
-from producer.publisher import AvroPublisher
-from producer.records import Record
-from producer.run import run as send_all
 from stack import dashboard as service
 from stack import local
 from stack.cassandra import CASSANDRA
-from tests.browser.browser import Browser, opened, require_browser
+from tests.browser.ad_events import HOSTILE
+from tests.browser.browser import Browser
+from tests.browser.tables import Tables, naive
 from tests.e2e.commands import adstream, everything_on, free_port, started
-from tests.e2e.pipeline import AD_TABLES, Pipeline
-from tests.e2e.running_job import Job, running_job
+from tests.e2e.pipeline import Pipeline
+from tests.e2e.running_job import Job
 
 IMAGES = Path(__file__).parents[2] / "docs" / "images"
-TABLES = (
-    *AD_TABLES, "sensor_averages", "hourly_sales", "top_products", "order_values", "rack_temperatures", "rack_alerts",
-)  # fmt: skip
-EVENTS = 3_000
-MIX = ("--ads", "12", "--late", "0.02", "--out-of-order", "0.1", "--duplicates", "0.02", "--broken", "0.02")
-# A name that would take effect if anything read it as HTML, Markdown or an address.
-HOSTILE = "<img src=x onerror=document.title='owned'> ![p](http://192.0.2.1/p.png) **b** $x$ `c`"
 PAGES = {
     "": "adstream produce ads",
     "pipeline": "adstream stream ad-metrics",
@@ -52,90 +36,6 @@ PAGES = {
     "sales": "adstream produce sales",
     "racks": "adstream produce racks",
 }
-
-
-@pytest.fixture(scope="module")
-def system(stack: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
-    """Topics, schemas, keyspace and tables of this module's own. Nothing has been sent yet."""
-    name = secrets.token_hex(4)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("ADSTREAM_TOPIC_ADS", f"ads-{name}")
-        patch.setenv("ADSTREAM_TOPIC_DEAD_LETTERS", f"dead-{name}")
-        patch.setenv("ADSTREAM_TOPIC_UPDATES", f"updates-{name}")
-        patch.setenv("ADSTREAM_CASSANDRA_KEYSPACE", f"ads_{name}")
-        patch.setenv("ADSTREAM_SPARK_UI", "false")
-        settings = Settings()
-        prepare(settings)
-        migrate(settings, migrations=[each for each in committed() if each.name in TABLES])
-        yield Pipeline(settings, tmp_path_factory.mktemp("job") / "checkpoint")
-
-
-class Tables:
-    """Reads Cassandra through the driver itself. Tests may read whole tables here."""
-
-    def __init__(self, session: Session) -> None:
-        self._session = session
-
-    def query(self, statement: str, *values: object) -> list[dict[str, Any]]:
-        return [row._asdict() for row in self._session.execute(statement, values)]
-
-    def insert(self, table: str, **values: object) -> None:
-        columns, marks = ", ".join(values), ", ".join(["%s"] * len(values))
-        self._session.execute(f"INSERT INTO {table} ({columns}) VALUES ({marks})", tuple(values.values()))
-
-
-@pytest.fixture(scope="module")
-def tables(system: Pipeline) -> Iterator[Tables]:
-    cassandra = system.settings.cassandra
-    with connect(cassandra, keyspace=cassandra.keyspace) as session:
-        yield Tables(session)
-
-
-@pytest.fixture(scope="module")
-def browser(system: Pipeline, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    require_browser()
-    port = free_port()
-    with started("dashboard", "--port", str(port)) as running:
-        line = running.stdout.readline() if running.stdout else ""
-        assert line == f"The dashboard is at http://127.0.0.1:{port} (Ctrl-C ends it)\n"
-        with opened(f"http://127.0.0.1:{port}", tmp_path_factory.mktemp("profile")) as browser:
-            yield browser
-
-
-@pytest.fixture(scope="module")
-def begun(system: Pipeline) -> Iterator[Job]:
-    """ad-metrics over events of the last minutes, one with a hostile name.
-
-    It starts while tests look at other pages.
-    """
-    system.produce("--count", str(EVENTS), "--over", "5m", *MIX)
-    send("ads", {"ad_id": HOSTILE, "timestamp": millis(), "clicks": 3, "views": 0, "cost": 99.0, "event_id": "hostile"})
-    with running_job(system, most_events=600) as job:
-        yield job
-
-
-@pytest.fixture(scope="module")
-def job(begun: Job) -> Job:
-    """The job after it has processed all events. It goes on running."""
-    begun.await_events(EVENTS + 1)
-    return begun
-
-
-def millis() -> int:
-    return int((datetime.now(UTC) - timedelta(minutes=1)).timestamp() * 1_000)
-
-
-def send(source: str, event: dict[str, Any]) -> None:
-    found, settings = SOURCES[source], Settings()
-    topic = found.topic(settings)
-    record = Record(str(event[found.key]), event)
-    publisher = AvroPublisher(settings, topic, found.contract(topic))
-    send_all(publisher, [record], 0, threading.Event(), lambda _sent, _acknowledged: None)
-
-
-def naive(**back: float) -> datetime:
-    """Return a time before now as Cassandra's driver returns it: in UTC, without a time zone."""
-    return (datetime.now(UTC) - timedelta(**back)).replace(tzinfo=None)
 
 
 def picture(browser: Browser, request: pytest.FixtureRequest, name: str, height: int, *, end: bool = False) -> None:
@@ -163,9 +63,10 @@ def test_sensors_are_those_of_the_table_and_the_page_refreshes_by_itself(
     browser: Browser, tables: Tables, request: pytest.FixtureRequest
 ) -> None:
     assert adstream("produce", "sensors", "--count", "50", "--keys", "3").returncode == 0
+    newest = naive(minutes=5).replace(second=0, microsecond=0)
     for number in (1, 2, 3):
         for back in range(12):
-            start = naive(minutes=5 * back + 5).replace(second=0, microsecond=0)
+            start = newest - timedelta(minutes=5 * back)
             measured = 70 + 2 * number + (back * number) % 5
             tables.insert(
                 "sensor_averages", sensor_id=f"sensor-{number:02}", day=start.date(), window_start=start,
@@ -174,11 +75,10 @@ def test_sensors_are_those_of_the_table_and_the_page_refreshes_by_itself(
             )  # fmt: skip
     browser.open("sensors")
     browser.until_text("The newest window of each")
-    browser.until(lambda: len(browser.table("sensor-table")) == 3, "three sensors are shown")
-    day = naive(minutes=5).date()
-    first = {row["sensor"]: row for row in browser.table("sensor-table")}["sensor-02"]
-    stored = tables.query("SELECT * FROM sensor_averages WHERE sensor_id = 'sensor-02' AND day = %s LIMIT 1", day)[0]
-    assert first == {
+    shown = {row["sensor"]: row for row in browser.until_rows("sensor-table", 3)}
+    newest_of = "SELECT * FROM sensor_averages WHERE sensor_id = 'sensor-02' AND day = %s LIMIT 1"
+    stored = tables.query(newest_of, newest.date())[0]
+    assert shown["sensor-02"] == {
         "sensor": "sensor-02",
         "from (UTC)": f"{stored['window_start']:%Y-%m-%d %H:%M:%S}",
         "to": f"{stored['window_end']:%H:%M:%S}",
@@ -220,16 +120,14 @@ def test_sales_are_those_of_the_tables(browser: Browser, tables: Tables, request
         average_order_value=Decimal("56.789012"), last_updated=start,
     )  # fmt: skip
     browser.open("sales")
-    browser.until(lambda: browser.table("orders"), "the orders are shown")
-    assert browser.table("orders")[0]["orders"] == "1,234"
-    assert browser.table("orders")[0]["average value"] == "56.789012"
-    key = f"top-{half:%Y%m%dT%H%M%S}"
-    browser.until(lambda: len(browser.table(key)) == 3, "the newest ranking is shown")
+    orders = browser.until_rows("orders")[0]
+    assert (orders["orders"], orders["average value"]) == ("1,234", "56.789012")
+    ranking = browser.until_rows(f"top-{half:%Y%m%dT%H%M%S}", 3)
     stored = tables.query("SELECT * FROM top_products WHERE window_start = %s", half)
-    assert browser.table(key) == [
+    assert ranking == [
         {"rank": str(row["rank"]), "product": row["product_id"], "sales": f"{row['total_sales']:,}"} for row in stored
     ]
-    assert f"Sales per hour on {start.date()}" in browser.text
+    browser.until_text(f"Sales per hour on {start.date()}")
     picture(browser, request, "dashboard-sales", 1_150)
 
 
@@ -237,26 +135,25 @@ def test_racks_and_their_alerts_are_those_of_the_tables(
     browser: Browser, tables: Tables, request: pytest.FixtureRequest
 ) -> None:
     assert adstream("produce", "racks", "--count", "50", "--keys", "2").returncode == 0
+    newest = naive(minutes=10).replace(second=0, microsecond=0)
     for rack, warmth in (("all", 88.0), ("rack-01", 80.5), ("rack-02", 95.5)):
         for back in range(12):
-            start = naive(minutes=5 * back + 10).replace(second=0, microsecond=0)
+            start = newest - timedelta(minutes=5 * back)
             tables.insert(
                 "rack_temperatures", rack=rack, day=start.date(), window_start=start,
                 window_end=start + timedelta(minutes=10), avg_temperature=warmth - back % 4, readings=30,
                 last_updated=start,
             )  # fmt: skip
-    changed = naive(minutes=12).replace(microsecond=0)
+    changed = newest - timedelta(minutes=2)
     for at, status in ((changed - timedelta(minutes=9), "normal"), (changed, "warning")):
         tables.insert(
             "rack_alerts", rack="rack-02", day=at.date(), changed_at=at, status=status, temperature=102.5,
             last_updated=at,
         )  # fmt: skip
     browser.open("racks")
-    browser.until(lambda: len(browser.table("rack-table")) == 3, "two racks and all of them are shown")
-    shown = {row["rack"]: (row["status"], row["average"]) for row in browser.table("rack-table")}
+    shown = {row["rack"]: (row["status"], row["average"]) for row in browser.until_rows("rack-table", 3)}
     assert shown == {"all": ("-", "88.00"), "rack-01": ("normal", "80.50"), "rack-02": ("warning", "95.50")}
-    browser.until(lambda: browser.table("rack-alerts"), "the changes are shown")
-    assert browser.table("rack-alerts")[0] == {
+    assert browser.until_rows("rack-alerts")[0] == {
         "at (UTC)": f"{changed:%Y-%m-%d %H:%M:%S}", "rack": "rack-02", "status": "warning", "temperature": "102.50",
     }  # fmt: skip
     picture(browser, request, "dashboard-racks", 1_050)
@@ -266,42 +163,48 @@ def test_the_ads_on_top_are_those_of_the_newest_window_in_the_table(
     browser: Browser, tables: Tables, job: Job, request: pytest.FixtureRequest
 ) -> None:
     browser.open("")
-    browser.until(lambda: len(browser.table("top-ads")) >= 10, "the top ads are shown")
-    browser.until(lambda: "Cost per view" in browser.figures(), "sums are shown")
 
-    def agrees() -> bool:
-        """Read page and table while the clock stands still. Otherwise a window may end between the two reads."""
-        said = re.search(r"The window ([-0-9]+ [:0-9]+) to ([:0-9]+) UTC", browser.text)
-        if said is None:
-            return False
-        start = datetime.fromisoformat(said[1])
+    def compared() -> tuple[dict[str, object], dict[str, object]]:
+        """Read the tables first, then the page at one moment. If a window ends between them, the next call agrees."""
         stored = tables.query("SELECT * FROM ad_metrics_by_window")
+        totals = {row["ad_id"]: row for row in tables.query("SELECT * FROM ad_metrics")}
+        start = max(row["window_start"] for row in stored if row["window_end"] <= naive())
         rows = sorted(
             (row for row in stored if row["window_start"] == start), key=lambda row: (-row["total_cost"], row["ad_id"])
         )
-        totals = {row["ad_id"]: row for row in tables.query("SELECT * FROM ad_metrics")}
-        expected = [
-            {
-                "ad": row["ad_id"],
-                "clicks": f"{row['total_clicks']:,}",
-                "views": f"{row['total_views']:,}",
-                "cost": f"{row['total_cost']:,}",
-                "clicks in all": f"{totals[row['ad_id']]['total_clicks']:,}",
-                "views in all": f"{totals[row['ad_id']]['total_views']:,}",
-                "cost in all": f"{totals[row['ad_id']]['total_cost']:,}",
-            }
-            for row in rows[:10]
-        ]
-        shown, figures = browser.table("top-ads"), browser.figures()
-        return (
-            start == max(row["window_start"] for row in stored if row["window_end"] <= naive())
-            and shown == expected
-            and figures["Clicks"] == f"{sum(row['total_clicks'] for row in rows):,}"
-            and figures["Views"] == f"{sum(row['total_views'] for row in rows):,}"
-            and figures["Cost"] == f"{sum(row['total_cost'] for row in rows):,}"
-        )
+        assert len(rows) > TOP, f"the window {start} has only {len(rows)} ads: the limit would not show"
+        clicks, views, cost = (sum(row[f"total_{name}"] for row in rows) for name in ("clicks", "views", "cost"))
+        expected: dict[str, object] = {
+            "window": (f"{start:%Y-%m-%d %H:%M:%S}", f"{rows[0]['window_end']:%H:%M:%S}"),
+            "ads": str(len(rows)),
+            "Clicks": f"{clicks:,}",
+            "Views": f"{views:,}",
+            "Cost": f"{cost:,}",
+            "Cost per view": f"{per_view(cost, views)}",
+            "table": [
+                {
+                    "ad": row["ad_id"],
+                    "clicks": f"{row['total_clicks']:,}",
+                    "views": f"{row['total_views']:,}",
+                    "cost": f"{row['total_cost']:,}",
+                    "clicks in all": f"{totals[row['ad_id']]['total_clicks']:,}",
+                    "views in all": f"{totals[row['ad_id']]['total_views']:,}",
+                    "cost in all": f"{totals[row['ad_id']]['total_cost']:,}",
+                }
+                for row in rows[:TOP]
+            ],
+        }
+        shown = browser.read("top-ads")
+        window = re.search(r"The window ([-0-9]+ [:0-9]+) to ([:0-9]+) UTC", shown.text)
+        ads = re.search(r"over the (\d+) ads", shown.text)
+        return {
+            **shown.figures,
+            "window": window and window.groups(),
+            "ads": ads and ads[1],
+            "table": shown.tables["top-ads"],
+        }, expected
 
-    browser.until(agrees, "the page agrees with the tables")
+    browser.until_equal(compared)
     picture(browser, request, "dashboard-ads", 1_600)
 
 
@@ -314,13 +217,12 @@ def test_one_ad_is_shown_with_its_totals_and_windows(browser: Browser, tables: T
         "Cost in all": f"{total['total_cost']:,}",
         "Cost per view in all": f"{total['avg_cost_per_view']}",
     }
-    browser.until(lambda: expected.items() <= browser.figures().items(), f"its totals are {expected}")
+    browser.until_equal(lambda: (browser.figures(), expected))
     stored = tables.query("SELECT * FROM ad_metrics_by_window WHERE ad_id = 'ad-003' ALLOW FILTERING")
     browser.until_text(f"{len(stored)} windows, newest first")
-    browser.driver.find_element("css selector", "details summary").click()
-    browser.until(lambda: browser.table("windows"), "the windows are shown")
+    browser.unfold()
     newest = max(stored, key=lambda row: row["window_start"])
-    assert browser.table("windows")[0] == {
+    assert browser.until_rows("windows")[0] == {
         "from (UTC)": f"{newest['window_start']:%Y-%m-%d %H:%M:%S}",
         "to": f"{newest['window_end']:%H:%M:%S}",
         "clicks": f"{newest['total_clicks']:,}",
@@ -332,11 +234,10 @@ def test_one_ad_is_shown_with_its_totals_and_windows(browser: Browser, tables: T
 
 def test_a_hostile_name_is_shown_as_it_is_and_does_nothing(browser: Browser, job: Job) -> None:
     browser.open("")
-    browser.until(lambda: browser.table("top-ads"), "the top ads are shown")
+    browser.until_rows("top-ads")
     browser.choose("Ad", HOSTILE)
-    browser.until(lambda: browser.figures().get("Clicks in all") == "3", "its totals are shown")
-    assert browser.figures()["Cost in all"] == "99.000000"
-    assert browser.figures()["Cost per view in all"] == "-"
+    totals = {"Clicks in all": "3", "Cost in all": "99.000000", "Cost per view in all": "-"}
+    browser.until_equal(lambda: (browser.figures(), totals))
     browser.choose("Ad", f"2 {HOSTILE}")
     browser.until_text(f"Nothing is stored for ad 2 {HOSTILE}")
     assert browser.driver.title == "adstream"
@@ -349,34 +250,41 @@ def test_the_pipelines_health_is_what_the_job_and_kafka_say(
     found = running_jobs(Settings())
     assert [each.job for each in found] == ["ad-metrics"]
 
-    def agrees() -> bool:
-        """Ask the job again each time: an idle job runs a batch now and then."""
+    ends = end_offsets(system.settings, system.settings.topic.ads)
+    letters = len(system.dead_letters())
+
+    def compared() -> tuple[dict[str, object], dict[str, object]]:
+        """Ask the job anew each time: it may run another batch."""
         batches = httpx.get(f"{found[0].url}/progress", timeout=10, trust_env=False).json()["batches"]
         sums = {
             label: sum(batch[name] for batch in batches)
             for label, name in (("Late", "late"), ("Duplicates", "duplicates"), ("Dead letters", "dead"))
         }
+        assert all(sums.values()), sums
         expected = {
             "Lag, events": "0",
             "State, MB": f"{batches[-1]['state_bytes'] / 1024**2:,.2f}",
             **{label: f"{count:,}" for label, count in sums.items()},
+            "read to": ends,
+            "by reason, of the job": letters,
+            "by reason, of the topic": letters,
         }
-        return all(sums.values()) and expected.items() <= browser.figures().items()
+        shown = browser.read("partitions", "dead-by-reason", "reasons")
+        return {
+            **shown.figures,
+            "read to": {int(row["partition"]): number(row["read to"]) for row in shown.tables["partitions"]},
+            "by reason, of the job": sum(number(row["letters"]) for row in shown.tables["dead-by-reason"]),
+            "by reason, of the topic": sum(number(row["letters"]) for row in shown.tables["reasons"]),
+        }, expected
 
     browser.open("pipeline")
-    browser.until_text("ad-metrics over", "batches")
-    browser.until(agrees, "the page says what the job says")
-    browser.until_text("Freshness: the newest event in the tables is")
-    ends = end_offsets(system.settings, system.settings.topic.ads)
-    browser.until(lambda: len(browser.table("partitions")) == len(ends), "all partitions are shown")
-    assert {int(row["partition"]): int(row["read to"].replace(",", "")) for row in browser.table("partitions")} == ends
-    letters = len(system.dead_letters())
-    browser.until(lambda: count(browser, "dead-by-reason") == letters == count(browser, "reasons"), "all are counted")
+    browser.until_text("ad-metrics over", "batches", "Freshness: the newest event in the tables is")
+    browser.until_equal(compared)
     picture(browser, request, "dashboard-pipeline", 1_250)
 
 
-def count(browser: Browser, table: str) -> int:
-    return sum(int(row["letters"].replace(",", "")) for row in browser.table(table))
+def number(cell: str) -> int:
+    return int(cell.replace(",", ""))
 
 
 def test_a_dead_letter_is_shown_down_to_its_bytes(
@@ -393,8 +301,8 @@ def test_a_dead_letter_is_shown_down_to_its_bytes(
         if (each.partition(), each.offset()) == (letter.place.partition, letter.place.offset)
     )
     value = message.value() or b""
-    browser.until_text(*(line.split("|")[0].strip() for line in hexdump(value, 512)), f"{field} is -")
-    assert f"adstream dead-letters replay {letter.place} --set {field}=" in browser.text
+    advice = f"adstream dead-letters replay {letter.place} --set {field}="
+    browser.until_text(*(line.split("|")[0].strip() for line in hexdump(value, 512)), f"{field} is -", advice)
     picture(browser, request, "dashboard-dead-letter", 1_050, end=True)
 
 
@@ -407,14 +315,19 @@ def test_services_that_go_and_come_back_are_told_and_read_again(browser: Browser
     browser.open("pipeline")
     browser.until_text("No job runs on this machine: start", "adstream stream ad-metrics")
     browser.open("")
-    browser.until(lambda: browser.table("top-ads"), "the top ads are shown")
+    browser.until_rows("top-ads")
     local.down(Settings(), only=[CASSANDRA])
     try:
         browser.until_text("No Cassandra node answers at 127.0.0.1", "start one with adstream up")
         assert "Traceback" not in browser.text
     finally:
         local.up(Settings())
-    browser.until(lambda: browser.table("top-ads") and "No Cassandra node" not in browser.text, "it reads again")
+
+    def reads_again() -> bool:
+        shown = browser.read("top-ads")
+        return bool(shown.tables["top-ads"]) and "No Cassandra node" not in shown.text
+
+    browser.until(reads_again, "it reads again")
 
 
 def test_it_is_a_service_that_outlives_its_starter_until_down(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

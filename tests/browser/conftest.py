@@ -1,0 +1,71 @@
+"""One system for all tests of a module: real services, a job, the dashboard, and a browser."""
+
+import secrets
+from collections.abc import Iterator
+
+import pytest
+
+from common.cassandra.cql_files import committed
+from common.cassandra.migrations import migrate
+from common.cassandra.session import connect
+from common.provision import prepare
+from common.settings import Settings
+from tests.browser.ad_events import EVENTS, produce
+from tests.browser.browser import Browser, opened, require_browser
+from tests.browser.tables import Tables
+from tests.e2e.commands import free_port, started
+from tests.e2e.pipeline import AD_TABLES, Pipeline
+from tests.e2e.running_job import Job, running_job
+
+TABLES = (
+    *AD_TABLES, "sensor_averages", "hourly_sales", "top_products", "order_values", "rack_temperatures", "rack_alerts",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def system(stack: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
+    """Topics, schemas, keyspace and tables of this module's own. Nothing has been sent yet."""
+    name = secrets.token_hex(4)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ADSTREAM_TOPIC_ADS", f"ads-{name}")
+        patch.setenv("ADSTREAM_TOPIC_DEAD_LETTERS", f"dead-{name}")
+        patch.setenv("ADSTREAM_TOPIC_UPDATES", f"updates-{name}")
+        patch.setenv("ADSTREAM_CASSANDRA_KEYSPACE", f"ads_{name}")
+        patch.setenv("ADSTREAM_SPARK_UI", "false")
+        settings = Settings()
+        prepare(settings)
+        migrate(settings, migrations=[each for each in committed() if each.name in TABLES])
+        yield Pipeline(settings, tmp_path_factory.mktemp("job") / "checkpoint")
+
+
+@pytest.fixture(scope="module")
+def tables(system: Pipeline) -> Iterator[Tables]:
+    cassandra = system.settings.cassandra
+    with connect(cassandra, keyspace=cassandra.keyspace) as session:
+        yield Tables(session)
+
+
+@pytest.fixture(scope="module")
+def browser(system: Pipeline, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    require_browser()
+    port = free_port()
+    with started("dashboard", "--port", str(port)) as running:
+        line = running.stdout.readline() if running.stdout else ""
+        assert line == f"The dashboard is at http://127.0.0.1:{port} (Ctrl-C ends it)\n"
+        with opened(f"http://127.0.0.1:{port}", tmp_path_factory.mktemp("profile")) as browser:
+            yield browser
+
+
+@pytest.fixture(scope="module")
+def begun(system: Pipeline) -> Iterator[Job]:
+    """ad-metrics over events of the last minutes. It starts while tests look at other pages."""
+    produce(system)
+    with running_job(system, most_events=600) as job:
+        yield job
+
+
+@pytest.fixture(scope="module")
+def job(begun: Job) -> Job:
+    """The job after it has processed all events. It goes on running."""
+    begun.await_events(EVENTS)
+    return begun
