@@ -1,6 +1,10 @@
 """The consumer group of the processes that apply an updates topic.
 
 This module asks about the group and never joins it.
+
+Kafka keeps a group's offsets by the topic's name. A process that has not noticed yet that its topic was deleted and
+made anew commits an old offset for the new topic, and rows before it would never be applied. So each commit names the
+id of the topic that was read, and counts for that topic alone.
 """
 
 import time
@@ -21,6 +25,16 @@ _POLL_SECONDS = 0.25
 def group_of(topic: str) -> str:
     """Return the consumer group of the processes that apply this topic."""
     return f"adstream-apply-{topic}"
+
+
+def committed_at(topic: str, partition: int, offset: int, topic_id: str) -> TopicPartition:
+    """Return a commit: all rows before this offset, of the topic with this id, are in the tables."""
+    return TopicPartition(topic, partition, offset, metadata=topic_id)
+
+
+def offset_of(commit: TopicPartition, topic_id: str) -> int | None:
+    """Return the offset of a commit; None if there is none, or one of another topic with the same name."""
+    return int(commit.offset) if commit.offset >= 0 and commit.metadata == topic_id else None
 
 
 class Applied:
@@ -48,11 +62,12 @@ class Applied:
     def upto(self, partitions: Iterable[int]) -> dict[int, int]:
         """Return partition -> the offset before which all rows are in the tables. Leaves out partitions not begun."""
         places = [TopicPartition(self._topic, partition) for partition in partitions]
+        topic_id = self.topic_id()
         try:
             found = self._consumer.committed(places, timeout=self._settings.kafka.timeout_seconds)
         except KafkaException as error:
             raise self._errors.explain(kafka.kafka_error(error)) from None
-        return {at.partition: at.offset for at in found if at.offset >= 0}
+        return {at.partition: offset for at in found if (offset := offset_of(at, topic_id)) is not None}
 
     def close(self) -> None:
         self._consumer.close()
@@ -87,8 +102,9 @@ def skip_all(settings: Settings, topic: str) -> int:
     """
     require_nobody(settings, topic)
     ends, begins = kafka.end_offsets(settings, topic), kafka.begin_offsets(settings, topic)
-    places = [TopicPartition(topic, partition, end) for partition, end in ends.items()]
     admin = kafka.connected(settings.kafka)
+    topic_id = kafka.topic_id(settings, topic, admin)
+    places = [committed_at(topic, partition, end, topic_id) for partition, end in ends.items()]
     asked = admin.client.alter_consumer_group_offsets(
         [ConsumerGroupTopicPartitions(group_of(topic), places)], request_timeout=admin.timeout
     )

@@ -13,7 +13,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaExcepti
 from common import kafka, retries
 from common.errors import AdstreamError, ConfigError, Unproved
 from common.kafka import UNHEARD, ClientErrors, consumer_config, kafka_error, require_topic, taken_settings
-from common.kafka.updates_group import group_of
+from common.kafka.updates_group import committed_at, group_of, offset_of
 from common.settings import Settings
 from streaming.apply.topic_watch import TopicWatch
 from streaming.apply.updates import Place, Update, read_update
@@ -81,7 +81,7 @@ class Changelog:
         self._begun: set[int] = set()
         self._assigned: set[int] = set()
         self._next: dict[int, int] = {}
-        self._kept: list[Update] = []
+        self._kept: list[Message] = []
         self._uncommitted: dict[int, int] = {}
         self._committed: dict[int, int] = {}
         self._committed_at = time.monotonic()
@@ -112,21 +112,20 @@ class Changelog:
         Raises BadInput for a message that is no row.
         """
         self._watch.look()
-        kept, self._kept = self._kept, []
-        first = [] if kept else self._consume(1, IDLE_SECONDS)
-        if not (kept or first):
+        first, self._kept = self._kept or self._consume(1, IDLE_SECONDS), []
+        if not first:
             return []
-        return kept + self._read([*first, *self._consume(MESSAGES_AT_ONCE - 1, GATHER_SECONDS)])
+        return self._read([*first, *self._consume(MESSAGES_AT_ONCE - 1, GATHER_SECONDS)])
 
     def wait(self, seconds: float) -> None:
-        """Stay in the group without reading on."""
+        """Stay in the group without reading on. Keeps messages that come all the same for the next `updates`."""
         self._watch.look()
         if not self._waiting:
             self._waiting = True
             self._consumer.pause(self._partitions(self._assigned))
         end = time.monotonic() + seconds
         while (left := end - time.monotonic()) > 0:
-            self._kept += self._read(self._consume(1, left))
+            self._kept += self._consume(1, left)
 
     def go_on(self) -> None:
         """Read on after `wait`."""
@@ -177,7 +176,7 @@ class Changelog:
             found = self._consumer.committed(self._partitions(others), timeout=self._settings.kafka.timeout_seconds)
         except KafkaException:
             return False
-        return all(max(0, each.offset) >= ends[each.partition] for each in found)
+        return all((offset_of(each, self._watch.topic_id) or 0) >= ends[each.partition] for each in found)
 
     def close(self) -> None:
         """Commit the applied offsets and leave the group.
@@ -242,7 +241,8 @@ class Changelog:
             seconds = self._settings.kafka.timeout_seconds
             for found in retries.call(lambda: consumer.committed(unknown, timeout=seconds), on=KafkaException):
                 [place] = [each for each in unknown if each.partition == found.partition]
-                place.offset = found.offset if found.offset >= 0 else OFFSET_BEGINNING  # type: ignore[misc]
+                offset = offset_of(found, self._watch.topic_id)
+                place.offset = OFFSET_BEGINNING if offset is None else offset  # type: ignore[misc]
         consumer.incremental_assign(partitions)
         self._assigned |= {each.partition for each in partitions}
         for each in partitions:
@@ -268,7 +268,8 @@ class Changelog:
 
         A failed commit does no harm: repeated rows are not newer than the rows in the tables.
         """
-        offsets = [TopicPartition(self.topic, number, offset) for number, offset in self._uncommitted.items()]
+        topic_id = self._watch.topic_id
+        offsets = [committed_at(self.topic, number, offset, topic_id) for number, offset in self._uncommitted.items()]
         if not offsets:
             return
         try:

@@ -20,12 +20,14 @@ LONGEST_SILENCE_SECONDS = 300.0
 class TopicWatch:
     """Asks Kafka without waiting: a later call looks for the answer.
 
+    `topic_id` is the id of the topic at the start.
+
     `away` says why Kafka did not answer the last question, and is empty if it did.
     """
 
     def __init__(self, settings: Settings, topic: str, *, longest_silence: float = LONGEST_SILENCE_SECONDS) -> None:
         self._settings, self._topic, self._longest = settings, topic, longest_silence
-        self._id = kafka.topic_id(settings, topic)
+        self.topic_id = kafka.topic_id(settings, topic)
         self._admin = kafka.connected(settings.kafka)
         self.away = ""
         self._missing = False
@@ -68,7 +70,7 @@ class TopicWatch:
                 ) from None
             return
         self._answered_at, self._missing, self.away = now, False, ""
-        if found != self._id:
+        if found != self.topic_id:
             raise self._other(f"{self._topic} was deleted and made anew")
 
     def _other(self, what: str) -> Unproved:

@@ -229,16 +229,42 @@ def test_a_topic_that_was_deleted_and_made_anew_is_told(pipeline: Pipeline, upda
     updates.flush()
     with Applying("--metrics-port", "off") as process:
         process.wait_until(lambda told: told["rows_read"] == 60)
-        admin = AdminClient(client_config(settings.kafka))
-        admin.delete_topics([topic])[topic].result(timeout=30)
-        while topic not in create_topics(settings, [updates_spec(settings, topic)]):
-            time.sleep(0.1)
+        make_anew(settings, topic)
         code, errors = process.ended()
     assert code == 1
     assert errors.count("\n") == 1
     assert errors.startswith("error: ")
     assert topic in errors
     assert "adstream reset" in errors
+
+
+def test_a_topic_made_anew_is_applied_from_its_start_although_a_process_read_on(
+    pipeline: Pipeline, updates: Updates
+) -> None:
+    """The process finds its old offset in the new topic, reads on from there, and commits, until it looks again."""
+    settings, topic = pipeline.settings, pipeline.settings.topic.updates
+    for _ in range(20):
+        updates.event()
+    updates.flush()
+    with Applying("--member", "one", "--metrics-port", "off") as process:
+        process.wait_until(lambda told: told["rows_read"] == 60)
+        make_anew(settings, topic)
+        new = Updates(settings, ads=2_000, start=updates.start)
+        for _ in range(2_000):  # one for each ad: no later row makes up for a lost one
+            new.event()
+        new.flush()
+        code, errors = process.ended()
+        print(f"it read {process.told['rows_read']} rows, then: {errors}")
+        assert code == 1
+    apply_rest(pipeline, new)
+
+
+def make_anew(settings: Settings, topic: str) -> None:
+    """Delete the topic, and make an empty one of this name."""
+    admin = AdminClient(client_config(settings.kafka))
+    admin.delete_topics([topic])[topic].result(timeout=30)
+    while topic not in create_topics(settings, [updates_spec(settings, topic)]):
+        time.sleep(0.1)
 
 
 def test_what_is_missing_is_one_line(pipeline: Pipeline) -> None:

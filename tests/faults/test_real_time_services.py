@@ -12,7 +12,7 @@ from tests.e2e.real_time_job import applying_process, real_time_job
 from tests.e2e.row_watch import watched
 from tests.e2e.running_job import Job
 from tests.faults.services import frozen, killed
-from tests.faults.steady import settled, steady_events
+from tests.faults.steady import LIVE, settled, steady_events
 
 pytestmark = pytest.mark.timeout(1_500)  # for eight faults, of which four last for 20 seconds
 FROZEN_SECONDS = 20.0
@@ -73,7 +73,7 @@ FAULTS = [
 def test_whatever_fails_meanwhile_nothing_is_lost_and_no_row_goes_back(pipeline: Pipeline, seed: int) -> None:
     """One fault after the other under one job: each finds it at work, and leaves it at work."""
     with real_time_job(pipeline) as job, watched(pipeline.settings):
-        with steady_events(pipeline, seed):
+        with steady_events(pipeline, seed, LIVE):
             said = job.await_line(r"^batch 0 ")
             for fault in random.Random(seed).sample(FAULTS, len(FAULTS)):
                 print(f"seed {seed}: {fault.__name__}")
