@@ -18,7 +18,7 @@ from stack.host.signals import ending_raises
 
 _CLASSIFIER = "m:classifier"
 _HEADER = """<?xml version="1.0" encoding="UTF-8"?>
-<!-- Made by `make parts-sums` from {}: every file, with nothing left to find out. -->
+<!-- Made by `make parts-sums` from {}. It names every file, so Ivy resolves nothing. -->
 """
 
 

@@ -1,4 +1,4 @@
-"""A test with a `seed` runs as often as `--seeds` says."""
+"""Runs each test that takes a `seed` once per seed, from 1 to the number in `--seeds`."""
 
 import pytest
 

@@ -1,10 +1,13 @@
-"""`adstream` whose driver meets its fault at a chosen point of a chosen batch.
+"""Runs an `adstream` command whose driver is killed or stopped at a chosen point of a chosen batch.
 
     python -m tests.faults.driver POINT BATCH SECONDS stream ad-metrics ...
 
-POINT is `before` the batch's rows are written, `during` the write (SECONDS after it began), `after` the write and
-before Spark's commit; or `stopped`: before the batch's rows are written SIGSTOP stops the driver, as if it hangs, and
-SIGCONT lets it go on.
+| POINT | what happens |
+|---|---|
+| `before` | the driver kills itself before it writes the batch's rows |
+| `during` | the driver kills itself SECONDS after the write began |
+| `after` | the driver kills itself after the write, before Spark's commit |
+| `stopped` | SIGSTOP stops the driver before the write, as if it hung; SIGCONT lets it continue |
 """
 
 import os
@@ -20,14 +23,14 @@ from streaming.micro_batch.writer import BatchWriter
 
 
 def kill_all() -> None:
-    """As `kill -9` of the whole process tree: the JVM and the workers write nothing more either."""
+    """Kill the whole process tree with SIGKILL, so that the JVM and the workers write nothing more."""
     me = psutil.Process()
     for process in [*me.children(recursive=True), me]:
         process.kill()
 
 
 def meet_fault(point: str, batch: int, seconds: float) -> None:
-    """Let the writer of the chosen batch meet its fault."""
+    """Replace the batch writer by one that meets the fault in the chosen batch."""
     write = BatchWriter._write
 
     def faulty(self: BatchWriter, rows: DataFrame, batch_id: int) -> None:

@@ -1,4 +1,4 @@
-"""Runs that meet a fault, and what must hold afterwards."""
+"""Starts jobs that meet a fault, and checks the ledger afterwards."""
 
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -12,7 +12,11 @@ ROOT = Path(__file__).parents[2]
 
 
 def ledger(pipeline: Pipeline, messages: int) -> dict[str, int]:
-    """Every cell is the oracle's, every message has one fate, and each dead one lies in the dead-letter topic."""
+    """Return the number of messages per fate.
+
+    Fails unless every cell equals the oracle's, each message has exactly one fate, and each dead message is in the
+    dead-letter topic.
+    """
     fates = pipeline.verified().fates
     assert sum(fates.values()) == messages == len(pipeline.messages())
     places = set()
@@ -30,13 +34,13 @@ def in_small_batches() -> dict[str, str]:
 def started_faulty(
     pipeline: Pipeline, point: str, batch: int, seconds: float = 0
 ) -> AbstractContextManager[Popen[str]]:
-    """The job taking all there is, in small batches, with the fault on the way (tests.faults.driver)."""
+    """Start the job, which reads the topic to its end in small batches and meets the fault (tests.faults.driver)."""
     command = (point, str(batch), str(seconds), *pipeline.stream_command, "--once")
     return started(*command, module="tests.faults.driver", **in_small_batches(), PYTHONPATH=str(ROOT))
 
 
 def run_faulty(pipeline: Pipeline, point: str, batch: int, seconds: float = 0) -> tuple[int, str]:
-    """Do the same to its end; return its exit code and its standard error."""
+    """Run the job of `started_faulty` to its end. Return its exit code and its standard error."""
     with started_faulty(pipeline, point, batch, seconds) as running:
         _, errors = running.communicate(timeout=SECONDS)
         return running.returncode, errors

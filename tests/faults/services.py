@@ -1,4 +1,4 @@
-"""Kafka, the registry and Cassandra of the session's stack, as processes that faults happen to."""
+"""Kills and freezes Kafka, the registry and Cassandra of the session's stack."""
 
 import signal
 import time
@@ -19,7 +19,7 @@ def process(settings: Settings, service: str) -> psutil.Process:
 
 @contextmanager
 def killed(settings: Settings, service: str) -> Iterator[None]:
-    """Killed by `kill -9`, and started again on the same data and port at the end."""
+    """Kill the service with SIGKILL. At the end, start it again on the same data and port."""
     victim = process(settings, service)
     victim.kill()
     victim.wait(30)
@@ -31,7 +31,7 @@ def killed(settings: Settings, service: str) -> Iterator[None]:
 
 @contextmanager
 def frozen(settings: Settings, service: str) -> Iterator[None]:
-    """It keeps its connections and accepts new ones, and answers nothing."""
+    """Stop the service with SIGSTOP. It keeps its connections and accepts new ones, but answers nothing."""
     victim = process(settings, service)
     victim.send_signal(signal.SIGSTOP)
     try:

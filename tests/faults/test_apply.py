@@ -1,4 +1,4 @@
-"""The applying process while it, Kafka or Cassandra fails: no row goes back meanwhile, and all are right at the end."""
+"""`adstream apply`, Kafka or Cassandra fails. No row goes back meanwhile, and all rows are right at the end."""
 
 import random
 import time
@@ -21,7 +21,7 @@ def test_killed_anywhere_and_started_again(pipeline: Pipeline, seed: int) -> Non
         for _ in range(3):
             with Applying("--member", "one", "--metrics-port", "off") as process:
                 process.wait_until(lambda told: told["rows_written"] > 100)
-                time.sleep(chance.uniform(0, 0.5))  # somewhere in a write
+                time.sleep(chance.uniform(0, 0.5))  # to a random point of a write
                 process.kill()
     apply_rest(pipeline, updates)
 
@@ -36,7 +36,7 @@ def test_frozen_until_others_have_its_partitions_it_wakes_and_its_rows_lose(pipe
     ):
         sleeper.wait_for_partitions(1)
         other.wait_for_partitions(1)
-        time.sleep(chance.uniform(0, 0.5))  # somewhere in a write
+        time.sleep(chance.uniform(0, 0.5))  # to a random point of a write
         sleeper.freeze()
         other.wait_for_partitions(2)
         before = other.told["rows_written"]
@@ -54,7 +54,7 @@ def test_frozen_for_less_than_its_session_it_keeps_its_partitions(pipeline: Pipe
     with watched(pipeline.settings), sending(updates, RATE), Applying("--metrics-port", "off") as process:
         process.wait_until(lambda told: told["rows_written"] > 100)
         process.freeze()
-        time.sleep(chance.uniform(1, SESSION_MILLIS / 1_000 - 3))  # as long as the fault lasts
+        time.sleep(chance.uniform(1, SESSION_MILLIS / 1_000 - 3))  # the length of the fault
         process.thaw()
         read = process.told["rows_read"]
         process.wait_until(lambda told: told["rows_read"] > read + 50)
@@ -70,7 +70,7 @@ def test_two_come_and_go(pipeline: Pipeline, seed: int) -> None:
             steady.wait_for_partitions(2)
             with Applying("--metrics-port", "off") as guest:
                 guest.wait_for_partitions(1)
-                time.sleep(chance.uniform(0, 1))  # somewhere in a write
+                time.sleep(chance.uniform(0, 1))  # to a random point of a write
                 if chance.random() < 0.5:
                     guest.kill()
                 else:
@@ -85,12 +85,12 @@ def test_cassandra_killed_for_a_while(pipeline: Pipeline, seed: int) -> None:
     chance, updates = random.Random(seed), Updates(pipeline.settings)
     with watched(pipeline.settings), sending(updates, RATE), Applying("--metrics-port", "off") as process:
         process.wait_until(lambda told: told["rows_written"] > 100)
-        time.sleep(chance.uniform(0, 0.5))  # somewhere in a write
+        time.sleep(chance.uniform(0, 0.5))  # to a random point of a write
         with killed(pipeline.settings, "cassandra"):
             process.wait_until(lambda told: bool(told["waiting_for"]))
         before = process.told["rows_written"]
         told = process.wait_until(lambda told: told["rows_written"] > before and not told["waiting_for"])
-        assert len(told["applied"]) == 2  # it has stayed in its group
+        assert len(told["applied"]) == 2  # the process stayed in its group
         assert process.end()[0] == 0
     apply_rest(pipeline, updates)
 
@@ -100,9 +100,9 @@ def test_cassandra_frozen_for_twenty_seconds(pipeline: Pipeline, seed: int) -> N
     chance, updates = random.Random(seed), Updates(pipeline.settings)
     with watched(pipeline.settings), sending(updates, RATE), Applying("--metrics-port", "off") as process:
         process.wait_until(lambda told: told["rows_written"] > 100)
-        time.sleep(chance.uniform(0, 0.5))  # somewhere in a write
+        time.sleep(chance.uniform(0, 0.5))  # to a random point of a write
         with frozen(pipeline.settings, "cassandra"):
-            time.sleep(20)  # as long as the fault lasts
+            time.sleep(20)  # the length of the fault
         before = process.told["rows_written"]
         process.wait_until(lambda told: told["rows_written"] > before and not told["waiting_for"])
         assert process.end()[0] == 0
@@ -129,9 +129,9 @@ def test_kafka_away_for_a_while(pipeline: Pipeline, seed: int, fault: object) ->
     chance, updates = random.Random(seed), Updates(pipeline.settings)
     with watched(pipeline.settings), sending(updates, RATE), Applying("--metrics-port", "off") as process:
         process.wait_until(lambda told: told["rows_written"] > 100)
-        time.sleep(chance.uniform(0, 0.5))  # somewhere in a write
+        time.sleep(chance.uniform(0, 0.5))  # to a random point of a write
         with (killed if fault is killed else frozen)(pipeline.settings, "kafka"):
-            time.sleep(chance.uniform(1, 8))  # as long as the fault lasts
+            time.sleep(chance.uniform(1, 8))  # the length of the fault
         before = process.told["rows_written"]
         process.wait_until(lambda told: told["rows_written"] > before + 100)
         assert process.end()[0] == 0

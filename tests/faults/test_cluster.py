@@ -1,4 +1,4 @@
-"""The job on a standalone Spark cluster, of which an executor is killed."""
+"""The job runs on a standalone Spark cluster, and one of its executors is killed."""
 
 import random
 import time
@@ -19,7 +19,7 @@ def test_an_executor_killed_in_the_middle_of_a_batch(pipeline: Pipeline, seed: i
     pipeline.produce("--seed", str(seed), "--count", "6000", "--over", "3m", *MIX)
     with spark_cluster(Settings()) as cluster, running_job(pipeline) as job:
         said = job.await_line(rf"^batch {chance.randrange(4)} ")
-        time.sleep(chance.uniform(0, 1))  # somewhere in the next batch
+        time.sleep(chance.uniform(0, 1))  # to a random point of the next batch
         victim = chance.choice(cluster.executors())
         victim.kill()
         victim.wait(SECONDS)

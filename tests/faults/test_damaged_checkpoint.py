@@ -1,4 +1,4 @@
-"""A file of the checkpoint is missing, cut short or has a flipped bit: the job refuses, or comes to the same."""
+"""With a missing, truncated or flipped file in its checkpoint, the job refuses to start or ends with the same rows."""
 
 import random
 import shutil
@@ -40,7 +40,7 @@ DAMAGES = (missing, truncated, flipped)
 
 
 def kinds(checkpoint: Path) -> dict[str, list[Path]]:
-    """The files that hold something, by what they are for."""
+    """Return the files of the checkpoint that matter, by their purpose."""
 
     def newest(folder: str) -> list[Path]:
         return sorted((checkpoint / folder).glob("[0-9]*"), key=lambda file: int(file.name))[-1:]
@@ -58,7 +58,7 @@ def kinds(checkpoint: Path) -> dict[str, list[Path]]:
 
 @pytest.fixture
 def base(spark: SparkSession, pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Rows]:
-    """A checkpoint of four batches with more to count behind it, and the tables that belong to it."""
+    """A checkpoint of four batches and the rows of its tables. The topic has 600 more messages."""
     monkeypatch.setenv("ADSTREAM_SPARK_MAX_EVENTS_PER_BATCH", "600")
     pipeline.produce("--count", "2400", "--over", "3m", *MIX)
     pipeline.run(spark)
@@ -110,7 +110,7 @@ def test_damage_is_refused_or_changes_nothing(
                 outcomes[what] = f"{type(refused).__name__} {refused}"
             else:
                 outcomes[what] = "the same"
-                shutil.copy(kept / "sources/0/0", pipeline.checkpoint / "sources/0/0")  # verify begins where it says
+                shutil.copy(kept / "sources/0/0", pipeline.checkpoint / "sources/0/0")  # verify starts at its offsets
                 ledger(pipeline, 3000)
             print(what, "->", outcomes[what], flush=True)
     assert not any("another driver" in said for said in outcomes.values())

@@ -1,4 +1,4 @@
-"""The disk under the checkpoint is full: a small file system of its own, in memory."""
+"""The disk under the checkpoint is full. The disk is a small file system in memory."""
 
 import random
 import subprocess

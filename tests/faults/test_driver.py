@@ -1,4 +1,4 @@
-"""The driver is killed, hangs, or is started twice: the tables always equal the oracle's."""
+"""The driver is killed, hangs, or runs twice. The tables equal the oracle's in each case."""
 
 import os
 import random
@@ -42,7 +42,7 @@ def test_a_driver_that_comes_back_after_its_successor_changes_nothing(
         _await_stopped(old)
         line = one_line(adstream(*pipeline.stream_command, "--once"))
         assert f"another driver, process {old.pid}, runs on checkpoint" in line
-        # Another machine would not see the lock.
+        # A driver on another machine would not see the lock.
         (pipeline.checkpoint / "adstream.lock").unlink()
         pipeline.run(spark)
         before = ledger(pipeline, 4000)

@@ -1,4 +1,4 @@
-"""A checkpoint that an earlier release made: the job goes on with it, and totals go on from where they were."""
+"""The job continues a checkpoint that an earlier release made, and its totals."""
 
 import io
 import json
@@ -27,7 +27,7 @@ HERE = Path(__file__).parent / "golden"
 
 @pytest.fixture
 def golden(stack: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pipeline:
-    """A pipeline whose topic bears the name that the checkpoints hold, and holds nothing yet."""
+    """A pipeline with an empty topic, which has the name in the checkpoints."""
     monkeypatch.setenv("ADSTREAM_TOPIC_ADS", TOPIC)
     monkeypatch.setenv("ADSTREAM_TOPIC_DEAD_LETTERS", f"golden-dead-{secrets.token_hex(4)}")
     monkeypatch.setenv("ADSTREAM_CASSANDRA_KEYSPACE", f"golden_{secrets.token_hex(4)}")
@@ -57,7 +57,7 @@ def test_a_checkpoint_of_an_earlier_release_goes_on(spark: SparkSession, golden:
 
 
 def send(settings: Settings, kept: dict[str, list[str]]) -> None:
-    """The messages of then, at the offsets of then."""
+    """Send the saved messages, so that they get the same offsets as before."""
     producer = Producer({"bootstrap.servers": settings.kafka.bootstrap_servers})
     for partition, values in kept.items():
         for value in values:
@@ -66,14 +66,17 @@ def send(settings: Settings, kept: dict[str, list[str]]) -> None:
 
 
 def belongs_to(checkpoint: Path, topic: str) -> None:
-    """A topic cannot be kept in a repository: this one takes its place."""
+    """Write the id of the new topic into the checkpoint.
+
+    A repository cannot hold a topic, so the new topic stands in for the one that the checkpoint knows.
+    """
     file = checkpoint / "adstream.json"
     file.write_text(json.dumps({**json.loads(file.read_text()), "topic_id": topic}))
     (checkpoint / ".adstream.json.crc").unlink()
 
 
 def sums(before: dict[str, list[str]], messages: list[Message]) -> dict[str, list[str]]:
-    """The totals of then, for ads that come again, and each new event once."""
+    """Return the totals of the ads in the new messages: the saved totals, plus each new event once."""
     schema = fastavro.parse_schema(contracts.latest("ads_data").schema)
     clicks: dict[str, int] = defaultdict(int)
     views: dict[str, int] = defaultdict(int)

@@ -1,4 +1,4 @@
-"""A message that crashes the job is found, set aside as a dead letter, and everything else counts."""
+"""The job finds a message that crashes it, sets it aside as a dead letter, and counts all others."""
 
 import threading
 from dataclasses import replace
@@ -57,7 +57,7 @@ def test_a_message_that_crashes_the_job_twice_is_set_aside(
     job = replace(find("ad-metrics"), pattern=with_a_bug)
     options = Options(job.trigger, once=True, checkpoint=str(pipeline.checkpoint))
     listener = Listener(batch=lambda _report: None, notice=notices.append)
-    for _ in range(2):  # the second run finds nothing new, and knows what was set aside
+    for _ in range(2):  # the second run reads nothing new, and remembers the set-aside messages
         Runner(spark, Settings(), job, options, listener=listener, stopping=threading.Event()).run()
     assert sum("set aside as dead letters" in line for line in notices) in (1, 2), notices
     letters = [found for found in map(letter_of, pipeline.dead_letters()) if found]

@@ -1,4 +1,4 @@
-"""Faults under a job in real-time mode: every total is right in the end, no offset is missing, and no row goes back."""
+"""Faults under a job in real-time mode. The totals end right, no offset is missing, and no row goes back."""
 
 import os
 import random
@@ -15,17 +15,17 @@ from tests.e2e.row_watch import watched
 from tests.e2e.running_job import Job
 from tests.faults.steady import LIVE, settled, steady_events
 
-# They start Spark twice.
+# These tests start Spark twice.
 pytestmark = pytest.mark.timeout(1_500)
 
 
 def is_pausing(checkpoint: Path, before: int) -> bool:
-    """Return whether the batch after this one has ended, and is about to be committed."""
+    """Return whether the batch after `before` has ended and its commit comes next."""
     return (checkpoint / "offsets" / str(before + 1)).exists()
 
 
 def kill_in_the_middle(job: Job, _pipeline: Pipeline, chance: random.Random) -> None:
-    time.sleep(chance.uniform(0.5, 4))  # somewhere in a batch
+    time.sleep(chance.uniform(0.5, 4))  # to a random point of a batch
     kill_tree(job.pid)
 
 
@@ -55,7 +55,7 @@ def test_a_second_driver_that_no_lock_keeps_away_changes_nothing(pipeline: Pipel
     with watched(pipeline.settings), steady_events(pipeline, seed, LIVE), real_time_job(pipeline) as old:
         old.await_line(r"^batch 1 ")
         os.kill(old.pid, signal.SIGSTOP)
-        # Another machine would not see the lock.
+        # A driver on another machine would not see the lock.
         (pipeline.checkpoint / "adstream.lock").unlink()
         with real_time_job(pipeline) as new:
             said = new.await_line(r"^batch \d+ ")

@@ -1,4 +1,4 @@
-"""Kafka, Cassandra and the registry fail under a running job: nothing is lost, and nothing is counted twice."""
+"""Kafka, Cassandra and the registry fail under a running job. It loses no event and counts none twice."""
 
 import random
 import socket
@@ -34,14 +34,14 @@ def test_kafka_killed_and_frozen_while_producing_loses_no_acknowledged_event(
             *("--acknowledged", str(acknowledged)),
         ) as producer:
             said = job.await_line(r"^batch 2 ")
-            time.sleep(chance.uniform(0, 1))  # somewhere in a batch
+            time.sleep(chance.uniform(0, 1))  # to a random point of a batch
             with frozen(pipeline.settings, "kafka"):
-                time.sleep(chance.uniform(1, 4))  # as long as the fault lasts
+                time.sleep(chance.uniform(1, 4))  # the length of the fault
             said = job.await_line(r"^batch \d+ ", after=said)
             with killed(pipeline.settings, "kafka"):
                 pass
             producer.communicate(timeout=SECONDS)
-        # The last batch may be one that was done again: then its lag is not known.
+        # The last batch may be a repeated one, whose lag is unknown.
         job.await_line(r"lag (0|unknown) ", after=said, or_end=True)
         job.end()
     pipeline.run(spark)
@@ -61,7 +61,7 @@ def test_cassandra_killed_in_the_middle_of_a_batch(spark: SparkSession, pipeline
     pipeline.produce("--seed", str(seed), "--count", "6000", "--over", "3m", *MIX)
     with running_job(pipeline) as job:
         said = job.await_line(rf"^batch {chance.randrange(3)} ")
-        time.sleep(chance.uniform(0, 0.5))  # somewhere in the next batch
+        time.sleep(chance.uniform(0, 0.5))  # to a random point of the next batch
         with killed(pipeline.settings, "cassandra"):
             said = job.await_line("batch failed", after=said, or_end=True)
         job.await_line(r"lag 0 ", after=said, or_end=True)
@@ -108,7 +108,7 @@ def test_registry_silent_when_a_new_schema_comes(spark: SparkSession, pipeline: 
         newer = changed_contract(settings.topic.ads, {"name": "country", "type": ["null", "string"], "default": None})
         RegistryClient(settings.registry).register(newer)
         pipeline.produce("--seed", str(seed + 1), "--count", "500", "--over", "1m")
-        # The first batch with it fails. Only a registry that answers knows newly registered schemas.
+        # The first batch with the new schema fails. To read it, the job needs an answer of the registry.
         said = job.await_line("new schema version", after=said)
         said = job.await_line(r"^batch \d+ ", after=said)
         with frozen(settings, "registry"):
@@ -122,7 +122,7 @@ def test_registry_silent_when_a_new_schema_comes(spark: SparkSession, pipeline: 
 
 
 def send_unknown_schema_id(pipeline: Pipeline) -> None:
-    """A message whose schema id nobody has seen: the job must ask the registry whether it is new."""
+    """Send a message with an unknown schema id. The job must ask the registry whether the schema is new."""
     producer = Producer({"bootstrap.servers": pipeline.settings.kafka.bootstrap_servers})
     producer.produce(pipeline.settings.topic.ads, bytes([0]) + (2**30).to_bytes(4, "big") + b"?", b"k")
     assert producer.flush(30) == 0

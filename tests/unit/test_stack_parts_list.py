@@ -18,7 +18,7 @@ REPORT = """<ivy-report version="1.0"><dependencies>
 </dependencies></ivy-report>"""
 
 LOCKED = """<?xml version="1.0" encoding="UTF-8"?>
-<!-- Made by `make parts-sums` from ivy.xml: every file, with nothing left to find out. -->
+<!-- Made by `make parts-sums` from ivy.xml. It names every file, so Ivy resolves nothing. -->
 <ivy-module version="2.0" xmlns:m="http://ant.apache.org/ivy/maven">
   <info organisation="adstream" module="parts" />
   <configurations>

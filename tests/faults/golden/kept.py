@@ -1,4 +1,4 @@
-"""What the golden checkpoints and their test agree on."""
+"""The topic and the totals that golden checkpoints and their test share."""
 
 from common.cassandra.session import connect
 from common.settings import Settings
@@ -7,7 +7,7 @@ TOPIC = "golden-ads"
 
 
 def totals(settings: Settings) -> dict[str, list[str]]:
-    """The rows of `ad_metrics`: ad -> clicks, views and cost as text."""
+    """Return the rows of `ad_metrics` as ad -> clicks, views and cost, all as text."""
     with connect(settings.cassandra, keyspace=settings.cassandra.keyspace) as session:
         rows = session.execute("SELECT ad_id, total_clicks, total_views, total_cost FROM ad_metrics")
         return {row[0]: [str(value) for value in row[1:]] for row in rows}

@@ -1,7 +1,10 @@
-"""Keep a checkpoint of this release for later ones: `python -m tests.faults.golden.make` on a running stack.
+"""Saves a checkpoint of this release for tests of later releases.
 
-It leaves `<version>.tar.gz` beside this file: the checkpoint of some batches of ad-metrics, `messages.json` (the
-topic's messages, by partition, as hex) and `totals.json` (the rows of `ad_metrics` at that time).
+    python -m tests.faults.golden.make
+
+This needs a running stack, and writes `<version>.tar.gz` beside this file. The archive holds the checkpoint of some
+batches of ad-metrics, `messages.json` (the topic's messages by partition, as hex) and `totals.json` (the rows of
+`ad_metrics` at that time).
 """
 
 import json
@@ -21,7 +24,7 @@ HERE = Path(__file__).parent
 
 
 def make() -> Path:
-    """Produce, run the job twice, and pack what is left."""
+    """Produce and run the job twice. Return the archive of the checkpoint, the messages and the totals."""
     os.environ["ADSTREAM_TOPIC_ADS"] = TOPIC
     os.environ["ADSTREAM_CASSANDRA_KEYSPACE"] = f"golden_{secrets.token_hex(4)}"
     os.environ["ADSTREAM_SPARK_MAX_EVENTS_PER_BATCH"] = "150"
