@@ -73,6 +73,6 @@ def plan(wish: Wish, clock: Callable[[], datetime]) -> Plan:
 def _spread(wish: Wish, now: datetime) -> Timeline:
     if not wish.count:
         raise ConfigError("--over needs --count", "say how many events to spread over that time")
-    span = parse_duration(wish.over or "0")
+    span = parse_duration(wish.over or "0", "--over")
     start = parse_start(wish.start, now) if wish.start else now - span
     return Timeline(to_millis(start), span / MILLISECOND / wish.count)

@@ -14,7 +14,7 @@ from typing import Any, Literal
 from pyspark.sql import DataFrame
 
 from common.errors import ConfigError
-from streaming.parameters import Parameter, Value, parameters_of, require_known
+from streaming.parameters import Parameter, Value, parameters_of, require_known, value_text
 from streaming.patterns.keyed_state import KeyRules
 from streaming.sinks.sink import Sink
 
@@ -149,5 +149,6 @@ class Job:
         window, slide = self.parameters.get("window"), self.parameters.get("slide")
         if isinstance(window, timedelta) and isinstance(slide, timedelta) and (slide > window or window % slide):
             raise ConfigError(
-                f"--window {window} is not a multiple of --slide {slide}", "give a window of 1, 2, 3, ... slides"
+                f"--window {value_text(window)} is not a multiple of --slide {value_text(slide)}",
+                "give a window of 1, 2, 3, ... slides",
             )

@@ -8,6 +8,7 @@ import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from math import isfinite
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 from common.errors import ConfigError
@@ -16,6 +17,9 @@ from common.text.nearest import did_you_mean
 
 Value = timedelta | int | float | bool | str
 _KINDS = (timedelta, bool, int, float, str)
+# Spark's bigint, and a hundred years: a length far beyond that overflows Spark's timestamps.
+_MOST = 2**63 - 1
+_LONGEST = timedelta(days=36_500)
 _SAID = "timedelta, int, float, bool, str or a Literal of texts"
 
 
@@ -40,14 +44,26 @@ class Parameter:
 
     def require(self, value: Value) -> None:
         """Raise ConfigError for a value that no pattern can use."""
-        if isinstance(value, timedelta) and value <= timedelta(0):
-            raise ConfigError(f"{self.option} must be longer than nothing", "give for example 30s or 5m")
+        if isinstance(value, timedelta):
+            self._require_length(value)
         if self.kind is int and isinstance(value, int) and isinstance(self.default, int):
             least = min(1, self.default)
             if value < least:
                 raise ConfigError(f"{self.option} {value} cannot be used", f"give {least} or more")
+            if value > _MOST:
+                raise ConfigError(f"{self.option} {value} cannot be used", f"give {_MOST} or less")
+        if isinstance(value, float) and not isfinite(value):
+            raise ConfigError(f"{self.option} {value} cannot be used", "give a finite number")
         if self.choices and value not in self.choices:
             raise ConfigError(f"{self.option} {value} cannot be used", f"give {' or '.join(self.choices)}")
+
+    def _require_length(self, value: timedelta) -> None:
+        if value <= timedelta(0):
+            raise ConfigError(f"{self.option} must be longer than nothing", "give for example 30s or 5m")
+        if value % timedelta(milliseconds=1):
+            raise ConfigError(f"{self.option} must be whole milliseconds", "give for example 500ms or 5m")
+        if value > _LONGEST:
+            raise ConfigError(f"{self.option} is too long", f"give {value_text(_LONGEST)} or less")
 
 
 def option(name: str) -> str:

@@ -17,9 +17,12 @@ def cql(
     Example: `adstream cql "SELECT * FROM ad_metrics LIMIT 10"`
     """
     from adstream import cqlsh
+    from common.cassandra.session import connect
 
     settings = Settings().cassandra
     if statement is None:
+        with connect(settings, keyspace=settings.keyspace):
+            pass  # the errors of cqlsh would not say what to do
         say(f"{settings.where}; times are UTC unless your cqlshrc has another timezone")
         raise typer.Exit(cqlsh.interactive(settings))
     sys.stdout.write(cqlsh.query(settings, statement, color=sys.stdout.isatty()))

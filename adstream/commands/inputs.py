@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from streaming.job import Job
     from streaming.sources import Source
 
+EARLIEST = "earliest"
+FILES_PER_BATCH = 100
+_PORTS = 2**16
+
 
 @dataclass(frozen=True)
 class Inputs:
@@ -23,8 +27,8 @@ class Inputs:
     topic: str | None = None
     files: Path | None = None
     socket: str | None = None
-    files_per_batch: int = 100
-    start: str = "earliest"
+    files_per_batch: int = FILES_PER_BATCH
+    start: str = EARLIEST
 
     def source(self, settings: Settings, job: "Job") -> "Source":
         """Return the source. Raises ConfigError for two inputs or an unusable one, TopicNotFound without a sample."""
@@ -34,11 +38,15 @@ class Inputs:
         given = [name for name in ("sample", "topic", "files", "socket") if getattr(self, name)]
         if len(given) > 1:
             raise ConfigError(f"--{given[0]} and --{given[1]} are two inputs", "give one of them")
+        if self.start != EARLIEST and (self.files is not None or self.socket is not None):
+            raise ConfigError(f"--from {self.start} needs a topic, and --{given[0]} is none", "leave --from out")
+        if self.files_per_batch != FILES_PER_BATCH and self.files is None:
+            raise ConfigError("--files-per-batch needs --files", "leave it out, or read the files of a folder")
         if self.files is not None:
             return Folder(self.files, self.files_per_batch)
         if self.socket is not None:
             host, _, port = self.socket.rpartition(":")
-            if not host or not (port.isascii() and port.isdigit()):
+            if not host or not (port.isascii() and port.isdigit() and 0 < int(port) < _PORTS):
                 raise ConfigError(f"--socket {self.socket} is not an address", "give HOST:PORT")
             return Socket(host, int(port))
         if self.sample:

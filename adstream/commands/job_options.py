@@ -16,6 +16,7 @@ import typer
 from typer.core import TyperCommand, TyperOption
 
 from adstream.commands import completion
+from adstream.commands.usage import command_path, translated
 from common import extensions
 from common.errors import ConfigError
 from common.text.durations import duration_text, parse_duration
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 _OWN = "adstream.own_options"
 _TYPED = "COMMANDLINE"
+_USAGE = 2
 
 
 def own_options(context: typer.Context) -> dict[str, Any]:
@@ -54,7 +56,9 @@ class JobCommand(TyperCommand):
             return TyperCommand.make_context(of_job(self.callback, job), info_name, args, parent, **extra)
         except typer.TyperException as error:
             _refuse_option_of_another_job(job, error)
-            raise
+            if error.exit_code != _USAGE:
+                raise
+            raise translated(error, command_path(parent, info_name, job.name)) from None
 
     def _completing(self, named: list[str]) -> TyperCommand:
         """Return the command for the shell's completion. Reads the job's options without Spark."""
@@ -201,9 +205,11 @@ def _command(common: Callable[..., Any] | None, about: _About) -> TyperCommand:
         )
 
     def run(**given: Any) -> None:  # noqa: ANN401
+        from streaming.parameters import option
+
         context: typer.Context = given["context"]
         context.meta[_OWN] = {
-            name: parse_duration(given[name]) if name in about.durations else given[name]
+            name: parse_duration(given[name], option(name)) if name in about.durations else given[name]
             for name in about.own
             if getattr(context.get_parameter_source(name), "name", "") == _TYPED
         }

@@ -101,8 +101,8 @@ def produce(
     csv: Annotated[
         Path | None,
         typer.Option(
-            help="Send the rows of this file: ad_id,timestamp,clicks,views,cost. For ads. It may be compressed, or a"
-            " pipe; - is standard input. A row gets the same event_id in every file that holds it."
+            help="Send the rows of this file: ad_id, timestamp, clicks, views, cost. For ads. It may be compressed, or"
+            " a pipe; - is standard input. A row gets the same event_id in every file that holds it."
         ),
     ] = None,
     delimiter: Annotated[

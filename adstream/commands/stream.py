@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from adstream.commands import completion
-from adstream.commands.inputs import Inputs
+from adstream.commands.inputs import EARLIEST, FILES_PER_BATCH, Inputs
 from adstream.commands.job_options import own_options
 from common import extensions
 from common.errors import ConfigError
@@ -17,6 +17,7 @@ from common.system.stopping import stop_requested
 from common.text.durations import parse_duration
 from common.text.shown import say
 from common.text.terminal import Terminal
+from common.text.text_input import TextInput
 
 
 def stream(
@@ -31,7 +32,7 @@ def stream(
         typer.Option(
             "--from", help="Where a new checkpoint starts: earliest, latest, or a time like 2026-01-31T10:00:00Z."
         ),
-    ] = "earliest",
+    ] = EARLIEST,
     sample: Annotated[
         bool,
         typer.Option("--sample", help="Run once over the newest topic of `adstream produce JOB --sample`."),
@@ -42,7 +43,9 @@ def stream(
     files: Annotated[
         Path | None, typer.Option(help="Read the JSON files of this folder, new ones as they come, instead of Kafka.")
     ] = None,
-    files_per_batch: Annotated[int, typer.Option(min=1, help="Most files in one batch, with --files.")] = 100,
+    files_per_batch: Annotated[
+        int, typer.Option(min=1, help="Most files in one batch, with --files.")
+    ] = FILES_PER_BATCH,
     socket: Annotated[
         str | None, typer.Option(help="Read JSON lines from HOST:PORT instead of Kafka; what was read is not kept.")
     ] = None,
@@ -104,8 +107,12 @@ def stream(
     chosen = find(job).with_sinks(*map(extensions.sink, sink or [])).with_parameters(**own_options(context))
     if mode is not None:
         chosen = chosen.in_mode(mode)
+    if lookup is not None and chosen.lookup is None:
+        raise ConfigError(f"{chosen.name} joins no static table", "leave --lookup out")
+    if lookup is not None:
+        TextInput(lookup, "--lookup", pipes=False)  # a missing file is an error before the services are asked
     inputs = Inputs(sample, topic, files, socket, files_per_batch, start)
-    interval = None if trigger is None else parse_duration(trigger)
+    interval = None if trigger is None else parse_duration(trigger, "--trigger")
     if real_time:
         from stack.real_time import entered, start_again
         from streaming.real_time.suits import TRIGGER, require, require_length

@@ -22,18 +22,19 @@ _SPELLINGS = {
 _DURATION = re.compile(r"(?P<number>[0-9]+(\.[0-9]+)?)\s*(?P<unit>[a-z]+)")
 
 
-def parse_duration(text: str) -> timedelta:
-    """Parse a duration. Raises ConfigError; `0` needs no unit."""
+def parse_duration(text: str, option: str = "") -> timedelta:
+    """Parse a duration; `0` needs no unit. Raises ConfigError, which names the `option`."""
+    said = f"{option} {text!r}".strip()
     if text.strip() == "0":
         return timedelta(0)
     match = _DURATION.fullmatch(text.strip().lower())
     unit = _SPELLINGS.get(match["unit"]) if match else None
     if match is None or unit is None:
-        raise ConfigError(f"{text!r} is not a duration", "write it like 30s, 1 minute or 2h")
+        raise ConfigError(f"{said} is not a duration", "write it like 30s, 1 minute or 2h")
     try:
         return float(match["number"]) * _UNITS[unit]
     except OverflowError:
-        raise ConfigError(f"{text!r} is too long a duration", "write it like 30s, 1 minute or 2h") from None
+        raise ConfigError(f"{said} is too long a duration", "write it like 30s, 1 minute or 2h") from None
 
 
 def duration_text(duration: timedelta) -> str:

@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import pytest
@@ -11,7 +12,7 @@ from pyspark.sql import DataFrame
 from typer.testing import CliRunner
 
 from adstream.cli import app
-from common.errors import ConfigError
+from common.errors import BadInput, ConfigError
 from streaming.job import Job
 from streaming.jobs import JOBS, find
 from streaming.parameters import parameters_of
@@ -77,9 +78,12 @@ def test_each_option_reaches_the_job_by_its_type(job: Job) -> None:
                 refused(job.name, each.option, "0")
                 == f"{each.option} must be longer than nothing; give for example 30s or 5m"
             )
-            assert "is not a duration" in refused(job.name, each.option, "soon")
+            assert refused(job.name, each.option, "0.5ms").startswith(f"{each.option} must be whole milliseconds; ")
+            assert refused(job.name, each.option, "36501d") == f"{each.option} is too long; give 36500d or less"
+            assert refused(job.name, each.option, "soon").startswith(f"{each.option} 'soon' is not a duration; ")
         if each.kind is int:
             assert refused(job.name, each.option, "0") == f"{each.option} 0 cannot be used; give 1 or more"
+            assert refused(job.name, each.option, str(2**63)).endswith(f" cannot be used; give {2**63 - 1} or less")
 
 
 @every_job
@@ -89,6 +93,8 @@ def test_what_does_not_suit_the_job_is_refused_with_the_reason(job: Job) -> None
     if len(job.modes) == 1:
         other = next(mode for mode in ("append", "update", "complete") if mode not in job.modes)
         assert refused(job.name, "--mode", other).startswith(f"{job.name} does not run in {other} mode")
+    if job.lookup is None:
+        assert refused(job.name, "--lookup", "any.csv") == f"{job.name} joins no static table; leave --lookup out"
     if refusal(job):
         assert refused(job.name, "--real-time").startswith(f"{job.name} does not run in real-time mode")
 
@@ -107,7 +113,7 @@ def test_the_job_is_found_wherever_it_stands(words: tuple[str, ...]) -> None:
     if words[0] == "--":
         assert "Run ad-clicks" in said("--help", *words)
     else:
-        assert "is not a multiple of --slide" in refused(*words)
+        assert refused(*words).startswith("--window 30s is not a multiple of --slide 7s; ")
 
 
 @every_job
@@ -133,6 +139,29 @@ def test_the_names_beside_a_checkpoint_stay_as_they_are() -> None:
 
 def test_rows_are_printed_or_written_into_a_sink() -> None:
     assert refused("ad-tail", "--console", "--sink", "lines").startswith("--console prints the rows instead of writing")
+
+
+def test_a_lookup_that_cannot_be_read_is_an_error_before_any_service_is_asked(tmp_path: Path) -> None:
+    failed = ended("fruit-categories", "--lookup", str(tmp_path / "none.csv"))
+    assert isinstance(failed.exception, BadInput), failed.output
+    assert "none.csv cannot be read" in str(failed.exception)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--files", ".", "--from", "latest"), "--from latest needs a topic, and --files is none; leave --from out"),
+        (
+            ("--socket", "a:1", "--from", "latest"),
+            "--from latest needs a topic, and --socket is none; leave --from out",
+        ),
+        (("--files-per-batch", "5"), "--files-per-batch needs --files; leave it out, or read the files of a folder"),
+        (("--socket", "a:99999"), "--socket a:99999 is not an address; give HOST:PORT"),
+        (("--socket", "a:0"), "--socket a:0 is not an address; give HOST:PORT"),
+    ],
+)
+def test_an_option_without_effect_is_refused(words: tuple[str, ...], said: str) -> None:
+    assert refused("ad-metrics", *words) == said
 
 
 def patterned(pattern: Callable[..., DataFrame]) -> Job:
@@ -163,6 +192,7 @@ def test_types_of_ones_own_are_options_too() -> None:
         ({"at_least": 0}, "--at-least 0 cannot be used; give 1 or more"),
         ({"least": -1}, "--least -1 cannot be used; give 0 or more"),
         ({"by": "role"}, "--by role cannot be used; give user or team"),
+        ({"share": float("nan")}, "--share nan cannot be used; give a finite number"),
     ]:
         with pytest.raises(ConfigError, match=wrong):
             job.with_parameters(**given)

@@ -33,6 +33,7 @@ COMMANDS = (
     ("produce", "ads", "--count", "1"),
     ("stream", "ad-metrics", "--once"),
     ("cql", "SELECT * FROM ad_metrics"),
+    ("cql",),
     ("reset", "ad-metrics", "--yes"),
     ("dead-letters", "replay", "--all", "--yes"),
 )
