@@ -19,7 +19,7 @@ from common.text.durations import duration_text
 from streaming.iceberg.catalog import table_name
 from streaming.iceberg.daily_jobs import BatchJob
 from streaming.job import Job
-from streaming.parameters import option
+from streaming.parameters import option, value_text
 from streaming.real_time.suits import refusal
 from streaming.sinks.sink import Sink, destinations_of, tables_of
 
@@ -261,8 +261,7 @@ class _Drawn:
         return self._keys.get(table, PrimaryKey(("unknown",)))
 
     def _value(self, name: str) -> str:
-        value = self._job.parameters[name]
-        return duration_text(value) if isinstance(value, timedelta) else str(value)
+        return value_text(self._job.parameters[name])
 
     def _option(self, name: str) -> str:
         return f"{self._value(name)} ({option(name)})"

@@ -8,7 +8,7 @@ file system, so the folder may be local, on HDFS or in S3.
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -18,6 +18,7 @@ from pyspark.sql import SparkSession
 
 from common.errors import CheckpointError
 from common.system.file_lock import Held, locked
+from common.text.durations import duration_text
 
 _FILE = "adstream.json"
 _LOCK = "adstream.lock"
@@ -25,6 +26,7 @@ _ID = "id"
 _ASIDE = "set-aside"
 # The option that records a checkpoint's mode: micro-batches or real time.
 REAL_TIME = "real_time"
+_SECONDS = "_seconds"
 
 
 @contextmanager
@@ -77,8 +79,9 @@ class Checkpoint:
         made_with = {**(unwritten or {}), **self._parsed(found)}
         for name, value in fixed.items():
             if made_with.get(name) != value:
+                before, now = _as_typed(name, made_with.get(name)), _as_typed(name, value)
                 raise CheckpointError(
-                    f"checkpoint {self.path} was made with {name}={made_with.get(name)}, not {value}",
+                    f"checkpoint {self.path} was made with {before}, not {now.partition('=')[2]}",
                     "keep what it was made with, or give another --checkpoint",
                 )
         return {name: made_with[name] for name, value in kept.items() if made_with.get(name, value) != value}
@@ -323,3 +326,10 @@ def damage(error: Exception) -> str | None:
     """Return the damage of the checkpoint's files, if it ended Spark's query."""
     text = str(error)
     return first_cause(error) if _PASSING not in text and any(sign in text for sign in _DAMAGE) else None
+
+
+def _as_typed(name: str, value: Any) -> str:  # noqa: ANN401
+    """Return a recorded option as the user gives it: `window=5m` for `window_seconds` of 300."""
+    if name.endswith(_SECONDS) and isinstance(value, int | float):
+        return f"{name.removesuffix(_SECONDS)}={duration_text(timedelta(seconds=value))}"
+    return f"{name}={value}"

@@ -18,6 +18,7 @@ from streaming.jobs import find
 from streaming.monitoring.listener import Listener
 from streaming.query.options import Options
 from streaming.query.runner import Runner
+from streaming.recovery.checkpoint import Checkpoint
 from streaming.sinks.sink import Sink, Stamp, Write
 from streaming.sources import Folder
 
@@ -102,6 +103,21 @@ def test_checksums_that_spark_left_there_by_another_attempt_count_for_nothing(
         file.with_name(f".{file.name}.crc.crc").unlink(missing_ok=True)  # Hadoop's checksum of Spark's checksum
     run(spark, inputs, checkpoint, totals)
     assert totals.clicks == {f"ad-{ad}": FILES for ad in range(ADS)}
+
+
+def test_a_checkpoint_with_another_option_is_refused_as_somebody_typed_it(spark: SparkSession, tmp_path: Path) -> None:
+    checkpoint = Checkpoint(spark, str(tmp_path / "checkpoint"))
+    made_with = {"job": "ad-clicks", "window_seconds": 60.0, "slide_seconds": 0.5, "dedupe": True}
+    assert checkpoint.claim(made_with) == {}
+    assert checkpoint.claim(made_with) == {}
+    for other, said in [
+        ({"window_seconds": 300.0}, "window=1m, not 5m;"),
+        ({"slide_seconds": 90.0}, "slide=500ms, not 90s;"),
+        ({"dedupe": False}, "dedupe=True, not False;"),
+        ({"readings": 3}, "readings=None, not 3;"),
+    ]:
+        with pytest.raises(CheckpointError, match=f"was made with {said}"):
+            checkpoint.claim(made_with | other)
 
 
 def test_state_that_was_cut_short_is_refused(spark: SparkSession, inputs: Path, tmp_path: Path) -> None:

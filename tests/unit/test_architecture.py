@@ -1,12 +1,16 @@
 """docs/architecture.md draws the rooms of `streaming` in agreement with the imports."""
 
 import re
+import sys
+import tomllib
 from itertools import pairwise, product
 from pathlib import Path
 
 import grimp
 
-PAGE = (Path(__file__).parents[2] / "docs" / "architecture.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+PATTERNS = "streaming.patterns"
 
 
 def drawn() -> tuple[dict[str, set[str]], set[tuple[str, str]]]:
@@ -38,3 +42,19 @@ def test_every_import_between_rooms_follows_the_arrows_and_no_arrow_is_made_up()
     assert imports - reached == set()
     assert arrows <= imports
     assert not {(there, here) for here, there in reached} & reached
+
+
+def test_the_contract_about_patterns_names_every_other_room() -> None:
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    [contract] = [
+        each for each in settings["tool"]["importlinter"]["contracts"] if each.get("source_modules") == [PATTERNS]
+    ]
+    rooms = grimp.build_graph("streaming", cache_dir=None).find_children("streaming") - {PATTERNS}
+    assert set(contract["forbidden_modules"]) == {"common", "stack", *rooms}
+
+
+def test_a_pattern_imports_no_library_but_pyspark() -> None:
+    graph = grimp.build_graph("streaming", include_external_packages=True, cache_dir=None)
+    patterns = {PATTERNS, *graph.find_descendants(PATTERNS)}
+    found = {name.split(".")[0] for each in patterns for name in graph.find_modules_directly_imported_by(each)}
+    assert found - sys.stdlib_module_names == {"streaming", "pyspark"}
