@@ -28,7 +28,7 @@ class Entry:
 
 @dataclass
 class State:
-    """`addresses` hold the services that were seen healthy; `ports` outlive a stop, so that the same come back."""
+    """`addresses` are those of services that answered. `ports` survive a stop, so each service gets its port again."""
 
     addresses: dict[str, dict[str, object]] = field(default_factory=dict)
     services: dict[str, Entry] = field(default_factory=dict)

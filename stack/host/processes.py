@@ -19,7 +19,7 @@ _children: dict[int, "subprocess.Popen[bytes]"] = {}
 
 @dataclass(frozen=True)
 class Running:
-    """A process by id and time of creation (seconds since 1970): ids are used again, the pair is not."""
+    """A process by its id and its creation time (seconds since 1970). The system reuses an id, but never this pair."""
 
     pid: int
     create_time: float

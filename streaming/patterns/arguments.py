@@ -16,4 +16,4 @@ Watermark = Annotated[timedelta, "How long a window waits for late events."]
 # Mode complete keeps all windows for ever.
 UpdateWatermark = Annotated[timedelta, "How long a window waits for late events, in mode update only."]
 StateWatermark = Annotated[timedelta, "How late an event may come."]
-IdsWatermark = Annotated[timedelta, "How late an event may come, and how long its id is remembered at least."]
+IdsWatermark = Annotated[timedelta, "How late an event may come. Its id is remembered at least as long."]

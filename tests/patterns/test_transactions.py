@@ -1,4 +1,4 @@
-"""Output mode complete: each batch emits everything again, evicts nothing, and drops nothing; and update beside it."""
+"""In output mode complete, each batch emits all rows again, evicts none and drops none. Mode update is compared."""
 
 import random
 from collections import Counter

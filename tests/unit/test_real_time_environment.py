@@ -1,4 +1,4 @@
-"""The Spark of real-time mode: made completely and once, by its hash, and imported before any other."""
+"""The Spark of real-time mode is installed whole and once per hash, and imported before any other PySpark."""
 
 import hashlib
 import os
