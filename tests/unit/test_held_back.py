@@ -43,7 +43,7 @@ def test_nothing_is_held_back_where_both_ends_are_the_same_or_the_stable_one_was
 def test_the_time_goes_by_the_same_open_transaction(said: Said) -> None:
     assert said.after(0, p0=(10, 16), p1=(5, 5)) == {0: Held(10, 6, 0), 1: Held(5, 0, 0)}
     assert said.after(40, p0=(10, 20), p1=(5, 5))[0] == Held(10, 10, 40)
-    assert said.after(40, p0=(18, 20), p1=(5, 5))[0] == Held(18, 2, 0)  # the first transaction has ended, and another is open
+    assert said.after(40, p0=(18, 20), p1=(5, 5))[0] == Held(18, 2, 0)  # the first transaction has ended
     assert said.after(40, p0=(20, 20), p1=(5, 5))[0] == Held(20, 0, 0)
     assert said.after(40, p0=(20, 21), p1=(5, 5))[0] == Held(20, 1, 0)
     assert said.notices == []
