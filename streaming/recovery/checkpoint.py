@@ -79,9 +79,9 @@ class Checkpoint:
         made_with = {**(unwritten or {}), **self._parsed(found)}
         for name, value in fixed.items():
             if made_with.get(name) != value:
-                before, now = _as_typed(name, made_with.get(name)), _as_typed(name, value)
+                option, before, now = name.removesuffix(_SECONDS), made_with.get(name), _as_typed(name, value)
                 raise CheckpointError(
-                    f"checkpoint {self.path} was made with {before}, not {now.partition('=')[2]}",
+                    f"checkpoint {self.path} was made with {option}={_as_typed(name, before)}, not {now}",
                     "keep what it was made with, or give another --checkpoint",
                 )
         return {name: made_with[name] for name, value in kept.items() if made_with.get(name, value) != value}
@@ -329,7 +329,7 @@ def damage(error: Exception) -> str | None:
 
 
 def _as_typed(name: str, value: Any) -> str:  # noqa: ANN401
-    """Return a recorded option as the user gives it: `window=5m` for `window_seconds` of 300."""
+    """Return a recorded value as the user gives it: `5m` for a `window_seconds` of 300."""
     if name.endswith(_SECONDS) and isinstance(value, int | float):
-        return f"{name.removesuffix(_SECONDS)}={duration_text(timedelta(seconds=value))}"
-    return f"{name}={value}"
+        return duration_text(timedelta(seconds=value))
+    return str(value)
