@@ -13,7 +13,7 @@ from importlib.resources.abc import Traversable
 from typing import Any
 
 from common import project
-from common.errors import ConfigError, SchemaNotFound
+from common.errors import BadInput, ConfigError, SchemaNotFound
 
 _FILE_NAME = re.compile(r"(?P<subject>.+)\.v(?P<version>\d+)\.avsc")
 
@@ -46,13 +46,15 @@ def names() -> list[str]:
 
 
 def history(name: str) -> list[Contract]:
-    """Return all committed versions of `<name>-value`, oldest first. Raises SchemaNotFound if there are none."""
+    """Return all committed versions of `<name>-value`, oldest first.
+
+    Raises SchemaNotFound if there are none, and BadInput for a file that holds no record.
+    """
     subject = f"{name}-value"
     found = []
     for named, version, file in _files():
         if named == subject:
-            text = json.dumps(json.loads(file.read_text(encoding="utf-8")), separators=(",", ":"))
-            found.append(Contract(subject, version, text))
+            found.append(Contract(subject, version, _canonical(file)))
     if not found:
         raise SchemaNotFound(f"schemas/ holds no contract for {subject}", f"add schemas/{subject}.v1.avsc")
     return sorted(found, key=lambda contract: contract.version)
@@ -61,6 +63,20 @@ def history(name: str) -> list[Contract]:
 def latest(name: str) -> Contract:
     """Return the newest committed version of `<name>-value`: the reader schema of every job over it."""
     return history(name)[-1]
+
+
+def _canonical(file: Traversable) -> str:
+    """Return the schema in the file as canonical JSON. The registry checks everything but its outer form."""
+    try:
+        schema = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise BadInput(f"contract {file} cannot be read: {error}", "correct the file") from None
+    fields = schema.get("fields") if isinstance(schema, dict) and schema.get("type") == "record" else None
+    if not isinstance(fields, list) or not all(
+        isinstance(each, dict) and {"name", "type"} <= each.keys() for each in fields
+    ):
+        raise BadInput(f"contract {file} is no Avro record with fields that have a name and a type", "correct the file")
+    return json.dumps(schema, separators=(",", ":"))
 
 
 def _files() -> Iterator[tuple[str, int, Traversable]]:

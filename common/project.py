@@ -8,12 +8,14 @@ there is no project, and nothing is imported.
 import importlib
 import os
 import sys
+import traceback
 from importlib.util import find_spec
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Protocol, TypeVar
 
 from common import extensions
-from common.errors import ConfigError
+from common.errors import AdstreamError, ConfigError
 from common.settings import project
 
 
@@ -29,11 +31,11 @@ _GROUPS = {"JOBS": extensions.JOBS, "SOURCES": extensions.SOURCES}
 def joined(ours: dict[str, _N], attribute: str, kind: type = object) -> dict[str, _N]:
     """Return `ours`, the project's `attribute`, and the same kind of objects of installed packages, by name.
 
-    Raises ConfigError for a name that is taken, and for a broken package.
+    Raises ConfigError for a name that is taken, and for a broken project or package.
     """
     found: dict[str, _N] = {}
     by: dict[str, str] = {}
-    for offered_by, each in (*_of_project(attribute), *extensions.each_of(_GROUPS[attribute], kind)):
+    for offered_by, each in (*_of_project(attribute, kind), *extensions.each_of(_GROUPS[attribute], kind)):
         if each.name in ours:
             raise ConfigError(f"{each.name} in {offered_by} is adstream's own name", "choose another one")
         if each.name in by:
@@ -42,12 +44,38 @@ def joined(ours: dict[str, _N], attribute: str, kind: type = object) -> dict[str
     return {**ours, **found} if found else ours
 
 
-def _of_project(attribute: str) -> list[tuple[str, Any]]:
-    name = project()
-    if not name:
+def _of_project(attribute: str, kind: type) -> list[tuple[str, Any]]:
+    name, place = project(), root()
+    if not name or place is None:
         return []
-    root()
-    return [(f"{name}.{attribute}", each) for each in getattr(importlib.import_module(name), attribute, [])]
+    found = getattr(_imported(name, place), attribute, [])
+    for each in found if isinstance(found, list | tuple) else [found]:
+        if not isinstance(each, kind):
+            raise ConfigError(f"{name}.{attribute} holds {each!r:.100}", f"make it a list of {kind.__name__}")
+    if not isinstance(found, list | tuple):
+        raise ConfigError(f"{name}.{attribute} is no list", f"make it a list of {kind.__name__}")
+    return [(f"{name}.{attribute}", each) for each in found]
+
+
+def _imported(name: str, place: Path) -> ModuleType:
+    """Import the project. Turns every error of its code into one line with the place of the error."""
+    try:
+        return importlib.import_module(name)
+    except AdstreamError:
+        raise
+    except (Exception, SystemExit) as error:
+        frames = [
+            each for each in traceback.extract_tb(error.__traceback__) if Path(each.filename).is_relative_to(place)
+        ]
+        file, line = (frames[-1].filename, frames[-1].lineno) if frames else (str(place), None)
+        if isinstance(error, SyntaxError) and error.filename:
+            file, line = error.filename, error.lineno
+        said = " ".join(str(error.msg if isinstance(error, SyntaxError) else error).split())
+        at = file if line is None else f"{file} line {line}"
+        raise ConfigError(
+            f"the project {name} cannot be imported: {type(error).__name__}{f': {said}' if said else ''}",
+            f"correct {at}",
+        ) from error
 
 
 def folder(name: str) -> Path | None:

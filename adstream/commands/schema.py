@@ -160,11 +160,17 @@ def _check_offline(names: list[str], draft: str | None) -> None:
         say(f"  {problem}")
     if failed:
         more = f", and {len(failed) - 1} more" if len(failed) > 1 else ""
-        raise SchemaIncompatible(f"{failed[0]}{more}", _REMEDY)
+        raise SchemaIncompatible(f"{failed[0]}{more}", "correct it" if "no Avro schema" in failed[0] else _REMEDY)
 
 
 def _text(file: Path) -> str:
+    """Return the draft in the file. Raises BadInput unless it is an Avro schema."""
+    from common.registry.schema_history import invalid
+
     try:
-        return file.read_text(encoding="utf-8-sig")
+        text = file.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError):
         raise BadInput(f"{file} cannot be read", "check the path given to --file") from None
+    if problem := invalid(text):
+        raise BadInput(f"{file} is {problem}", "correct the file")
+    return text

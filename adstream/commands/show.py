@@ -145,6 +145,9 @@ def _show_ads(asked: _Asked) -> None:
         if asked.as_json:
             print_document(tables_document({"ad_metrics": map(_cells, top)}, complete=complete))
             return
+        if not top:
+            out.print("ad_metrics holds nothing yet")
+            return
         print_whole(out, _ads("ads by cost", top))
         if not complete:
             out.print(f"only the first {ad_metrics_tables.MOST_ADS} ads were read", style="yellow")

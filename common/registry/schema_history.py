@@ -33,7 +33,7 @@ def problems(history: list[Contract]) -> list[str]:
         if contract.version != position:
             found.append(f"{contract.subject} has no version {position}")
             break
-    unreadable = [problem for contract in history if (problem := _invalid(contract))]
+    unreadable = [f"version {each.version} is {problem}" for each in history if (problem := invalid(each.text))]
     if unreadable:
         return [*found, *unreadable]
     for position, newer in enumerate(history):
@@ -68,11 +68,14 @@ def _parsed(text: str) -> avro.schema.Schema:
         return avro.schema.parse(text)
 
 
-def _invalid(contract: Contract) -> str | None:
-    """Check with fastavro as well as Avro's own parser: fastavro also compares a default with its field's type."""
+def invalid(text: str) -> str | None:
+    """Return why the text is no Avro schema, or None.
+
+    Avro's own parser checks it, and fastavro, which also compares a default with its field's type.
+    """
     try:
-        _parsed(contract.text)
-        fastavro.parse_schema(json.loads(contract.text))
+        _parsed(text)
+        fastavro.parse_schema(json.loads(text))
     except (
         avro.errors.AvroException,
         fastavro.schema.SchemaParseException,
@@ -81,7 +84,7 @@ def _invalid(contract: Contract) -> str | None:
         KeyError,
         RecursionError,
     ) as error:
-        return f"version {contract.version} is no Avro schema: {' '.join(str(error).split())[:300]}"
+        return f"no Avro schema: {' '.join(str(error).split())[:300].removesuffix('.')}"
     return None
 
 

@@ -1,5 +1,6 @@
 """A user's project: its additions, its limits, and the answer to a wrong setting."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +10,8 @@ import pytest
 from common import contracts, project
 from common.cassandra.cql_files import of_project
 from common.cassandra.primary_keys import primary_keys
-from common.errors import ConfigError
+from common.errors import BadInput, ConfigError
+from streaming.job import Job
 from streaming.jobs import JOBS
 from streaming.spark import shipping
 
@@ -86,3 +88,57 @@ def test_names_of_adstreams_own_are_refused(folder: Path) -> None:
     (folder / "schemas" / "ads_data-value.v9.avsc").write_text(AVSC, encoding="utf-8")
     with pytest.raises(ConfigError, match=r"ads_data-value\.v9\.avsc is for a subject of adstream's own"):
         contracts.names()
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("import os\nimport no_such\n", "ModuleNotFoundError: No module named 'no_such'; correct {} line 2"),
+        (
+            "import os\n\nJOBS = [(]\n",
+            "SyntaxError: closing parenthesis ']' does not match opening parenthesis '('; correct {} line 3",
+        ),
+        (
+            "def made():\n    return 1 / 0\n\n\nJOBS = made()\n",
+            "ZeroDivisionError: division by zero; correct {} line 2",
+        ),
+        ("raise SystemExit\n", "SystemExit; correct {} line 1"),
+    ],
+)
+def test_a_project_that_cannot_be_imported_is_one_line_with_the_place(folder: Path, code: str, said: str) -> None:
+    file = folder / "__init__.py"
+    file.write_text(code, encoding="utf-8")
+    with pytest.raises(ConfigError) as refused:
+        project.joined(JOBS, "JOBS", Job)
+    assert str(refused.value) == f"the project own_project cannot be imported: {said.format(file)}"
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("JOBS = 5", "own_project.JOBS holds 5; make it a list of Job"),
+        ("JOBS = ['mine']", "own_project.JOBS holds 'mine'; make it a list of Job"),
+        (CODE.replace("[Job", "Job").replace("]", ""), "own_project.JOBS is no list; make it a list of Job"),
+    ],
+)
+def test_jobs_that_are_no_list_of_jobs_are_one_line(folder: Path, code: str, said: str) -> None:
+    (folder / "__init__.py").write_text(code, encoding="utf-8")
+    with pytest.raises(ConfigError, match=re.escape(said)):
+        project.joined(JOBS, "JOBS", Job)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (b"{", "cannot be read: Expecting property name"),
+        (b"\xff", "cannot be read: 'utf-8' codec can't decode"),
+        (b"[]", "is no Avro record with fields that have a name and a type"),
+        (b'{"type": "record", "name": "N"}', "is no Avro record with fields that have a name and a type"),
+        (b'{"type": "record", "name": "N", "fields": [{"name": "t"}]}', "is no Avro record with fields"),
+    ],
+)
+def test_a_contract_that_is_no_record_is_one_line(folder: Path, text: bytes, said: str) -> None:
+    file = folder / "schemas" / "own_notes-value.v1.avsc"
+    file.write_bytes(text)
+    with pytest.raises(BadInput, match=re.escape(f"contract {file} {said}")):
+        contracts.latest("own_notes")

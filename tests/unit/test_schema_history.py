@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from adstream.cli import app
 from common import contracts
 from common.contracts import Contract
-from common.errors import ConfigError, SchemaIncompatible
+from common.errors import BadInput, ConfigError, SchemaIncompatible
 from common.registry.schema_history import incompatibilities, problems
 
 MILLIS = {"type": "long", "logicalType": "timestamp-millis"}
@@ -133,3 +133,14 @@ def test_a_schema_of_many_levels_is_told_in_a_line() -> None:
     deep = '{"type": "array", "items": ' * 2_000 + '"int"' + "}" * 2_000
     [problem] = problems(history(deep))
     assert "is no Avro schema" in problem
+
+
+@pytest.mark.parametrize("how", [(), ("--offline",)])
+def test_a_draft_that_is_no_avro_is_one_line_about_the_file(tmp_path: Path, how: tuple[str, ...]) -> None:
+    draft = tmp_path / "draft.avsc"
+    for text in ("root:x:0:0", schema({"name": "id", "type": "text"})):
+        draft.write_text(text, encoding="utf-8")
+        result = CliRunner().invoke(app, ["schema", "check", "ads_data", "--file", str(draft), *how])
+        assert isinstance(result.exception, BadInput)
+        assert str(result.exception).startswith(f"{draft} is no Avro schema: ")
+        assert str(result.exception).endswith("; correct the file")
