@@ -8,7 +8,6 @@ there is no project, and nothing is imported.
 import importlib
 import os
 import sys
-import traceback
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
@@ -17,6 +16,7 @@ from typing import Any, Protocol, TypeVar
 from common import extensions
 from common.errors import AdstreamError, ConfigError
 from common.settings import project
+from common.system.user_code import error_place, error_text
 
 
 class _Named(Protocol):
@@ -64,17 +64,8 @@ def _imported(name: str, place: Path) -> ModuleType:
     except AdstreamError:
         raise
     except (Exception, SystemExit) as error:
-        frames = [
-            each for each in traceback.extract_tb(error.__traceback__) if Path(each.filename).is_relative_to(place)
-        ]
-        file, line = (frames[-1].filename, frames[-1].lineno) if frames else (str(place), None)
-        if isinstance(error, SyntaxError) and error.filename:
-            file, line = error.filename, error.lineno
-        said = " ".join(str(error.msg if isinstance(error, SyntaxError) else error).split())
-        at = file if line is None else f"{file} line {line}"
         raise ConfigError(
-            f"the project {name} cannot be imported: {type(error).__name__}{f': {said}' if said else ''}",
-            f"correct {at}",
+            f"the project {name} cannot be imported: {error_text(error)}", f"correct {error_place(error, place)}"
         ) from error
 
 

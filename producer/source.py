@@ -51,7 +51,13 @@ class Source:
         return replace(contracts.latest(self.contract_name), subject=f"{topic}-value")
 
     def records(self, seed: int, mix: Mix, timeline: Timeline) -> Iterator[Record]:
-        """Yield live events without end."""
+        """Yield live events without end. Raises ConfigError unless the contract has the key's field."""
+        fields = [each["name"] for each in contracts.latest(self.contract_name).schema["fields"]]
+        if self.key not in fields:
+            raise ConfigError(
+                f"{self.key} is the message key of source {self.name}, and no field of its contract",
+                f"give one of {', '.join(fields)}",
+            )
         return iter(Traffic(self, seed, mix, timeline))
 
     def sample(self, job: str) -> Sample:

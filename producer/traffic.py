@@ -1,16 +1,19 @@
 """Live events from a seed, of any source: a few keys get most of them, and some events are late, repeated or broken."""
 
 import hashlib
+import inspect
 from bisect import bisect
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import astuple, dataclass, fields
 from functools import partial
 from itertools import accumulate, count
+from pathlib import Path
 from random import Random
 from typing import Any, Protocol
 
-from common.errors import ConfigError
+from common.errors import AdstreamError, BadInput, ConfigError
+from common.system.user_code import error_place, error_text
 from producer import broken
 from producer.records import Record
 from producer.timeline import Timeline
@@ -97,6 +100,7 @@ class Traffic:
     """
 
     def __init__(self, source: Live, seed: int, mix: Mix, timeline: Timeline) -> None:
+        self._name = source.name
         self._make = source.make
         self._key = source.key
         self._spoilers: Mapping[str, broken.ValueSpoiler] = source.broken_values
@@ -139,8 +143,17 @@ class Traffic:
     def _event(self, position: int, timestamp: int, kind: str) -> Record:
         weights = self._weights
         key = self._keys[bisect(weights, self._rng.random() * weights[-1], hi=len(weights) - 1)]
-        event = self._make(self._rng, key, timestamp, f"{self._run_id}-{position}")
-        return Record(key or str(event[self._key]), event, kind)
+        try:
+            event = self._make(self._rng, key, timestamp, f"{self._run_id}-{position}")
+            key = key or str(event[self._key])
+        except AdstreamError:
+            raise
+        except Exception as error:
+            file = Path(inspect.getfile(inspect.unwrap(self._make)))
+            raise BadInput(
+                f"the generator of {self._name} failed: {error_text(error)}", f"correct {error_place(error, file)}"
+            ) from error
+        return Record(key, event, kind)
 
     def _again(self, now: int) -> Record | None:
         """Return one of the last events. None if all are too old for a plain repetition."""
