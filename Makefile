@@ -1,7 +1,7 @@
 # The commands a user types; `make help` lists them. A recipe line that runs a service or a test is one simple command.
 # So make itself is the parent, and Ctrl-C or a kill of make reaches the child.
 .DEFAULT_GOAL := help
-.PHONY: help setup warm real-time demo tour test test-unit test-patterns test-second-spark test-e2e test-compose test-faults lint up down bench lock docs parts-sums state-store sbom audit clean
+.PHONY: help setup warm real-time demo tour test test-unit test-patterns test-second-spark test-e2e test-compose test-faults faults lint up down bench lock docs parts-sums state-store sbom audit clean
 .SUFFIXES:
 SHELL := /bin/sh
 
@@ -104,6 +104,11 @@ test-faults: $(STAMP) ## every fault, ten times each (SEEDS=3 for fewer), and ot
 	$(BIN)/pytest tests/e2e -m thorough
 	$(BIN)/pytest tests/faults --seeds $(SEEDS)
 
+MINUTES := 30
+KIND :=
+faults: $(STAMP) ## half an hour of the fault campaign, which goes on where it stopped (MINUTES=60, KIND=cassandra)
+	@$(BIN)/python -m tests.faults.campaign --minutes $(MINUTES) --kind '$(KIND)'
+
 lint: $(STAMP) ## ruff, import-linter and mypy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -120,7 +125,6 @@ bench: $(STAMP) ## measure, on the services that `make up` starts; hours
 	@$(BIN)/python -m benchmarks
 
 .PHONY: soak
-MINUTES := 30
 soak: $(STAMP) ## half an hour of steady load: what grows, and is all counted (MINUTES=90 for longer)
 	@$(BIN)/python -m benchmarks.soak --minutes $(MINUTES)
 

@@ -61,7 +61,7 @@ def write(
     console.print(*intro, sep="\n", markup=False)
     console.print(table)
     file = PAGE.with_name(in_page)
-    _replace(file, name, [*intro, "", *([picture, ""] if picture else ()), *markdown(head, lines)])
+    replace_part(file, name, [*intro, "", *([picture, ""] if picture else ()), *markdown(head, lines)])
     if runs is not None:
         kept = DOCS / "results" / f"{name}.json"
         kept.parent.mkdir(exist_ok=True)
@@ -78,7 +78,8 @@ def markdown(head: Sequence[str], lines: Sequence[Sequence[str]]) -> list[str]:
     ]
 
 
-def _replace(file: Path, name: str, part: Sequence[str]) -> None:
+def replace_part(file: Path, name: str, part: Sequence[str]) -> None:
+    """Put these lines between the marks `name` of a page."""
     begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
     page = file.read_text(encoding="utf-8")
     before, found, rest = page.partition(begin)

@@ -18,16 +18,13 @@ from streaming.spark.session import open_session
 from tests.e2e.pipeline import Pipeline, make_ad_tables
 from tests.installed import Installed, install
 
-pytest_plugins = ("tests.longest", "tests.shared_files")
+pytest_plugins = ("tests.longest", "tests.shared_files", "tests.faults.account")
 
 # JVM parts and Java are in this machine's own places. Any other variable would change the test.
 MACHINE = ("ADSTREAM_STACK_CACHE_DIR", "ADSTREAM_STACK_JAVA_HOME")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption(
-        "--seeds", type=int, default=1, help="how often each test with a seed runs, each time with another"
-    )
     parser.addoption("--pictures", action="store_true", help="tests/browser takes the pictures in docs/images anew")
 
 

@@ -114,10 +114,15 @@ def sending(updates: Updates, rate: float) -> Iterator[None]:
         thread.join()
 
 
-def apply_rest(pipeline: Pipeline, updates: Updates) -> None:
-    """Apply all messages of the topic, and compare every row, its figures and its timestamp."""
+def apply_once() -> None:
+    """Apply what the topic holds."""
     with Applying("--once") as last:
         code, errors = last.ended()
         assert code == 0, errors
+
+
+def apply_rest(pipeline: Pipeline, updates: Updates) -> None:
+    """Apply what the topic holds, and compare every row, its figures and its timestamp."""
+    apply_once()
     assert updates.events > 0
     assert stored(pipeline.settings) == updates.rows()

@@ -1,6 +1,7 @@
 """A pipeline of a test's own on the session's stack: topics, schemas, keyspace, tables and checkpoint."""
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,12 +64,14 @@ class Pipeline:
         Runner(spark, Settings(), job, options, listener=listener, stopping=threading.Event()).run()
         return lines
 
-    def verified(self) -> Verified:
+    def verified(self, tell: Callable[[Verified], None] = lambda _found: None) -> Verified:
         """Compare tables and oracle. Return the result.
 
-        Every cell must agree, there must be at least one, and the ledger must explain every offset.
+        Every cell must agree, there must be at least one, and the ledger must explain every offset. `tell` gets the
+        result also where something differs.
         """
         found = verify(self.settings, self.checkpoint)
+        tell(found)
         assert found.equal, (found.comparison.differences, found.ledger.puzzles)
         assert found.comparison.cells > 0
         return found

@@ -1,23 +1,26 @@
 """Starts jobs that meet a fault, and checks the ledger afterwards."""
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 from subprocess import Popen
 
+from adstream.verify.ad_metrics import Verified
 from tests.e2e.commands import SECONDS, started
 from tests.e2e.pipeline import Pipeline
 from tests.e2e.running_job import SMALL_BATCH
+from tests.faults.account import Account, Figures
 
 ROOT = Path(__file__).parents[2]
 
 
-def ledger(pipeline: Pipeline, messages: int) -> dict[str, int]:
-    """Return the number of messages per fate.
+def ledger(pipeline: Pipeline, messages: int, tell: Callable[[Verified], None] = lambda _found: None) -> dict[str, int]:
+    """Return the number of messages per fate. `tell` gets the result also where something differs.
 
     Fails unless every cell equals the oracle's, each message has exactly one fate, and each dead message is in the
     dead-letter topic.
     """
-    fates = pipeline.verified().fates
+    fates = pipeline.verified(tell).fates
     assert sum(fates.values()) == messages == len(pipeline.messages())
     places = set()
     for letter in pipeline.dead_letters():
@@ -25,6 +28,17 @@ def ledger(pipeline: Pipeline, messages: int) -> dict[str, int]:
         places.add((headers["adstream.partition"], headers["adstream.offset"]))
     assert len(places) == fates["dead"]
     return fates
+
+
+def settle(account: Account, pipeline: Pipeline, messages: int) -> dict[str, int]:
+    """The same after the last fault of a test; the account gets the figures, and when the job committed again."""
+
+    def tell(found: Verified) -> None:
+        ledger, comparison = found.ledger, found.comparison
+        account.figures = Figures(ledger.offsets, ledger.unexplained, comparison.cells, comparison.different)
+
+    account.recovered_in(pipeline.checkpoint)
+    return ledger(pipeline, messages, tell)
 
 
 def in_small_batches() -> dict[str, str]:

@@ -9,7 +9,8 @@ from common.kafka import end_offsets
 from tests.e2e.commands import MIX, started
 from tests.e2e.pipeline import Pipeline
 from tests.e2e.running_job import Job
-from tests.faults.faulty import ledger
+from tests.faults.account import Account
+from tests.faults.faulty import settle
 
 RATE = 200
 # Garbage schema ids come before: each new one starts the query again, and the fault would find none at work.
@@ -40,10 +41,10 @@ def steady_events(pipeline: Pipeline, seed: int, mix: tuple[str, ...] = MIX) -> 
         running.join()
 
 
-def settled(pipeline: Pipeline, job: Job) -> dict[str, int]:
+def settled(account: Account, pipeline: Pipeline, job: Job) -> dict[str, int]:
     """The job takes all there is, and all of it is right; returns how many messages had which fate."""
     said = job.await_line(r"^batch \d+ .* lag 0")
     job.await_line(r"^batch \d+ .* lag 0", after=said)
     code, lines, errors = job.end()
     assert code == 0, lines + errors
-    return ledger(pipeline, sum(end_offsets(pipeline.settings, pipeline.settings.topic.ads).values()))
+    return settle(account, pipeline, sum(end_offsets(pipeline.settings, pipeline.settings.topic.ads).values()))

@@ -15,7 +15,8 @@ from common.errors import CheckpointError
 from common.settings import Settings
 from tests.e2e.commands import MIX
 from tests.e2e.pipeline import Pipeline
-from tests.faults.faulty import ledger
+from tests.faults.account import Account
+from tests.faults.faulty import settle
 
 TABLES = ("ad_metrics", "ad_metrics_by_window")
 Rows = dict[str, list[Any]]
@@ -91,7 +92,7 @@ def trials(checkpoint: Path, chance: random.Random, most: int | None) -> Iterato
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize("most", [5, pytest.param(None, marks=pytest.mark.thorough, id="all")])
 def test_damage_is_refused_or_changes_nothing(
-    spark: SparkSession, pipeline: Pipeline, base: tuple[Path, Rows], seed: int, most: int | None
+    spark: SparkSession, pipeline: Pipeline, base: tuple[Path, Rows], account: Account, seed: int, most: int | None
 ) -> None:
     chance = random.Random(seed)
     kept, rows = base
@@ -102,16 +103,23 @@ def test_damage_is_refused_or_changes_nothing(
             restore(session, rows)
             shutil.rmtree(pipeline.checkpoint, ignore_errors=True)
             shutil.copytree(kept, pipeline.checkpoint)
-            damage(pipeline.checkpoint / file, chance)
             what = f"{file} {damage.__name__}"
+            with account.fault(what, "between batch 3 and batch 4") as fault:
+                damage(pipeline.checkpoint / file, chance)
             try:
                 pipeline.run(spark)
             except Exception as refused:  # noqa: BLE001
                 outcomes[what] = f"{type(refused).__name__} {refused}"
+                fault.refused = True
             else:
                 outcomes[what] = "the same"
                 shutil.copy(kept / "sources/0/0", pipeline.checkpoint / "sources/0/0")  # verify starts at its offsets
-                ledger(pipeline, 3000)
+                settle(account, pipeline, 3000)
             print(what, "->", outcomes[what], flush=True)
+        restore(session, rows)
+    shutil.rmtree(pipeline.checkpoint)
+    shutil.copytree(kept, pipeline.checkpoint)
+    pipeline.run(spark)  # the checkpoint from before the damage goes on
+    settle(account, pipeline, 3000)
     assert not any("another driver" in said for said in outcomes.values())
     assert all(said == "the same" or said.startswith(CheckpointError.__name__) for said in outcomes.values()), outcomes

@@ -15,7 +15,8 @@ from common.errors import CheckpointError
 from streaming.recovery.checkpoint import held
 from tests.e2e.commands import MIX, adstream, one_line
 from tests.e2e.pipeline import Pipeline
-from tests.faults.faulty import ledger, run_faulty, started_faulty
+from tests.faults.account import Account
+from tests.faults.faulty import ledger, run_faulty, settle, started_faulty
 
 
 @pytest.mark.parametrize(
@@ -23,37 +24,42 @@ from tests.faults.faulty import ledger, run_faulty, started_faulty
     [pytest.param("before", marks=pytest.mark.thorough), pytest.param("during", marks=pytest.mark.thorough), "after"],
 )
 def test_a_batch_that_was_killed_is_counted_once(
-    spark: SparkSession, pipeline: Pipeline, seed: int, point: str
+    spark: SparkSession, pipeline: Pipeline, account: Account, seed: int, point: str
 ) -> None:
     chance = random.Random(seed)
     pipeline.produce("--seed", str(seed), "--count", "4000", "--over", "3m", *MIX)
-    code, errors = run_faulty(pipeline, point, batch=chance.randrange(4), seconds=chance.uniform(0, 0.5))
-    assert code == -signal.SIGKILL, errors
+    batch, seconds = chance.randrange(4), chance.uniform(0, 0.5)
+    when = f"{seconds:.2f} s into the writing" if point == "during" else f"{point} the writing"
+    with account.fault("driver killed", f"batch {batch}, {when}"):
+        code, errors = run_faulty(pipeline, point, batch, seconds)
+        assert code == -signal.SIGKILL, errors
     pipeline.run(spark)
-    ledger(pipeline, 4000)
+    settle(account, pipeline, 4000)
 
 
 def test_a_driver_that_comes_back_after_its_successor_changes_nothing(
-    spark: SparkSession, pipeline: Pipeline, seed: int
+    spark: SparkSession, pipeline: Pipeline, account: Account, seed: int
 ) -> None:
     batch = random.Random(seed).randrange(3)
     pipeline.produce("--seed", str(seed), "--count", "4000", "--over", "3m", *MIX)
+    what, when = "driver frozen and its lock gone, until a successor has counted", f"batch {batch}, before the writing"
     with started_faulty(pipeline, "stopped", batch) as old:
-        _await_stopped(old)
-        line = one_line(adstream(*pipeline.stream_command, "--once"))
-        assert f"another driver, process {old.pid}, runs on checkpoint" in line
-        # A driver on another machine would not see the lock.
-        (pipeline.checkpoint / "adstream.lock").unlink()
-        pipeline.run(spark)
-        before = ledger(pipeline, 4000)
-        old.send_signal(signal.SIGCONT)
+        with account.fault(what, when):
+            _await_stopped(old)
+            line = one_line(adstream(*pipeline.stream_command, "--once"))
+            assert f"another driver, process {old.pid}, runs on checkpoint" in line
+            # A driver on another machine would not see the lock.
+            (pipeline.checkpoint / "adstream.lock").unlink()
+            pipeline.run(spark)
+            before = ledger(pipeline, 4000)
+            old.send_signal(signal.SIGCONT)
         _, errors = old.communicate(timeout=120)
         assert old.returncode == 1
         assert "another driver runs on checkpoint" in errors
         assert ledger(pipeline, 4000) == before
     pipeline.produce("--seed", str(seed + 1), "--count", "500", "--over", "1m")
     pipeline.run(spark)
-    ledger(pipeline, 4500)
+    settle(account, pipeline, 4500)
 
 
 def _await_stopped(process: subprocess.Popen[str]) -> None:

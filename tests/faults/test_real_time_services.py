@@ -2,6 +2,9 @@
 
 import random
 import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from functools import partial
 
 import psutil
 import pytest
@@ -11,6 +14,7 @@ from tests.e2e.pipeline import Pipeline
 from tests.e2e.real_time_job import applying_process, real_time_job
 from tests.e2e.row_watch import watched
 from tests.e2e.running_job import Job
+from tests.faults.account import Account, Fault
 from tests.faults.services import frozen, killed
 from tests.faults.steady import LIVE, settled, steady_events
 
@@ -18,50 +22,58 @@ pytestmark = pytest.mark.timeout(1_500)  # for eight faults, of which four last 
 FROZEN_SECONDS = 20.0
 
 
-def kill_applying(job: Job, _pipeline: Pipeline) -> None:
-    applying_process(job.pid).kill()
+# Begins and ends a fault by its name; a service that was killed starts, and a frozen process goes on, when it ends.
+Told = Callable[[str], AbstractContextManager[Fault]]
 
 
-def freeze_applying(job: Job, _pipeline: Pipeline) -> None:
-    victim = applying_process(job.pid)
-    victim.suspend()
-    time.sleep(FROZEN_SECONDS)
-    victim.resume()
+def kill_applying(job: Job, _pipeline: Pipeline, told: Told) -> None:
+    with told("applying process killed"):
+        applying_process(job.pid).kill()
 
 
-def freeze_driver(job: Job, _pipeline: Pipeline) -> None:
-    family = [psutil.Process(job.pid), *psutil.Process(job.pid).children(recursive=True)]
-    for process in family:
-        process.suspend()
-    time.sleep(FROZEN_SECONDS)
-    for process in family:
-        process.resume()
+def freeze_applying(job: Job, _pipeline: Pipeline, told: Told) -> None:
+    with told("applying process frozen for 20 s"):
+        victim = applying_process(job.pid)
+        victim.suspend()
+        time.sleep(FROZEN_SECONDS)
+        victim.resume()
 
 
-def kill_cassandra(_job: Job, pipeline: Pipeline) -> None:
-    with killed(pipeline.settings, "cassandra"):
+def freeze_driver(job: Job, _pipeline: Pipeline, told: Told) -> None:
+    with told("driver and applying process frozen for 20 s"):
+        family = [psutil.Process(job.pid), *psutil.Process(job.pid).children(recursive=True)]
+        for process in family:
+            process.suspend()
+        time.sleep(FROZEN_SECONDS)
+        for process in family:
+            process.resume()
+
+
+def kill_cassandra(_job: Job, pipeline: Pipeline, told: Told) -> None:
+    with killed(pipeline.settings, "cassandra"), told("Cassandra killed"):
         pass
 
 
-def freeze_cassandra(_job: Job, pipeline: Pipeline) -> None:
-    with frozen(pipeline.settings, "cassandra"):
+def freeze_cassandra(_job: Job, pipeline: Pipeline, told: Told) -> None:
+    with frozen(pipeline.settings, "cassandra"), told("Cassandra frozen for 20 s"):
         time.sleep(FROZEN_SECONDS)
 
 
-def kill_kafka(_job: Job, pipeline: Pipeline) -> None:
-    with killed(pipeline.settings, "kafka"):
+def kill_kafka(_job: Job, pipeline: Pipeline, told: Told) -> None:
+    with killed(pipeline.settings, "kafka"), told("Kafka killed"):
         pass
 
 
-def freeze_kafka(_job: Job, pipeline: Pipeline) -> None:
-    with frozen(pipeline.settings, "kafka"):
+def freeze_kafka(_job: Job, pipeline: Pipeline, told: Told) -> None:
+    with frozen(pipeline.settings, "kafka"), told("Kafka frozen for 20 s"):
         time.sleep(FROZEN_SECONDS)
 
 
-def delete_updates(_job: Job, pipeline: Pipeline) -> None:
+def delete_updates(_job: Job, pipeline: Pipeline, told: Told) -> None:
     admin = AdminClient({"bootstrap.servers": pipeline.settings.kafka.bootstrap_servers})
     topic = pipeline.settings.topic.updates
-    admin.delete_topics([topic], operation_timeout=60)[topic].result(timeout=60)
+    with told("updates topic deleted"):
+        admin.delete_topics([topic], operation_timeout=60)[topic].result(timeout=60)
 
 
 FAULTS = [
@@ -70,13 +82,15 @@ FAULTS = [
 ]  # fmt: skip
 
 
-def test_whatever_fails_meanwhile_nothing_is_lost_and_no_row_goes_back(pipeline: Pipeline, seed: int) -> None:
+def test_whatever_fails_meanwhile_nothing_is_lost_and_no_row_goes_back(
+    pipeline: Pipeline, account: Account, seed: int
+) -> None:
     """One fault after the other under one job: each finds it at work, and leaves it at work."""
     with real_time_job(pipeline) as job, watched(pipeline.settings):
         with steady_events(pipeline, seed, LIVE):
             said = job.await_line(r"^batch 0 ")
-            for fault in random.Random(seed).sample(FAULTS, len(FAULTS)):
+            for number, fault in enumerate(random.Random(seed).sample(FAULTS, len(FAULTS)), start=1):
                 print(f"seed {seed}: {fault.__name__}")
-                fault(job, pipeline)
+                fault(job, pipeline, partial(account.fault, when=f"{number} of {len(FAULTS)} in this run"))
                 said = job.await_line(r"^batch \d+ ", after=said)
-        assert min(settled(pipeline, job).values()) > 0  # each fate was met on the way
+        assert min(settled(account, pipeline, job).values()) > 0  # each fate was met on the way

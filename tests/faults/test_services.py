@@ -18,12 +18,13 @@ from common.registry import RegistryClient
 from tests.e2e.commands import MIX, adstream, changed_contract, delete_before, one_line, started
 from tests.e2e.pipeline import Pipeline
 from tests.e2e.running_job import SECONDS, running_job
-from tests.faults.faulty import ledger
+from tests.faults.account import Account
+from tests.faults.faulty import ledger, settle
 from tests.faults.services import frozen, killed
 
 
 def test_kafka_killed_and_frozen_while_producing_loses_no_acknowledged_event(
-    spark: SparkSession, pipeline: Pipeline, tmp_path: Path, seed: int
+    spark: SparkSession, pipeline: Pipeline, account: Account, tmp_path: Path, seed: int
 ) -> None:
     chance = random.Random(seed)
     acknowledged = tmp_path / "acknowledged"
@@ -34,13 +35,16 @@ def test_kafka_killed_and_frozen_while_producing_loses_no_acknowledged_event(
             *("--acknowledged", str(acknowledged)),
         ) as producer:
             said = job.await_line(r"^batch 2 ")
-            time.sleep(chance.uniform(0, 1))  # to a random point of a batch
-            with frozen(pipeline.settings, "kafka"):
-                time.sleep(chance.uniform(1, 4))  # the length of the fault
+            wait, lasts = chance.uniform(0, 1), chance.uniform(1, 4)
+            time.sleep(wait)  # to a random point of a batch
+            what = f"Kafka frozen for {lasts:.1f} s"
+            with frozen(pipeline.settings, "kafka"), account.fault(what, f"{wait:.2f} s after batch 2"):
+                time.sleep(lasts)
             said = job.await_line(r"^batch \d+ ", after=said)
-            with killed(pipeline.settings, "kafka"):
+            with killed(pipeline.settings, "kafka"), account.fault("Kafka killed", "after the next batch"):
                 pass
             producer.communicate(timeout=SECONDS)
+        pipeline.produce("--seed", str(seed + 1), "--count", "300", "--over", "1m")  # a batch after the last fault
         # The last batch may be a repeated one, whose lag is unknown.
         job.await_line(r"lag (0|unknown) ", after=said, or_end=True)
         job.end()
@@ -48,7 +52,7 @@ def test_kafka_killed_and_frozen_while_producing_loses_no_acknowledged_event(
     sent = len(acknowledged.read_text().splitlines())
     assert sent > 1000
     assert len(pipeline.messages()) >= 1000 + sent
-    ledger(pipeline, len(pipeline.messages()))
+    settle(account, pipeline, len(pipeline.messages()))
     found = verify(pipeline.settings, pipeline.checkpoint, Wish(acknowledged=[acknowledged]))
     assert found.equal, found
     assert found.acknowledged
@@ -56,32 +60,40 @@ def test_kafka_killed_and_frozen_while_producing_loses_no_acknowledged_event(
 
 
 @pytest.mark.thorough
-def test_cassandra_killed_in_the_middle_of_a_batch(spark: SparkSession, pipeline: Pipeline, seed: int) -> None:
+def test_cassandra_killed_in_the_middle_of_a_batch(
+    spark: SparkSession, pipeline: Pipeline, account: Account, seed: int
+) -> None:
     chance = random.Random(seed)
     pipeline.produce("--seed", str(seed), "--count", "6000", "--over", "3m", *MIX)
     with running_job(pipeline) as job:
-        said = job.await_line(rf"^batch {chance.randrange(3)} ")
-        time.sleep(chance.uniform(0, 0.5))  # to a random point of the next batch
-        with killed(pipeline.settings, "cassandra"):
+        batch, wait = chance.randrange(3), chance.uniform(0, 0.5)
+        said = job.await_line(rf"^batch {batch} ")
+        time.sleep(wait)  # to a random point of the next batch
+        when = f"{wait:.2f} s after batch {batch}"
+        with killed(pipeline.settings, "cassandra"), account.fault("Cassandra killed", when):
             said = job.await_line("batch failed", after=said, or_end=True)
         job.await_line(r"lag 0 ", after=said, or_end=True)
         code, _, errors = job.end()
         assert code == 0 or errors.count("\n") == 1
     pipeline.run(spark)
-    ledger(pipeline, 6000)
+    settle(account, pipeline, 6000)
 
 
 @pytest.mark.thorough
-def test_cassandra_frozen_in_the_middle_of_a_batch(spark: SparkSession, pipeline: Pipeline, seed: int) -> None:
+def test_cassandra_frozen_in_the_middle_of_a_batch(
+    spark: SparkSession, pipeline: Pipeline, account: Account, seed: int
+) -> None:
     pipeline.produce("--seed", str(seed), "--count", "4000", "--over", "3m", *MIX)
     with running_job(pipeline) as job:
-        said = job.await_line(rf"^batch {random.Random(seed).randrange(3)} ")
-        with frozen(pipeline.settings, "cassandra"):
+        batch = random.Random(seed).randrange(3)
+        said = job.await_line(rf"^batch {batch} ")
+        when = f"after batch {batch}"
+        with frozen(pipeline.settings, "cassandra"), account.fault("Cassandra frozen", when):
             said = job.await_line("batch failed", after=said, or_end=True)
         job.await_line(r"lag 0 ", after=said, or_end=True)
         job.end()
     pipeline.run(spark)
-    ledger(pipeline, 4000)
+    settle(account, pipeline, 4000)
 
 
 @pytest.mark.thorough
@@ -100,7 +112,9 @@ def test_registry_down_or_silent_at_the_start_is_one_line_and_loses_nothing(
 
 
 @pytest.mark.thorough
-def test_registry_silent_when_a_new_schema_comes(spark: SparkSession, pipeline: Pipeline, seed: int) -> None:
+def test_registry_silent_when_a_new_schema_comes(
+    spark: SparkSession, pipeline: Pipeline, account: Account, seed: int
+) -> None:
     settings = pipeline.settings
     pipeline.produce("--seed", str(seed), "--count", "500", "--over", "1m", *MIX)
     with running_job(pipeline) as job:
@@ -111,14 +125,14 @@ def test_registry_silent_when_a_new_schema_comes(spark: SparkSession, pipeline: 
         # The first batch with the new schema fails. To read it, the job needs an answer of the registry.
         said = job.await_line("new schema version", after=said)
         said = job.await_line(r"^batch \d+ ", after=said)
-        with frozen(settings, "registry"):
+        with frozen(settings, "registry"), account.fault("registry frozen", "while a new schema id comes"):
             send_unknown_schema_id(pipeline)
             said = job.await_line("batch failed", after=said)
         job.await_line(r"^batch \d+ ", after=said)
         code, said_all, errors = job.end()
         assert code == 0, said_all + errors
     pipeline.run(spark)
-    ledger(pipeline, len(pipeline.messages()))
+    settle(account, pipeline, len(pipeline.messages()))
 
 
 def send_unknown_schema_id(pipeline: Pipeline) -> None:

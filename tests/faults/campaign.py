@@ -1,0 +1,190 @@
+"""The fault campaign: runs the fault tests for some time, each run with a new seed, and records all of them.
+
+    python -m tests.faults.campaign --minutes 60 [--kind TEXT] [--runs COUNT]
+
+Each test of tests/faults that takes a seed is a kind of fault, and so is each case of one. The next run is of the kind
+that has the fewest. A campaign goes on where the last one stopped; one that is stopped in a run does not record it.
+"""
+
+import argparse
+import json
+import re
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from common.system.file_lock import Held, locked
+from tests.faults import record
+from tests.faults.one_run import NICE, OneRun
+
+FIRST = "seed=1"
+PASSED, FAILED, INTERNAL = 0, 1, 3  # exit codes of pytest; a negative one is a signal's
+
+
+class CampaignError(Exception):
+    """The campaign cannot go on: one line to read."""
+
+
+@dataclass(frozen=True)
+class Campaign:
+    """Where tests are, and where their results go. `tests` is relative to `root`."""
+
+    root: Path = record.ROOT
+    tests: str = "tests/faults"
+    results: Path = record.RESULTS
+    page: Path = record.PAGE
+    logs: Path = record.ROOT / "build" / "faults"
+    nice: int = NICE
+
+    def run(self, minutes: float, wanted: str = "", most: int | None = None) -> int:
+        """Begin runs until the time is over, or there were as many as `most`. Returns how many failed.
+
+        The last one ends in its own time. Raises Held while another campaign runs here, and CampaignError.
+        """
+        with locked(self.logs / "lock"):
+            runs = record.read(self.results)
+            record.show(self.page, runs)
+            end = time.monotonic() + 60 * minutes
+            tests = {kind: test for kind, test in self.kinds().items() if wanted in kind}
+            if not tests:
+                raise CampaignError(f"no kind of fault has {wanted!r} in its name")
+            _say(f"{len(tests)} kinds, {len(runs):,} runs so far")
+            failed, before = 0, len(runs)
+            while tests and time.monotonic() < end and len(runs) - before != most:
+                kind, seed = record.next_run(list(tests), runs)
+                found = self._one(kind, tests[kind].replace(FIRST, f"seed={seed}"), seed)
+                if found is None:
+                    _say(f"{kind}: skipped on this machine")
+                    del tests[kind]
+                    continue
+                runs = record.append(self.results, found)
+                record.show(self.page, runs)
+                failed += found["outcome"] != "passed"
+                _say(f"{_line(found)} · {max(0.0, end - time.monotonic()) / 60:.0f} min left")
+            return failed
+
+    def kinds(self) -> dict[str, str]:
+        """Kind -> the test's id with seed 1, as pytest collects them."""
+        asked = [*self._pytest(self.tests), "--collect-only", "-q"]
+        done = subprocess.run(asked, cwd=self.root, capture_output=True, text=True, timeout=600, check=False)
+        if done.returncode != PASSED:
+            raise CampaignError(f"pytest cannot collect {self.tests}: {_last(done.stdout + done.stderr)}")
+        tests = [line for line in done.stdout.splitlines() if "::" in line]
+        return {kind: test for test in tests if (kind := kind_of(test))}
+
+    def _one(self, kind: str, test: str, seed: int) -> dict[str, Any] | None:
+        """Run one test; None if it was skipped."""
+        name = re.sub(r"\W+", "-", f"{kind} {seed}").strip("-")
+        told = self.logs / f"{name}.json"
+        told.unlink(missing_ok=True)
+        given = ["--first-seed", str(seed), "--account", str(told)]
+        one = OneRun([*self._pytest(test), *given], root=self.root, log=self.logs / f"{name}.log", nice=self.nice)
+        commit, now, began = self._commit(), datetime.now(UTC), time.monotonic()
+        code = one.wait()
+        seconds = time.monotonic() - began
+        said = one.log.read_text(encoding="utf-8", errors="replace")
+        if code not in (PASSED, FAILED, INTERNAL) and code > 0:
+            raise CampaignError(f"pytest ended with {code} and no outcome; see {one.log}")
+        if code == PASSED and not told.exists():
+            one.log.unlink()
+            return None
+        account = json.loads(told.read_text(encoding="utf-8")) if told.exists() else dict(NOTHING_TOLD)
+        told.unlink(missing_ok=True)
+        if code == PASSED:
+            one.log.unlink()
+        times = [each["recovered"] for each in account["faults"] if each["recovered"] is not None]
+        return {
+            "kind": kind,
+            "seed": seed,
+            "commit": commit,
+            "date": now.strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "outcome": "passed" if code == PASSED else f"failed: {_failure(said, code)}",
+            "seconds": round(seconds, 1),
+            "seconds_to_recover": max(times, default=None),
+            **account,
+        }
+
+    def _pytest(self, *arguments: str) -> list[str]:
+        return [sys.executable, "-m", "pytest", *arguments]
+
+    def _commit(self) -> str:
+        """The commit, with a + where files other than pages and results are changed."""
+        git = ("git", "-C", str(self.root))
+        asked = [*git, "rev-parse", "--short=10", "HEAD"]
+        head = subprocess.run(asked, capture_output=True, text=True, timeout=60, check=False).stdout.strip()
+        asked = [*git, "status", "--porcelain", "--", ".", ":(exclude)docs"]
+        changed = subprocess.run(asked, capture_output=True, text=True, timeout=60, check=False).stdout
+        return f"{head or 'unknown'}{'+' if changed else ''}"
+
+
+NOTHING_TOLD = {"faults": [], "offsets": None, "unexplained": None, "cells": None, "rows_different": None}
+
+
+def kind_of(test: str) -> str | None:
+    """The name of a kind: the test's id without its folder and its seed. None for a test without a seed."""
+    found = re.fullmatch(r"(?:.*/)?([^/]+::\w+)\[(.*)\]", test)
+    if found is None or FIRST not in (cases := found[2].split("-")):
+        return None
+    cases.remove(FIRST)
+    return found[1] + (f"[{'-'.join(cases)}]" if cases else "")
+
+
+def _failure(said: str, code: int) -> str:
+    """The line of pytest's summary about it, without the name of the test."""
+    lines = [line for line in said.splitlines() if line.startswith(("FAILED ", "ERROR "))]
+    if lines:
+        return lines[-1].partition(" - ")[2] or lines[-1]
+    return f"pytest ended with {code}: {_last(said)}"
+
+
+def _last(said: str) -> str:
+    return next((line.strip() for line in reversed(said.splitlines()) if line.strip()), "it said nothing")
+
+
+def _line(run: dict[str, Any]) -> str:
+    what = f"{run['kind']} seed {run['seed']}: {run['outcome']} in {run['seconds']:.0f} s"
+    if run["offsets"] is None:
+        return what
+    recovered = "" if run["seconds_to_recover"] is None else f" · recovered in {run['seconds_to_recover']:.1f} s"
+    ledger = f"{run['offsets']:,} offsets, {run['unexplained']:,} unexplained"
+    return f"{what}{recovered} · {ledger} · {run['cells']:,} cells, {run['rows_different']:,} rows differ"
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
+
+
+def _interrupt(_signal: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.faults.campaign", description="Run the fault campaign.")
+    parser.add_argument("--minutes", type=float, default=60.0, help="begin no run after this time (60)")
+    parser.add_argument("--kind", default="", metavar="TEXT", help="only kinds with this text in their name")
+    parser.add_argument("--runs", type=int, metavar="COUNT", help="at most so many runs")
+    given = parser.parse_args()
+    signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
+    try:
+        failed = Campaign().run(given.minutes, given.kind, given.runs)
+    except KeyboardInterrupt:
+        print("stopped; the run in progress is not recorded", file=sys.stderr)
+        return 130
+    except Held as other:
+        print(f"error: another campaign runs here, process {other.holder}; wait for its end", file=sys.stderr)
+        return 1
+    except CampaignError as problem:
+        print(f"error: {problem}", file=sys.stderr)
+        return 1
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,90 @@
+"""One test of the campaign in a process of its own, at low priority; nothing of it is left when it has ended."""
+
+import os
+import secrets
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+
+# A busy machine lets the lowest priority wait until the tests give up.
+NICE = 10
+# After SIGTERM a test stops its services and Spark.
+PATIENCE_SECONDS = 120.0
+_POLL_SECONDS = 2.0
+_MARK = "FAULT_CAMPAIGN_RUN"
+
+
+class OneRun:
+    """What a command did: `code` of its end, and `log`, which holds its output."""
+
+    def __init__(self, command: Sequence[str], *, root: Path, log: Path, nice: int = NICE) -> None:
+        self.log = log
+        self._mark = secrets.token_hex(8)
+        self._root = root
+        self._nice = nice
+        self._folder = Path(tempfile.mkdtemp(prefix="adstream-faults-"))
+        self._command = ["nice", "-n", str(nice), *command, "--basetemp", str(self._folder / "run")]
+
+    def wait(self) -> int:
+        """Run it to its end; returns its exit code. On Ctrl-C, asks it to end, and ends what does not."""
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        environment = os.environ | {_MARK: self._mark, "COLUMNS": "300"}
+        try:
+            with self.log.open("wb") as output:
+                child = subprocess.Popen(
+                    self._command,
+                    cwd=self._root,
+                    env=environment,
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,  # Ctrl-C reaches the campaign alone, which ends the test in order
+                )
+                try:
+                    return self._watched(child)
+                finally:
+                    self._end(child)
+        finally:
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _watched(self, child: subprocess.Popen[bytes]) -> int:
+        sessions: set[int] = set()
+        while True:
+            try:
+                return child.wait(_POLL_SECONDS)
+            except subprocess.TimeoutExpired:
+                for process in self._processes():
+                    _lower_session(process.pid, self._nice, sessions)
+
+    def _end(self, child: subprocess.Popen[bytes]) -> None:
+        if child.poll() is None:
+            child.terminate()
+            with suppress(subprocess.TimeoutExpired, KeyboardInterrupt):
+                child.wait(PATIENCE_SECONDS)
+        for process in self._processes():
+            with suppress(psutil.Error):
+                process.kill()
+        child.wait()
+
+    def _processes(self) -> Iterator[psutil.Process]:
+        """Those with the run's mark; services, which get an environment of their own, by their folder."""
+        for process in psutil.process_iter():
+            try:
+                if process.environ().get(_MARK) == self._mark or self._folder in Path(process.cwd()).parents:
+                    yield process
+            except (psutil.Error, OSError):
+                continue
+
+
+def _lower_session(pid: int, nice: int, seen: set[int]) -> None:
+    """Linux shares time out by session first: a priority holds within its session alone."""
+    with suppress(OSError):
+        session = os.getsid(pid)
+        if session not in seen:
+            Path(f"/proc/{pid}/autogroup").write_text(f"{nice}\n", encoding="ascii")
+            seen.add(session)
