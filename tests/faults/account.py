@@ -121,7 +121,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Notes whether the test passed; says how to repeat a failed one."""
     report = yield
-    if report.when != "teardown":
+    if report.when == "call" or not report.passed:
         item.stash[_OUTCOME] = report.outcome
     if report.failed and (found := re.search(r"seed=(\d+)", item.nodeid)):
         how = f".venv/bin/pytest '{item.nodeid}' --first-seed {found[1]}"
@@ -134,7 +134,7 @@ def account(request: pytest.FixtureRequest) -> Iterator[Account]:
     """What the test tells about its run; `--account` keeps it, unless the test is skipped."""
     told = Account()
     yield told
-    outcome = request.node.stash[_OUTCOME]
+    outcome = request.node.stash.get(_OUTCOME, "stopped")
     if outcome != "skipped" and (file := request.config.getoption("account")):
         file.write_text(json.dumps(told.document()), encoding="utf-8")
     if outcome == "passed" and (missing := told.missing()):

@@ -3,8 +3,10 @@
 import os
 import secrets
 import shutil
+import signal
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -13,6 +15,8 @@ import psutil
 
 # A busy machine lets the lowest priority wait until the tests give up.
 NICE = 10
+# Far more than the longest timeout of a test.
+LIMIT_SECONDS = 3_600.0
 # After SIGTERM a test stops its services and Spark.
 PATIENCE_SECONDS = 120.0
 _POLL_SECONDS = 2.0
@@ -31,7 +35,10 @@ class OneRun:
         self._command = ["nice", "-n", str(nice), *command, "--basetemp", str(self._folder / "run")]
 
     def wait(self) -> int:
-        """Run it to its end; returns its exit code. On Ctrl-C, asks it to end, and ends what does not."""
+        """Run it to its end; returns its exit code, which is that of a kill after an hour.
+
+        On Ctrl-C, asks it to end, and kills what does not.
+        """
         self.log.parent.mkdir(parents=True, exist_ok=True)
         environment = os.environ | {_MARK: self._mark, "COLUMNS": "300"}
         try:
@@ -54,12 +61,14 @@ class OneRun:
 
     def _watched(self, child: subprocess.Popen[bytes]) -> int:
         sessions: set[int] = set()
-        while True:
+        end = time.monotonic() + LIMIT_SECONDS
+        while time.monotonic() < end:
             try:
                 return child.wait(_POLL_SECONDS)
             except subprocess.TimeoutExpired:
                 for process in self._processes():
                     _lower_session(process.pid, self._nice, sessions)
+        return -signal.SIGKILL
 
     def _end(self, child: subprocess.Popen[bytes]) -> None:
         if child.poll() is None:
