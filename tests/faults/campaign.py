@@ -164,7 +164,8 @@ def _interrupt(_signal: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-def main() -> int:
+def main(campaign: Campaign | None = None) -> int:
+    """Run the program; returns its exit code."""
     parser = argparse.ArgumentParser(prog="python -m tests.faults.campaign", description="Run the fault campaign.")
     parser.add_argument("--minutes", type=float, default=60.0, help="begin no run after this time (60)")
     parser.add_argument("--kind", default="", metavar="TEXT", help="only kinds with this text in their name")
@@ -173,7 +174,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, _interrupt)
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
     try:
-        failed = Campaign().run(given.minutes, given.kind, given.runs)
+        failed = (campaign or Campaign()).run(given.minutes, given.kind, given.runs)
     except KeyboardInterrupt:
         print("stopped; the run in progress is not recorded", file=sys.stderr)
         return 130

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -152,6 +153,56 @@ def test_one_campaign_at_a_time_and_a_name_that_no_kind_has(campaign: Campaign) 
     assert not campaign.results.exists()
 
 
+SLOW = """
+import pathlib, time
+
+def test_slow(account, seed):
+    pathlib.Path("begun").touch()
+    time.sleep(600)
+"""
+MAIN = """
+import sys
+from pathlib import Path
+from tests.faults.campaign import Campaign, main
+here = Path.cwd()
+sys.exit(main(Campaign(here, "breaks", here / "faults.json", here / "page.md", here / "logs", nice=0)))
+"""
+
+
+def test_a_campaign_that_is_stopped_records_nothing_of_the_run_in_progress(campaign: Campaign) -> None:
+    (campaign.root / "breaks" / "test_it.py").write_text(SLOW)
+    command = [sys.executable, "-c", MAIN, "--minutes", "5"]
+    running = subprocess.Popen(command, cwd=campaign.root, stderr=subprocess.PIPE, text=True)
+    with running:
+        _wait_for(lambda: (campaign.root / "begun").exists())
+        running.send_signal(signal.SIGTERM)
+        _, errors = running.communicate(timeout=60)
+    assert running.returncode == 130
+    assert errors == "stopped; the run in progress is not recorded\n"
+    assert not campaign.results.exists()
+    with locked(campaign.logs / "lock"):
+        pass  # the next campaign may begin
+
+
+def test_a_test_with_a_seed_that_takes_no_account_is_refused(campaign: Campaign) -> None:
+    rule = "from tests.faults.conftest import pytest_generate_tests\n"
+    (campaign.root / "breaks" / "conftest.py").write_text(rule)
+    (campaign.root / "breaks" / "test_it.py").write_text("def test_silent(seed):\n    pass\n")
+    command = [sys.executable, "-m", "pytest", "breaks", "--collect-only"]
+    done = subprocess.run(command, cwd=campaign.root, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode != 0
+    assert "test_silent has a seed and takes no account" in done.stdout
+    with pytest.raises(CampaignError, match="pytest cannot collect breaks"):
+        campaign.run(minutes=1)
+
+
+def _wait_for(there: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not there():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
 # It leaves two processes: one in the run's folder with an environment of its own, as a service, and one elsewhere.
 LEAVES = """
 import os, subprocess, sys, time
@@ -176,10 +227,7 @@ def test_ctrl_c_leaves_no_process_and_no_folder(tmp_path: Path) -> None:
     command = [sys.executable, "-c", RUNS, LEAVES, str(log)]
     running = subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.DEVNULL)
     with running:
-        deadline = time.monotonic() + 60
-        while not (log.exists() and log.read_text().endswith("\n")):
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+        _wait_for(lambda: log.exists() and log.read_text().endswith("\n"))
         one, two, folder = log.read_text().split()
         running.send_signal(signal.SIGINT)
         running.wait(60)
