@@ -53,6 +53,9 @@ _JAVA_OPTIONS = f"-Duser.timezone=UTC -Xss16m -XX:-DontCompileHugeMethods {_AVRO
 _EXIT, _OUT_OF_MEMORY = "-XX:+ExitOnOutOfMemoryError", 3
 _LAST_SECONDS, _LAST_BYTES = 10, 64 * 1024
 
+# A tenth of Spark's default. Real time has two shuffles, and few rows come in this time at up to 1,000 events a second.
+_SHUFFLE_WAIT_MILLIS = 5
+
 # Values that Spark hides in its pages, plans and logs, by name or value: Spark's own default, and Kafka's logins.
 _SECRETS = "(?i)secret|password|token|access[.]?key|jaas"
 
@@ -213,6 +216,8 @@ def open_session(
     if real_time.entered():
         # Real-time mode supports no other format. This one names each state by the attempt that made it.
         options["spark.sql.streaming.stateStore.checkpointFormatVersion"] = "2"
+        # Before each shuffle a row waits until a network buffer is full, by default for 50 ms at most.
+        options["spark.shuffle.streaming.networkBufferMaxWaitTimeMs"] = str(_SHUFFLE_WAIT_MILLIS)
     if lakehouse:
         options |= iceberg.spark_options(settings.lakehouse, str(settings.warehouse))
     if not alone:

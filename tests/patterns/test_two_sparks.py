@@ -44,3 +44,13 @@ def test_the_state_store_suits_it_and_nobody_is_told(spark: SparkSession, name: 
     assert "update" in JOBS[name].modes
     assert state_store.suited(rows_of(spark, name, "update"), "update", SparkSettings()) == wanted
     assert state_store.told() == []
+
+
+@pytest.mark.skipif(not real_time.entered(), reason="the other Spark has no such shuffle")
+def test_rows_wait_for_a_shuffle_a_tenth_of_sparks_default(spark: SparkSession) -> None:
+    """The property's name comes from Spark itself. A misspelt property would change nothing."""
+    jvm: Any = spark._jvm
+    config = jvm.java.lang.Class.forName("org.apache.spark.internal.config.package$").getField("MODULE$").get(None)
+    entry = config.STREAMING_SHUFFLE_NETWORK_BUFFER_MAX_WAIT_TIME_MS()
+    assert entry.defaultValue().get() == 50
+    assert spark.sparkContext.getConf().get(entry.key()) == "5"
