@@ -163,10 +163,14 @@ def sentences(found: Sequence[Measured]) -> list[str]:
         if not ours:
             continue
         rivals = (BEFORE, NOW, *(FLINK.format(each) for each in ("3 s", "60 s")))
-        times = [f"{medians[name, rate] / ours:,.1f} times below {name}" for name in rivals if (name, rate) in medians]
+        times = [f"{_times(medians[name, rate], ours)} {name}" for name in rivals if (name, rate) in medians]
         if times:
             said.append(f"At {rate:,} events/s the median of real time, {ours:,.0f} ms, is {', '.join(times)}.")
     return said
+
+
+def _times(theirs: float, ours: float) -> str:
+    return f"{theirs / ours:,.1f} times below" if ours <= theirs else f"{ours / theirs:,.1f} times above"
 
 
 def draw(figure: Figure, found: Sequence[Measured]) -> None:

@@ -62,7 +62,7 @@ def test_the_sentences_compare_medians_of_the_same_load() -> None:
     assert said.startswith(
         "At 1,000 events/s the median of real time, 100 ms, is 20.0 times below micro-batches, before"
     )
-    assert said.endswith(", 0.5 times below Flink SQL, checkpoints every 3 s.")
+    assert said.endswith(", 2.0 times above Flink SQL, checkpoints every 3 s.")
 
 
 def test_lines_are_by_load_and_several_rounds_are_one_line() -> None:
