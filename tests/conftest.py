@@ -1,7 +1,6 @@
 """Fixtures and hooks of all tests. They hide the developer's settings, and stop all services when the run is killed."""
 
 import os
-import secrets
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,11 +10,10 @@ import hypothesis
 import pytest
 from pyspark.sql import SparkSession
 
-from common.provision import prepare
 from common.settings import Settings
 from stack import local, real_time
 from streaming.spark.session import open_session
-from tests.e2e.pipeline import Pipeline, make_ad_tables
+from tests.e2e.pipeline import Pipeline, make_ad_tables, prepared
 from tests.installed import Installed, install
 
 pytest_plugins = ("tests.longest", "tests.shared_files", "tests.faults.account")
@@ -98,13 +96,6 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
 @pytest.fixture
 def pipeline(stack: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pipeline:
     """Topics, schemas, keyspace, tables and checkpoint of a test's own. Subprocesses find them, too."""
-    name = secrets.token_hex(4)
-    monkeypatch.setenv("ADSTREAM_TOPIC_ADS", f"ads-{name}")
-    monkeypatch.setenv("ADSTREAM_TOPIC_DEAD_LETTERS", f"dead-{name}")
-    monkeypatch.setenv("ADSTREAM_TOPIC_UPDATES", f"updates-{name}")
-    monkeypatch.setenv("ADSTREAM_CASSANDRA_KEYSPACE", f"ads_{name}")
-    monkeypatch.setenv("ADSTREAM_SPARK_UI", "false")
-    settings = Settings()
-    prepare(settings)
+    settings = prepared(monkeypatch)
     make_ad_tables(settings)
     return Pipeline(settings, tmp_path / "checkpoint")

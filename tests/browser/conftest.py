@@ -1,6 +1,5 @@
 """One system for all tests of a module: real services, a job, the dashboard, and a browser."""
 
-import secrets
 from collections.abc import Iterator
 
 import pytest
@@ -8,13 +7,12 @@ import pytest
 from common.cassandra.cql_files import committed
 from common.cassandra.migrations import migrate
 from common.cassandra.session import connect
-from common.provision import prepare
 from common.settings import Settings
 from tests.browser.ad_events import EVENTS, produce
 from tests.browser.browser import Browser, opened, require_browser
 from tests.browser.tables import Tables
 from tests.e2e.commands import free_port, started
-from tests.e2e.pipeline import AD_TABLES, Pipeline
+from tests.e2e.pipeline import AD_TABLES, Pipeline, prepared
 from tests.e2e.running_job import Job, running_job
 
 TABLES = (
@@ -25,15 +23,8 @@ TABLES = (
 @pytest.fixture(scope="module")
 def system(stack: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
     """Topics, schemas, keyspace and tables of this module's own. Nothing has been sent yet."""
-    name = secrets.token_hex(4)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("ADSTREAM_TOPIC_ADS", f"ads-{name}")
-        patch.setenv("ADSTREAM_TOPIC_DEAD_LETTERS", f"dead-{name}")
-        patch.setenv("ADSTREAM_TOPIC_UPDATES", f"updates-{name}")
-        patch.setenv("ADSTREAM_CASSANDRA_KEYSPACE", f"ads_{name}")
-        patch.setenv("ADSTREAM_SPARK_UI", "false")
-        settings = Settings()
-        prepare(settings)
+        settings = prepared(patch)
         migrate(settings, migrations=[each for each in committed() if each.name in TABLES])
         yield Pipeline(settings, tmp_path_factory.mktemp("job") / "checkpoint")
 

@@ -1,16 +1,19 @@
 """A pipeline of a test's own on the session's stack: topics, schemas, keyspace, tables and checkpoint."""
 
+import secrets
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
 from confluent_kafka import Message
 from pyspark.sql import SparkSession
 
 from adstream.verify.ad_metrics import Verified, verify
 from common.cassandra.cql_files import committed
 from common.cassandra.migrations import migrate
+from common.provision import prepare
 from common.settings import Settings
 from streaming.job import Job
 from streaming.jobs import find
@@ -24,6 +27,19 @@ JOB = find("ad-metrics")
 AD_TABLES = (
     "ad_metrics", "ad_metrics_by_window", "writer_leases", "job_checkpoints", "late_events", "backfills",
 )  # fmt: skip
+
+
+def prepared(patch: pytest.MonkeyPatch) -> Settings:
+    """Make topics, schemas and a keyspace under names that nobody else has. Subprocesses find them, too."""
+    name = secrets.token_hex(4)
+    patch.setenv("ADSTREAM_TOPIC_ADS", f"ads-{name}")
+    patch.setenv("ADSTREAM_TOPIC_DEAD_LETTERS", f"dead-{name}")
+    patch.setenv("ADSTREAM_TOPIC_UPDATES", f"updates-{name}")
+    patch.setenv("ADSTREAM_CASSANDRA_KEYSPACE", f"ads_{name}")
+    patch.setenv("ADSTREAM_SPARK_UI", "false")
+    settings = Settings()
+    prepare(settings)
+    return settings
 
 
 def make_ad_tables(settings: Settings) -> None:

@@ -18,13 +18,13 @@ LIVE = (*MIX[: MIX.index("--broken")], "--broken", "0")
 
 
 @contextmanager
-def steady_events(pipeline: Pipeline, seed: int, mix: tuple[str, ...] = MIX) -> Iterator[None]:
+def steady_events(pipeline: Pipeline, seed: int) -> Iterator[None]:
     """Some before the block; within it more of them all the time, from a producer that comes back after each fault."""
     pipeline.produce("--seed", str(seed), "--count", "1000", "--over", "1m", *MIX)
     ended = threading.Event()
 
     def produce() -> None:
-        live = ("produce", "ads", "--rate", str(RATE), *mix)
+        live = ("produce", "ads", "--rate", str(RATE), *LIVE)
         while not ended.is_set():
             with started(*live) as producer:
                 while producer.poll() is None and not ended.wait(0.2):

@@ -15,7 +15,7 @@ from tests.e2e.real_time_job import kill_tree, real_time_job
 from tests.e2e.row_watch import watched
 from tests.e2e.running_job import Job
 from tests.faults.account import Account
-from tests.faults.steady import LIVE, settled, steady_events
+from tests.faults.steady import settled, steady_events
 
 # These tests start Spark twice.
 pytestmark = pytest.mark.timeout(1_500)
@@ -48,7 +48,7 @@ def test_a_driver_that_is_killed_goes_on(
     pipeline: Pipeline, account: Account, seed: int, fault: Callable[[Account, Job, Pipeline, random.Random], None]
 ) -> None:
     with watched(pipeline.settings):
-        with steady_events(pipeline, seed, LIVE), real_time_job(pipeline) as job:
+        with steady_events(pipeline, seed), real_time_job(pipeline) as job:
             job.await_line(r"^batch 1 ")
             fault(account, job, pipeline, random.Random(seed))
         with real_time_job(pipeline) as again:
@@ -59,7 +59,7 @@ def test_a_driver_that_is_killed_goes_on(
 def test_a_second_driver_that_no_lock_keeps_away_changes_nothing(
     pipeline: Pipeline, account: Account, seed: int
 ) -> None:
-    with watched(pipeline.settings), steady_events(pipeline, seed, LIVE), real_time_job(pipeline) as old:
+    with watched(pipeline.settings), steady_events(pipeline, seed), real_time_job(pipeline) as old:
         old.await_line(r"^batch 1 ")
         with ExitStack() as successor:
             with account.fault("driver frozen and its lock gone, until a successor has counted", "after batch 1"):

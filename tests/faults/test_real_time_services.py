@@ -16,7 +16,7 @@ from tests.e2e.row_watch import watched
 from tests.e2e.running_job import Job
 from tests.faults.account import Account, Fault
 from tests.faults.services import frozen, killed
-from tests.faults.steady import LIVE, settled, steady_events
+from tests.faults.steady import settled, steady_events
 
 pytestmark = pytest.mark.timeout(1_500)  # for eight faults, of which four last for 20 seconds
 FROZEN_SECONDS = 20.0
@@ -87,7 +87,7 @@ def test_whatever_fails_meanwhile_nothing_is_lost_and_no_row_goes_back(
 ) -> None:
     """One fault after the other under one job: each finds it at work, and leaves it at work."""
     with real_time_job(pipeline) as job, watched(pipeline.settings):
-        with steady_events(pipeline, seed, LIVE):
+        with steady_events(pipeline, seed):
             said = job.await_line(r"^batch 0 ")
             for number, fault in enumerate(random.Random(seed).sample(FAULTS, len(FAULTS)), start=1):
                 print(f"seed {seed}: {fault.__name__}")
