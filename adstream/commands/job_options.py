@@ -16,7 +16,7 @@ import typer
 from typer.core import TyperCommand, TyperOption
 
 from adstream.commands import completion
-from adstream.commands.usage import command_path, translated
+from adstream.commands.usage import USAGE, command_path, translated
 from common import extensions
 from common.errors import ConfigError
 from common.text.durations import duration_text, parse_duration
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 _OWN = "adstream.own_options"
 _TYPED = "COMMANDLINE"
-_USAGE = 2
 
 
 def own_options(context: typer.Context) -> dict[str, Any]:
@@ -56,7 +55,7 @@ class JobCommand(TyperCommand):
             return TyperCommand.make_context(of_job(self.callback, job), info_name, args, parent, **extra)
         except typer.TyperException as error:
             _refuse_option_of_another_job(job, error)
-            if error.exit_code != _USAGE:
+            if error.exit_code != USAGE:
                 raise
             raise translated(error, command_path(parent, info_name, job.name)) from None
 

@@ -107,9 +107,9 @@ def stream(
     chosen = find(job).with_sinks(*map(extensions.sink, sink or [])).with_parameters(**own_options(context))
     if mode is not None:
         chosen = chosen.in_mode(mode)
-    if lookup is not None and chosen.lookup is None:
-        raise ConfigError(f"{chosen.name} joins no static table", "leave --lookup out")
     if lookup is not None:
+        if chosen.lookup is None:
+            raise ConfigError(f"{chosen.name} joins no static table", "leave --lookup out")
         TextInput(lookup, "--lookup", pipes=False)  # a missing file is an error before the services are asked
     inputs = Inputs(sample, topic, files, socket, files_per_batch, start)
     interval = None if trigger is None else parse_duration(trigger, "--trigger")

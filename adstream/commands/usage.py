@@ -11,7 +11,7 @@ from typer.core import TyperGroup
 from common.errors import WrongUsage
 from common.text.nearest import did_you_mean
 
-_USAGE = 2
+USAGE = 2  # Typer's exit code of a mistyped command line
 _CHOSEN = "adstream.chosen_command"
 # Typer's wording on the left. A message about a wrong value begins "invalid value for '--count': ".
 _PLAINER = (
@@ -53,7 +53,7 @@ def _in_one_line(meta: Mapping[str, Any]) -> Iterator[None]:
         yield
     except typer.TyperException as error:
         # A group without a command is not a mistake: it shows its help.
-        if error.exit_code != _USAGE or type(error).__name__ == "NoArgsIsHelpError":
+        if error.exit_code != USAGE or type(error).__name__ == "NoArgsIsHelpError":
             raise
         context = getattr(error, "ctx", None)
         raise translated(error, context.command_path if context else meta[_CHOSEN]) from None

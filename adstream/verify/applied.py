@@ -18,8 +18,8 @@ def await_all(settings: Settings, job: str, polled: Callable[[], None]) -> None:
     topic = updates_topic(settings, job)
     until = time.monotonic() + PATIENCE_SECONDS
     with closing(Applied(settings, topic)) as applied:
-        ends = applied.ends()
-        while waiting := behind(applied.upto(applied.ends()), ends):
+        ends, topic_id = applied.ends(), applied.topic_id()
+        while waiting := behind(applied.upto(ends, topic_id), ends):
             if time.monotonic() >= until:
                 raise Unproved(
                     f"{waiting:,} rows wait in {topic}, and nobody applies them",

@@ -59,10 +59,12 @@ class Applied:
         """Return the id of the present topic."""
         return kafka.topic_id(self._settings, self._topic, self._admin)
 
-    def upto(self, partitions: Iterable[int]) -> dict[int, int]:
-        """Return partition -> the offset before which all rows are in the tables. Leaves out partitions not begun."""
+    def upto(self, partitions: Iterable[int], topic_id: str) -> dict[int, int]:
+        """Return partition -> the offset before which all rows of the topic with this id are in the tables.
+
+        Leaves out partitions not begun.
+        """
         places = [TopicPartition(self._topic, partition) for partition in partitions]
-        topic_id = self.topic_id()
         try:
             found = self._consumer.committed(places, timeout=self._settings.kafka.timeout_seconds)
         except KafkaException as error:

@@ -72,7 +72,7 @@ class Updates:
     def all_applied(self) -> bool:
         """Return whether all present rows of the topic are in the tables. Raises the errors of `kafka.end_offsets`."""
         ends = self._applied.ends()
-        return not behind(self._applied.upto(ends), ends)
+        return not behind(self._applied.upto(ends, self._id), ends)
 
     def close(self) -> None:
         self._applied.close()
@@ -81,7 +81,7 @@ class Updates:
         if not self._waiting:
             return
         _, newest = self._waiting[-1]
-        upto, done = self._applied.upto(newest), None
+        upto, done = self._applied.upto(newest, self._id), None
         while self._waiting and not behind(upto, self._waiting[0][1]):
             done, _ = self._waiting.popleft()
         if done is not None:

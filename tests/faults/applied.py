@@ -20,7 +20,7 @@ def settle_applied(account: Account, pipeline: Pipeline, updates: Updates) -> No
     topic = pipeline.settings.topic.updates
     with closing(Applied(pipeline.settings, topic)) as applied:
         ends = applied.ends()
-        waiting = behind(applied.upto(ends), ends)
+        waiting = behind(applied.upto(ends, applied.topic_id()), ends)
     keys = {bucket.key for ad in updates.buckets for bucket in ad if bucket.count}
     messages = everything_on(pipeline.settings, topic)
     strange = sum(message.key() not in keys for message in messages)
