@@ -89,7 +89,7 @@ def _with_slots(settings: Settings, job: Job, options: Options) -> str:
 @contextmanager
 def _served(settings: Settings, job: Job, options: Options, listener: Listener) -> Iterator[Listener]:
     source = options.source.name if options.source else topic_of(settings, job.contract)
-    monitor = Monitor(job.name, source, options.trigger)
+    monitor = Monitor(job.name, source, options.trigger, real_time=options.real_time)
     with served(settings, monitor) as url:
         if url is not None:
             listener.notice(f"metrics, health and progress: {url}/metrics, /health, /ready, /progress")

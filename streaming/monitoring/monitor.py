@@ -24,6 +24,10 @@ BATCHES_KEPT = 200
 # No trigger has ended for this long: the driver hangs, or a batch is far too slow.
 _LEAST_SILENCE = timedelta(minutes=2)
 _TRIGGERS_OF_SILENCE = 10
+# A real-time batch lasts as long as its trigger. The first one after a crash may take twice the time.
+_BATCHES_OF_SILENCE = 3
+# Spark's words for a batch that runs.
+_RUNS = "Processing new data"
 _ASK_EVERY = timedelta(seconds=1)
 # Fields of the applying process's lines other than its figures.
 _OF_A_LINE = ("at", "level", "job", "message")
@@ -32,15 +36,23 @@ _POINTS_KEPT = 600
 
 
 class Monitor:
-    """One run of one job over `source`, which starts now; `trigger` is the time between two batches."""
+    """One run of one job over `source`, which starts now; `trigger` is the time between two commits."""
 
     def __init__(
-        self, job: str, source: str, trigger: timedelta, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+        self,
+        job: str,
+        source: str,
+        trigger: timedelta,
+        *,
+        real_time: bool = False,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self.job = job
         self.trigger = trigger
         self.started = now()
         self.now = now
+        self._silence = max(_LEAST_SILENCE, trigger * (_BATCHES_OF_SILENCE if real_time else _TRIGGERS_OF_SILENCE))
+        self._real_time = real_time
         self._source = source
         self._lock = threading.Lock()
         self._alive = self._asked = self.started
@@ -135,7 +147,14 @@ class Monitor:
             self._newest = max(newest, self._newest or newest)
 
     def seen(self, status: Mapping[str, Any]) -> None:
-        """Take a query's status from Spark. Between two triggers the query waits, for data or for the next trigger."""
+        """Take a query's status from Spark.
+
+        Between two triggers the query waits, for data or for the next trigger. A real-time query waits within its
+        batch, and rows follow the topic once the batch runs.
+        """
+        if self._real_time and status["isTriggerActive"] and status["message"] == _RUNS:
+            with self._lock:
+                self._ready, self._failure = bool(self._applied), ""
         if status["isTriggerActive"] or not status["message"].startswith("Waiting"):
             return
         with self._lock:
@@ -154,10 +173,10 @@ class Monitor:
     def unhealthy(self) -> str:
         """Return why the job should be started again, in a line; empty while it is alive."""
         silence = self.now() - self._alive
-        bound = max(_LEAST_SILENCE, _TRIGGERS_OF_SILENCE * self.trigger)
-        if silence <= bound:
+        if silence <= self._silence:
             return ""
-        return f"no trigger has ended for {silence.total_seconds():.0f} s; the bound is {bound.total_seconds():.0f} s"
+        bound = f"{self._silence.total_seconds():.0f} s"
+        return f"no trigger has ended for {silence.total_seconds():.0f} s; the bound is {bound}"
 
     def unready(self) -> str:
         """Return why the tables may not be up to date, in a line; empty if they are."""

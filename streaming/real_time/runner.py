@@ -23,6 +23,7 @@ from common.bookkeeping import leases
 from common.errors import AdstreamError, ConfigError, JobFailed, ServiceUnavailable
 from common.registry import RegistryClient
 from common.registry.writers import MOST_ASKED
+from common.text.durations import duration_text
 from streaming.events.unknown_ids import other_ids
 from streaming.events.unplanned import MOST_REFUSED
 from streaming.micro_batch.pipeline import Pipeline
@@ -181,6 +182,13 @@ class RealTimeRunner(Runner):
         unknown = self._settling.unknown_ids if self._settling else ()
         if unknown and (new := self._schemas.registered(unknown, self._pipeline.writers.keys())):
             raise NewWriterSchema(_named(new))
+
+    def _stopping_notice(self) -> str:
+        most = duration_text(self._options.trigger)
+        return (
+            f"stopping after the running batch, in {most} at most; a second Ctrl-C stops at once, "
+            "and the next start counts the batch again"
+        )
 
     def _may_stop(self, _query: StreamingQuery, committed_since: bool) -> bool:
         """Return whether the query may stop.

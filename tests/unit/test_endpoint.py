@@ -230,6 +230,30 @@ def test_a_long_trigger_has_ten_times_its_length(clock: Clock) -> None:
     assert monitor.unhealthy()
 
 
+def test_in_real_time_it_is_ready_in_the_middle_of_a_batch(clock: Clock) -> None:
+    monitor = Monitor("ad-metrics", "ads", timedelta(minutes=5), real_time=True, now=clock)
+    monitor.seen(BUSY)
+    assert monitor.unready() == "no batch is committed yet"
+    monitor.applied({"rows_written": 0, "newest_event": None, "waiting_for": ""})
+    monitor.seen(BEGINNING)
+    assert monitor.unready() == "no batch is committed yet"
+    monitor.seen(BUSY)
+    assert not monitor.unready()
+    monitor.failed("Kafka is away")
+    monitor.seen(BEGINNING)
+    assert monitor.unready() == "the last attempt failed: Kafka is away"
+    monitor.seen(BUSY)
+    assert not monitor.unready()
+
+
+def test_in_real_time_a_batch_has_three_times_its_length(clock: Clock) -> None:
+    monitor = Monitor("ad-metrics", "ads", timedelta(minutes=5), real_time=True, now=clock)
+    clock.after(minutes=14)
+    assert not monitor.unhealthy()
+    clock.after(minutes=2)
+    assert monitor.unhealthy()
+
+
 def test_metrics_say_what_the_batches_did(url: str, monitor: Monitor, clock: Clock) -> None:
     monitor.batch(BATCH)
     clock.after(seconds=70)
