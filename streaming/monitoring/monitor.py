@@ -152,14 +152,13 @@ class Monitor:
         Between two triggers the query waits, for data or for the next trigger. A real-time query waits within its
         batch, and rows follow the topic once the batch runs.
         """
-        if self._real_time and status["isTriggerActive"] and status["message"] == _RUNS:
-            with self._lock:
-                self._ready, self._failure = bool(self._applied), ""
-        if status["isTriggerActive"] or not status["message"].startswith("Waiting"):
-            return
+        active, message = status["isTriggerActive"], status["message"]
+        between = not active and message.startswith("Waiting")
         with self._lock:
-            self._alive = self.now()
-            if not status["isDataAvailable"]:
+            if between:
+                self._alive = self.now()
+            follows = self._real_time and active and message == _RUNS and bool(self._applied)
+            if follows or (between and not status["isDataAvailable"]):
                 self._ready, self._failure = True, ""
 
     def failed(self, reason: str) -> None:

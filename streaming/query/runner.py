@@ -76,6 +76,7 @@ class Runner:
     """
 
     real_time = False
+    _stopping_notice = "stopping after the running batch"
 
     def __init__(
         self,
@@ -364,7 +365,7 @@ class Runner:
                 self._held_back.idle()
             if self._stopping.is_set() and not ended:
                 if not asked:
-                    self._listener.notice(self._stopping_notice())
+                    self._listener.notice(self._stopping_notice)
                     asked, before = True, committed
                 if self._may_stop(query, committed > before):
                     query.stop()
@@ -375,10 +376,6 @@ class Runner:
 
     def _committed(self, report: BatchReport) -> None:
         """Do nothing; a subclass is called after each report of a batch."""
-
-    def _stopping_notice(self) -> str:
-        """Return the line that tells what the job waits for before it stops."""
-        return "stopping after the running batch"
 
     def _may_stop(self, query: StreamingQuery, _committed_since: bool) -> bool:
         """Return whether the query may stop.

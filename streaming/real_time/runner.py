@@ -60,6 +60,10 @@ class RealTimeRunner(Runner):
             self._source = replace(self._source, bounded=False)
         self._updates = Updates(self._settings, self._job, self._checkpoint, self._listener.notice)
         self._told_applied = applied
+        self._stopping_notice += (
+            f", in {duration_text(self._options.trigger)} at most; a second Ctrl-C stops at once, "
+            "and the next start counts the batch again"
+        )
         self._applying: ApplyingProcess | None = None
         self._settling: Settling | None = None
         # Schema ids in messages that the registry did not know.
@@ -182,13 +186,6 @@ class RealTimeRunner(Runner):
         unknown = self._settling.unknown_ids if self._settling else ()
         if unknown and (new := self._schemas.registered(unknown, self._pipeline.writers.keys())):
             raise NewWriterSchema(_named(new))
-
-    def _stopping_notice(self) -> str:
-        most = duration_text(self._options.trigger)
-        return (
-            f"stopping after the running batch, in {most} at most; a second Ctrl-C stops at once, "
-            "and the next start counts the batch again"
-        )
 
     def _may_stop(self, _query: StreamingQuery, committed_since: bool) -> bool:
         """Return whether the query may stop.
