@@ -1,0 +1,37 @@
+"""Two processes are killed at the same moment: the driver, and a service that it writes to or reads from."""
+
+import random
+import time
+
+import pytest
+from pyspark.sql import SparkSession
+
+from tests.e2e.commands import MIX
+from tests.e2e.pipeline import Pipeline
+from tests.e2e.real_time_job import kill_tree
+from tests.e2e.running_job import Job, running_job
+from tests.faults.account import Account
+from tests.faults.faulty import settle
+from tests.faults.services import killed
+
+
+def kill_both(account: Account, pipeline: Pipeline, job: Job, service: str, when: str) -> None:
+    """Kill the service and the job's whole family; start the service again."""
+    what = f"driver and {service.capitalize()} killed at once"
+    with killed(pipeline.settings, service), account.fault(what, when):
+        kill_tree(job.pid)
+
+
+@pytest.mark.parametrize("service", ["cassandra", pytest.param("kafka", marks=pytest.mark.thorough)])
+def test_driver_and_a_service_killed_at_once(
+    spark: SparkSession, pipeline: Pipeline, account: Account, seed: int, service: str
+) -> None:
+    chance = random.Random(seed)
+    pipeline.produce("--seed", str(seed), "--count", "6000", "--over", "3m", *MIX)
+    with running_job(pipeline) as job:
+        batch, wait = chance.randrange(3), chance.uniform(0, 0.5)
+        job.await_line(rf"^batch {batch} ")
+        time.sleep(wait)  # to a random point of the next batch
+        kill_both(account, pipeline, job, service, f"{wait:.2f} s after batch {batch}")
+    pipeline.run(spark)
+    settle(account, pipeline, 6000)
