@@ -8,7 +8,6 @@ with this schema, and goes on from the same checkpoint.
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import timedelta
 from functools import partial
 
 from py4j.protocol import Py4JJavaError  # type: ignore[import-untyped]
@@ -18,18 +17,7 @@ from pyspark.sql.streaming.query import StreamingQuery
 
 from common.bookkeeping import leases
 from common.cassandra.session import require_tables
-from common.errors import (
-    AccessDenied,
-    AdstreamError,
-    BadInput,
-    CheckpointError,
-    ConfigError,
-    JobFailed,
-    MigrationError,
-    SchemaNotFound,
-    ServiceUnavailable,
-    TopicNotFound,
-)
+from common.errors import AdstreamError, CheckpointError, JobFailed, ServiceUnavailable
 from common.kafka import clocks
 from common.kafka.isolation import ISOLATION
 from common.lateness.late_events import TABLE as LATE_EVENTS
@@ -46,11 +34,13 @@ from streaming.micro_batch.writer import Batches, BatchWriter, NewWriterSchema, 
 from streaming.monitoring.held_back import HeldBack
 from streaming.monitoring.listener import Listener
 from streaming.query.claim import claim, refuse_what_cannot_go_on
+from streaming.query.clock_watch import ClockSetBack, ClockWatch
 from streaming.query.crash_search import CrashSearch
+from streaming.query.failures import ATTEMPTS, FINAL, line, pause_after
 from streaming.query.options import Options
 from streaming.query.ownership import Ownership
 from streaming.query.plans import Plans
-from streaming.recovery.checkpoint import Checkpoint, first_cause, held
+from streaming.recovery.checkpoint import Checkpoint, held
 from streaming.recovery.quarantine import CRASHES, Ranges
 from streaming.sinks import dead_letters
 from streaming.sinks.cassandra_rows import close_session
@@ -58,15 +48,9 @@ from streaming.sinks.sink import Sink, into_all, tables_of
 from streaming.sources import Source, Topic
 from streaming.spark import state_store
 
-# A batch that fails this often in a row stops the job: 1 + 2 + 4 + 8 seconds of pauses.
-ATTEMPTS = 5
-_FIRST_PAUSE = timedelta(seconds=1)
 _POLL_SECONDS = 0.2
 _BAD_LINES_SHOWN = 3
 _BAD_LINE_BYTES = 100
-
-# A retry does not help against these errors.
-_FINAL = (AccessDenied, BadInput, CheckpointError, ConfigError, MigrationError, SchemaNotFound, TopicNotFound)
 
 
 class Runner:
@@ -145,29 +129,29 @@ class Runner:
                     self._listener.notice(f"new schema version on {self._source.name}: going on with it ({error})")
                 continue
             failures += 1
-            self._listener.failed(_line(error))
-            if isinstance(error, _FINAL):
+            self._listener.failed(line(error))
+            if isinstance(error, FINAL):
                 raise error
             refuse_what_cannot_go_on(error, self._source, self._checkpoint, last=failures >= ATTEMPTS)
             if failures >= ATTEMPTS:
                 raise JobFailed(
-                    f"{self._job.name} failed {failures} times on the same batch: {_line(error)}",
+                    f"{self._job.name} failed {failures} times on the same batch: {line(error)}",
                     "repair that, and start the job again: it goes on from its checkpoint and nothing is lost",
                 ) from error
             if failures == CRASHES and not isinstance(error, AdstreamError) and self._set_culprits_aside():
                 failures = 0
                 continue
-            pause = _FIRST_PAUSE * 2 ** (failures - 1)
+            pause = pause_after(failures)
             self._listener.notice(
-                f"batch failed ({failures} of {ATTEMPTS}): {_line(error)}; trying again in {pause.seconds} s"
+                f"batch failed ({failures} of {ATTEMPTS}): {line(error)}; trying again in {pause.seconds} s"
             )
             self._stopping.wait(pause.total_seconds())
 
     def _say_what_is_read(self) -> None:
         self._listener.notice(f"reading from {self._source.name}, checkpoint {self._options.checkpoint}")
         clocks_told = clocks.told(self._settings, self._source.name) if isinstance(self._source, Topic) else []
-        for line in [*state_store.told(), *clocks_told]:
-            self._listener.notice(line)
+        for told in [*state_store.told(), *clocks_told]:
+            self._listener.notice(told)
 
     def _attempt(self, *, begun: bool) -> tuple[int, Exception | None]:
         """Run a query to its end. Returns the number of committed batches, and why it ended: None if its input did.
@@ -326,8 +310,8 @@ class Runner:
             dead_letters.publish(dead, self._settings.kafka, self._settings.topic.dead_letters, self._job.name)
         elif self._source.json_only:
             for row in dead.limit(_BAD_LINES_SHOWN).collect():
-                line = bytes(row["value"])[:_BAD_LINE_BYTES].decode(errors="replace")
-                self._listener.notice(f"{row['topic']} line {row['offset']} not used: {row['outcome']}: {line}")
+                text = bytes(row["value"])[:_BAD_LINE_BYTES].decode(errors="replace")
+                self._listener.notice(f"{row['topic']} line {row['offset']} not used: {row['outcome']}: {text}")
 
     def _replayed(self, writer: Batches) -> bool:
         """Return whether the query ended *after* it had committed a batch, and report that batch.
@@ -348,6 +332,7 @@ class Runner:
         last = -1
         ended = asked = False
         before = 0
+        clock = ClockWatch()
         while not ended:
             try:
                 ended = bool(query.awaitTermination(_POLL_SECONDS))  # type: ignore[arg-type]  # takes fractions
@@ -363,6 +348,8 @@ class Runner:
                 self._committed(report)
             if self._held_back is not None and not ended:
                 self._held_back.idle()
+            if not ended:
+                self._end_if_set_back(clock, writer, query)
             if self._stopping.is_set() and not ended:
                 if not asked:
                     self._listener.notice(self._stopping_notice)
@@ -370,6 +357,14 @@ class Runner:
                 if self._may_stop(query, committed > before):
                     query.stop()
         return committed
+
+    def _end_if_set_back(self, clock: ClockWatch, writer: Batches, query: StreamingQuery) -> None:
+        """End a query that would wait for a wall clock that was set back. A running micro-batch ends first."""
+        back = 0.0 if self._options.once or writer.error else clock.set_back_by()
+        if back and (self.real_time or not query.status["isTriggerActive"]):
+            self._listener.notice(f"the clock of this machine went back by {back:,.0f} s: starting the query again")
+            writer.error = ClockSetBack()
+            query.stop()
 
     def _polled(self, query: StreamingQuery) -> None:
         """Do nothing; a subclass is called a few times a second while the query runs."""
@@ -386,14 +381,11 @@ class Runner:
 
     def _failure(self, writer: Batches, query: StreamingQuery) -> Exception | None:
         """Return why the query has ended; None if its input did, or it was stopped."""
+        if isinstance(writer.error, ClockSetBack):
+            return writer.error
         ended_by = query.exception()
         return None if ended_by is None else writer.error or ended_by
 
 
 class _Replayed(PlanAgain):
     """The query ended after it had committed the repeated batch."""
-
-
-def _line(error: Exception) -> str:
-    """Return the problem in one line: our errors unchanged, Spark's by the innermost cause."""
-    return str(error) if isinstance(error, AdstreamError) else first_cause(error)

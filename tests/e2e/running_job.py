@@ -147,11 +147,11 @@ def running_here(spark: SparkSession, pipeline: Pipeline, *, trigger: timedelta)
 
 @contextmanager
 def running_job(
-    pipeline: Pipeline, *options: str, trigger: str = "500ms", most_events: int = SMALL_BATCH
+    pipeline: Pipeline, *options: str, trigger: str = "500ms", most_events: int = SMALL_BATCH, **environment: str
 ) -> Iterator[Job]:
     """Run ad-metrics until the block ends, in batches of at most `most_events` events."""
-    size = {"ADSTREAM_SPARK_MAX_EVENTS_PER_BATCH": str(most_events)}
-    with started(*pipeline.stream_command, "--trigger", trigger, *options, **size) as running:
+    given = environment | {"ADSTREAM_SPARK_MAX_EVENTS_PER_BATCH": str(most_events)}
+    with started(*pipeline.stream_command, "--trigger", trigger, *options, **given) as running:
         job = Job(running)
         try:
             yield job

@@ -8,7 +8,8 @@ import pytest
 from common.errors import JobFailed, SinkError
 from streaming.micro_batch.writer import NewWriterSchema
 from streaming.monitoring.listener import Listener
-from streaming.query.runner import ATTEMPTS, Runner, _Replayed
+from streaming.query.failures import ATTEMPTS
+from streaming.query.runner import Runner, _Replayed
 
 FAILED = (0, SinkError("Cassandra is away", "start it"))
 FAILURES = [FAILED] * (ATTEMPTS - 1)
