@@ -88,7 +88,7 @@ class Topic:
             what = (
                 f"begins at {begin:,}: {begin - offset:,} messages were removed before they were counted"
                 if offset < begin
-                else f"ends at {end:,}: it is not the topic that was counted"
+                else f"ends at {end:,}: Kafka has lost {offset - end:,} messages that were counted"
             )
             raise CheckpointError(
                 f"checkpoint {checkpoint.path} goes on at offset {offset:,} of {self.name}, partition {partition}, "

@@ -75,6 +75,7 @@ class BatchWriter:
         publish: Callable[[DataFrame], None],
         registered: Callable[[int, Sequence[int]], set[int]],
         timestamps: Callable[[], int],
+        still_there: Callable[[], None],
         stopping: threading.Event,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
@@ -82,7 +83,8 @@ class BatchWriter:
 
         `keep_late(batch_id, observed, stamp)` stores its late events. `reread(batch_id)` returns its judged messages.
         `registered(batch_id, ids)` returns the schemas for messages of unknown ids, the most frequent first.
-        `timestamps()` returns the timestamp for the next batch's writes.
+        `timestamps()` returns the timestamp for the next batch's writes. `still_there()` raises if the batch's
+        messages may be gone from their topic.
         """
         self._sink = write
         self._observed = observed
@@ -91,6 +93,7 @@ class BatchWriter:
         self._publish = publish
         self._registered = registered
         self._timestamps = timestamps
+        self._still_there = still_there
         self._stopping = stopping
         self._clock = clock
         self.error: Exception | None = None
@@ -121,6 +124,7 @@ class BatchWriter:
         if seen.dead and (messages := self._reread(batch_id)) is not None:
             self._publish(only_dead_letters(messages))
         late = self._keep_late(batch_id, seen, stamp)
+        self._still_there()
         self.written[batch_id] = Written(written, late, seen.dead, stamp, seconds, seen.dead_by_reason, seen.messages)
         if len(self.written) > _REMEMBERED:
             del self.written[min(self.written)]

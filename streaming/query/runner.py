@@ -35,6 +35,7 @@ from streaming.monitoring.held_back import HeldBack
 from streaming.monitoring.listener import Listener
 from streaming.query.claim import claim, refuse_what_cannot_go_on
 from streaming.query.clock_watch import ClockSetBack, ClockWatch
+from streaming.query.counted_log import CountedLog
 from streaming.query.crash_search import CrashSearch
 from streaming.query.failures import ATTEMPTS, FINAL, line, pause_after
 from streaming.query.options import Options
@@ -100,6 +101,7 @@ class Runner:
             notice=listener.notice,
         )
         self._held_back: HeldBack | None = None
+        self._log: CountedLog | None = None
         self._ownership = Ownership(settings, job.name, self._source.name, self._checkpoint, self._tables)
 
     def run(self) -> None:
@@ -196,6 +198,9 @@ class Runner:
         if isinstance(self._source, Topic):
             self._source = self._source.pinned()
             self._source.require_kept(self._checkpoint)
+            self._log = CountedLog.in_kafka(
+                self._settings, self._source.name, self._checkpoint, real_time=self.real_time
+            )
 
     def _read_at(self, level: IsolationLevel | None) -> None:
         """Read at one isolation level for all.
@@ -242,6 +247,8 @@ class Runner:
 
     def _start(self) -> tuple[Batches, StreamingQuery]:
         spark, job = self._spark, self._job
+        if self._log is not None:
+            self._log.check()
         self._pipeline = self._suited(self._plans.made())
         self._plans.tell_unreadable(self._pipeline)
         # A batch without data emits the rows that append mode holds back, and lets timers fire. Other jobs gain nothing
@@ -271,6 +278,7 @@ class Runner:
             publish=self._publish,
             registered=self._registered,
             timestamps=self._writers_timestamp,
+            still_there=self._log.require_same_leaders if self._log else lambda: None,
             stopping=self._stopping,
         )
         query = (

@@ -9,6 +9,7 @@ it (streaming.real_time.settling).
 import socket
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -183,6 +184,9 @@ class RealTimeRunner(Runner):
 
     def _committed(self, report: BatchReport) -> None:
         self._updates.committed(report.batch_id)
+        if self._log is not None:
+            with suppress(ServiceUnavailable):  # the next batch asks again
+                self._log.check()
         unknown = self._settling.unknown_ids if self._settling else ()
         if unknown and (new := self._schemas.registered(unknown, self._pipeline.writers.keys())):
             raise NewWriterSchema(_named(new))

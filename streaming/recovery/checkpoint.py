@@ -181,6 +181,18 @@ class Checkpoint:
         """Return all texts that `note` has kept in the folder."""
         return [self._read(f"{folder}/{number}") or "[]" for number in self._numbered(folder)]
 
+    def keep(self, folder: str, text: str) -> None:
+        """Keep a text in a folder beside the checkpoint, in place of the one before. A crash leaves one of them."""
+        before = self._numbered(folder)
+        self._write(f"{folder}/{before[-1] + 1 if before else 0}", text)
+        for number in before:
+            self._remove(f"{folder}/{number}")
+
+    def kept(self, folder: str) -> str | None:
+        """Return the text that `keep` has kept last; None if there is none."""
+        numbers = self._numbered(folder)
+        return self._read(f"{folder}/{numbers[-1]}") if numbers else None
+
     def mark(self, folder: str, batch_id: int) -> None:
         """Note in a folder beside the checkpoint that a step was done up to this batch."""
         before = self._numbered(folder)

@@ -30,6 +30,7 @@ def writer(kept: list[Any], *, fails: bool = False) -> BatchWriter:
         publish=lambda _dead: None,
         registered=lambda _batch_id, _ids: set(),
         timestamps=lambda: 42,
+        still_there=lambda: None,
         stopping=threading.Event(),
     )
 
