@@ -1,7 +1,7 @@
 # The commands a user types; `make help` lists them. A recipe line that runs a service or a test is one simple command.
 # So make itself is the parent, and Ctrl-C or a kill of make reaches the child.
 .DEFAULT_GOAL := help
-.PHONY: help setup warm real-time demo tour test test-unit test-patterns test-second-spark test-e2e test-compose test-faults faults lint up down bench lock docs parts-sums state-store sbom audit clean
+.PHONY: help setup warm real-time demo tour test test-unit test-patterns test-second-spark test-e2e test-compose test-faults faults mutants lint up down bench lock docs parts-sums state-store sbom audit clean
 .SUFFIXES:
 SHELL := /bin/sh
 
@@ -108,6 +108,10 @@ MINUTES := 30
 KIND :=
 faults: $(STAMP) ## half an hour of the fault campaign, which goes on where it stopped (MINUTES=60, KIND=cassandra)
 	@$(BIN)/python -m tests.faults.campaign --minutes $(MINUTES) --kind '$(KIND)'
+
+ONLY :=
+mutants: $(STAMP) ## put plausible faults into a copy of the code, one at a time; a test must catch each (ONLY=watermark)
+	@$(BIN)/python -m tests.mutants --only '$(ONLY)'
 
 lint: $(STAMP) ## ruff, import-linter and mypy
 	$(BIN)/ruff check .

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -26,8 +26,20 @@ _MARK = "FAULT_CAMPAIGN_RUN"
 class OneRun:
     """What a command did: `code` of its end, and `log`, which holds its output."""
 
-    def __init__(self, command: Sequence[str], *, root: Path, log: Path, nice: int = NICE) -> None:
+    def __init__(
+        self,
+        command: Sequence[str],
+        *,
+        root: Path,
+        log: Path,
+        nice: int = NICE,
+        environment: Mapping[str, str] | None = None,
+        limit: float = LIMIT_SECONDS,
+    ) -> None:
+        """`environment` is added to this process's; the run is killed after `limit` seconds."""
         self.log = log
+        self._environment = environment or {}
+        self._limit = limit
         self._mark = secrets.token_hex(8)
         self._root = root
         self._nice = nice
@@ -35,12 +47,12 @@ class OneRun:
         self._command = ["nice", "-n", str(nice), *command, "--basetemp", str(self._folder / "run")]
 
     def wait(self) -> int:
-        """Run it to its end; returns its exit code, which is that of a kill after an hour.
+        """Run it to its end; returns its exit code, which is that of a kill after the limit.
 
         On Ctrl-C, asks it to end, and kills what does not.
         """
         self.log.parent.mkdir(parents=True, exist_ok=True)
-        environment = os.environ | {_MARK: self._mark, "COLUMNS": "300"}
+        environment = {**os.environ, **self._environment, _MARK: self._mark, "COLUMNS": "300"}
         try:
             with self.log.open("wb") as output:
                 child = subprocess.Popen(
@@ -61,7 +73,7 @@ class OneRun:
 
     def _watched(self, child: subprocess.Popen[bytes]) -> int:
         sessions: set[int] = set()
-        end = time.monotonic() + LIMIT_SECONDS
+        end = time.monotonic() + self._limit
         while time.monotonic() < end:
             try:
                 return child.wait(_POLL_SECONDS)

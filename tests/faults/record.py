@@ -33,14 +33,19 @@ def read(results: Path) -> list[Run]:
 def append(results: Path, run: Run) -> list[Run]:
     """Add a run and return all. A reader, and a crash at any time, finds the old file or the new one."""
     runs = [*read(results), run]
+    write(results, "runs", runs)
+    return runs
+
+
+def write(results: Path, name: str, entries: Sequence[Run]) -> None:
+    """Write a file with one list, an entry a line, in one step."""
     beside = results.with_name(f".{results.name}.new")
     with beside.open("w", encoding="utf-8") as new:
-        lines = ",\n".join(json.dumps(each, ensure_ascii=False) for each in runs)
-        new.write(f'{{"runs": [\n{lines}\n]}}\n')
+        lines = ",\n".join(json.dumps(each, ensure_ascii=False) for each in entries)
+        new.write(f'{{"{name}": [\n{lines}\n]}}\n')
         new.flush()
         os.fsync(new.fileno())
     beside.replace(results)
-    return runs
 
 
 def next_run(kinds: Sequence[str], runs: Sequence[Run]) -> tuple[str, int]:

@@ -29,6 +29,13 @@ def test_what_is_missing_is_made_and_what_is_there_is_kept(tmp_path: Path) -> No
     assert changed == {"job"}
 
 
+def test_only_the_owner_reads_the_keys(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    with_secrets = [each for each in secured.make(data) if each.name != "ca.pem"]
+    assert {each.stat().st_mode & 0o777 for each in with_secrets} == {0o600}
+    assert data.stat().st_mode & 0o777 == 0o700
+
+
 @pytest.mark.parametrize("missing", ["ca.pem", "server.pem", "job.env"])
 def test_keys_that_are_not_complete_do_not_make_a_plain_stack(tmp_path: Path, missing: str) -> None:
     secured.make(tmp_path)

@@ -105,6 +105,20 @@ def test_each_cell_that_differs_is_named(oracle: Oracle) -> None:
     ]
 
 
+@pytest.mark.parametrize("average", ["6", None])
+def test_a_wrong_average_beside_right_sums_differs(oracle: Oracle, average: str | None) -> None:
+    put(oracle, event(0, views=2), event(1, views=2))
+    found(oracle, "a", 2, 4, "20", average)
+    shown = "None" if average is None else "0.000006"
+    assert compared(oracle).differences[0] == f"ad_metrics a: average is {shown}, must be 0.000005"
+
+
+def test_an_average_without_views_differs(oracle: Oracle) -> None:
+    put(oracle, event(0, views=0))
+    found(oracle, "a", 1, 0, "10", "10")
+    assert compared(oracle).differences[0] == "ad_metrics a: average is 0.000010, must be None"
+
+
 def test_the_average_is_rounded_half_up_and_a_finer_cost_differs(oracle: Oracle) -> None:
     put(oracle, event(0, views=4))
     row = type("Row", (), {"ad_id": "a", "total_clicks": 1, "total_views": 4})()
