@@ -13,12 +13,14 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from pyspark import SparkContext
 from pyspark.sql.streaming.query import StreamingQuery
 
 from streaming.micro_batch.progress import BatchReport, figures, iso, newest_event, partitions
 from streaming.monitoring.held_back import Held
 from streaming.monitoring.listener import Listener
 from streaming.monitoring.metrics import Metrics
+from streaming.monitoring.running import all_tasks_run
 
 BATCHES_KEPT = 200
 # No trigger has ended for this long: the driver hangs, or a batch is far too slow.
@@ -26,8 +28,6 @@ _LEAST_SILENCE = timedelta(minutes=2)
 _TRIGGERS_OF_SILENCE = 10
 # A real-time batch lasts as long as its trigger. The first one after a crash may take twice the time.
 _BATCHES_OF_SILENCE = 3
-# Spark's words for a batch that runs.
-_RUNS = "Processing new data"
 _ASK_EVERY = timedelta(seconds=1)
 # Fields of the applying process's lines other than its figures.
 _OF_A_LINE = ("at", "level", "job", "message")
@@ -140,26 +140,30 @@ class Monitor:
         with self._lock:
             if self._newest is not None:
                 self._freshness.append((iso(now), round((now - self._newest).total_seconds(), 3)))
-        self.seen(query.status)
+        status = query.status
+        self.seen(status, takes_events=self._real_time and status["isTriggerActive"] and self._takes_events())
 
     def _in_the_tables(self, newest: datetime | None) -> None:
         if newest is not None:
             self._newest = max(newest, self._newest or newest)
 
-    def seen(self, status: Mapping[str, Any]) -> None:
+    def seen(self, status: Mapping[str, Any], *, takes_events: bool = False) -> None:
         """Take a query's status from Spark.
 
         Between two triggers the query waits, for data or for the next trigger. A real-time query waits within its
-        batch, and rows follow the topic once the batch runs.
+        batch, and rows follow the topic once that batch takes events.
         """
-        active, message = status["isTriggerActive"], status["message"]
-        between = not active and message.startswith("Waiting")
+        between = not status["isTriggerActive"] and status["message"].startswith("Waiting")
         with self._lock:
             if between:
                 self._alive = self.now()
-            follows = self._real_time and active and message == _RUNS and bool(self._applied)
-            if follows or (between and not status["isDataAvailable"]):
+            if (takes_events and self._applied) or (between and not status["isDataAvailable"]):
                 self._ready, self._failure = True, ""
+
+    def _takes_events(self) -> bool:
+        """Return whether a real-time batch takes events. A job that is ready already is not asked again."""
+        context = SparkContext._active_spark_context
+        return context is not None and not self._ready and all_tasks_run(context)
 
     def failed(self, reason: str) -> None:
         """Note a failed attempt. Another one follows, or the job ends."""

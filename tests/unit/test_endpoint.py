@@ -232,17 +232,17 @@ def test_a_long_trigger_has_ten_times_its_length(clock: Clock) -> None:
 
 def test_in_real_time_it_is_ready_in_the_middle_of_a_batch(clock: Clock) -> None:
     monitor = Monitor("ad-metrics", "ads", timedelta(minutes=5), real_time=True, now=clock)
-    monitor.seen(BUSY)
+    monitor.seen(BUSY, takes_events=True)
     assert monitor.unready() == "no batch is committed yet"
     monitor.applied({"rows_written": 0, "newest_event": None, "waiting_for": ""})
-    monitor.seen(BEGINNING)
-    assert monitor.unready() == "no batch is committed yet"
     monitor.seen(BUSY)
+    assert monitor.unready() == "no batch is committed yet"
+    monitor.seen(BUSY, takes_events=True)
     assert not monitor.unready()
     monitor.failed("Kafka is away")
-    monitor.seen(BEGINNING)
-    assert monitor.unready() == "the last attempt failed: Kafka is away"
     monitor.seen(BUSY)
+    assert monitor.unready() == "the last attempt failed: Kafka is away"
+    monitor.seen(BUSY, takes_events=True)
     assert not monitor.unready()
 
 
