@@ -22,6 +22,7 @@ from tests.e2e.pipeline import JOB, Pipeline
 SECONDS = 300
 # Small enough to divide a few thousand events into several batches.
 SMALL_BATCH = 800
+_SHOWN = 25
 
 
 class Lines:
@@ -58,8 +59,15 @@ class Lines:
 
     def _await(self, there: Callable[[], bool], *, or_end: bool) -> None:
         with self._said:
-            assert self._said.wait_for(lambda: self._lines[-1:] == [""] or there(), SECONDS), self._lines
-            assert or_end or there(), f"the job has ended: {self._lines}"
+            in_time = self._said.wait_for(lambda: self._lines[-1:] == [""] or there(), SECONDS)
+            assert in_time, f"after {SECONDS} s the job has said:\n{self.said()}"
+            assert or_end or there(), f"the job has ended:\n{self.said()}"
+
+    def said(self) -> str:
+        """Return the job's last lines, and how many seconds ago it printed each."""
+        now = time.monotonic()
+        told = zip(self.times[-_SHOWN:], self._lines[-_SHOWN:], strict=True)
+        return "".join(f"{now - at:6.1f} s ago: {line or 'its end'}" for at, line in told)
 
     def pauses(self, pattern: str) -> list[float]:
         """Return the seconds from each matching line to the next batch."""
