@@ -2,10 +2,13 @@
 
 import signal
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 from common.kafka import end_offsets
+from common.kafka.updates_group import Applied, behind
+from common.settings import Settings
 from tests.e2e.commands import MIX, started
 from tests.e2e.pipeline import Pipeline
 from tests.e2e.running_job import Job
@@ -13,6 +16,7 @@ from tests.faults.account import Account
 from tests.faults.faulty import settle
 
 RATE = 200
+APPLIED_SECONDS = 120
 # Garbage schema ids come before: each new one starts the query again, and the fault would find none at work.
 LIVE = (*MIX[: MIX.index("--broken")], "--broken", "0")
 
@@ -45,6 +49,17 @@ def settled(account: Account, pipeline: Pipeline, job: Job) -> dict[str, int]:
     """The job takes all there is, and all of it is right; returns how many messages had which fate."""
     said = job.await_line(r"^batch \d+ .* lag 0")
     job.await_line(r"^batch \d+ .* lag 0", after=said)
+    await_applied(pipeline.settings)
     code, lines, errors = job.end()
     assert code == 0, lines + errors
     return settle(account, pipeline, sum(end_offsets(pipeline.settings, pipeline.settings.topic.ads).values()))
+
+
+def await_applied(settings: Settings) -> None:
+    """Wait until all present rows are in the tables. A job that is asked to stop waits for them for 30 seconds only."""
+    deadline = time.monotonic() + APPLIED_SECONDS
+    with closing(Applied(settings, settings.topic.updates)) as applied:
+        ends = applied.ends()
+        while left := behind(applied.upto(ends, applied.topic_id()), ends):
+            assert time.monotonic() < deadline, f"{left} rows are not applied"
+            time.sleep(0.2)
