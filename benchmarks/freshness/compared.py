@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from rich.console import Console
 
 from benchmarks import page, plots
-from benchmarks.freshness.contestants import BEFORE, FLINK, NOW, REAL_TIME, Contestant, contestants
+from benchmarks.freshness.contestants import BEFORE, FLINK, FLINK_CHECKPOINTS, NOW, REAL_TIME, Contestant, contestants
 from benchmarks.freshness.measured import PERCENTILES, Measured, conditions, measure
 from benchmarks.freshness.usage import APPLYING, CASSANDRA, JOB, KAFKA, SENDER
 from benchmarks.peers.drained import PeerMissing
@@ -162,7 +162,7 @@ def sentences(found: Sequence[Measured]) -> list[str]:
         ours = medians.get((REAL_TIME, rate))
         if not ours:
             continue
-        rivals = (BEFORE, NOW, *(FLINK.format(each) for each in ("3 s", "60 s")))
+        rivals = (BEFORE, NOW, *(FLINK.format(each) for each in FLINK_CHECKPOINTS))
         times = [f"{_times(medians[name, rate], ours)} {name}" for name in rivals if (name, rate) in medians]
         if times:
             said.append(f"At {rate:,} events/s the median of real time, {ours:,.0f} ms, is {', '.join(times)}.")

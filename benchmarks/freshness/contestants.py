@@ -24,13 +24,15 @@ from common.errors import ConfigError
 from common.kafka import create_topics
 from common.provision import ADS_CONTRACT, UPDATES_CONTRACT, prepare_topic, updates_spec
 from common.settings import Settings
+from common.text.durations import duration_text
 from stack import state
+from streaming.real_time.suits import TRIGGER
 
 UPDATES = "ADSTREAM_TOPIC_UPDATES"
 REAL_TIME = "ad-metrics --real-time"
 NOW, BEFORE = "micro-batches", "micro-batches, before"
 FLINK = "Flink SQL, checkpoints every {}"
-FLINK_CHECKPOINTS = ("3 s", "60 s")
+FLINK_CHECKPOINTS = ("3 s", "5 min")
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ class Place:
 
     settings: Settings
     folder: Path
-    length: str = "60s"
+    length: str = duration_text(TRIGGER)
     options: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
 

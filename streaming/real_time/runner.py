@@ -34,6 +34,7 @@ from streaming.patterns.versions import versioned
 from streaming.query.runner import Runner
 from streaming.real_time.applying_process import ApplyingProcess
 from streaming.real_time.changelog import Versions, contract_of, messages
+from streaming.real_time.rehearsal import Rehearsal
 from streaming.real_time.settling import Settling
 from streaming.real_time.suits import slots
 from streaming.real_time.updates import Updates, UpdatesLost
@@ -66,6 +67,7 @@ class RealTimeRunner(Runner):
             "and the next start counts the batch again"
         )
         self._applying: ApplyingProcess | None = None
+        self._rehearsal: Rehearsal | None = None
         self._settling: Settling | None = None
         # Schema ids in messages that the registry did not know.
         self._refused: set[int] = set()
@@ -92,6 +94,8 @@ class RealTimeRunner(Runner):
             super()._run()
             self._drain()
         finally:
+            if self._rehearsal is not None:
+                self._rehearsal.stop()
             self._applying.stop()
             self._updates.close()
 
@@ -129,6 +133,7 @@ class RealTimeRunner(Runner):
             .trigger(realTime=length)  # type: ignore[call-overload]  # the types are an older Spark's
             .start()
         )
+        self._rehearsal = self._rehearsal or Rehearsal(out)
         return settling, query
 
     def _settled(self) -> Settling:

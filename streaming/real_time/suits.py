@@ -7,9 +7,9 @@ from common.text.durations import duration_text
 from streaming.job import Job
 from streaming.sinks.sink import write_row_by_row
 
-# The time between two commits. Each commit is a pause. After a crash the query counts events since the last commit
-# again.
-TRIGGER = timedelta(seconds=60)
+# The time between two commits. Each commit is a pause of a second. After a crash the query counts events since the last
+# commit again.
+TRIGGER = timedelta(minutes=5)
 SHORTEST_TRIGGER = timedelta(seconds=5)
 _MODE = "update"
 

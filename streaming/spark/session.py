@@ -56,6 +56,15 @@ _LAST_SECONDS, _LAST_BYTES = 10, 64 * 1024
 # A tenth of Spark's default. Real time has two shuffles, and few rows come in this time at up to 1,000 events a second.
 _SHUFFLE_WAIT_MILLIS = 5
 
+# A real-time batch ends with a pause. By default Spark then looks at all ids for expired ones, and writes up to 64 MB
+# of new state. With these properties each new id removes up to two expired ones meanwhile, and little is left to write.
+_SHORT_PAUSES = {
+    "spark.sql.streaming.statefulOperator.incrementalCleanupFactor": "2",
+    "spark.sql.streaming.stateStore.rocksdb.writeBufferSizeMB": "16",
+    # By default a start may have to read the changes of ten batches.
+    "spark.sql.streaming.stateStore.minDeltasForSnapshot": "1",
+}
+
 # Values that Spark hides in its pages, plans and logs, by name or value: Spark's own default, and Kafka's logins.
 _SECRETS = "(?i)secret|password|token|access[.]?key|jaas"
 
@@ -218,6 +227,7 @@ def open_session(
         options["spark.sql.streaming.stateStore.checkpointFormatVersion"] = "2"
         # Before each shuffle a row waits until a network buffer is full, by default for 50 ms at most.
         options["spark.shuffle.streaming.networkBufferMaxWaitTimeMs"] = str(_SHUFFLE_WAIT_MILLIS)
+        options |= _SHORT_PAUSES
     if lakehouse:
         options |= iceberg.spark_options(settings.lakehouse, str(settings.warehouse))
     if not alone:
@@ -240,9 +250,10 @@ def open_session(
 def _compiler() -> str:
     """Return options for the JIT compiler.
 
-    A real-time query runs for long and plans little, so the second compiler pays off.
+    A real-time query runs for long and plans little, so the second compiler pays off. HotSpot throws away compiled code
+    that has not run for minutes: the code of the next plan.
     """
-    return "" if real_time.entered() else _SECOND_COMPILER
+    return "-XX:-UseCodeCacheFlushing" if real_time.entered() else _SECOND_COMPILER
 
 
 def _class_path(options: dict[str, str]) -> dict[str, str]:
