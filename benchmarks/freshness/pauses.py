@@ -23,9 +23,9 @@ HEAD = (
     *("batches of", "setting", "pause, s: median (range)", "p50, ms", "p99, ms", "batches"),
     "Spark's durationMs, median of each phase",
 )
-LENGTHS = (10, 30, 60, 120)
-# The command's own length, unless --trigger is given.
-USUAL = 60
+LENGTHS = (60, 120, 300)
+# Settings are tried with this length. With the command's own, each would take half an hour.
+SHORT = 60
 BATCHES = 3
 _EDGE_SECONDS = 5.0
 _AS_IT_IS = "as it is"
@@ -49,10 +49,14 @@ class Setting:
 
 _STREAMING = "spark.sql.streaming"
 _CLEANUP = f"{_STREAMING}.statefulOperator.incrementalCleanupFactor"
+_ROCKSDB = f"{_STREAMING}.stateStore.rocksdb"
 # With the default lateness nothing expires in the measured minutes, although Spark checks all state. Here state
 # expires.
 _SOON = ("--lateness", "30s", "--watermark", "60s")
 SETTINGS = (
+    Setting("incrementalCleanupFactor 0, Spark's default", {_CLEANUP: "0"}),
+    Setting("RocksDB's buffer 64 MB, Spark's default", {f"{_ROCKSDB}.writeBufferSizeMB": "64"}),
+    Setting("a snapshot in ten batches, Spark's default", {f"{_STREAMING}.stateStore.minDeltasForSnapshot": "10"}),
     Setting("state expires after a minute", options=_SOON),
     *(Setting(f"the same, incrementalCleanupFactor {each}", {_CLEANUP: each}, _SOON) for each in ("0", "1", "4")),
     Setting("fewer state rows: no dedupe", options=("--no-dedupe",)),
@@ -61,7 +65,7 @@ SETTINGS = (
     Setting("one state partition", environment={"ADSTREAM_SPARK_SHUFFLE_PARTITIONS": "1"}),
     Setting(
         "whole snapshots, no changelog",
-        {f"{_STREAMING}.stateStore.rocksdb.changelogCheckpointing.enabled": "false"},
+        {f"{_ROCKSDB}.changelogCheckpointing.enabled": "false"},
     ),
     Setting("checksums of checkpoint files", {f"{_STREAMING}.checkpoint.fileChecksum.enabled": "true"}),
 )
@@ -87,10 +91,10 @@ class Paused:
 def run(settings: Settings, lengths: Sequence[int], only: Sequence[str], rate: int, warm: float, tried: bool) -> None:
     """Measure each length with the job as it is, then each setting.
 
-    Settings run at the usual length if it is among `lengths`, otherwise at the last one.
+    Settings run at the short length if it is among `lengths`, otherwise at the last one.
     """
     turns = [(length, Setting(_AS_IT_IS)) for length in lengths]
-    turns += [(USUAL if USUAL in lengths else lengths[-1], each) for each in SETTINGS] if tried else []
+    turns += [(SHORT if SHORT in lengths else lengths[-1], each) for each in SETTINGS] if tried else []
     turns = [(length, each) for length, each in turns if not only or any(text in each.name for text in only)]
     console, found = Console(highlight=False), list[Paused]()
     missing: dict[str, str] = {}

@@ -56,13 +56,11 @@ _LAST_SECONDS, _LAST_BYTES = 10, 64 * 1024
 # A tenth of Spark's default. Real time has two shuffles, and few rows come in this time at up to 1,000 events a second.
 _SHUFFLE_WAIT_MILLIS = 5
 
-# A real-time batch ends with a pause. By default Spark then looks at all ids for expired ones, and writes up to 64 MB
-# of new state. With these properties each new id removes up to two expired ones meanwhile, and little is left to write.
+# A real-time batch ends with a pause. By default Spark then looks for expired ids, and writes up to 64 MB of new state.
+# With these properties each new id removes up to two expired ones meanwhile, and little is left to write.
 _SHORT_PAUSES = {
     "spark.sql.streaming.statefulOperator.incrementalCleanupFactor": "2",
     "spark.sql.streaming.stateStore.rocksdb.writeBufferSizeMB": "16",
-    # By default a start may have to read the changes of ten batches.
-    "spark.sql.streaming.stateStore.minDeltasForSnapshot": "1",
 }
 
 # Values that Spark hides in its pages, plans and logs, by name or value: Spark's own default, and Kafka's logins.

@@ -32,10 +32,13 @@ def test_a_job_with_tasks_that_wait_for_a_slot_does_not_run_whole(spark: SparkSe
 @contextmanager
 def waiting_tasks(spark: SparkSession, tasks: int, end: Path) -> Iterator[None]:
     """Run a job whose tasks each make a file, and then wait until the block ends."""
+    seconds = SECONDS
 
-    def wait(number: int) -> None:
+    def wait(number: int) -> None:  # Spark's workers do not import this module
+        deadline = time.monotonic() + seconds
         end.with_name(f"began-{number}").touch()
-        until(end.exists)
+        while not end.exists() and time.monotonic() < deadline:
+            time.sleep(0.02)
 
     job = threading.Thread(target=spark.sparkContext.parallelize(range(tasks), tasks).foreach, args=(wait,))
     job.start()
