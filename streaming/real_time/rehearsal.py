@@ -6,6 +6,7 @@ minutes. So the first pauses would run planning's code for the first times, many
 
 import threading
 from contextlib import suppress
+from typing import Any
 
 from py4j.protocol import Py4JError  # type: ignore[import-untyped]
 from pyspark.errors import PySparkException
@@ -31,8 +32,8 @@ class Rehearsal:
         self._thread.join()
 
     def _run(self) -> None:
-        utils = self._rows.sparkSession._jvm.PythonSQLUtils
+        jvm: Any = self._rows.sparkSession._jvm
         with suppress(Py4JError, PySparkException):  # a JVM that ends is told elsewhere
             while self.planned < self._times and not self._stopping.wait(self._pause):
-                utils.explainString(self._rows._jdf.queryExecution(), "simple")
+                jvm.PythonSQLUtils.explainString(self._rows._jdf.queryExecution(), "simple")
                 self.planned += 1
