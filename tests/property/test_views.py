@@ -58,7 +58,7 @@ from streaming.micro_batch.progress import BatchReport
 from streaming.monitoring.json_lines import json_lines
 from streaming.monitoring.metrics import Metrics
 from streaming.monitoring.monitor import Monitor
-from streaming.query.runner import _FINAL
+from streaming.query.failures import FINAL
 from streaming.sinks import console as console_sink
 from tests.property.hostile import MARKUP, SIGNS, harmless, hostile, shows
 
@@ -445,7 +445,7 @@ def test_what_the_console_cannot_print_is_no_fault_of_the_rows(
         def write(self, _text: str) -> int:
             raise trouble
 
-    assert ConfigError in _FINAL  # the job does not retry it, and suspects no message
+    assert ConfigError in FINAL  # the job does not retry it, and suspects no message
     for out, why in ((Refusing(), type(trouble).__name__), (Gone(), "nobody reads it any more")):
         monkeypatch.setattr(sys, "stdout", out)
         with pytest.raises(ConfigError, match=f"standard output takes no rows: {why}"):

@@ -14,8 +14,8 @@ ROOT = Path(__file__).parents[2]
 PACKAGES = "adstream", "common", "consumer", "producer", "stack", "streaming"
 FILES = [file for name in PACKAGES for file in (ROOT / name).rglob("*.py")]
 READERS = {
-    "adstream/dashboard/tails.py", "common/kafka/topic_ends.py", "common/kafka/updates_group.py",
-    "adstream/verify/topic.py", "consumer/debug.py", "streaming/apply/changelog.py",
+    "adstream/dashboard/tails.py", "common/kafka/log_cuts.py", "common/kafka/topic_ends.py",
+    "common/kafka/updates_group.py", "adstream/verify/topic.py", "consumer/debug.py", "streaming/apply/changelog.py",
 }  # fmt: skip
 
 
