@@ -17,6 +17,7 @@ from tests.e2e.commands import MIX, adstream
 from tests.e2e.pipeline import Pipeline
 from tests.faults import power_cut
 from tests.faults.account import Account, Figures
+from tests.faults.faulty import settle
 from tests.faults.services import killed
 
 LOST = r"partition \d, up to offset [\d,]+, and Kafka has lost these messages from offset [\d,]+ on; `adstream reset"
@@ -82,3 +83,19 @@ def test_counted_messages_that_a_power_cut_takes_stop_the_job(
         pipeline.run(spark)
     fault.refused = True
     count_anew(spark, pipeline, account)
+
+
+@pytest.mark.thorough
+def test_messages_that_a_power_cut_takes_before_they_were_counted_are_not_missed(
+    spark: SparkSession, pipeline: Pipeline, account: Account, seed: int
+) -> None:
+    chance = random.Random(seed)
+    pipeline.produce("--seed", str(seed), "--count", "1000", "--over", "1m", *MIX)
+    pipeline.run(spark)
+    counted = end_offsets(pipeline.settings, pipeline.settings.topic.ads)
+    produce(pipeline, seed + 1)
+    with killed(pipeline.settings, "kafka"), account.fault("power cut of Kafka", "while the job was behind"):
+        cut_off(pipeline, chance, counted)
+    pipeline.produce("--seed", str(seed + 9), "--count", "1000", "--over", "1m", *MIX)
+    pipeline.run(spark)
+    settle(account, pipeline, len(pipeline.messages()))
