@@ -199,6 +199,14 @@ FAULTS = (
         "tests/unit/test_own_stack.py::test_secrets_are_no_part_of_an_address",
     ),
     Fault(
+        "a password is not quoted for Spark",
+        "A password with a quotation mark can set any option of the login.",
+        "common/kafka/clients.py",
+        r"""'"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'""",
+        "f'\"{value}\"'",
+        "tests/e2e/test_credentials.py::test_spark_gets_the_same_credentials_in_its_own_words",
+    ),
+    Fault(
         "keys are readable by all",
         "Every user of the machine reads the passwords of the secured stack.",
         "stack/security/secured.py",

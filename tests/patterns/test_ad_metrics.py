@@ -92,6 +92,13 @@ def test_windows_are_evicted_and_totals_stay(spark: SparkSession, tmp_path: Path
     assert min(ends) > NOW + timedelta(minutes=100)
 
 
+def test_an_event_counts_as_long_as_lateness_and_slack_allow_it(spark: SparkSession, tmp_path: Path) -> None:
+    """Another partition, or an event ahead of its arrival, may have moved the watermark by the whole slack."""
+    newest = NOW + LATENESS + SLACK - timedelta(milliseconds=1)
+    batches = [[Event("ad", newest, 1, 1, 0.1, "newest", "0")], [], [Event("ad", NOW, 1, 1, 0.1, "oldest", "1")]]
+    assert max(total_clicks(as_stream(spark, tmp_path, batches, SCHEMA, ad_metrics))) == 2
+
+
 def test_an_id_is_known_until_the_watermark_passes_its_time_and_no_longer(spark: SparkSession, tmp_path: Path) -> None:
     def at(event_id: str, **after: float) -> Event:
         return Event("ad", NOW + timedelta(**after), 1, 1, 0.1, event_id, f"{event_id} {after}")
