@@ -55,6 +55,9 @@ JVM_OPTIONS = (
 ALONE = ("-Dcassandra.skip_wait_for_gossip_to_settle=0", "-Dcassandra.ring_delay_ms=0")
 # The first user exists at once. Each `up` takes over a password that was changed in a role's file.
 _PASSWORDS = ("-Dcassandra.superuser_setup_delay_ms=0", "-Dcassandra.role_password_update_min_interval_in_ms=0")
+# By default a node acknowledges a write, and makes its commit log ready for a replay a tenth of a second later.
+_PERIODIC = "commitlog_sync: periodic\ncommitlog_sync_period: 1000ms\n"
+_SYNCED = "commitlog_sync: batch\n"
 
 
 def prepare(place: Place) -> list[str]:
@@ -77,6 +80,8 @@ def prepare(place: Place) -> list[str]:
     # JSON is valid YAML, and quotes every path.
     lines = "".join(f"{key}: {json.dumps(value)}\n" for key, value in own.items())
     fixed = (_HERE / "cassandra.yaml").read_text(encoding="ascii")
+    if place.synced:
+        fixed = fixed.replace(_PERIODIC, _SYNCED)
     write_private(configuration, f"{fixed}\n{lines}".encode("ascii"))
     return [
         *(str(place.java), *place.heap(), "-Xms256m", "-Xss512k", "-XX:+UseG1GC", "-XX:MaxDirectMemorySize=256m"),

@@ -16,7 +16,7 @@ class Place:
     """The place of one service. `data` is its own folder, and its working directory.
 
     `ports` has its public port by its name, and its inner ones. `secured` holds the keys of a secured stack; it is None
-    for a plain one.
+    for a plain one. `synced` asks Cassandra to have each write on disk before it acknowledges it.
     """
 
     java: Path
@@ -25,6 +25,7 @@ class Place:
     ports: Ports
     memory: str
     secured: Secured | None = None
+    synced: bool = False
 
     def classpath(self, configuration: str) -> str:
         """Return a class path with a wildcard: the JVM expands it, and the process list stays readable."""

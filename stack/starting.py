@@ -87,6 +87,7 @@ class Start:
             ports=self.state.ports,
             memory=self._settings.stack.memory(service.name),
             secured=self._secured,
+            synced=self._settings.stack.cassandra_sync == "batch",
         )
         command = service.prepare(place)
         raise_if_ended()

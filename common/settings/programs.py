@@ -90,6 +90,8 @@ class StackSettings(Section):
     kafka_memory: str = Field(default="512m", pattern=r"^\d+[mg]$")
     registry_memory: str = Field(default="384m", pattern=r"^\d+[mg]$")
     cassandra_memory: str = Field(default="1g", pattern=r"^\d+[mg]$")
+    # With `batch` a write is on disk before it is acknowledged.
+    cassandra_sync: Literal["periodic", "batch"] = "periodic"
     spark_port: int = Field(default=7077, ge=0, le=65_535)
     spark_worker_memory: str = Field(default="2g", pattern=r"^\d+[mg]$")
     java_home: Path | None = None

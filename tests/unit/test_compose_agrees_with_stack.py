@@ -2,7 +2,7 @@
 
 import re
 import tomllib
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -126,6 +126,21 @@ def test_cassandra_differs_in_addresses_and_folders_alone(tmp_path: Path) -> Non
     assert set(own) <= set(command)
     changed = {option.split("=")[0] for option in options if option.startswith("-Dcassandra.settings.")}
     assert changed == {"-Dcassandra.settings.rpc_address", "-Dcassandra.settings.broadcast_rpc_address"}
+
+
+def test_a_synced_node_acknowledges_what_is_on_disk_and_differs_in_nothing_else(tmp_path: Path) -> None:
+    here = place(tmp_path)
+
+    def written(*, synced: bool) -> dict[str, object]:
+        cassandra.prepare(replace(here, synced=synced))
+        found: dict[str, object] = yaml.safe_load((tmp_path / "cassandra.yaml").read_text(encoding="ascii"))
+        return found
+
+    usual, synced = written(synced=False), written(synced=True)
+    assert usual.pop("commitlog_sync") == "periodic"
+    assert usual.pop("commitlog_sync_period") == "1000ms"
+    assert synced.pop("commitlog_sync") == "batch"
+    assert usual == synced
 
 
 def test_the_producer_sends_what_the_demo_sends() -> None:
