@@ -216,6 +216,22 @@ FAULTS = (
         "tests/faults/test_driver.py::test_a_new_checkpoint_over_counted_tables_is_refused_until_they_are_reset",
     ),
     Fault(
+        "messages that are gone are skipped",
+        "A job that was stopped for too long goes on, and its totals miss what has aged out.",
+        "streaming/sources.py",
+        "            if begin <= offset <= end:\n",
+        "            if offset <= end:\n",
+        "tests/faults/test_services.py::test_messages_that_are_gone_before_they_were_counted_stop_the_job",
+    ),
+    Fault(
+        "a consumer commits the message that it shows",
+        "The next one in the group shows that message a second time.",
+        "consumer/debug.py",
+        "self._seen[message.partition() or 0] = (message.offset() or 0) + 1",
+        "self._seen[message.partition() or 0] = message.offset() or 0",
+        "tests/e2e/test_consumer.py::test_what_was_shown_is_committed_when_asked",
+    ),
+    Fault(
         "a real-time batch settles without its dead letters",
         "Messages that cannot be counted are in no table and in no topic.",
         "streaming/real_time/settling.py",
