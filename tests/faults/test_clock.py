@@ -10,10 +10,13 @@ from pyspark.sql import SparkSession
 
 from tests.e2e.commands import MIX
 from tests.e2e.pipeline import Pipeline
+from tests.e2e.real_time_job import real_time_job
+from tests.e2e.row_watch import watched
 from tests.e2e.running_job import Job, running_job
 from tests.faults.account import Account
 from tests.faults.faulty import settle
 from tests.faults.shifted_clock import ShiftedClock, shifted_clock
+from tests.faults.steady import settled, steady_events
 
 HOUR = 3_600
 SET_BACK = r"the clock of this machine went back by 3,[56]\d\d s: starting the query again"
@@ -65,3 +68,19 @@ def test_the_clock_of_a_job_is_set_by_an_hour(
     pipeline.produce("--seed", str(seed + 2), "--count", "300", "--over", "1m")
     pipeline.run(spark)  # by the right clock
     settle(account, pipeline, sent + 300)
+
+
+@pytest.mark.thorough
+def test_the_clock_of_a_real_time_job_is_set_back_by_an_hour(
+    pipeline: Pipeline, account: Account, clock: ShiftedClock, seed: int
+) -> None:
+    wait = random.Random(seed).uniform(0, 5)
+    with watched(pipeline.settings), real_time_job(pipeline, **clock.environment) as job:
+        with steady_events(pipeline, seed):
+            said = job.await_line(r"^batch 1 ")
+            time.sleep(wait)  # to a random point of a batch
+            with account.fault("clock of the job's machine set back by an hour", f"{wait:.2f} s after batch 1"):
+                clock.set_by(-HOUR)
+            said = job.await_line(SET_BACK, after=said)
+            job.await_line(r"^batch \d+ ", after=said)
+        settled(account, pipeline, job)

@@ -39,9 +39,9 @@ def test_a_full_disk_under_the_checkpoint_stops_the_job_and_loses_nothing(
     pipeline = replace(pipeline, checkpoint=disk / "checkpoint")
     pipeline.produce("--seed", str(seed), "--count", "4000", "--over", "3m", *MIX)
     taken = disk / "taken"
-    size = random.Random(seed).randrange(400_000, 1_000_000)
-    with account.fault("disk under the checkpoint full", f"{_MIB - size:,} bytes after the start"):
-        taken.write_bytes(b"x" * size)
+    left = random.Random(seed).randrange(40_000, 250_000)  # the whole run writes about twice as much
+    with account.fault("disk under the checkpoint full", f"{left:,} bytes after the start"):
+        taken.write_bytes(b"x" * (_MIB - left))
         line = one_line(adstream(*pipeline.stream_command, "--once", **in_small_batches()))
         assert "No space left on device" in line
         taken.unlink()
@@ -79,11 +79,13 @@ def test_a_full_disk_under_kafka_loses_no_acknowledged_event(
     pipeline.produce("--seed", str(seed), "--count", "1000", "--over", "1m", *MIX)
     sending = ("produce", "ads", "--seed", str(seed), "--count", "4000", "--rate", "400", *MIX)
     with on_a_small_disk(pipeline.settings, KAFKA, _ROOM) as disk, running_job(pipeline) as job:
+        job.await_line(r"^batch 0 ")
         with started(*sending, "--acknowledged", str(acknowledged)) as producer:
-            said = job.await_line(r"^batch 2 ")
+            job.await_events(1200)  # so the producer is at work
+            said = job.await_line("")
             wait, left = chance.uniform(0, 1), chance.randrange(_MIB // 8)
             time.sleep(wait)  # to a random point of a batch
-            with account.fault("disk under Kafka full", f"{wait:.2f} s after batch 2 and {left:,} bytes later"):
+            with account.fault("disk under Kafka full", f"{wait:.2f} s after 1,200 events, and {left:,} bytes later"):
                 with full(disk, left):
                     said = job.await_line(r"batch failed", after=said, or_end=True)
                 restart(pipeline, "kafka")

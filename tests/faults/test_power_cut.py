@@ -5,7 +5,8 @@ counts what is left.
 """
 
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 
 import pytest
 from pyspark.sql import SparkSession
@@ -15,6 +16,8 @@ from common.errors import CheckpointError
 from common.kafka import end_offsets
 from tests.e2e.commands import MIX, adstream
 from tests.e2e.pipeline import Pipeline
+from tests.e2e.real_time_job import real_time_job
+from tests.e2e.running_job import Job, running_job
 from tests.faults import power_cut
 from tests.faults.account import Account, Figures
 from tests.faults.faulty import settle
@@ -99,3 +102,30 @@ def test_messages_that_a_power_cut_takes_before_they_were_counted_are_not_missed
     pipeline.produce("--seed", str(seed + 9), "--count", "1000", "--over", "1m", *MIX)
     pipeline.run(spark)
     settle(account, pipeline, len(pipeline.messages()))
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("started", [running_job, real_time_job], ids=["micro_batch", "real_time"])
+@pytest.mark.timeout(1_500)
+def test_a_running_job_does_not_skip_what_comes_in_the_place_of_lost_messages(
+    spark: SparkSession,
+    pipeline: Pipeline,
+    account: Account,
+    seed: int,
+    started: Callable[[Pipeline], AbstractContextManager[Job]],
+) -> None:
+    chance = random.Random(seed)
+    produce(pipeline, seed)
+    with started(pipeline) as job:
+        job.await_events(3000)
+        job.await_line(r"^batch \d+ .* lag 0\b")
+        before = end_offsets(pipeline.settings, pipeline.settings.topic.ads)
+        with killed(pipeline.settings, "kafka"), account.fault("power cut of Kafka", "all was counted") as fault:
+            partition, _ = cut_off(pipeline, chance, dict.fromkeys(before, 0))
+        produce_past(pipeline, partition, before[partition], seed + 9)
+        job.await_line(r"(?!)", or_end=True)  # no line matches
+        code, lines, errors = job.end()
+    assert code == 1, lines
+    assert "Kafka has lost" in errors
+    fault.refused = True
+    count_anew(spark, pipeline, account)

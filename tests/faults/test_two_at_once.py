@@ -8,11 +8,16 @@ from pyspark.sql import SparkSession
 
 from tests.e2e.commands import MIX
 from tests.e2e.pipeline import Pipeline
-from tests.e2e.real_time_job import kill_tree
+from tests.e2e.real_time_job import kill_tree, real_time_job
+from tests.e2e.row_watch import watched
 from tests.e2e.running_job import Job, running_job
 from tests.faults.account import Account
 from tests.faults.faulty import settle
 from tests.faults.services import killed
+from tests.faults.steady import settled, steady_events
+
+# The tests in real time start Spark twice.
+pytestmark = pytest.mark.timeout(1_500)
 
 
 def kill_both(account: Account, pipeline: Pipeline, job: Job, service: str, when: str) -> None:
@@ -35,3 +40,16 @@ def test_driver_and_a_service_killed_at_once(
         kill_both(account, pipeline, job, service, f"{wait:.2f} s after batch {batch}")
     pipeline.run(spark)
     settle(account, pipeline, 6000)
+
+
+@pytest.mark.thorough
+def test_driver_in_real_time_and_kafka_killed_at_once(pipeline: Pipeline, account: Account, seed: int) -> None:
+    """Without Cassandra: a single node loses acknowledged writes of the last moments, so rows go back for a while."""
+    wait = random.Random(seed).uniform(0.5, 4)
+    with watched(pipeline.settings):
+        with steady_events(pipeline, seed), real_time_job(pipeline) as job:
+            job.await_line(r"^batch 1 ")
+            time.sleep(wait)  # to a random point of a batch
+            kill_both(account, pipeline, job, "kafka", f"{wait:.2f} s after batch 1")
+        with real_time_job(pipeline) as again:
+            settled(account, pipeline, again)
