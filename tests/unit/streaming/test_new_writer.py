@@ -43,6 +43,7 @@ def test_only_a_message_of_a_schema_that_the_registry_knows_stops_the_batch(
         publish=publish,
         registered=registered,
         timestamps=lambda: 1,
+        still_there=lambda: None,
         stopping=threading.Event(),
         clock=lambda: NOW,
     )
