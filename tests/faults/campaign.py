@@ -9,19 +9,17 @@ that has the fewest. A campaign goes on where the last one stopped; one that is 
 import argparse
 import json
 import re
-import signal
 import subprocess
 import sys
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from common.system.file_lock import Held, locked
 from tests.faults import record
-from tests.faults.one_run import NICE, OneRun
+from tests.faults.one_run import NICE, OneRun, end_by_signals
 
 FIRST = "seed=1"
 PASSED, FAILED, INTERNAL = 0, 1, 3  # exit codes of pytest; a negative one is a signal's
@@ -160,10 +158,6 @@ def _say(line: str) -> None:
     print(line, flush=True)
 
 
-def _interrupt(_signal: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
-
-
 def main(campaign: Campaign | None = None) -> int:
     """Run the program; returns its exit code."""
     parser = argparse.ArgumentParser(prog="python -m tests.faults.campaign", description="Run the fault campaign.")
@@ -171,8 +165,7 @@ def main(campaign: Campaign | None = None) -> int:
     parser.add_argument("--kind", default="", metavar="TEXT", help="only kinds with this text in their name")
     parser.add_argument("--runs", type=int, metavar="COUNT", help="at most so many runs")
     given = parser.parse_args()
-    signal.signal(signal.SIGTERM, _interrupt)
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
+    end_by_signals()
     try:
         failed = (campaign or Campaign()).run(given.minutes, given.kind, given.runs)
     except KeyboardInterrupt:

@@ -1,5 +1,7 @@
 """Starts jobs that meet a fault, and checks the ledger afterwards."""
 
+import random
+import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -8,7 +10,7 @@ from subprocess import Popen
 from adstream.verify.ad_metrics import Verified
 from tests.e2e.commands import SECONDS, started
 from tests.e2e.pipeline import Pipeline
-from tests.e2e.running_job import SMALL_BATCH
+from tests.e2e.running_job import SMALL_BATCH, Job
 from tests.faults.account import Account, Figures
 
 ROOT = Path(__file__).parents[2]
@@ -39,6 +41,20 @@ def settle(account: Account, pipeline: Pipeline, messages: int) -> dict[str, int
 
     account.recovered_in(pipeline.checkpoint)
     return ledger(pipeline, messages, tell)
+
+
+def await_a_point(job: Job, chance: random.Random) -> tuple[int, str]:
+    """Wait until a random point of one of the first batches. Return how many lines the job has said, and the point."""
+    batch, wait = chance.randrange(3), chance.uniform(0, 0.5)
+    said = job.await_line(rf"^batch {batch} ")
+    time.sleep(wait)
+    return said, f"{wait:.2f} s after batch {batch}"
+
+
+def require_one_line(job: Job) -> None:
+    """End the job. If it has ended before, then with one line."""
+    code, lines, errors = job.end()
+    assert code == 0 or errors.count("\n") == 1, lines + errors
 
 
 def in_small_batches() -> dict[str, str]:

@@ -109,3 +109,9 @@ def _lower_session(pid: int, nice: int, seen: set[int]) -> None:
         if session not in seen:
             Path(f"/proc/{pid}/autogroup").write_text(f"{nice}\n", encoding="ascii")
             seen.add(session)
+
+
+def end_by_signals() -> None:
+    """Let SIGTERM and Ctrl-C raise KeyboardInterrupt. A shell's background job would ignore Ctrl-C."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    signal.signal(signal.SIGINT, signal.default_int_handler)

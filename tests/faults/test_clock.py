@@ -14,7 +14,7 @@ from tests.e2e.real_time_job import real_time_job
 from tests.e2e.row_watch import watched
 from tests.e2e.running_job import Job, running_job
 from tests.faults.account import Account
-from tests.faults.faulty import settle
+from tests.faults.faulty import await_a_point, settle
 from tests.faults.shifted_clock import ShiftedClock, shifted_clock
 from tests.faults.steady import settled, steady_events
 
@@ -53,11 +53,9 @@ def test_the_clock_of_a_job_is_set_by_an_hour(
     chance = random.Random(seed)
     pipeline.produce("--seed", str(seed), "--count", "3000", "--over", "3m", *MIX)
     with running_job(pipeline, **clock.environment) as job:
-        batch, wait = chance.randrange(3), chance.uniform(0, 0.5)
-        said = job.await_line(rf"^batch {batch} ")
-        time.sleep(wait)  # to a random point of the next batch, or of the wait before it
+        said, when = await_a_point(job, chance)
         what = f"clock of the job's machine set {'back' if hours < 0 else 'forward'} by an hour"
-        with account.fault(what, f"{wait:.2f} s after batch {batch}"):
+        with account.fault(what, when):
             clock.set_by(hours * HOUR)
         if hours < 0:
             said = job.await_line(SET_BACK, after=said)

@@ -16,9 +16,9 @@ from stack.cassandra import CASSANDRA
 from stack.kafka import KAFKA
 from tests.e2e.commands import MIX, adstream, one_line, started
 from tests.e2e.pipeline import Pipeline
-from tests.e2e.running_job import SECONDS, Job, running_job
+from tests.e2e.running_job import SECONDS, running_job
 from tests.faults.account import Account
-from tests.faults.faulty import in_small_batches, settle
+from tests.faults.faulty import in_small_batches, require_one_line, settle
 from tests.faults.services import killed
 from tests.faults.small_disk import full, on_a_small_disk, small_disk
 
@@ -108,9 +108,3 @@ def restart(pipeline: Pipeline, service: str) -> None:
             pass
     else:
         local.up(pipeline.settings)
-
-
-def require_one_line(job: Job) -> None:
-    """End the job. If it has ended before, then with one line."""
-    code, lines, errors = job.end()
-    assert code == 0 or errors.count("\n") == 1, lines + errors

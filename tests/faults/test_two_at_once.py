@@ -12,7 +12,7 @@ from tests.e2e.real_time_job import kill_tree, real_time_job
 from tests.e2e.row_watch import watched
 from tests.e2e.running_job import Job, running_job
 from tests.faults.account import Account
-from tests.faults.faulty import settle
+from tests.faults.faulty import await_a_point, settle
 from tests.faults.services import killed
 from tests.faults.steady import settled, steady_events
 
@@ -34,10 +34,8 @@ def test_driver_and_a_service_killed_at_once(
     chance = random.Random(seed)
     pipeline.produce("--seed", str(seed), "--count", "6000", "--over", "3m", *MIX)
     with running_job(pipeline) as job:
-        batch, wait = chance.randrange(3), chance.uniform(0, 0.5)
-        job.await_line(rf"^batch {batch} ")
-        time.sleep(wait)  # to a random point of the next batch
-        kill_both(account, pipeline, job, service, f"{wait:.2f} s after batch {batch}")
+        _, when = await_a_point(job, chance)
+        kill_both(account, pipeline, job, service, when)
     pipeline.run(spark)
     settle(account, pipeline, 6000)
 

@@ -10,7 +10,6 @@ import argparse
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -20,10 +19,9 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from types import FrameType
 
 from common.system.file_lock import Held, locked
-from tests.faults.one_run import NICE, OneRun
+from tests.faults.one_run import NICE, OneRun, end_by_signals
 from tests.mutants import record
 from tests.mutants.catalogue import FAULTS
 from tests.mutants.fault import Fault, FaultError
@@ -198,18 +196,13 @@ def _say(line: str) -> None:
     print(line, flush=True)
 
 
-def _interrupt(_signal: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
-
-
 def main(check: Check | None = None) -> int:
     """Run the program; returns its exit code."""
     parser = argparse.ArgumentParser(prog="python -m tests.mutants", description="Run the mutation check.")
     parser.add_argument("--only", default="", metavar="TEXT", help="only faults with this text in name, file or test")
     parser.add_argument("--new", action="store_true", help="only faults that have not been caught as they are now")
     given = parser.parse_args()
-    signal.signal(signal.SIGTERM, _interrupt)
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
+    end_by_signals()
     try:
         missed = (check or Check()).run(given.only, new=given.new)
     except KeyboardInterrupt:
