@@ -19,7 +19,7 @@ from common.bookkeeping import leases
 from common.provision import UPDATES_CONTRACT
 from common.settings import Settings
 
-LINGER_MILLIS = 5
+LINGER_MILLIS = 2
 # The event's part of a row's version.
 STARTS = 16
 LATENCY = {

@@ -20,7 +20,7 @@ from streaming.apply.updates import Place, Update, read_update
 
 # Reading a row costs far less than writing it. A larger poll has more rows with the same key, so fewer are written.
 MESSAGES_AT_ONCE = 30_000
-GATHER_SECONDS = 0.01
+GATHER_SECONDS = 0.004
 IDLE_SECONDS = 0.25
 COMMIT_SECONDS = 0.25
 _ASK_SECONDS = 1.0

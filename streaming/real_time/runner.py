@@ -45,7 +45,7 @@ from streaming.sources import Topic, topic_range
 
 _LEASE, _STARTS = "lease", "starts"
 # A longer time delays rows; a shorter one sends more requests with fewer rows.
-_LINGER_MILLIS = 5
+_LINGER_MILLIS = 2
 _DRAIN_SECONDS = 30.0
 _DRAIN_POLL_SECONDS = 0.2
 

@@ -53,8 +53,8 @@ _JAVA_OPTIONS = f"-Duser.timezone=UTC -Xss16m -XX:-DontCompileHugeMethods {_AVRO
 _EXIT, _OUT_OF_MEMORY = "-XX:+ExitOnOutOfMemoryError", 3
 _LAST_SECONDS, _LAST_BYTES = 10, 64 * 1024
 
-# A tenth of Spark's default. Real time has two shuffles, and few rows come in this time at up to 1,000 events a second.
-_SHUFFLE_WAIT_MILLIS = 5
+# Spark's default is 50. Real time has two shuffles, and few rows come in this time at up to 1,000 events a second.
+_SHUFFLE_WAIT_MILLIS = 2
 
 # A real-time batch ends with a pause. By default Spark then looks for expired ids, and writes up to 64 MB of new state.
 # With these properties each new id removes up to two expired ones meanwhile, and little is left to write.
