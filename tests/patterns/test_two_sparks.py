@@ -15,6 +15,7 @@ from common.settings import SparkSettings
 from stack import parts, real_time
 from streaming.jobs import JOBS
 from streaming.spark import state_store
+from streaming.spark.session import _SHORT_PAUSES, _SHUFFLE_WAIT_MILLIS
 from tests.patterns.test_state_store import rows_of
 
 ROOT = Path(__file__).parents[2]
@@ -47,10 +48,30 @@ def test_the_state_store_suits_it_and_nobody_is_told(spark: SparkSession, name: 
 
 
 @pytest.mark.skipif(not real_time.entered(), reason="the other Spark has no such shuffle")
-def test_rows_wait_for_a_shuffle_a_tenth_of_sparks_default(spark: SparkSession) -> None:
+def test_rows_wait_less_for_a_shuffle_than_by_sparks_default(spark: SparkSession) -> None:
     """The property's name comes from Spark itself. A misspelt property would change nothing."""
     jvm: Any = spark._jvm
     config = jvm.java.lang.Class.forName("org.apache.spark.internal.config.package$").getField("MODULE$").get(None)
     entry = config.STREAMING_SHUFFLE_NETWORK_BUFFER_MAX_WAIT_TIME_MS()
-    assert entry.defaultValue().get() == 50
-    assert spark.sparkContext.getConf().get(entry.key()) == "5"
+    assert entry.defaultValue().get() > _SHUFFLE_WAIT_MILLIS
+    assert spark.sparkContext.getConf().get(entry.key()) == str(_SHUFFLE_WAIT_MILLIS)
+
+
+@pytest.mark.skipif(not real_time.entered(), reason="the other Spark does not know all of them")
+def test_spark_takes_the_properties_for_short_pauses_and_its_defaults_are_others(spark: SparkSession) -> None:
+    """Spark ignores a property with a misspelt name. So names, defaults and values in effect come from Spark itself."""
+    jvm: Any = spark._jvm
+    sql = jvm.org.apache.spark.sql
+    state = sql.execution.streaming.state
+    plain, ours = sql.internal.SQLConf(), spark._jsparkSession.sessionState().conf()
+    cleanup = sql.internal.SQLConf.STREAMING_STATE_INCREMENTAL_CLEANUP_FACTOR()
+    prefix, buffer = state.RocksDBConf.ROCKSDB_SQL_CONF_NAME_PREFIX(), state.RocksDBConf.WRITE_BUFFER_SIZE_MB_CONF_KEY()
+    found = {
+        conf: {
+            cleanup.key(): str(conf.getConf(cleanup)),
+            f"{prefix}.{buffer}": str(state.RocksDBConf.apply(state.StateStoreConf.apply(conf)).writeBufferSizeMB()),
+        }
+        for conf in (plain, ours)
+    }
+    assert found[ours] == _SHORT_PAUSES
+    assert not found[plain].items() & _SHORT_PAUSES.items()
