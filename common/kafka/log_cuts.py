@@ -9,7 +9,7 @@ If an epoch ended below an offset that somebody has read in it, the messages fro
 import re
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
@@ -21,6 +21,8 @@ from common.settings import READ_UNCOMMITTED, Settings
 # The client's words where an epoch ends below the place. The error's code says only that the client may not go on.
 _CUT = re.compile(r"broker end offset is (-?\d+)")
 _RETRY_SECONDS = 0.05
+# Nobody knows the epoch, so nothing can be compared.
+NO_EPOCH = -1
 
 
 @dataclass(frozen=True)
@@ -31,12 +33,18 @@ class Known:
     epoch: int
 
 
+def still_there(settings: Settings, topic: str, known: Mapping[int, Known]) -> dict[int, Known]:
+    """Return the same without the messages that are gone. Raises ServiceUnavailable."""
+    found = cuts(settings, topic, known)
+    return {partition: replace(each, offset=found.get(partition, each.offset)) for partition, each in known.items()}
+
+
 def cuts(settings: Settings, topic: str, known: Mapping[int, Known]) -> dict[int, int]:
     """Return partition -> the offset from which on known messages are gone; empty if all are still there.
 
     Raises ServiceUnavailable.
     """
-    places = {partition: each for partition, each in known.items() if each.offset > 0}
+    places = {partition: each for partition, each in known.items() if each.offset > 0 and each.epoch != NO_EPOCH}
     if not places:
         return {}
     errors = ClientErrors(settings.kafka)
@@ -50,6 +58,12 @@ def cuts(settings: Settings, topic: str, known: Mapping[int, Known]) -> dict[int
         return _answers(consumer, set(places), end, errors)
     finally:
         consumer.close()
+
+
+def cut_in(error: KafkaError) -> int | None:
+    """Return the offset from which on messages are gone that the client has read; None for any other error."""
+    found = _CUT.search(error.str() or "")
+    return max(0, int(found[1])) if found else None
 
 
 def _seek(consumer: Consumer, place: TopicPartition, end: float, errors: ClientErrors) -> None:
@@ -76,8 +90,8 @@ def _answers(consumer: Consumer, waiting: set[int], end: float, errors: ClientEr
         if message is None:
             continue
         error, partition = message.error(), message.partition() or 0
-        if error is not None and (cut := _CUT.search(error.str() or "")):
-            found[partition] = max(0, int(cut[1]))
+        if error is not None and (cut := cut_in(error)) is not None:
+            found[partition] = cut
         elif error is not None and error.code() not in (KafkaError._PARTITION_EOF, KafkaError._AUTO_OFFSET_RESET):
             problem = errors.explain(error)
             if not isinstance(problem, ServiceUnavailable):

@@ -5,6 +5,9 @@ This module asks about the group and never joins it.
 Kafka keeps a group's offsets by the topic's name. A process that has not noticed yet that its topic was deleted and
 made anew commits an old offset for the new topic, and rows before it would never be applied. So each commit names the
 id of the topic that was read, and counts for that topic alone.
+
+Each commit also has the leader epoch of the last row. After a power cut Kafka may have lost rows that were applied, and
+have other rows at their offsets. Then the group has applied the rows before the first lost one (common.kafka.log_cuts).
 """
 
 import time
@@ -15,6 +18,7 @@ from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaExcepti
 
 from common import kafka
 from common.errors import CheckpointError
+from common.kafka.log_cuts import NO_EPOCH, Known, still_there
 from common.settings import Settings
 
 # The session timeout of a member (streaming.apply.changelog), and time for a busy broker.
@@ -27,14 +31,28 @@ def group_of(topic: str) -> str:
     return f"adstream-apply-{topic}"
 
 
-def committed_at(topic: str, partition: int, offset: int, topic_id: str) -> TopicPartition:
+def committed_at(topic: str, partition: int, known: Known, topic_id: str) -> TopicPartition:
     """Return a commit: all rows before this offset, of the topic with this id, are in the tables."""
-    return TopicPartition(topic, partition, offset, metadata=topic_id)
+    return TopicPartition(topic, partition, known.offset, metadata=topic_id, leader_epoch=known.epoch)
 
 
-def offset_of(commit: TopicPartition, topic_id: str) -> int | None:
-    """Return the offset of a commit; None if there is none, or one of another topic with the same name."""
-    return int(commit.offset) if commit.offset >= 0 and commit.metadata == topic_id else None
+def applied_upto(commit: TopicPartition, topic_id: str) -> Known | None:
+    """Return how far a commit goes; None if there is none, or one of another topic with the same name."""
+    # Earlier releases committed no epoch.
+    known = Known(int(commit.offset), NO_EPOCH if commit.leader_epoch is None else commit.leader_epoch)
+    return known if commit.offset >= 0 and commit.metadata == topic_id else None
+
+
+def applied_in(
+    consumer: Consumer, settings: Settings, topic: str, partitions: Iterable[int], topic_id: str
+) -> dict[int, Known]:
+    """Return how far the consumer's group has applied these partitions. Leaves out partitions not begun.
+
+    Raises KafkaException.
+    """
+    places = [TopicPartition(topic, partition) for partition in partitions]
+    found = consumer.committed(places, timeout=settings.kafka.timeout_seconds)
+    return {at.partition: known for at in found if (known := applied_upto(at, topic_id)) is not None}
 
 
 class Applied:
@@ -64,12 +82,18 @@ class Applied:
 
         Leaves out partitions not begun.
         """
-        places = [TopicPartition(self._topic, partition) for partition in partitions]
         try:
-            found = self._consumer.committed(places, timeout=self._settings.kafka.timeout_seconds)
+            known = applied_in(self._consumer, self._settings, self._topic, partitions, topic_id)
         except KafkaException as error:
             raise self._errors.explain(kafka.kafka_error(error)) from None
-        return {at.partition: offset for at in found if (offset := offset_of(at, topic_id)) is not None}
+        present = self.leader_epochs()
+        doubtful = {number: each for number, each in known.items() if present.get(number) != each.epoch}
+        known |= still_there(self._settings, self._topic, doubtful)
+        return {number: each.offset for number, each in known.items()}
+
+    def leader_epochs(self) -> dict[int, int]:
+        """Return the number of the present leader, by partition."""
+        return kafka.leader_epochs(self._settings, self._topic, self._admin)
 
     def close(self) -> None:
         self._consumer.close()
@@ -105,8 +129,11 @@ def skip_all(settings: Settings, topic: str) -> int:
     require_nobody(settings, topic)
     ends, begins = kafka.end_offsets(settings, topic), kafka.begin_offsets(settings, topic)
     admin = kafka.connected(settings.kafka)
-    topic_id = kafka.topic_id(settings, topic, admin)
-    places = [committed_at(topic, partition, end, topic_id) for partition, end in ends.items()]
+    topic_id, epochs = kafka.topic_id(settings, topic, admin), kafka.leader_epochs(settings, topic, admin)
+    places = [
+        committed_at(topic, partition, Known(end, epochs.get(partition, NO_EPOCH)), topic_id)
+        for partition, end in ends.items()
+    ]
     asked = admin.client.alter_consumer_group_offsets(
         [ConsumerGroupTopicPartitions(group_of(topic), places)], request_timeout=admin.timeout
     )

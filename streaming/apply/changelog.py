@@ -11,9 +11,10 @@ from contextlib import suppress
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from common import kafka, retries
-from common.errors import AdstreamError, ConfigError, Unproved
+from common.errors import AdstreamError, ConfigError, ServiceUnavailable, TopicNotFound, Unproved
 from common.kafka import UNHEARD, ClientErrors, consumer_config, kafka_error, require_topic, taken_settings
-from common.kafka.updates_group import committed_at, group_of, offset_of
+from common.kafka.log_cuts import NO_EPOCH, Known, cut_in, still_there
+from common.kafka.updates_group import applied_in, behind, committed_at, group_of
 from common.settings import Settings
 from streaming.apply.topic_watch import TopicWatch
 from streaming.apply.updates import Place, Update, read_update
@@ -81,6 +82,8 @@ class Changelog:
         self._begun: set[int] = set()
         self._assigned: set[int] = set()
         self._next: dict[int, int] = {}
+        # Of the last row before `_next`.
+        self._epochs: dict[int, int] = {}
         self._kept: list[Message] = []
         self._uncommitted: dict[int, int] = {}
         self._committed: dict[int, int] = {}
@@ -173,10 +176,10 @@ class Changelog:
             return not others
         self._asked_at = time.monotonic()
         try:
-            found = self._consumer.committed(self._partitions(others), timeout=self._settings.kafka.timeout_seconds)
+            found = self._applied(others)
         except KafkaException:
             return False
-        return all((offset_of(each, self._watch.topic_id) or 0) >= ends[each.partition] for each in found)
+        return not behind({each: at.offset for each, at in found.items()}, {each: ends[each] for each in others})
 
     def close(self) -> None:
         """Commit the applied offsets and leave the group.
@@ -199,11 +202,15 @@ class Changelog:
                 if place not in self._skipped:
                     found.append(read_update(message.key(), message.value(), place))
                 self._next[partition] = offset + 1
+                epoch = message.leader_epoch()
+                self._epochs[partition] = NO_EPOCH if epoch is None else epoch
             elif error.code() == KafkaError._PARTITION_EOF:
                 # Marks of transactions and compacted messages have offsets too.
                 self._next[partition] = max(self._next.get(partition, 0), offset)
             elif error.code() == KafkaError._AUTO_OFFSET_RESET:
-                raise self._gone(partition)
+                if cut_in(error) is None:
+                    raise self._gone(partition)
+                self._begin_again(partition)
             elif error.code() not in _PASSING:
                 raise self._explained(error)
         return found
@@ -231,24 +238,43 @@ class Changelog:
     def _partitions(self, numbers: Iterable[int]) -> list[TopicPartition]:
         return [TopicPartition(self.topic, number) for number in numbers]
 
+    def _applied(self, partitions: Iterable[int]) -> dict[int, Known]:
+        return applied_in(self._consumer, self._settings, self.topic, partitions, self._watch.topic_id)
+
     def _assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        for partition in partitions:
-            if self._anew and partition.partition not in self._begun:
-                partition.offset = OFFSET_BEGINNING  # type: ignore[misc]  # its stubs are older than it
-            self._begun.add(partition.partition)
-        unknown = [each for each in partitions if each.offset < 0 and each.offset != OFFSET_BEGINNING]
-        if unknown and not self._closing:
-            seconds = self._settings.kafka.timeout_seconds
-            for found in retries.call(lambda: consumer.committed(unknown, timeout=seconds), on=KafkaException):
-                [place] = [each for each in unknown if each.partition == found.partition]
-                offset = offset_of(found, self._watch.topic_id)
-                place.offset = OFFSET_BEGINNING if offset is None else offset  # type: ignore[misc]
-        consumer.incremental_assign(partitions)
-        self._assigned |= {each.partition for each in partitions}
-        for each in partitions:
+        places = partitions if self._closing else self._places({each.partition for each in partitions})
+        consumer.incremental_assign(places)
+        self._assigned |= {each.partition for each in places}
+        for each in places:
             self._next.pop(each.partition, None)
+            self._epochs[each.partition] = NO_EPOCH if each.leader_epoch is None else each.leader_epoch
         if self._waiting:
-            consumer.pause(partitions)
+            consumer.pause(places)
+
+    def _places(self, numbers: set[int]) -> list[TopicPartition]:
+        """Return where to begin: behind the applied rows, or at the start of the topic."""
+        known = numbers & self._begun if self._anew else numbers
+        self._begun |= numbers
+
+        def applied() -> dict[int, Known]:
+            return still_there(self._settings, self.topic, self._applied(known))
+
+        # A broker that has just started may not know its topics yet.
+        found = retries.call(applied, on=(KafkaException, ServiceUnavailable, TopicNotFound)) if known else {}
+        begin = Known(OFFSET_BEGINNING, NO_EPOCH)
+        places = {each: found.get(each, begin) for each in sorted(numbers)}
+        return [TopicPartition(self.topic, each, at.offset, leader_epoch=at.epoch) for each, at in places.items()]
+
+    def _begin_again(self, partition: int) -> None:
+        """Begin again where Kafka has lost rows that this process has read. Other rows get their offsets."""
+        if partition not in self._assigned:
+            return
+        places = self._partitions([partition])
+        try:
+            self._lose(self._consumer, places)
+            self._assign(self._consumer, places)
+        except KafkaException as error:
+            raise self._explained(kafka_error(error)) from None
 
     def _revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         """Commit the applied offsets before another process continues. Called between two reads."""
@@ -269,7 +295,10 @@ class Changelog:
         A failed commit does no harm: repeated rows are not newer than the rows in the tables.
         """
         topic_id = self._watch.topic_id
-        offsets = [committed_at(self.topic, number, offset, topic_id) for number, offset in self._uncommitted.items()]
+        offsets = [
+            committed_at(self.topic, number, Known(offset, self._epochs.get(number, NO_EPOCH)), topic_id)
+            for number, offset in self._uncommitted.items()
+        ]
         if not offsets:
             return
         try:

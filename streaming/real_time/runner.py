@@ -60,7 +60,7 @@ class RealTimeRunner(Runner):
         super().__init__(*given, **named)
         if isinstance(self._source, Topic):
             self._source = replace(self._source, bounded=False)
-        self._updates = Updates(self._settings, self._job, self._checkpoint, self._listener.notice)
+        self._updates = Updates.in_kafka(self._settings, self._job, self._checkpoint, self._listener.notice)
         self._told_applied = applied
         self._stopping_notice += (
             f", in {duration_text(self._options.trigger)} at most; a second Ctrl-C stops at once, "
@@ -177,7 +177,7 @@ class RealTimeRunner(Runner):
             query.stop()
             raise
         except UpdatesLost:
-            writer.error = PlanAgain(f"topic {self._updates.topic} was deleted")
+            writer.error = PlanAgain(f"rows in topic {self._updates.topic} may be gone")
         except (AdstreamError, PlanAgain, PySparkException, Py4JJavaError) as error:
             writer.error = error
         query.stop()
@@ -242,6 +242,8 @@ class RealTimeRunner(Runner):
         while time.monotonic() < end:
             self._watch()
             if self._updates.all_applied():
+                with suppress(UpdatesLost, AdstreamError):  # the next start goes back
+                    self._updates.note_applied()
                 return
             time.sleep(_DRAIN_POLL_SECONDS)
         self._listener.notice(f"rows wait in {self._updates.topic}; they are written when the job goes on")

@@ -1,7 +1,7 @@
 """A power cut takes messages that Kafka has acknowledged, and new messages get their offsets.
 
 A job that has counted the lost ones must not go on: it would skip the new ones in silence. A job that has not read them
-counts what is left.
+counts what is left. Rows of real-time mode that are lost before they were applied are made again.
 """
 
 import random
@@ -14,14 +14,19 @@ from pyspark.sql import SparkSession
 from adstream.verify.ad_metrics import Verified
 from common.errors import CheckpointError
 from common.kafka import end_offsets
+from common.settings import Settings
+from tests.e2e.applying import Applying
 from tests.e2e.commands import MIX, adstream
 from tests.e2e.pipeline import Pipeline
-from tests.e2e.real_time_job import real_time_job
+from tests.e2e.real_time_job import applying_process, real_time_job
 from tests.e2e.running_job import Job, running_job
+from tests.e2e.updates import Updates
 from tests.faults import power_cut
 from tests.faults.account import Account, Figures
+from tests.faults.applied import settle_applied
 from tests.faults.faulty import settle
 from tests.faults.services import killed
+from tests.faults.steady import await_applied, settled
 
 LOST = r"partition \d, up to offset [\d,]+, and Kafka has lost these messages from offset [\d,]+ on; `adstream reset"
 
@@ -32,9 +37,8 @@ def produce(pipeline: Pipeline, seed: int) -> None:
         pipeline.produce("--seed", str(seed + part), "--count", "1000", "--over", "1m", *MIX)
 
 
-def cut_off(pipeline: Pipeline, chance: random.Random, least: Mapping[int, int]) -> tuple[int, int]:
+def cut_off(settings: Settings, topic: str, chance: random.Random, least: Mapping[int, int]) -> tuple[int, int]:
     """Cut some batches of records off a partition, none before `least`. Returns the partition and its log's new end."""
-    settings, topic = pipeline.settings, pipeline.settings.topic.ads
     places = [
         (partition, begin)
         for partition in least
@@ -77,7 +81,7 @@ def test_counted_messages_that_a_power_cut_takes_stop_the_job(
     pipeline.run(spark)
     before = end_offsets(pipeline.settings, pipeline.settings.topic.ads)
     with killed(pipeline.settings, "kafka"), account.fault("power cut of Kafka", "all was counted") as fault:
-        partition, end = cut_off(pipeline, chance, dict.fromkeys(before, 0))
+        partition, end = cut_off(pipeline.settings, pipeline.settings.topic.ads, chance, dict.fromkeys(before, 0))
     lost = f"partition {partition}, which ends at {end:,}: Kafka has lost {before[partition] - end:,} messages"
     with pytest.raises(CheckpointError, match=lost):
         pipeline.run(spark)
@@ -98,7 +102,7 @@ def test_messages_that_a_power_cut_takes_before_they_were_counted_are_not_missed
     counted = end_offsets(pipeline.settings, pipeline.settings.topic.ads)
     produce(pipeline, seed + 1)
     with killed(pipeline.settings, "kafka"), account.fault("power cut of Kafka", "while the job was behind"):
-        cut_off(pipeline, chance, counted)
+        cut_off(pipeline.settings, pipeline.settings.topic.ads, chance, counted)
     pipeline.produce("--seed", str(seed + 9), "--count", "1000", "--over", "1m", *MIX)
     pipeline.run(spark)
     settle(account, pipeline, len(pipeline.messages()))
@@ -121,7 +125,7 @@ def test_a_running_job_does_not_skip_what_comes_in_the_place_of_lost_messages(
         job.await_line(r"^batch \d+ .* lag 0\b")
         before = end_offsets(pipeline.settings, pipeline.settings.topic.ads)
         with killed(pipeline.settings, "kafka"), account.fault("power cut of Kafka", "all was counted") as fault:
-            partition, _ = cut_off(pipeline, chance, dict.fromkeys(before, 0))
+            partition, _ = cut_off(pipeline.settings, pipeline.settings.topic.ads, chance, dict.fromkeys(before, 0))
         produce_past(pipeline, partition, before[partition], seed + 9)
         job.await_line(r"(?!)", or_end=True)  # no line matches
         code, lines, errors = job.end()
@@ -129,3 +133,52 @@ def test_a_running_job_does_not_skip_what_comes_in_the_place_of_lost_messages(
     assert "Kafka has lost" in errors
     fault.refused = True
     count_anew(spark, pipeline, account)
+
+
+@pytest.mark.parametrize("running", [False, True], ids=["stopped", "running"])
+def test_rows_at_the_offsets_of_applied_ones_are_applied_too(
+    pipeline: Pipeline, account: Account, seed: int, running: bool
+) -> None:
+    chance, settings = random.Random(seed), pipeline.settings
+    topic, old = settings.topic.updates, Updates(settings)
+    for _ in range(500):
+        old.event()
+        if old.events % 100 == 0:
+            old.flush()  # a batch of records, at least
+    with Applying("--metrics-port", "off") as process:
+        process.wait_until(lambda told: told["rows_written"] > 0 and told["rows_read"] == 3 * old.events)
+        if not running:
+            assert process.end() == (0, "")
+        anywhere = dict.fromkeys(end_offsets(settings, topic), 0)
+        with killed(settings, "kafka"), account.fault("power cut of Kafka", "all rows were applied"):
+            cut_off(settings, topic, chance, anywhere)
+        new = Updates(settings, ads=2_000, start=old.start)
+        for _ in range(2_000):  # one for each ad: no later row makes up for a lost one
+            new.event()
+        new.flush()
+        if running:
+            process.wait_until(lambda told: told["rows_read"] >= 3 * (old.events + new.events))
+            assert process.end() == (0, "")
+    settle_applied(account, pipeline, new)
+
+
+@pytest.mark.thorough
+@pytest.mark.timeout(1_500)
+def test_rows_that_a_power_cut_takes_before_they_were_applied_are_made_again(
+    pipeline: Pipeline, account: Account, seed: int
+) -> None:
+    chance, settings = random.Random(seed), pipeline.settings
+    produce(pipeline, seed)
+    with real_time_job(pipeline) as job:
+        job.await_events(3_000)
+        await_applied(settings)
+        victim = applying_process(job.pid)
+        victim.suspend()
+        applied = end_offsets(settings, settings.topic.updates)
+        produce(pipeline, seed + 3)
+        job.await_events(6_000)
+        with killed(settings, "kafka"), account.fault("power cut of Kafka", "rows waited to be applied"):
+            cut_off(settings, settings.topic.updates, chance, applied)
+        victim.resume()
+        job.await_line("has a new leader")
+        assert min(settled(account, pipeline, job).values()) > 0

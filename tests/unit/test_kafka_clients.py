@@ -10,7 +10,8 @@ from confluent_kafka import TopicPartition
 
 from adstream.dead_letters import replay
 from common.kafka import consumer_config, topic_spec
-from common.kafka.updates_group import behind, committed_at, offset_of
+from common.kafka.log_cuts import NO_EPOCH, Known
+from common.kafka.updates_group import applied_upto, behind, committed_at
 from common.provision import marks_spec, updates_spec
 from common.settings import Settings
 from producer import publisher
@@ -79,8 +80,9 @@ def test_a_topic_keeps_its_messages_for_the_hours_of_the_settings_by_the_brokers
 
 
 def test_a_commit_counts_for_the_topic_that_was_read_and_no_other() -> None:
-    commit = committed_at("rows", 1, 40, "first")
-    assert offset_of(commit, "first") == 40
-    assert offset_of(commit, "made anew") is None
-    assert offset_of(TopicPartition("rows", 1, metadata="first"), "first") is None
+    commit = committed_at("rows", 1, Known(40, 3), "first")
+    assert applied_upto(commit, "first") == Known(40, 3)
+    assert applied_upto(commit, "made anew") is None
+    assert applied_upto(TopicPartition("rows", 1, metadata="first"), "first") is None
+    assert applied_upto(TopicPartition("rows", 1, 40, metadata="first"), "first") == Known(40, NO_EPOCH)
     assert behind({0: 10, 1: 40}, {0: 10, 1: 42, 2: 5}) == 7
