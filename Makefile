@@ -132,6 +132,10 @@ bench: $(STAMP) ## measure, on the services that `make up` starts; hours
 soak: $(STAMP) ## half an hour of steady load: what grows, and is all counted (MINUTES=90 for longer)
 	@$(BIN)/python -m benchmarks.soak --minutes $(MINUTES)
 
+.PHONY: soak-real-time
+soak-real-time: $(STAMP) ## the same in real-time mode, at 1,000 messages a second
+	@$(BIN)/python -m benchmarks.soak --real-time --minutes $(MINUTES)
+
 lock: ## resolve the requirements anew (UPGRADE=--upgrade takes the newest that pyproject.toml allows)
 	@sh .ci/lock $(UPGRADE)
 

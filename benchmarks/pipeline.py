@@ -8,16 +8,18 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any
 
 import typer
+from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 from pyspark.sql import SparkSession
 
 from adstream import reset
+from common import kafka
 from common.cassandra.migrations import migrate
 from common.errors import AdstreamError
 from common.provision import prepare, prepare_topic
@@ -60,6 +62,13 @@ def command(main: Callable[..., Any]) -> None:
 
 def own_pipeline(name: str | None = None, *, events_per_batch: int = 500_000) -> Settings:
     """Make topics and a keyspace of a benchmark's own. Processes that start here find them, too."""
+    settings = own_topics(name, events_per_batch=events_per_batch)
+    migrate(settings)
+    return settings
+
+
+def own_topics(name: str | None = None, *, events_per_batch: int = 500_000) -> Settings:
+    """Do the same without the keyspace: only its name is set."""
     name = name or f"bench_{secrets.token_hex(3)}"
     os.environ |= {
         "ADSTREAM_TOPIC_ADS": name,
@@ -71,8 +80,17 @@ def own_pipeline(name: str | None = None, *, events_per_batch: int = 500_000) ->
     }
     settings = Settings()
     prepare(settings)
-    migrate(settings)
     return settings
+
+
+def configure(settings: Settings, topic: str, values: Mapping[str, str | int]) -> None:
+    """Set these properties of the topic."""
+    wanted = [
+        ConfigEntry(name, str(value), incremental_operation=AlterConfigOpType.SET) for name, value in values.items()
+    ]
+    resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=wanted)
+    admin = AdminClient(kafka.client_config(settings.kafka))
+    admin.incremental_alter_configs([resource])[resource].result(timeout=settings.kafka.timeout_seconds)
 
 
 def produce(settings: Settings, topic: str, messages: int, mix: Mix = GOOD) -> float:

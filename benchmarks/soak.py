@@ -1,9 +1,9 @@
-"""Runs a steady load for half an hour or longer, to see which figures grow: `make soak`.
+"""Runs a steady load for half an hour or longer, to see which figures grow: `make soak`, `make soak-real-time`.
 
 `python -m benchmarks.soak --minutes 90` runs longer. Runs against the local stack (`adstream up`), with topics and a
 keyspace of its own. `adstream produce ads` sends late, repeated and broken messages among the good ones. `adstream
-stream ad-metrics` runs with its usual trigger. Every five seconds this process measures both, the services, and the
-disk. At the end `adstream verify` accounts for every offset.
+stream ad-metrics` runs with its usual trigger, or with `--real-time`. Every five seconds this process measures both,
+the services, and the disk. At the end `adstream verify` accounts for every offset.
 
 A line is fitted through the second half of each series. The series is flat if the line grows by less than its limit, as
 a share of that half's mean. Exits with 1 if a series is not flat, or an offset is unexplained. Ctrl-C ends the soak
@@ -12,231 +12,64 @@ early, and writes the measurements so far.
 
 import json
 import os
-import re
-import statistics
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Sequence
-from contextlib import suppress
-from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
-import psutil
 import typer
-from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
-from matplotlib.figure import Figure
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from benchmarks import page, plots
-from benchmarks.pipeline import JOB, Process, command, own_pipeline, started
+from benchmarks import page
+from benchmarks.pipeline import JOB, command, configure, own_pipeline, started
+from benchmarks.soaking import results
+from benchmarks.soaking.real_time import WatchedInRealTime
+from benchmarks.soaking.series import Sample, judge
+from benchmarks.soaking.watched import PATIENCE_SECONDS, Watched
 from common import kafka
 from common.settings import Settings
 from common.system.stopping import stop_requested
-from stack import state
-from streaming.jobs import find
+from streaming.real_time.suits import TRIGGER
 
 SAMPLE_SECONDS = 5.0
-PATIENCE_SECONDS = 300.0
-# Minutes that the state needs, after one watermark delay, to evict the first ids.
-LEVEL_MINUTES = 4
-MIB = 2**20
-HEAD = ("series", "mean, second half", "growth over it", "bound", "flat")
-BATCH = re.compile(r"batch \d+ · ([\d,]+) events in ([\d.]+) s")
-
-MEMORY, BATCH_TIME, DISK, LAG = "memory, MiB", "time of a batch, s", "disk, MiB", "events not yet counted"
-PER_ID, PER_MESSAGE = "checkpoint, bytes for each id that it keeps", "topic, bytes a message"
-PROCESSORS = "processors' time, %"
-PANELS = (MEMORY, BATCH_TIME, DISK, LAG, PROCESSORS, PER_ID)
-# The growth over the second half that still counts as flat, as a share of the mean. Series without a limit are only
-# shown.
-BOUNDS = {MEMORY: 0.10, BATCH_TIME: 0.25, LAG: 0.25, PER_ID: 0.10, PER_MESSAGE: 0.10}
-JVM = "job, JVM"
-
-# One measurement: panel -> series -> value.
-Sample = dict[str, dict[str, float]]
-
-
-@dataclass(frozen=True)
-class Judged:
-    """The judgement of a series.
-
-    `growth` is the growth of the line through its second half, as a share of that half's `mean`.
-    """
-
-    name: str
-    mean: float
-    growth: float
-    bound: float | None
-
-    @property
-    def flat(self) -> bool:
-        return self.bound is None or self.growth <= self.bound
-
-
-def growth(times: Sequence[float], values: Sequence[float]) -> tuple[float, float]:
-    """Return the mean of the second half, and the growth of its least-squares line as a share of that mean."""
-    begin = (times[0] + times[-1]) / 2
-    late, found = zip(*((at, value) for at, value in zip(times, values, strict=True) if at >= begin), strict=True)
-    mean = statistics.fmean(found)
-    if len(found) < 2 or not mean:
-        return mean, 0.0
-    return mean, statistics.linear_regression(late, found).slope * (late[-1] - late[0]) / mean
-
-
-def series(samples: Sequence[Sample], panel: str) -> dict[str, list[float]]:
-    names = dict.fromkeys(name for sample in samples for name in sample[panel])
-    return {name: [sample[panel].get(name, 0.0) for sample in samples] for name in names}
-
-
-def judge(minutes: Sequence[float], samples: Sequence[Sample]) -> list[Judged]:
-    return [
-        Judged(name if name == panel else f"{panel}: {name}", *growth(minutes, values), BOUNDS.get(panel))
-        for panel in (*PANELS, PER_MESSAGE)
-        for name, values in series(samples, panel).items()
-    ]
-
-
-class Watched:
-    """The running job and producer, and all measured processes and folders. Remote services are left out."""
-
-    def __init__(self, settings: Settings, folder: Path, job: Process, producer: Process) -> None:
-        self._settings, self._folder, self._job, self._producer = settings, folder, job, producer
-        self._before: list[tuple[float, int]] = []
-        self.events = 0
-        self.seconds = 0.0
-        self.batches: list[tuple[float, float]] = []
-        psutil.cpu_times_percent()  # each call returns the shares since the previous call
-        threading.Thread(target=self._listen, daemon=True).start()
-
-    def _listen(self) -> None:
-        for line in self._job.stdout or ():
-            if found := BATCH.match(line):
-                self.seconds = float(found[2])
-                self.batches.append((time.monotonic(), self.seconds))
-                self.events += int(found[1].replace(",", ""))
-
-    @property
-    def ended(self) -> str:
-        """The name of the process that has ended by itself; empty while both run."""
-        both = {"job": self._job, "producer": self._producer}
-        return next((name for name, process in both.items() if process.poll() is not None), "")
-
-    @property
-    def sent(self) -> int:
-        return sum(kafka.end_offsets(self._settings, self._settings.topic.ads).values())
-
-    def look(self) -> Sample:
-        topic, data, sent = self._settings.topic.ads, self._settings.data_dir.absolute(), self.sent
-        kept = sent - sum(kafka.begin_offsets(self._settings, topic).values())
-        disk = {
-            "checkpoint": size(self._folder / "checkpoint"),
-            "RocksDB's working files": size(self._folder / "local"),
-            "topic": sum(size(each) for each in (data / "kafka" / "logs").glob(f"{topic}-*")),
-            "Cassandra": size(data / "cassandra"),
-        }
-        shares = psutil.cpu_times_percent()
-        taken = getattr(shares, "steal", 0.0)
-        here = 100.0 - shares.idle - getattr(shares, "iowait", 0.0) - taken
-        return {
-            MEMORY: {name: used / MIB for name, used in self._memory(data).items()},
-            BATCH_TIME: {BATCH_TIME: self.seconds},
-            DISK: {name: used / MIB for name, used in disk.items()},
-            LAG: {LAG: sent - self.events},
-            PROCESSORS: {"here": here, "others on the host": taken},
-            PER_ID: {PER_ID: disk["checkpoint"] / max(1, self._ids())},
-            PER_MESSAGE: {PER_MESSAGE: disk["topic"] / max(1, kept)},
-        }
-
-    def _memory(self, data: Path) -> dict[str, int]:
-        pids = [("job, Python", self._job.pid), ("producer", self._producer.pid)]
-        pids += [(name, entry.pid) for name, entry in state.read(data).services.items()]
-        with suppress(psutil.Error):
-            children = psutil.Process(self._job.pid).children(recursive=True)
-            pids += [(JVM if child.name() == "java" else "job, Python workers", child.pid) for child in children]
-        found: dict[str, int] = {}
-        for name, pid in pids:
-            with suppress(psutil.Error):
-                found[name] = found.get(name, 0) + psutil.Process(pid).memory_info().rss
-        return found
-
-    def _ids(self) -> int:
-        """Return the number of events in the last watermark delay: the state keeps an id for that long."""
-        now, watermark = time.monotonic(), find(JOB).watermark
-        self._before.append((now, self.events))
-        keeps = watermark.total_seconds() if watermark else 0.0
-        return self.events - max((events for at, events in self._before if at < now - keeps), default=0)
-
-
-def settled(batches: Sequence[tuple[float, float]]) -> str:
-    """Describe the durations of the batches after the number of ids has levelled off.
-
-    `batches` has pairs of minute and seconds.
-    """
-    watermark = find(JOB).watermark or timedelta(0)
-    begin = watermark / timedelta(minutes=1) + LEVEL_MINUTES
-    late = [seconds for minute, seconds in batches if minute >= begin]
-    if not late:
-        return ""
-    return f"{len(late)} batches from minute {begin:.0f} on, when ids have levelled off, in s: {page.spread(late)}."
-
-
-def size(folder: Path) -> int:
-    """Return the bytes on disk of all files below. Files that disappear meanwhile do not count."""
-    found = 0
-    for where, _, names in os.walk(folder):
-        for name in names:
-            with suppress(OSError):
-                found += Path(where, name).lstat().st_blocks * 512
-    return found
+USUAL, USUAL_IN_REAL_TIME = 5_000, 1_000
+SHOWS = "Memory, time of a batch, disk, lag and processors over the soak"
+SHOWS_IN_REAL_TIME = "Memory, freshness, disk, waiting rows, processors and commits over the soak in real-time mode"
 
 
 def age_out(settings: Settings, minutes: float) -> None:
     """Set the topic's retention to these minutes. The broker checks every five minutes."""
-    times = {"retention.ms": int(minutes * 60_000), "segment.ms": 60_000}
-    wanted = [ConfigEntry(key, str(value), incremental_operation=AlterConfigOpType.SET) for key, value in times.items()]
-    resource = ConfigResource(ResourceType.TOPIC, settings.topic.ads, incremental_configs=wanted)
-    admin = AdminClient(kafka.client_config(settings.kafka))
-    admin.incremental_alter_configs([resource])[resource].result(timeout=settings.kafka.timeout_seconds)
+    configure(settings, settings.topic.ads, {"retention.ms": int(minutes * 60_000), "segment.ms": 60_000})
 
 
 def watch(watched: Watched, seconds: float, stopping: threading.Event) -> tuple[list[float], list[Sample]]:
     """Measure every five seconds until the time is over, a stop is requested, or a process ends by itself.
 
-    The first measurement follows the first batch. Returns the minutes and the measurements.
+    The first measurement follows the first rows. Returns the minutes and the measurements.
     """
     minutes: list[float] = []
     samples: list[Sample] = []
     console = Console(highlight=False, soft_wrap=True)
     with Progress(TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), console=console) as bar:
-        task = bar.add_task("waiting for the first batch", total=seconds)
+        task = bar.add_task("waiting for the first rows", total=seconds)
         until = time.monotonic() + PATIENCE_SECONDS
-        while not (watched.events or watched.ended or time.monotonic() > until or stopping.wait(0.5)):
+        while not ((begun := watched.begun()) or watched.ended or time.monotonic() > until or stopping.wait(0.5)):
             pass
         began, spent = time.monotonic(), 0.0
-        while watched.events and spent < seconds and not watched.ended and not stopping.is_set():
+        while begun and spent < seconds and not watched.ended and not stopping.is_set():
             samples.append(watched.look())
             minutes.append(spent / 60)
-            said = f"{watched.events:,} counted, {samples[-1][LAG][LAG]:,.0f} to come, batch {watched.seconds:.1f} s"
-            said += f", JVM {samples[-1][MEMORY].get(JVM, 0.0):,.0f} MiB"
+            said = watched.said(samples[-1])
             bar.update(task, completed=spent, description=said)
             if not console.is_terminal and len(samples) % 12 == 1:
                 console.print(f"minute {spent / 60:.0f}: {said}")
             stopping.wait(max(0.0, SAMPLE_SECONDS - (time.monotonic() - began - spent)))
             spent = time.monotonic() - began
     return minutes, samples
-
-
-def drain(watched: Watched, stopping: threading.Event) -> None:
-    """Wait until the job has counted all messages."""
-    until, sent = time.monotonic() + PATIENCE_SECONDS, watched.sent
-    while watched.events < sent and watched.ended != "job" and time.monotonic() < until and not stopping.wait(0.5):
-        pass
 
 
 def verify(checkpoint: Path, *, partial: bool, seconds: float) -> dict[str, Any]:
@@ -250,18 +83,33 @@ def verify(checkpoint: Path, *, partial: bool, seconds: float) -> dict[str, Any]
     return dict(json.loads(done.stdout)) if done.stdout else {"equal": False}
 
 
+def missed(settings: Settings, found: dict[str, Any]) -> int:
+    """Return how many messages of the topic are behind the last batch that was verified."""
+    partitions = found.get("ledger", {}).get("partitions", [])
+    reached = {each["partition"]: each["to"] for each in partitions}
+    ends = kafka.end_offsets(settings, settings.topic.ads)
+    return sum(end - reached.get(partition, 0) for partition, end in ends.items())
+
+
 def main(
-    minutes: Annotated[float, typer.Option(min=0.1, help="From the first batch on.")] = 30.0,
-    rate: Annotated[int, typer.Option(min=1, help="Messages a second.")] = 5_000,
+    minutes: Annotated[float, typer.Option(min=0.1, help="From the first rows on.")] = 30.0,
+    rate: Annotated[
+        int | None, typer.Option(min=1, help="Messages a second. Default 5,000, in real time 1,000.")
+    ] = None,
     late: Annotated[float, typer.Option(help="Share of events 11 to 30 minutes late.")] = 0.01,
     duplicates: Annotated[float, typer.Option(help="Share of events sent again.")] = 0.02,
     broken: Annotated[float, typer.Option(help="Share of messages that cannot be used.")] = 0.005,
     retention: Annotated[
         float | None, typer.Option(min=1, help="Minutes after which messages age out; else all are kept, and verified.")
     ] = None,
+    real_time: Annotated[bool, typer.Option("--real-time", help="Run the job in real-time mode.")] = False,
+    length: Annotated[
+        int, typer.Option(min=5, help="Seconds of a real-time batch. The end waits for the running one.")
+    ] = round(TRIGGER.total_seconds()),
 ) -> None:
     """Soak and write the results. Exit with 1 unless every series is flat and every offset is accounted for."""
-    settings, found = own_pipeline(), None
+    settings, found, rest = own_pipeline(), None, 0
+    rate = rate or (USUAL_IN_REAL_TIME if real_time else USUAL)
     if retention is not None:
         age_out(settings, retention)
     mix = ("--ads", "1000", "--late", str(late), "--duplicates", str(duplicates), "--broken", str(broken))
@@ -269,68 +117,53 @@ def main(
         folder = Path(name)
         checkpoint, log = folder / "checkpoint", folder / "errors.log"
         os.environ["SPARK_LOCAL_DIRS"] = str(folder / "local")
-        stream, produce = ("stream", JOB, "--checkpoint", str(checkpoint)), ("produce", "ads", "--rate", str(rate))
+        stream, produce = ["stream", JOB, "--checkpoint", str(checkpoint)], ("produce", "ads", "--rate", str(rate))
+        stream += ["--real-time", "--trigger", f"{length}s"] if real_time else []
         with log.open("w", encoding="utf-8") as errors, started(*stream, stderr=errors) as job:
             with started(*produce, *mix, stderr=errors) as producer:
-                watched = Watched(settings, folder, job, producer)
+                watched = (
+                    WatchedInRealTime(settings, folder, job, producer, length)
+                    if real_time
+                    else Watched(settings, folder, job, producer)
+                )
                 times, samples = watch(watched, minutes * 60, stopping)
                 ended, machine = watched.ended, page.conditions()  # the seconds of an ended process are lost
-            drain(watched, stopping)
+            watched.drain(stopping)
         said = " ".join(log.read_text(encoding="utf-8").splitlines()[-1:])
         early = bool(ended) or stopping.is_set()
         if not samples:
             sys.exit(f"error: the job counted nothing: {said}")
         if not early:
             found = verify(checkpoint, partial=retention is not None, seconds=max(600.0, minutes * 120))
+            rest = missed(settings, found)
         judged = judge(times, samples)
-        first = watched.batches[0][0]
-        batches = [((at - first) / 60, seconds) for at, seconds in watched.batches if (at - first) / 60 <= times[-1]]
-        trouble = f"{late:.1%} late, {duplicates:.1%} repeated, {broken:.1%} broken"
-        load = f"{times[-1]:.0f} minutes: {rate:,} messages a second, {trouble}. {settled(batches)}".rstrip()
-        report(times, samples, judged, found, load, machine)
+        intro = [load(watched, times, rate, late, duplicates, broken), results.verified(found, rest), machine]
+        results.report(place(watched, real_time=real_time), times, samples, judged, found, intro)
         if ended:
             sys.exit(f"error: the {ended} ended by itself: {said}")
     if early:
         sys.exit(130)
-    if not (found and found["equal"] and all(each.flat for each in judged)):
+    if not (found and found["equal"] and not rest and all(each.flat for each in judged)):
         sys.exit("error: something grows, or is not accounted for: see the table")
 
 
-def report(
-    times: Sequence[float],
-    samples: Sequence[Sample],
-    judged: Sequence[Judged],
-    found: dict[str, Any] | None,
-    load: str,
-    machine: str,
-) -> None:
-    lines = []
-    for each in judged:
-        bound, flat = ("-", "-") if each.bound is None else (f"{each.bound:.0%}", "yes" if each.flat else "no")
-        lines.append((each.name, f"{each.mean:,.1f}", f"{each.growth:+.1%}", bound, flat))
-    said = "Not verified: it ended early." if found is None else "`adstream verify` failed."
-    if found and "ledger" in found:
-        fates = ", ".join(f"{count:,} {fate}" for fate, count in found["ledger"]["fates"].items())
-        said = f"`adstream verify`, {found['ledger']['offsets']:,} offsets: {fates}, {found['ledger']['unexplained']:,}"
-        said += f" unexplained; {found['cells']:,} cells, {found['rows_different']:,} rows differ."
-        said += f" Not proved: {found['not_proved']}." if found["not_proved"] else ""
+def load(watched: Watched, times: list[float], rate: int, late: float, duplicates: float, broken: float) -> str:
+    """Describe the load, and the batches."""
+    trouble = f"{late:.1%} late, {duplicates:.1%} repeated, {broken:.1%} broken"
+    said = f"{times[-1]:.0f} minutes: {rate:,} messages a second, {trouble}."
+    if isinstance(watched, WatchedInRealTime):
+        return f"{said} {watched.committed()}"
+    if not watched.batches:
+        return said
+    first = watched.batches[0][0]
+    batches = [((at - first) / 60, seconds) for at, seconds in watched.batches if (at - first) / 60 <= times[-1]]
+    return f"{said} {results.settled(batches)}".rstrip()
 
-    def draw(figure: Figure) -> None:
-        for axes, panel in zip(figure.subplots(3, 2, sharex=True).flat, PANELS, strict=True):
-            for (name, values), colour in zip(series(samples, panel).items(), plots.COLOURS, strict=False):
-                axes.plot(times, values, color=colour, label=name, linewidth=1.2)
-            axes.set_title(panel, fontsize="medium")
-            axes.set_ylim(bottom=0)
-            axes.yaxis.set_major_formatter(plots.PLAIN)
-            plots.tidy(axes, "y")
-            if panel in (MEMORY, DISK, PROCESSORS):
-                axes.legend(fontsize="x-small", frameon=False, ncols=2)
-        for axes in figure.axes[-2:]:
-            axes.set_xlabel("minutes")
 
-    shown = page.plot("soak", "Memory, time of a batch, disk, lag and processors over the soak", draw, height=8.0)
-    runs = {"minutes": times, "samples": samples, "verified": found}
-    page.write("soak", [load, said, machine], HEAD, lines, picture=shown, runs=runs)
+def place(watched: Watched, *, real_time: bool) -> results.Place:
+    if real_time:
+        return results.Place("soak-real-time", "real-time.md", SHOWS_IN_REAL_TIME, watched.panels)
+    return results.Place("soak", page.PAGE_NAME, SHOWS, watched.panels)
 
 
 if __name__ == "__main__":

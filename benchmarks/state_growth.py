@@ -28,7 +28,8 @@ from rich.console import Console
 
 from benchmarks import page, plots
 from benchmarks.pipeline import JOB
-from benchmarks.soak import growth, size
+from benchmarks.soaking.series import growth
+from benchmarks.soaking.watched import size
 from common import contracts
 from common.avro import wire
 from common.settings import Settings

@@ -178,3 +178,17 @@ def test_the_soak_accounts_for_every_offset(stack: Settings, docs: Path) -> None
     part = run(docs, "soak", "--minutes", "0.5", "--rate", "200", exit_codes=(0, 1))
     assert ", 0 unexplained; " in part, part
     assert ", 0 rows differ." in part, part
+
+
+@pytest.mark.thorough
+def test_the_soak_in_real_time_accounts_for_every_offset(stack: Settings, docs: Path) -> None:
+    load = ("--minutes", "0.5", "--rate", "200", "--length", "20")
+    done = started(docs, "soak", "--real-time", *load)
+    assert done.returncode in (0, 1), done.stdout + done.stderr
+    text = (docs / "real-time.md").read_text(encoding="utf-8")
+    part = text.partition("<!-- soak-real-time: begin -->")[2].partition("<!-- soak-real-time: end -->")[0]
+    assert ", 0 unexplained; " in part, part
+    assert ", 0 rows differ." in part, part
+    assert "were not counted" not in part, part
+    assert "| from event to row, s: p50 |" in part, part
+    assert "| memory, MiB: applying process |" in part, part

@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from benchmarks import machine, page, plots, soak, throughput
+from benchmarks import machine, page, plots, throughput
 from benchmarks.__main__ import ORDER
 from benchmarks.freshness.measured import at_share
 from benchmarks.peers import flink_check, standings
@@ -79,36 +79,6 @@ def test_the_conditions_say_how_much_of_the_time_others_had() -> None:
     assert re.search(
         r"; \d+% of its time went to other processes here and \d+% to others on the host;", machine.conditions()
     )
-
-
-def test_a_series_grows_by_the_line_through_its_second_half() -> None:
-    times = [float(minute) for minute in range(21)]
-    falls_then_grows = [100.0 - minute for minute in range(10)] + [100.0 + 2 * minute for minute in range(11)]
-    mean, grown = soak.growth(times, falls_then_grows)
-    assert mean == pytest.approx(110.0)
-    assert grown == pytest.approx(20.0 / 110.0)
-
-
-def test_what_swings_and_does_not_grow_is_flat() -> None:
-    times = [float(minute) for minute in range(400)]
-    assert abs(soak.growth(times, [50.0 + 40.0 * (minute % 2) for minute in range(400)])[1]) < 0.01
-
-
-def test_one_look_does_not_grow() -> None:
-    assert soak.growth([0.0], [5.0]) == (5.0, 0.0)
-
-
-def test_a_leak_is_not_flat_and_what_falls_is() -> None:
-    minutes = [float(minute) for minute in range(21)]
-
-    def look(minute: float) -> soak.Sample:
-        empty: soak.Sample = {panel: {} for panel in (*soak.PANELS, soak.PER_MESSAGE)}
-        grows, falls = {"leak": 100.0 + 10 * minute}, {soak.BATCH_TIME: 100.0 - minute}
-        return empty | {soak.MEMORY: grows, soak.BATCH_TIME: falls, soak.DISK: grows}
-
-    judged = {each.name: each.flat for each in soak.judge(minutes, [look(minute) for minute in minutes])}
-    # Disk has no limit: it is only shown.
-    assert judged == {"memory, MiB: leak": False, soak.BATCH_TIME: True, "disk, MiB: leak": True}
 
 
 def runs(*rates: float) -> dict[int, Drained]:
@@ -206,7 +176,8 @@ def test_results_replace_their_part_of_the_page_and_nothing_else(docs: Path) -> 
 
 
 def test_every_benchmark_runs_in_turn_or_is_the_soak_and_has_its_part_of_the_page() -> None:
-    shared = {"__init__", "__main__", "machine", "page", "pipeline", "plots", "row_by_row", "soak", "state_growth"}
+    shared = {"__init__", "__main__", "machine", "page", "pipeline", "plots", "row_by_row"}
+    shared |= {"soak", "state_growth"}
     modules = {each.stem for each in (ROOT / "benchmarks").glob("*.py")} - shared
     assert set(ORDER) == modules
     text = (ROOT / "docs" / "performance.md").read_text(encoding="utf-8")
@@ -215,9 +186,9 @@ def test_every_benchmark_runs_in_turn_or_is_the_soak_and_has_its_part_of_the_pag
         assert f"<!-- {part}: begin -->\n" in text
         assert f"<!-- {part}: end -->\n" in text
     text = (ROOT / "docs" / "real-time.md").read_text(encoding="utf-8")
-    for part in ("cost", "most", "pauses", "restarts"):
-        assert f"<!-- real-time-{part}: begin -->\n" in text
-        assert f"<!-- real-time-{part}: end -->\n" in text
+    for part in ("real-time-cost", "real-time-most", "real-time-pauses", "real-time-restarts", "soak-real-time"):
+        assert f"<!-- {part}: begin -->\n" in text
+        assert f"<!-- {part}: end -->\n" in text
 
 
 def test_results_may_go_into_another_page(docs: Path) -> None:
