@@ -136,6 +136,13 @@ soak: $(STAMP) ## half an hour of steady load: what grows, and is all counted (M
 soak-real-time: $(STAMP) ## the same in real-time mode, at 1,000 messages a second
 	@$(BIN)/python -m benchmarks.soak --real-time --minutes $(MINUTES)
 
+DATE :=
+BEFORE :=
+.PHONY: day
+day: MINUTES := 60
+day: $(STAMP) ## 24 hours of events in one, with all that a day brings (MINUTES=6, DATE=2026-03-29, BEFORE=folder)
+	@$(BIN)/python -m benchmarks.day --minutes $(MINUTES) $(if $(DATE),--date '$(DATE)') $(if $(BEFORE),--before '$(BEFORE)')
+
 lock: ## resolve the requirements anew (UPGRADE=--upgrade takes the newest that pyproject.toml allows)
 	@sh .ci/lock $(UPGRADE)
 

@@ -1,4 +1,4 @@
-"""Runs all benchmarks but the soak: `make bench`.
+"""Runs all benchmarks but the soak and the day: `make bench`.
 
 Each runs in a process of its own, in the order of importance. If one fails, the others still run, and the exit code
 reports the failure. Arguments name the benchmarks to run: `python -m benchmarks sink`.

@@ -100,7 +100,7 @@ class Publisher:
         report = self._acknowledge if self._on_delivery is None else partial(self._report, self.sent)
         while True:
             try:
-                self._producer.produce(self.topic, value, record.key, on_delivery=report)
+                self._producer.produce(self.topic, value, record.key, timestamp=record.stamp, on_delivery=report)
                 break
             except BufferError:
                 self.serve(FULL_QUEUE_WAIT_SECONDS)

@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[2]
 @pytest.fixture
 def docs(tmp_path: Path) -> Path:
     """A folder for results, in place of the repository's."""
-    for name in ("performance.md", "real-time.md"):
+    for name in ("performance.md", "real-time.md", "guarantees.md"):
         shutil.copy(ROOT / "docs" / name, tmp_path)
     return tmp_path
 
@@ -192,3 +192,21 @@ def test_the_soak_in_real_time_accounts_for_every_offset(stack: Settings, docs: 
     assert "were not counted" not in part, part
     assert "| from event to row, s: p50 |" in part, part
     assert "| memory, MiB: applying process |" in part, part
+
+
+@pytest.mark.thorough
+def test_a_day_in_two_minutes_is_as_planned(stack: Settings, docs: Path) -> None:
+    done = started(docs, "day", "--minutes", "2", "--rate", "500", "--date", "2026-03-29")
+    assert done.returncode == 0, done.stdout + done.stderr
+    text = (docs / "guarantees.md").read_text(encoding="utf-8")
+    part = text.partition("<!-- day: begin -->")[2].partition("<!-- day: end -->")[0]
+    assert "at 01:00 UTC the clock in Europe/Berlin goes from 01:59:59 to 03:00" in part, part
+    (line,) = [line.split(" | ") for line in part.splitlines() if line.startswith("| 2026-03-29 ")]
+    assert line[1] == line[2] == "2,522", line
+    assert line[-1] == "yes |", line
+
+
+def test_a_day_of_the_future_is_answered_in_one_line(docs: Path) -> None:
+    done = started(docs, "day", "--date", "9999-01-01")
+    assert done.returncode == 1
+    assert done.stderr == "error: 9999-01-01 is not over yet; give a day of the past with --date\n"

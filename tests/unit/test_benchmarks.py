@@ -177,7 +177,7 @@ def test_results_replace_their_part_of_the_page_and_nothing_else(docs: Path) -> 
 
 def test_every_benchmark_runs_in_turn_or_is_the_soak_and_has_its_part_of_the_page() -> None:
     shared = {"__init__", "__main__", "machine", "page", "pipeline", "plots", "row_by_row"}
-    shared |= {"soak", "state_growth"}
+    shared |= {"day", "soak", "state_growth"}
     modules = {each.stem for each in (ROOT / "benchmarks").glob("*.py")} - shared
     assert set(ORDER) == modules
     text = (ROOT / "docs" / "performance.md").read_text(encoding="utf-8")
@@ -189,6 +189,9 @@ def test_every_benchmark_runs_in_turn_or_is_the_soak_and_has_its_part_of_the_pag
     for part in ("real-time-cost", "real-time-most", "real-time-pauses", "real-time-restarts", "soak-real-time"):
         assert f"<!-- {part}: begin -->\n" in text
         assert f"<!-- {part}: end -->\n" in text
+    text = (ROOT / "docs" / "guarantees.md").read_text(encoding="utf-8")
+    assert "<!-- day: begin -->\n" in text
+    assert "<!-- day: end -->\n" in text
 
 
 def test_results_may_go_into_another_page(docs: Path) -> None:

@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[2]
 # GNU make starts a shell for a line with any of these outside single quotes (`sh_chars_sh` in its src/job.c).
 SHELL = set('#;"*?[]&|<>(){}$`^~!')
 TESTS = ("test", "test-patterns", "test-browser", "test-compose", "test-faults")
-TARGETS = (*TESTS, "demo", "tour", "up", "down", "bench", "soak", "soak-real-time", "faults", "mutants")
+TARGETS = (*TESTS, "demo", "tour", "up", "down", "bench", "soak", "soak-real-time", "day", "faults", "mutants")
 
 
 def test_no_test_run_or_service_is_behind_a_shell() -> None:
