@@ -48,6 +48,8 @@ class TopicSpec:
     def new_topic(self) -> NewTopic:
         retention = {"retention.ms": str(self.retention_hours * HOUR_MILLIS)}
         kept = {} if self.cleanup == "compact" else retention
+        # With three replicas one broker may be away, and a message is still on two disks before it is acknowledged.
+        copies = {"min.insync.replicas": "2"} if self.replication_factor > 2 else {}
         return NewTopic(
             self.name,
             num_partitions=self.partitions,
@@ -56,6 +58,7 @@ class TopicSpec:
                 "message.timestamp.type": "LogAppendTime",
                 "cleanup.policy": self.cleanup,
                 **kept,
+                **copies,
                 "max.message.bytes": str(self.max_message_bytes),
             },
         )
@@ -118,17 +121,14 @@ def stamped_by_producers(settings: Settings, names: Iterable[str]) -> dict[str, 
 
     None if the broker does not say: not every user may ask, and not every broker supports the question.
     """
-    admin = Admin(settings.kafka)
-    wanted = [ConfigResource(ResourceType.TOPIC, name) for name in names]
-    futures = admin.client.describe_configs(wanted, request_timeout=admin.timeout) if wanted else {}
-    found: dict[str, bool | None] = {}
-    for resource, future in futures.items():
-        try:
-            kind = admin.result(future).get("message.timestamp.type")
-            found[resource.name] = None if kind is None else kind.value == "CreateTime"
-        except AdstreamError:
-            found[resource.name] = None
-    return found
+    kinds = _configured(Admin(settings.kafka), names, "message.timestamp.type")
+    return {name: None if kind is None else kind == "CreateTime" for name, kind in kinds.items()}
+
+
+def copies_acknowledged(settings: Settings, name: str, admin: Admin | None = None) -> int:
+    """Return how many replicas have a message when Kafka acknowledges it; 1 if the broker does not say."""
+    found = _configured(admin or Admin(settings.kafka), [name], "min.insync.replicas")[name]
+    return 1 if found is None else int(found)
 
 
 def cluster_id(settings: Settings) -> str:
@@ -148,3 +148,17 @@ def _made(admin: Admin, future: "Future[None]") -> None:
                 f"Kafka refuses to make the topic: {cause.str()}", "check the ADSTREAM_TOPIC settings"
             ) from None
         raise admin.explain(cause) from None
+
+
+def _configured(admin: Admin, names: Iterable[str], option: str) -> dict[str, str | None]:
+    """Return an option of each topic; None if the broker does not say."""
+    wanted = [ConfigResource(ResourceType.TOPIC, name) for name in names]
+    futures = admin.client.describe_configs(wanted, request_timeout=admin.timeout) if wanted else {}
+    found: dict[str, str | None] = {}
+    for resource, future in futures.items():
+        try:
+            entry = admin.result(future).get(option)
+            found[resource.name] = None if entry is None else entry.value
+        except AdstreamError:
+            found[resource.name] = None
+    return found

@@ -95,6 +95,10 @@ class Applied:
         """Return the number of the present leader, by partition."""
         return kafka.leader_epochs(self._settings, self._topic, self._admin)
 
+    def copies(self) -> int:
+        """Return how many replicas have a row when Kafka acknowledges it."""
+        return kafka.copies_acknowledged(self._settings, self._topic, self._admin)
+
     def close(self) -> None:
         self._consumer.close()
 

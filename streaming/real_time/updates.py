@@ -6,7 +6,8 @@ batch. It makes the rows of all later batches again. Rows that were applied alre
 
 The query goes back too if a partition has a new leader. After a power cut the new leader may lack the newest rows, also
 rows that Kafka has acknowledged (common.kafka.log_cuts). Spark does not say at which offsets it wrote, so nobody could
-say whether rows are gone. A row that was applied before is not missed.
+say whether rows are gone. A row that was applied before is not missed. Where two replicas acknowledge each row, a new
+leader lacks none, and the query goes on.
 """
 
 import json
@@ -49,8 +50,9 @@ class Updates:
         self.topic = topic
         self._applied, self._checkpoint, self._notice, self._create = applied, checkpoint, notice, create
         self._id = ""
-        # The topic's id and its leader epochs, when the query began.
+        # The topic's id and its leader epochs, when the query began; without epochs if a new leader lacks no row.
         self._log = ""
+        self._replicated = False
         self._next = 0.0
         # Committed batches that are not known to be applied, and the topic's end after each.
         self._waiting: deque[tuple[int, Mapping[int, int]]] = deque(maxlen=1_000)
@@ -65,6 +67,7 @@ class Updates:
     def open(self) -> None:
         """Create the topic if it is missing. Go back to the last applied batch if later rows may be gone."""
         self._create()
+        self._replicated = self._applied.copies() > 1
         self._id, self._log = self._present()
         before = self._checkpoint.kept(_TOPICS)
         # Earlier releases kept the id alone.
@@ -114,7 +117,8 @@ class Updates:
     def _present(self) -> tuple[str, str]:
         """Return the id of the present topic, and a text that changes with the topic and with each new leader."""
         topic_id = self._applied.topic_id()
-        return topic_id, f"{topic_id} {json.dumps(self._applied.leader_epochs(), sort_keys=True)}"
+        leaders = {} if self._replicated else self._applied.leader_epochs()
+        return topic_id, f"{topic_id} {json.dumps(leaders, sort_keys=True)}"
 
     def _go_back(self, why: str) -> None:
         applied = self._checkpoint.marked(APPLIED)

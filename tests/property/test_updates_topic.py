@@ -22,6 +22,7 @@ class Broker:
 
     log: Log = field(default_factory=Log)
     commits: list[Known] = field(default_factory=list)
+    replicas: int = 1
 
     def epoch_of(self, offset: int) -> int:
         return max(number for number, start in self.log.epochs if start <= offset)
@@ -34,6 +35,9 @@ class Broker:
 
     def topic_id(self) -> str:
         return "id"
+
+    def copies(self) -> int:
+        return self.replicas
 
     def leader_epochs(self) -> dict[int, int]:
         return self.log.present()
@@ -182,3 +186,17 @@ def test_all_rows_of_all_counted_events_are_in_the_tables_at_the_end(steps: list
     world.settle()
     assert world.tables >= set(range(world.events))
     assert world.driver.kept.marked(APPLIED) == len(world.driver.kept.batches) - 1
+
+
+@given(replicas=st.integers(1, 3), events=st.integers(1, 4))
+def test_a_query_goes_on_with_a_new_leader_where_two_replicas_acknowledge_a_row(replicas: int, events: int) -> None:
+    broker, kept = Broker(replicas=replicas), Kept(set())
+    driver = Driver(broker, kept)
+    driver.count(events)
+    driver.commit()
+    broker.log.restart(0)
+    driver.poll()
+    assert kept.batches == ([] if replicas == 1 else [events])
+    broker.log.restart(0)
+    Driver(broker, kept)
+    assert kept.batches == ([] if replicas == 1 else [events])

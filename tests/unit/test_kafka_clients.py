@@ -79,6 +79,14 @@ def test_a_topic_keeps_its_messages_for_the_hours_of_the_settings_by_the_brokers
     assert (marks["cleanup.policy"], "retention.ms" in marks) == ("compact", False)
 
 
+def test_with_three_replicas_two_have_a_message_before_it_is_acknowledged() -> None:
+    settings = Settings()
+    for replicas, copies in ((1, None), (2, None), (3, "2")):
+        settings.topic.replication_factor = replicas
+        for spec in (topic_spec(settings, "ads"), updates_spec(settings, "rows"), marks_spec(settings)):
+            assert spec.new_topic().config.get("min.insync.replicas") == copies
+
+
 def test_a_commit_counts_for_the_topic_that_was_read_and_no_other() -> None:
     commit = committed_at("rows", 1, Known(40, 3), "first")
     assert applied_upto(commit, "first") == Known(40, 3)
