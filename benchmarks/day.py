@@ -73,17 +73,18 @@ class Replay:
         self.sender.prepare()
         self.job.run(old, "migrate")
         self.say(f"the job is ready after {self.job.begin(old):.0f} s")
-        with ThreadPoolExecutor(1) as sending:
-            sent = sending.submit(self.sender.run)
+        with ThreadPoolExecutor(2) as beside:
+            sent = beside.submit(self.sender.run)
             try:
                 self._until(self.plan.begin + DEPLOY_MINUTE * MINUTE_MS, sent)
                 if not self.stopping.is_set():
-                    self._deploy(new)
-                self._until(self.plan.end, sent)
+                    deployed = beside.submit(self._deploy, new)
+                    self._until(self.plan.end, sent, deployed)
+                    deployed.result()
+                sent.result()
             except BaseException:
                 self.stopping.set()
                 raise
-            sent.result()
         self.drain()
         self.job.end()
 
@@ -108,11 +109,17 @@ class Replay:
         local = at.astimezone(self.zone)
         Console(highlight=False, soft_wrap=True).print(f"{at:%Y-%m-%d %H:%M} UTC, {local:%H:%M} there: {text}")
 
-    def _until(self, end: int, sent: "Future[None]") -> None:
-        """Wait until the day's clock reaches `end` or the sender has ended. Print a line each hour of the day."""
+    def _until(self, end: int, sent: "Future[None]", deployed: "Future[None] | None" = None) -> None:
+        """Wait until the day's clock reaches `end` or the sender has ended. Print a line each hour of the day.
+
+        Raises the error of the sender, of the deploy, or of a job that ends by itself.
+        """
         hour = self.sender.now // HOUR_MS
         while self.sender.now < end and not sent.done() and not self.stopping.is_set():
-            self.job.check()
+            if deployed is not None and deployed.done():
+                deployed.result()
+            if deployed is None or deployed.done():
+                self.job.check()
             waiting = max(0, self.sender.sent - self.job.events)
             self.waited.append(results.Waited(self.sender.now, waiting))
             if self.sender.now // HOUR_MS > hour:

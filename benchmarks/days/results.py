@@ -56,7 +56,7 @@ def write(days: Sequence[Day], mix: str) -> None:
     intro = [f"{plans} {mix}", *(said(day) for day in days), page.conditions()]
     shown = page.plot(
         "day",
-        "Messages of each minute of event time, and messages not counted yet, over the day",
+        "Messages sent a second, and messages not counted yet, over the day",
         lambda figure: draw(figure, days),
         height=3.4 * len(days),
     )
@@ -117,8 +117,9 @@ def draw(figure: Figure, days: Sequence[Day]) -> None:
     for axes, day in zip(figure.subplots(len(days), squeeze=False)[:, 0], days, strict=True):
         plan = day.plan
         at = [minute / 60 for minute in range(DAY_MINUTES)]
-        sent = [plan.in_minute(minute) for minute in range(DAY_MINUTES)]
-        axes.fill_between(at, sent, color=plots.OTHERS, step="post", label="messages of a minute of event time")
+        each_second = DAY_MINUTES / day.minutes / 60
+        sent = [plan.in_minute(minute) * each_second for minute in range(DAY_MINUTES)]
+        axes.fill_between(at, sent, color=plots.OTHERS, step="post", label="messages sent a second")
         waited = [((each.at - plan.begin) / MINUTE_MS / 60, each.messages) for each in day.waited]
         if waited:
             axes.plot(*zip(*waited, strict=True), color=plots.COLOURS[1], lw=1.0, label="messages not counted yet")
