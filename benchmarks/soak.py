@@ -137,6 +137,8 @@ def main(
             found = verify(checkpoint, partial=retention is not None, seconds=max(600.0, minutes * 120))
             rest = missed(settings, found)
         judged = judge(times, samples)
+        for notice in watched.notices:
+            print(f"the job said: {notice}", flush=True)
         intro = [load(watched, times, rate, late, duplicates, broken), results.verified(found, rest), machine]
         results.report(place(watched, real_time=real_time), times, samples, judged, found, intro)
         if ended:

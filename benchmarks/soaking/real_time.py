@@ -10,6 +10,7 @@ import threading
 import time
 import urllib.request
 from contextlib import suppress
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -56,9 +57,9 @@ class WatchedInRealTime(Watched):
 
     def committed(self) -> str:
         """Describe the batches in a sentence."""
-        beyond = [max(0.0, seconds - self._length) for _, seconds in self.batches]
-        spread = f", and in s beyond that: {page.spread(beyond)}" if beyond else ""
-        return f"{len(beyond)} batches of {self._length:g} s{spread}."
+        beyond = self._beyond()
+        spread = f"; between two commits, in s beyond that: {page.spread(beyond)}" if beyond else ""
+        return f"{len(self.batches)} batches of {self._length:g} s{spread}."
 
     def drain(self, stopping: threading.Event) -> None:
         """Ask the job to stop, and wait for the end of its batch: only then all its events are committed.
@@ -76,10 +77,14 @@ class WatchedInRealTime(Watched):
     def _of_the_job(self, _sent: int) -> Sample:
         applied = self._asked()
         return {
-            BEYOND: {BEYOND: max(0.0, self.seconds - self._length)},
+            BEYOND: {BEYOND: (self._beyond() or [0.0])[-1]},
             WAITING: {WAITING: sum(applied.get("lag", {}).values())},
             AGE: self._ages.since(applied),
         }
+
+    def _beyond(self) -> list[float]:
+        """Return the seconds between two commits beyond the length of a batch, by this process's clock."""
+        return [max(0.0, later - earlier - self._length) for (earlier, _), (later, _) in pairwise(self.batches)]
 
     def _counted(self, sent: int) -> int:
         """Return the messages of the topic: the state has seen nearly all of them, and no line says how many."""

@@ -38,7 +38,8 @@ class Watched:
     """The running job and producer, and all measured processes and folders. Remote services are left out.
 
     `events` counts the messages in committed batches. `batches` has the time and the seconds of each. `url` is the
-    address of the job's endpoint, once the job has printed it.
+    address of the job's endpoint, once the job has printed it. `notices` has the job's other lines, as of a failed
+    attempt.
     """
 
     # The panels of the plot.
@@ -51,6 +52,7 @@ class Watched:
         self.seconds = 0.0
         self.batches: list[tuple[float, float]] = []
         self.url = ""
+        self.notices: list[str] = []
         psutil.cpu_times_percent()  # each call returns the shares since the previous call
         self._listener = threading.Thread(target=self._listen, daemon=True)
         self._listener.start()
@@ -63,6 +65,8 @@ class Watched:
                 self.events += int(found[1].replace(",", ""))
             elif address := ADDRESS.search(line):
                 self.url = address[1]
+            elif line.strip():
+                self.notices.append(line.strip())
 
     @property
     def ended(self) -> str:
