@@ -3,7 +3,7 @@
 from common.kafka.admin import connected
 from common.kafka.clients import UNHEARD, client_config, consumer_config, jaas_value, spark_options, taken_settings
 from common.kafka.errors import ClientErrors, fatal, kafka_error, translate
-from common.kafka.offsets import begin_offsets, end_offsets, leader_epochs, offsets_at
+from common.kafka.offsets import begin_offsets, end_offsets, leader_ends, leader_epochs, offsets_at
 from common.kafka.topics import (
     LARGEST_LETTER_BYTES,
     TopicSpec,
@@ -33,6 +33,7 @@ __all__ = [
     "fatal",
     "jaas_value",
     "kafka_error",
+    "leader_ends",
     "leader_epochs",
     "offsets_at",
     "require_topic",

@@ -37,8 +37,13 @@ def leader_epochs(settings: Settings, name: str, admin: Admin | None = None) -> 
 
     Raises TopicNotFound.
     """
+    return {partition: epoch for partition, (_end, epoch) in leader_ends(settings, name, admin).items()}
+
+
+def leader_ends(settings: Settings, name: str, admin: Admin | None = None) -> dict[int, tuple[int, int]]:
+    """Return where each partition ends now, and the number of its leader. Raises TopicNotFound."""
     found = _listed(settings, name, OffsetSpec.latest(), READ_UNCOMMITTED, admin)
-    return {partition: epoch for partition, (_offset, epoch) in found.items() if epoch is not None}
+    return {partition: (end, epoch) for partition, (end, epoch) in found.items() if epoch is not None}
 
 
 def offsets_at(settings: Settings, name: str, moment: datetime) -> dict[int, int]:

@@ -3,10 +3,14 @@
 The checkpoint keeps the leader epoch of each partition, and the offset up to which the job had counted in it
 (common.kafka.log_cuts). A micro-batch in which an epoch changes is not committed, since nobody could say which of its
 messages came before the change. It runs again after the check. A real-time batch is checked after its commit.
+While it runs, the job looks every two seconds how far the log reaches: what the batch has counted of that must still be
+there.
 """
 
 import json
+import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 
 from common import kafka
@@ -18,6 +22,7 @@ from streaming.micro_batch.writer import PlanAgain
 from streaming.recovery.checkpoint import Checkpoint
 
 _FOLDER = "epochs"
+_LOOK_EVERY_SECONDS = 2.0
 
 
 class LeaderChanged(PlanAgain):
@@ -33,19 +38,22 @@ class CountedLog:
         checkpoint: Checkpoint,
         *,
         real_time: bool,
-        epochs: Callable[[], Mapping[int, int]],
+        ends: Callable[[], Mapping[int, Known]],
         cuts: Callable[[Mapping[int, Known]], Mapping[int, int]],
     ) -> None:
-        """`epochs()` returns the partitions' leader epochs; `cuts(known)` answers as common.kafka.log_cuts does."""
+        """`ends()` returns each partition's end and leader epoch; `cuts(known)` answers as common.kafka.log_cuts."""
         self._topic, self._checkpoint, self._real_time = topic, checkpoint, real_time
-        self._present, self._cuts = epochs, cuts
+        self._ends, self._cuts = ends, cuts
         self._epochs: Mapping[int, int] = {}
+        # Leader epoch -> how far the log reached at the last look under it, by partition. Looks since the last check.
+        self._seen: dict[int, dict[int, Known]] = {}
+        self._next = 0.0
 
     @classmethod
     def in_kafka(cls, settings: Settings, topic: str, checkpoint: Checkpoint, *, real_time: bool) -> "CountedLog":
         """Return one that asks Kafka over one connection. Its methods raise ServiceUnavailable."""
-        present = partial(_epochs, settings, topic, kafka.connected(settings.kafka))
-        return cls(topic, checkpoint, real_time=real_time, epochs=present, cuts=partial(cuts, settings, topic))
+        ends = partial(_log_ends, settings, topic, kafka.connected(settings.kafka))
+        return cls(topic, checkpoint, real_time=real_time, ends=ends, cuts=partial(cuts, settings, topic))
 
     def check(self) -> None:
         """Compare what was counted with the log, and keep the present epochs: before a query and after a batch.
@@ -55,9 +63,41 @@ class CountedLog:
         counted = self._checkpoint.next_offsets(self._topic)
         now = self._present()
         kept = self._kept()
+        for known in (kept, *self._seen.values()):
+            self._require(known, counted, now)
+        self._seen.clear()
+        new = {partition: Known(counted.get(partition, 0), epoch) for partition, epoch in now.items()}
+        if new != kept:
+            self._checkpoint.keep(_FOLDER, json.dumps({each: [at.offset, at.epoch] for each, at in new.items()}))
+        self._epochs = now
+
+    def poll(self) -> None:
+        """Look at the log while a batch runs, now and then. Raises ServiceUnavailable."""
+        if (now := time.monotonic()) >= self._next:
+            self._next = now + _LOOK_EVERY_SECONDS
+            self.look()
+
+    def look(self) -> None:
+        """Note how far the log reaches. Raises ServiceUnavailable."""
+        for partition, end in self._ends().items():
+            self._seen.setdefault(end.epoch, {})[partition] = end
+
+    def require_same_leaders(self) -> None:
+        """Raise LeaderChanged if a partition has another leader than at the last check: one question to Kafka."""
+        now = self._present()
+        if any(now.get(partition) != epoch for partition, epoch in self._epochs.items()):
+            raise LeaderChanged
+
+    def _require(self, known: Mapping[int, Known], counted: Mapping[int, int], now: Mapping[int, int]) -> None:
+        """Raise CheckpointError if messages are gone that were known and are counted.
+
+        Every committed micro-batch was read in the kept epoch. A real-time batch may have gone on in a later one.
+        """
         doubtful = {
-            partition: Known(self._certain(each, counted[partition]), each.epoch)
-            for partition, each in kept.items()
+            partition: replace(
+                each, offset=min(each.offset, counted[partition]) if self._real_time else counted[partition]
+            )
+            for partition, each in known.items()
             if partition in counted and now.get(partition) != each.epoch
         }
         for partition, end in sorted(self._cuts(doubtful).items()):
@@ -66,32 +106,19 @@ class CountedLog:
                 f"{doubtful[partition].offset:,}, and Kafka has lost these messages from offset {end:,} on",
                 "`adstream reset JOB` begins anew with what is left",
             )
-        new = {partition: Known(counted.get(partition, 0), epoch) for partition, epoch in now.items()}
-        if new != kept:
-            self._checkpoint.keep(_FOLDER, json.dumps({each: [at.offset, at.epoch] for each, at in new.items()}))
-        self._epochs = now
 
-    def require_same_leaders(self) -> None:
-        """Raise LeaderChanged if a partition has another leader than at the last check: one question to Kafka."""
-        now = self._present()
-        if any(now.get(partition) != epoch for partition, epoch in self._epochs.items()):
-            raise LeaderChanged
-
-    def _certain(self, kept: Known, counted: int) -> int:
-        """Return the offset up to which the messages were there in the kept epoch.
-
-        Every committed micro-batch was read in it. The last real-time batch may have gone on in a later one.
-        """
-        return min(kept.offset, counted) if self._real_time else counted
+    def _present(self) -> dict[int, int]:
+        return {partition: each.epoch for partition, each in self._ends().items()}
 
     def _kept(self) -> dict[int, Known]:
         found = json.loads(self._checkpoint.kept(_FOLDER) or "{}")
         return {int(partition): Known(offset, epoch) for partition, (offset, epoch) in found.items()}
 
 
-def _epochs(settings: Settings, topic: str, admin: Admin) -> dict[int, int]:
+def _log_ends(settings: Settings, topic: str, admin: Admin) -> dict[int, Known]:
     try:
-        return kafka.leader_epochs(settings, topic, admin)
+        found = kafka.leader_ends(settings, topic, admin)
+        return {partition: Known(end, epoch) for partition, (end, epoch) in found.items()}
     except TopicNotFound:
         # A broker that has just come back may not know its topics yet.
         problem = f"Kafka does not know the topic {topic} at the moment"

@@ -186,6 +186,9 @@ class RealTimeRunner(Runner):
     def _polled(self, _query: StreamingQuery) -> None:
         self._watch()
         self._updates.poll()
+        if self._log is not None:
+            with suppress(ServiceUnavailable):  # the next poll asks again
+                self._log.poll()
 
     def _committed(self, report: BatchReport) -> None:
         self._updates.committed(report.batch_id)
