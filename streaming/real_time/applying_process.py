@@ -70,7 +70,7 @@ class ApplyingProcess:
             self.start()
 
     def stop(self) -> None:
-        """Ask the process to finish the rows that it has begun."""
+        """Let the process apply all rows that the topic holds, for 30 s at most, and end."""
         process = self._process
         if process is None:
             return

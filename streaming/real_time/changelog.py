@@ -54,7 +54,7 @@ class Versions:
 
     The lease is as old as the checkpoint, and its state counts the events. So a version only grows. A restarted query
     counts the events since its last commit again: until the count passes its old value, its versions are smaller. If
-    two starts count the same events in another order, the state of the later start stays.
+    two starts count the same events in another order, the state of the start with the larger remainder stays.
 
     Versions stay behind the clock as long as no row gets more than 62,500 events a second, from the lease on.
     """

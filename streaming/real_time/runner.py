@@ -200,9 +200,9 @@ class RealTimeRunner(Runner):
             raise NewWriterSchema(_named(new))
 
     def _may_stop(self, _query: StreamingQuery, committed_since: bool) -> bool:
-        """Return whether the query may stop.
+        """Return whether the query may stop: after the first commit that follows the wish.
 
-        Between two batches events read since the commit are counted again at the next start.
+        The next start counts the events again that were read since that commit.
         """
         return committed_since
 
