@@ -179,7 +179,9 @@ def test_two_ups_in_one_folder_do_not_mix(data: Path) -> None:
     assert first.stdout is not None
     with first.stdout as said:
         assert any("is starting" in line for line in said)
+        first.send_signal(signal.SIGSTOP)  # it must not be done before the second one begins
         second = adstream("up", data, "--free-ports")
+        first.send_signal(signal.SIGCONT)
         first.send_signal(signal.SIGINT)
         said.read()
     assert first.wait(60) == 130
