@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import secrets
 import subprocess
 import sys
@@ -40,6 +41,8 @@ from streaming.sources import Topic
 
 JOB = "ad-metrics"
 STOP_SECONDS = 300.0
+# In a line of a job: where its endpoint is.
+ADDRESS = re.compile(r"(http://\S+)/metrics")
 GOOD = Mix(keys=1_000)
 # Events get times of the five minutes before they are sent. More events than this are sent in slices.
 SLICE, SPAN = 1_000_000, "5m"

@@ -14,14 +14,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks.freshness.contestants import UPDATES
-from benchmarks.pipeline import JOB, STOP_SECONDS, Process
+from benchmarks.pipeline import ADDRESS, JOB, STOP_SECONDS, Process
 from common.errors import JobFailed
 from common.settings import Settings
+from stack.host.last_words import last_words
 
 READY_SECONDS = 300.0
 ROOT = Path(__file__).parents[2]
 BATCH = re.compile(r"batch \d+ · ([\d,]+) events")
-ADDRESS = re.compile(r"(http://\S+)/metrics")
 
 
 @dataclass(frozen=True)
@@ -164,10 +164,7 @@ class Job:
         return False
 
     def _last(self) -> str:
-        with suppress(OSError):
-            lines = self._log.read_text(encoding="utf-8", errors="replace").splitlines()
-            return next((line for line in reversed(lines) if line.strip()), "it said nothing")
-        return "it said nothing"
+        return last_words(self._log)
 
 
 @contextmanager

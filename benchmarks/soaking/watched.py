@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 
 from benchmarks.freshness.usage import family
-from benchmarks.pipeline import JOB, Process
+from benchmarks.pipeline import ADDRESS, JOB, Process
 from benchmarks.soaking.series import (
     BATCH_TIME,
     DISK,
@@ -30,7 +30,6 @@ from streaming.jobs import find
 
 PATIENCE_SECONDS = 300.0
 BATCH = re.compile(r"batch \d+ · ([\d,]+) events in ([\d.]+) s")
-ADDRESS = re.compile(r"(http://\S+)/metrics")
 JVM, PYTHON, WORKERS, APPLYING = "job, JVM", "job, Python", "job, Python workers", "applying process"
 
 

@@ -8,7 +8,6 @@ there.
 """
 
 import json
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
@@ -22,7 +21,6 @@ from streaming.micro_batch.writer import PlanAgain
 from streaming.recovery.checkpoint import Checkpoint
 
 _FOLDER = "epochs"
-_LOOK_EVERY_SECONDS = 2.0
 
 
 class LeaderChanged(PlanAgain):
@@ -47,7 +45,6 @@ class CountedLog:
         self._epochs: Mapping[int, int] = {}
         # Leader epoch -> how far the log reached at the last look under it, by partition. Looks since the last check.
         self._seen: dict[int, dict[int, Known]] = {}
-        self._next = 0.0
 
     @classmethod
     def in_kafka(cls, settings: Settings, topic: str, checkpoint: Checkpoint, *, real_time: bool) -> "CountedLog":
@@ -71,14 +68,8 @@ class CountedLog:
             self._checkpoint.keep(_FOLDER, json.dumps({each: [at.offset, at.epoch] for each, at in new.items()}))
         self._epochs = now
 
-    def poll(self) -> None:
-        """Look at the log while a batch runs, now and then. Raises ServiceUnavailable."""
-        if (now := time.monotonic()) >= self._next:
-            self._next = now + _LOOK_EVERY_SECONDS
-            self.look()
-
     def look(self) -> None:
-        """Note how far the log reaches. Raises ServiceUnavailable."""
+        """Note how far the log reaches, now and then while a batch runs. Raises ServiceUnavailable."""
         for partition, end in self._ends().items():
             self._seen.setdefault(end.epoch, {})[partition] = end
 

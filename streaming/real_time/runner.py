@@ -21,7 +21,7 @@ from pyspark.sql.streaming.query import StreamingQuery
 
 from common import kafka
 from common.bookkeeping import leases
-from common.errors import AdstreamError, ConfigError, JobFailed, ServiceUnavailable
+from common.errors import AccessDenied, AdstreamError, ConfigError, JobFailed, ServiceUnavailable
 from common.registry import RegistryClient
 from common.registry.writers import MOST_ASKED
 from common.text.durations import duration_text
@@ -46,6 +46,8 @@ from streaming.sources import Topic, topic_range
 _LEASE, _STARTS = "lease", "starts"
 # A longer time delays rows; a shorter one sends more requests with fewer rows.
 _LINGER_MILLIS = 2
+# Kafka is asked so often what has been applied, and how far the logs reach.
+_ASK_EVERY_SECONDS = 2.0
 _DRAIN_SECONDS = 30.0
 _DRAIN_POLL_SECONDS = 0.2
 
@@ -62,6 +64,7 @@ class RealTimeRunner(Runner):
             self._source = replace(self._source, bounded=False)
         self._updates = Updates.in_kafka(self._settings, self._job, self._checkpoint, self._listener.notice)
         self._told_applied = applied
+        self._next_question = 0.0
         self._stopping_notice += (
             f", in {duration_text(self._options.trigger)} at most; a second Ctrl-C stops at once, "
             "and the next start counts the batch again"
@@ -185,10 +188,14 @@ class RealTimeRunner(Runner):
 
     def _polled(self, _query: StreamingQuery) -> None:
         self._watch()
-        self._updates.poll()
+        if (now := time.monotonic()) < self._next_question:
+            return
+        self._next_question = now + _ASK_EVERY_SECONDS
+        with suppress(ServiceUnavailable, AccessDenied):  # asked again the next time
+            self._updates.note_applied()
         if self._log is not None:
-            with suppress(ServiceUnavailable):  # the next poll asks again
-                self._log.poll()
+            with suppress(ServiceUnavailable):
+                self._log.look()
 
     def _committed(self, report: BatchReport) -> None:
         self._updates.committed(report.batch_id)

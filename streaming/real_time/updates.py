@@ -11,14 +11,13 @@ leader lacks none, and the query goes on.
 """
 
 import json
-import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
 
 from common import kafka
-from common.errors import AccessDenied, AdstreamError, ServiceUnavailable, TopicNotFound
+from common.errors import AdstreamError, TopicNotFound
 from common.kafka.updates_group import Applied, behind
 from common.provision import updates_spec, updates_topic
 from common.settings import Settings
@@ -27,7 +26,6 @@ from streaming.real_time import settling
 from streaming.recovery.checkpoint import Checkpoint
 
 APPLIED, _TOPICS = "applied", "updates"
-_ASK_EVERY_SECONDS = 2.0
 
 
 class UpdatesLost(Exception):
@@ -53,7 +51,6 @@ class Updates:
         # The topic's id and its leader epochs, when the query began; without epochs if a new leader lacks no row.
         self._log = ""
         self._replicated = False
-        self._next = 0.0
         # Committed batches that are not known to be applied, and the topic's end after each.
         self._waiting: deque[tuple[int, Mapping[int, int]]] = deque(maxlen=1_000)
 
@@ -81,17 +78,8 @@ class Updates:
         with suppress(AdstreamError):  # the next batch's note then covers it
             self._waiting.append((batch_id, self._applied.ends()))
 
-    def poll(self) -> None:
-        """Record newly applied rows, now and then. Raises UpdatesLost."""
-        now = time.monotonic()
-        if now < self._next:
-            return
-        self._next = now + _ASK_EVERY_SECONDS
-        with suppress(ServiceUnavailable, AccessDenied):  # the next poll asks again
-            self.note_applied()
-
     def note_applied(self) -> None:
-        """Record newly applied rows. Raises UpdatesLost, and the errors of `kafka.end_offsets`."""
+        """Record newly applied rows, now and then. Raises UpdatesLost, and the errors of `kafka.end_offsets`."""
         try:
             upto = self._applied.upto(self._waiting[-1][1], self._id) if self._waiting else {}
             # Asked last: until now all rows of these batches were there to be applied.

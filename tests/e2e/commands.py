@@ -14,8 +14,9 @@ from functools import cache
 from pathlib import Path
 
 from confluent_kafka import Consumer, Message, TopicPartition
-from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
+from confluent_kafka.admin import AdminClient
 
+from benchmarks.pipeline import configure
 from common import contracts
 from common.errors import ServiceUnavailable
 from common.kafka import create_topics, end_offsets, topic_spec
@@ -113,10 +114,7 @@ def await_leaders(settings: Settings, topic: str) -> None:
 
 def limit_messages(settings: Settings, topic: str, most_bytes: int) -> None:
     """Let the broker refuse larger messages on `topic`."""
-    admin = AdminClient({"bootstrap.servers": settings.kafka.bootstrap_servers})
-    entry = ConfigEntry("max.message.bytes", str(most_bytes), incremental_operation=AlterConfigOpType.SET)
-    resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=[entry])
-    admin.incremental_alter_configs([resource])[resource].result(timeout=SECONDS)
+    configure(settings, topic, {"max.message.bytes": most_bytes})
 
 
 def changed_contract(topic: str, field: Mapping[str, object]) -> contracts.Contract:

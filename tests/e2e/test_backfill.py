@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 from confluent_kafka import Producer
-from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 from pyspark.sql import SparkSession
 
 from adstream.backfill.request import Found, Listener, Request
 from adstream.backfill.windows import Recount
+from benchmarks.pipeline import configure
 from common import contracts
 from common.cassandra.session import connect
 from common.errors import BadInput, CheckpointError
@@ -45,10 +45,7 @@ class Past:
     def __post_init__(self) -> None:
         settings = self.pipeline.settings
         settings.spark = settings.spark.model_copy(update={"max_events_per_batch": PER_BATCH})
-        admin = AdminClient({"bootstrap.servers": settings.kafka.bootstrap_servers})
-        entry = ConfigEntry("message.timestamp.type", "CreateTime", incremental_operation=AlterConfigOpType.SET)
-        topic = ConfigResource(ResourceType.TOPIC, settings.topic.ads, incremental_configs=[entry])
-        admin.incremental_alter_configs([topic])[topic].result(timeout=SECONDS)
+        configure(settings, settings.topic.ads, {"message.timestamp.type": "CreateTime"})
         newest = RegistryClient(settings.registry).latest(f"{settings.topic.ads}-value")
         self._encode = Encoder(newest, contracts.latest("ads_data"))
         self._producer = Producer({"bootstrap.servers": settings.kafka.bootstrap_servers})

@@ -4,9 +4,9 @@ import json
 from datetime import UTC, datetime
 
 from confluent_kafka import Producer
-from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 from pyspark.sql import SparkSession
 
+from benchmarks.pipeline import configure
 from common import contracts, kafka
 from common.registry import RegistryClient
 from common.settings import Settings
@@ -19,10 +19,7 @@ SAID = "has CreateTime: what is late or ahead goes by the producers' clocks, not
 
 
 def stamp_by_producers(settings: Settings) -> None:
-    admin = AdminClient({"bootstrap.servers": settings.kafka.bootstrap_servers})
-    entry = ConfigEntry("message.timestamp.type", "CreateTime", incremental_operation=AlterConfigOpType.SET)
-    resource = ConfigResource(ResourceType.TOPIC, settings.topic.ads, incremental_configs=[entry])
-    admin.incremental_alter_configs([resource])[resource].result(timeout=SECONDS)
+    configure(settings, settings.topic.ads, {"message.timestamp.type": "CreateTime"})
 
 
 def doctor_says(topic: str) -> list[tuple[str, str]]:

@@ -9,8 +9,8 @@ from secrets import token_hex
 from typing import Any
 
 from confluent_kafka import Message, Producer
-from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
+from benchmarks.pipeline import configure
 from common import contracts
 from common.kafka import end_offsets
 from common.registry import RegistryClient
@@ -37,12 +37,7 @@ class Writer:
         self.configure(**{"message.timestamp.type": "CreateTime"})
 
     def configure(self, **values: str) -> None:
-        entries = [
-            ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET) for name, value in values.items()
-        ]
-        topic = ConfigResource(ResourceType.TOPIC, self.settings.topic.ads, incremental_configs=entries)
-        admin = AdminClient(self._brokers)
-        admin.incremental_alter_configs([topic])[topic].result(timeout=SECONDS)
+        configure(self.settings, self.settings.topic.ads, values)
 
     def send(self, clicks: int, ago: timedelta, *, partition: int = ALONE, key: str | None = None) -> Message:
         """Send one event outside of any transaction. Return it as the topic has it."""
