@@ -30,6 +30,8 @@ from producer.traffic import Mix
 
 PER_SECOND = 10
 POLL_SECONDS = 0.01
+# Later, a query for each hundredth of the oldest probe's age: waiting for a start must not load Cassandra.
+_POLL_SHARE = 0.01
 READY_SECONDS = 180.0
 # The most probes in one query, the oldest first.
 MOST_ASKED = 200
@@ -121,7 +123,10 @@ class Seen:
 
 
 class Reader:
-    """Queries all pending probes at once, every ten milliseconds, until it is stopped."""
+    """Queries all pending probes at once, until it is stopped.
+
+    The time between two queries is ten milliseconds, or a hundredth of the oldest probe's age.
+    """
 
     def __init__(self, session: Session, told: Connection) -> None:
         self.seen = Seen()
@@ -152,9 +157,13 @@ class Reader:
                 if self.seen.pending:
                     self._ask()
                     self.seen.asked.append((began - before, time.monotonic() - began))
-                time.sleep(max(0.0, began + POLL_SECONDS - time.monotonic()))
+                time.sleep(max(0.0, began + self._between() - time.monotonic()))
         except Exception as error:  # noqa: BLE001 - `check` raises it where it is seen
             self._error = error
+
+    def _between(self) -> float:
+        oldest = next(iter(self.seen.pending.values()), None)
+        return POLL_SECONDS if oldest is None else max(POLL_SECONDS, _POLL_SHARE * (now_ms() - oldest) / 1_000)
 
     def _hear(self) -> None:
         seen = self.seen
