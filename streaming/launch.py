@@ -44,9 +44,7 @@ def launch(
     the settings turn it off.
     """
     settings = _in_real_time(settings) if options.real_time else settings
-    with tempfile.TemporaryDirectory(prefix="adstream-passing-") as passing:
-        kept = options.checkpoint or str(settings.checkpoints / job.name)
-        checkpoint = absolute(kept) if options.sinks is None else passing
+    with _checkpoint(settings, job, options) as checkpoint:
         prerequisites.require(settings, job, options)
         sinks = job.sinks if options.sinks is None else options.sinks
         lakehouse = need_iceberg(sinks)
@@ -63,6 +61,16 @@ def launch(
                     ).run()
                 else:
                     Runner(spark, settings, job, ready, listener=told, stopping=stopping).run()
+
+
+@contextmanager
+def _checkpoint(settings: Settings, job: Job, options: Options) -> Iterator[str]:
+    """The folder of the job's checkpoint, or one that is gone afterwards where it keeps none."""
+    if options.sinks is None:
+        yield absolute(options.checkpoint or str(settings.checkpoints / job.name))
+    else:
+        with tempfile.TemporaryDirectory(prefix="adstream-passing-") as passing:
+            yield passing
 
 
 def _in_real_time(settings: Settings) -> Settings:
