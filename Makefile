@@ -106,8 +106,9 @@ test-faults: $(STAMP) ## every fault, ten times each (SEEDS=3 for fewer), and ot
 
 MINUTES := 30
 KIND :=
-faults: $(STAMP) ## half an hour of the fault campaign, which goes on where it stopped (MINUTES=60, KIND=cassandra)
-	@$(BIN)/python -m tests.faults.campaign --minutes $(MINUTES) --kind '$(KIND)'
+TOGETHER := 1
+faults: $(STAMP) ## half an hour of the fault campaign, which goes on where it stopped (MINUTES=60, KIND=cassandra, TOGETHER=5)
+	@$(BIN)/python -m tests.faults.campaign --minutes $(MINUTES) --kind '$(KIND)' --together $(TOGETHER)
 
 ONLY :=
 mutants: $(STAMP) ## put plausible faults into a copy of the code, one at a time; a test must catch each (ONLY=watermark)

@@ -10,11 +10,12 @@ import time
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-_OUTCOME = pytest.StashKey[str]()
+_RUN = pytest.StashKey["_Run"]()
 
 
 @dataclass
@@ -96,9 +97,35 @@ class Account:
         return None
 
     def document(self) -> dict[str, object]:
-        """As --account writes it."""
+        """The faults and the figures, null where there are none."""
         figures = asdict(self.figures) if self.figures else dict.fromkeys(Figures.__annotations__)
         return {"faults": [asdict(fault) for fault in self.faults], **figures}
+
+
+def moment(when: datetime) -> str:
+    """A moment in UTC, to the second."""
+    return when.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+@dataclass
+class _Run:
+    """One test with a seed. `outcome` is "passed", "skipped" or "failed: " and a line; empty while it goes on."""
+
+    seed: int
+    began: datetime
+    account: Account = field(default_factory=Account)
+    seconds: float = 0.0
+    outcome: str = ""
+
+    def document(self) -> dict[str, object]:
+        """The line that --account writes."""
+        return {
+            "seed": self.seed,
+            "date": moment(self.began),
+            "outcome": self.outcome,
+            "seconds": round(self.seconds, 1),
+            **self.account.document(),
+        }
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -106,7 +133,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--seeds", type=int, default=1, help="how often each test with a seed runs, each time with another"
     )
     parser.addoption("--first-seed", type=int, default=1, help="the first of them")
-    parser.addoption("--account", type=Path, help="file to write what the test with a seed tells about its run")
+    parser.addoption("--account", type=Path, help="file to which each test with a seed adds a line about its run")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -118,24 +145,48 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Notes whether the test passed; says how to repeat a failed one."""
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Notes when a test with a seed begins, and adds its line when it has ended."""
+    seed = _seed(item)
+    if seed is not None:
+        item.stash[_RUN] = _Run(seed, datetime.now(UTC))
+    done = yield
+    run, file = item.stash.get(_RUN, None), item.config.getoption("account")
+    if file and run and run.outcome != "skipped":
+        with file.open("a", encoding="utf-8") as lines:
+            lines.write(json.dumps(run.document()) + "\n")
+    return done
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Notes the outcome of a test with a seed; says how to repeat a failed one."""
     report = yield
-    if report.when == "call" or not report.passed:
-        item.stash[_OUTCOME] = report.outcome
-    if report.failed and (found := re.search(r"seed=(\d+)", item.nodeid)):
-        how = f".venv/bin/pytest '{item.nodeid}' --first-seed {found[1]}"
-        report.sections.append(("how to repeat this run", how))
+    run = item.stash.get(_RUN, None)
+    if run is None:
+        return report
+    run.seconds += report.duration
+    if report.failed:
+        report.sections.append(("how to repeat this run", f".venv/bin/pytest '{item.nodeid}' --first-seed {run.seed}"))
+        problem = call.excinfo.exconly() if call.excinfo else report.longreprtext
+        if not run.outcome.startswith("failed"):
+            run.outcome = f"failed: {problem.splitlines()[0]}"
+    elif report.skipped or report.when == "call":
+        run.outcome = report.outcome
     return report
+
+
+def _seed(item: pytest.Item) -> int | None:
+    found = re.search(r"seed=(\d+)", item.nodeid)
+    return int(found[1]) if found else None
 
 
 @pytest.fixture
 def account(request: pytest.FixtureRequest) -> Iterator[Account]:
-    """What the test tells about its run; `--account` keeps it, unless the test is skipped."""
-    told = Account()
-    yield told
-    outcome = request.node.stash.get(_OUTCOME, "stopped")
-    if outcome != "skipped" and (file := request.config.getoption("account")):
-        file.write_text(json.dumps(told.document()), encoding="utf-8")
-    if outcome == "passed" and (missing := told.missing()):
+    """What the test tells about its run."""
+    run = request.node.stash[_RUN]
+    yield run.account
+    if run.outcome == "passed" and (missing := run.account.missing()):
         pytest.fail(missing, pytrace=False)

@@ -1,6 +1,6 @@
 """The fault campaign: runs the fault tests for some time, each run with a new seed, and records all of them.
 
-    python -m tests.faults.campaign --minutes 60 [--kind TEXT] [--runs COUNT]
+    python -m tests.faults.campaign --minutes 60 [--kind TEXT] [--runs COUNT] [--together COUNT]
 
 Each test of tests/faults that takes a seed is a kind of fault, and so is each case of one. The next run is of the kind
 that has the fewest. A campaign goes on where the last one stopped; one that is stopped in a run does not record it.
@@ -12,6 +12,7 @@ import re
 import subprocess
 import sys
 import time
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,7 +20,9 @@ from typing import Any
 
 from common.system.file_lock import Held, locked
 from tests.faults import record
+from tests.faults.account import Account, moment
 from tests.faults.one_run import NICE, OneRun, end_by_signals
+from tests.faults.record import Run
 
 FIRST = "seed=1"
 PASSED, FAILED, INTERNAL = 0, 1, 3  # exit codes of pytest; a negative one is a signal's
@@ -40,10 +43,11 @@ class Campaign:
     logs: Path = record.ROOT / "build" / "faults"
     nice: int = NICE
 
-    def run(self, minutes: float, wanted: str = "", most: int | None = None) -> int:
+    def run(self, minutes: float, wanted: str = "", most: int | None = None, together: int = 1) -> int:
         """Begin runs until the time is over, or there were as many as `most`. Returns how many failed.
 
-        The last one ends in its own time. Raises Held while another campaign runs here, and CampaignError.
+        So many runs as `together` are of the same kind, with one start of the services. The last ones end in their own
+        time. Raises Held while another campaign runs here, and CampaignError.
         """
         with locked(self.logs / "lock"):
             runs = record.read(self.results)
@@ -53,18 +57,19 @@ class Campaign:
             if not tests:
                 raise CampaignError(f"no kind of fault has {wanted!r} in its name")
             _say(f"{len(tests)} kinds, {len(runs):,} runs so far")
-            failed, before = 0, len(runs)
-            while tests and time.monotonic() < end and len(runs) - before != most:
+            failed, last = 0, len(runs) + most if most is not None else None
+            while tests and time.monotonic() < end and len(runs) != last:
                 kind, seed = record.next_run(list(tests), runs)
-                found = self._one(kind, tests[kind].replace(FIRST, f"seed={seed}"), seed)
-                if found is None:
+                count = together if last is None else min(together, last - len(runs))
+                before = len(runs)
+                for found in self._runs(kind, tests[kind], range(seed, seed + count)):
+                    runs = record.append(self.results, found)
+                    record.show(self.page, runs)
+                    failed += found["outcome"] != "passed"
+                    _say(f"{_line(found)} · {max(0.0, end - time.monotonic()) / 60:.0f} min left")
+                if len(runs) == before:
                     _say(f"{kind}: skipped on this machine")
                     del tests[kind]
-                    continue
-                runs = record.append(self.results, found)
-                record.show(self.page, runs)
-                failed += found["outcome"] != "passed"
-                _say(f"{_line(found)} · {max(0.0, end - time.monotonic()) / 60:.0f} min left")
             return failed
 
     def kinds(self) -> dict[str, str]:
@@ -76,37 +81,34 @@ class Campaign:
         tests = [line for line in done.stdout.splitlines() if "::" in line]
         return {kind: test for test in tests if (kind := kind_of(test))}
 
-    def _one(self, kind: str, test: str, seed: int) -> dict[str, Any] | None:
-        """Run one test; None if it was skipped."""
-        name = re.sub(r"\W+", "-", f"{kind} {seed}").strip("-")
-        told = self.logs / f"{name}.json"
+    def _runs(self, kind: str, test: str, seeds: range) -> Iterator[Run]:
+        """Run a test with these seeds, one after another on the same services, until one fails; yields each run.
+
+        Yields nothing if the tests were skipped. Ctrl-C yields the runs that have ended, and is raised again.
+        """
+        name = re.sub(r"\W+", "-", f"{kind} {seeds[0]}").strip("-")
+        told = self.logs / f"{name}.jsonl"
         told.unlink(missing_ok=True)
-        given = ["--first-seed", str(seed), "--account", str(told)]
-        one = OneRun([*self._pytest(test), *given], root=self.root, log=self.logs / f"{name}.log", nice=self.nice)
-        commit, now, began = self._commit(), datetime.now(UTC), time.monotonic()
-        code = one.wait()
-        seconds = time.monotonic() - began
-        said = one.log.read_text(encoding="utf-8", errors="replace")
-        if code not in (PASSED, FAILED, INTERNAL) and code > 0:
-            raise CampaignError(f"pytest ended with {code} and no outcome; see {one.log}")
-        if code == PASSED and not told.exists():
-            one.log.unlink()
-            return None
-        account = json.loads(told.read_text(encoding="utf-8")) if told.exists() else dict(NOTHING_TOLD)
-        told.unlink(missing_ok=True)
+        tests = [test.replace(FIRST, f"seed={seed}") for seed in seeds]
+        given = ["--exitfirst", "--first-seed", str(seeds[0]), "--seeds", str(len(seeds)), "--account", str(told)]
+        one = OneRun([*self._pytest(*tests), *given], root=self.root, log=self.logs / f"{name}.log", nice=self.nice)
+        commit, date, began = self._commit(), moment(datetime.now(UTC)), time.monotonic()
+        try:
+            code = one.wait()
+        except KeyboardInterrupt:
+            yield from (_recorded(kind, commit, each) for each in _taken(told))
+            raise
+        documents = _taken(told)
+        yield from (_recorded(kind, commit, each) for each in documents)
         if code == PASSED:
             one.log.unlink()
-        times = [each["recovered"] for each in account["faults"] if each["recovered"] is not None]
-        return {
-            "kind": kind,
-            "seed": seed,
-            "commit": commit,
-            "date": now.strftime("%Y-%m-%dT%H:%M:%SZ"),
-            "outcome": "passed" if code == PASSED else f"failed: {_failure(said, code)}",
-            "seconds": round(seconds, 1),
-            "seconds_to_recover": max(times, default=None),
-            **account,
-        }
+        elif (code < 0 or code == INTERNAL) and len(documents) < len(seeds):
+            said = _last(one.log.read_text(encoding="utf-8", errors="replace"))
+            outcome = f"failed: pytest ended with {code}: {said}"
+            run = {"seed": seeds[len(documents)], "date": date, "seconds": round(time.monotonic() - began, 1)}
+            yield _recorded(kind, commit, {**run, "outcome": outcome, **Account().document()})
+        elif code != FAILED or not documents:
+            raise CampaignError(f"pytest ended with {code} and no outcome; see {one.log}")
 
     def _pytest(self, *arguments: str) -> list[str]:
         return [sys.executable, "-m", "pytest", *arguments]
@@ -121,7 +123,19 @@ class Campaign:
         return f"{head or 'unknown'}{'+' if changed else ''}"
 
 
-NOTHING_TOLD = {"faults": [], "offsets": None, "unexplained": None, "cells": None, "rows_different": None}
+def _taken(told: Path) -> list[dict[str, Any]]:
+    """What the tests have told, in their order. The file is gone then."""
+    lines = told.read_text(encoding="utf-8").splitlines() if told.exists() else []
+    told.unlink(missing_ok=True)
+    return [json.loads(line) for line in lines]
+
+
+def _recorded(kind: str, commit: str, told: Mapping[str, Any]) -> Run:
+    """A run as the results keep it."""
+    times = [each["recovered"] for each in told["faults"] if each["recovered"] is not None]
+    head = {name: told[name] for name in ("date", "outcome", "seconds")}
+    slowest = {"seconds_to_recover": max(times, default=None)}
+    return {"kind": kind, "seed": told["seed"], "commit": commit, **head, **slowest, **told}
 
 
 def kind_of(test: str) -> str | None:
@@ -131,14 +145,6 @@ def kind_of(test: str) -> str | None:
         return None
     cases.remove(FIRST)
     return found[1] + (f"[{'-'.join(cases)}]" if cases else "")
-
-
-def _failure(said: str, code: int) -> str:
-    """The line of pytest's summary about it, without the name of the test."""
-    lines = [line for line in said.splitlines() if line.startswith(("FAILED ", "ERROR "))]
-    if lines:
-        return lines[-1].partition(" - ")[2] or lines[-1]
-    return f"pytest ended with {code}: {_last(said)}"
 
 
 def _last(said: str) -> str:
@@ -164,10 +170,13 @@ def main(campaign: Campaign | None = None) -> int:
     parser.add_argument("--minutes", type=float, default=60.0, help="begin no run after this time (60)")
     parser.add_argument("--kind", default="", metavar="TEXT", help="only kinds with this text in their name")
     parser.add_argument("--runs", type=int, metavar="COUNT", help="at most so many runs")
+    parser.add_argument(
+        "--together", type=int, default=1, metavar="COUNT", help="so many runs of a kind on the same services (1)"
+    )
     given = parser.parse_args()
     end_by_signals()
     try:
-        failed = (campaign or Campaign()).run(given.minutes, given.kind, given.runs)
+        failed = (campaign or Campaign()).run(given.minutes, given.kind, given.runs, given.together)
     except KeyboardInterrupt:
         print("stopped; the run in progress is not recorded", file=sys.stderr)
         return 130

@@ -145,6 +145,42 @@ def test_it_runs_every_kind_records_failures_and_goes_on_where_it_stopped(
     assert "'breaks/test_it.py::test_fault[seed=1-3]' --first-seed 1" in log.read_text()
 
 
+def test_runs_of_a_kind_may_share_their_services_until_one_fails(campaign: Campaign) -> None:
+    services = "@pytest.fixture(scope='session', autouse=True)\ndef services():\n    open('starts', 'a').write('x')\n"
+    (campaign.root / "breaks" / "test_it.py").write_text(f"{TESTS}\n{services}")
+    good, bad = "test_it.py::test_fault[0]", "test_it.py::test_fault[3]"
+    assert campaign.run(minutes=5, wanted="fault[0]", most=4, together=3) == 0
+    runs = record.read(campaign.results)
+    assert [(run["kind"], run["seed"], run["outcome"]) for run in runs] == [
+        (good, seed, "passed") for seed in (1, 2, 3, 4)
+    ]
+    assert (campaign.root / "starts").read_text() == "xx"
+    assert campaign.run(minutes=5, wanted="fault[3]", most=3, together=3) == 3
+    assert [(run["kind"], run["seed"]) for run in record.read(campaign.results)[4:]] == [(bad, s) for s in (1, 2, 3)]
+    assert (campaign.root / "starts").read_text() == "xxxxx"  # new services after each failure
+
+
+KILLED = """
+import os, signal
+from tests.faults.account import Figures
+
+def test_killed(account, seed):
+    with account.fault("it broke", "at once"):
+        pass
+    account.recovered()
+    account.figures = Figures(10, 0, 8, 0)
+    if seed == 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_process_that_dies_has_failed_the_run_in_progress(campaign: Campaign) -> None:
+    (campaign.root / "breaks" / "test_it.py").write_text(KILLED)
+    assert campaign.run(minutes=5, most=3, together=3) == 1
+    outcomes = [(run["seed"], run["outcome"].partition(" with")[0]) for run in record.read(campaign.results)]
+    assert outcomes == [(1, "passed"), (2, "failed: pytest ended"), (3, "passed")]
+
+
 def test_one_campaign_at_a_time_and_a_name_that_no_kind_has(campaign: Campaign) -> None:
     with locked(campaign.logs / "lock"), pytest.raises(Held):
         campaign.run(minutes=1)
@@ -155,10 +191,16 @@ def test_one_campaign_at_a_time_and_a_name_that_no_kind_has(campaign: Campaign) 
 
 SLOW = """
 import pathlib, time
+from tests.faults.account import Figures
 
 def test_slow(account, seed):
-    pathlib.Path("begun").touch()
-    time.sleep(600)
+    if seed == 2:
+        pathlib.Path("begun").touch()
+        time.sleep(600)
+    with account.fault("it broke", "at once"):
+        pass
+    account.recovered()
+    account.figures = Figures(10, 0, 8, 0)
 """
 MAIN = """
 import sys
@@ -171,7 +213,7 @@ sys.exit(main(Campaign(here, "breaks", here / "faults.json", here / "page.md", h
 
 def test_a_campaign_that_is_stopped_records_nothing_of_the_run_in_progress(campaign: Campaign) -> None:
     (campaign.root / "breaks" / "test_it.py").write_text(SLOW)
-    command = [sys.executable, "-c", MAIN, "--minutes", "5"]
+    command = [sys.executable, "-c", MAIN, "--minutes", "5", "--together", "3"]
     running = subprocess.Popen(command, cwd=campaign.root, stderr=subprocess.PIPE, text=True)
     with running:
         _wait_for(lambda: (campaign.root / "begun").exists())
@@ -179,7 +221,7 @@ def test_a_campaign_that_is_stopped_records_nothing_of_the_run_in_progress(campa
         _, errors = running.communicate(timeout=60)
     assert running.returncode == 130
     assert errors == "stopped; the run in progress is not recorded\n"
-    assert not campaign.results.exists()
+    assert [run["seed"] for run in record.read(campaign.results)] == [1]
     with locked(campaign.logs / "lock"):
         pass  # the next campaign may begin
 
