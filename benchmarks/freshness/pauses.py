@@ -56,13 +56,13 @@ _SOON = ("--lateness", "30s", "--watermark", "60s")
 SETTINGS = (
     Setting("incrementalCleanupFactor 0, Spark's default", {_CLEANUP: "0"}),
     Setting("RocksDB's buffer 64 MB, Spark's default", {f"{_ROCKSDB}.writeBufferSizeMB": "64"}),
-    Setting("a snapshot in ten batches, Spark's default", {f"{_STREAMING}.stateStore.minDeltasForSnapshot": "10"}),
+    Setting("a snapshot with each batch", {f"{_STREAMING}.stateStore.minDeltasForSnapshot": "1"}),
     Setting("state expires after a minute", options=_SOON),
     *(Setting(f"the same, incrementalCleanupFactor {each}", {_CLEANUP: each}, _SOON) for each in ("0", "1", "4")),
     Setting("fewer state rows: no dedupe", options=("--no-dedupe",)),
     Setting("fewer state rows: 100 ads", ads=100),
     Setting("more state rows: 50,000 ads", ads=50_000),
-    Setting("one state partition", environment={"ADSTREAM_SPARK_SHUFFLE_PARTITIONS": "1"}),
+    Setting("two state partitions", environment={"ADSTREAM_SPARK_REAL_TIME_PARTITIONS": "2"}),
     Setting(
         "whole snapshots, no changelog",
         {f"{_ROCKSDB}.changelogCheckpointing.enabled": "false"},
