@@ -22,8 +22,7 @@ Values: TypeAlias = pa.BinaryArray | pa.BinaryScalar
 
 Numbers = npt.NDArray[Any]
 
-NOT_SET = pa.scalar(b"\xff\xff\xff\xfe", pa.binary())
-_NOTHING = pa.scalar(b"", pa.binary())
+_NOT_SET = b"\xff\xff\xff\xfe"
 _LENGTH = 4
 _DECIMAL_BYTES = 16
 
@@ -64,7 +63,12 @@ def value_of(element: pa.BinaryScalar) -> bytes:
 
 def joined(start: bytes, columns: Sequence[Values]) -> pa.BinaryArray:
     """Join `start` and the row's values, row by row. At least one of the columns is an array."""
-    return pc.binary_join_element_wise(pa.scalar(start, pa.binary()), *columns, _NOTHING)
+    return pc.binary_join_element_wise(_scalar(start), *columns, _scalar(b""))
+
+
+def _scalar(value: bytes) -> pa.BinaryScalar:
+    """Not a constant of the module: `pa.scalar` imports pandas, which takes most of a second at the start."""
+    return pa.scalar(value, pa.binary())
 
 
 def _kind(arrow_type: pa.DataType) -> str:
@@ -76,12 +80,12 @@ def _kind(arrow_type: pa.DataType) -> str:
 
 
 def _or_not_set(values: pa.BinaryArray, column: pa.Array) -> pa.BinaryArray:
-    return pc.if_else(column.is_valid(), values, NOT_SET) if column.null_count else values
+    return pc.if_else(column.is_valid(), values, _scalar(_NOT_SET)) if column.null_count else values
 
 
 def _with_length(column: pa.Array) -> pa.BinaryArray:
     lengths = pc.fill_null(pc.binary_length(column), 0).to_numpy(zero_copy_only=False)
-    return pc.binary_join_element_wise(_cut(lengths.astype(">i4"), 4), pc.fill_null(column, b""), _NOTHING)
+    return pc.binary_join_element_wise(_cut(lengths.astype(">i4"), 4), pc.fill_null(column, b""), _scalar(b""))
 
 
 def _text(column: pa.Array) -> pa.BinaryArray:

@@ -7,8 +7,8 @@ FAULTS = (
         "a null is written as a tombstone",
         "Every row without views leaves a tombstone, and reads become slow.",
         "streaming/sinks/cql_columns.py",
-        r'NOT_SET = pa.scalar(b"\xff\xff\xff\xfe", pa.binary())',
-        r'NOT_SET = pa.scalar(b"\xff\xff\xff\xff", pa.binary())',
+        r'_NOT_SET = b"\xff\xff\xff\xfe"',
+        r'_NOT_SET = b"\xff\xff\xff\xff"',
         "tests/unit/test_cql_columns.py::test_bigint",
     ),
     Fault(

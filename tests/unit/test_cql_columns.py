@@ -1,6 +1,8 @@
 """Whole columns, encoded at once, compared with the driver's own encoding of each value."""
 
 import struct
+import subprocess
+import sys
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -115,3 +117,8 @@ def test_rows_are_their_values_one_after_the_other() -> None:
     assert repeated(names, 3) is names
     assert value_of(names[2]) == "é".encode()
     assert len(joined(b"start", [names.slice(3), one])) == 0
+
+
+def test_a_program_that_knows_all_jobs_starts_without_pandas() -> None:
+    asked = "import sys, streaming.jobs; sys.exit('pandas' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", asked], timeout=60, check=False).returncode == 0
