@@ -42,7 +42,8 @@ def lone_registry(folder: Path, **options: str) -> Iterator[RegistrySettings]:
     try:
         deadline = time.monotonic() + START_SECONDS
         while not ready(port):
-            assert time.monotonic() < deadline, (folder / "registry.log").read_text()[-2000:]
+            alive = running.process() is not None and time.monotonic() < deadline
+            assert alive, (folder / "registry.log").read_text()[-2000:]
             time.sleep(0.1)
         yield RegistrySettings(**REGISTRY.address(port, None))  # type: ignore[arg-type]
     finally:

@@ -301,3 +301,10 @@ def test_no_right_to_set_the_level_is_a_warning(tmp_path: Path, topic: str) -> N
         assert len(done.stderr.splitlines()) == 1
         assert [each.version for each in RegistryClient(known).versions(f"{topic}-value")] == [1]
         assert "refuses these credentials" in one_line(register(registry, topic, draft))
+
+
+def test_a_registry_ends_if_it_cannot_open_its_file_in_the_time_that_its_properties_give(tmp_path: Path) -> None:
+    """So the property that gives it long enough on a busy machine still has this name."""
+    time_of_first_connection = {"quarkus__datasource__h2__jdbc__acquisition_timeout": "0.001S"}
+    with pytest.raises(AssertionError, match="TimeoutException"), lone_registry(tmp_path, **time_of_first_connection):
+        pass
