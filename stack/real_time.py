@@ -16,6 +16,7 @@ import importlib
 import os
 import shutil
 import sys
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import NoReturn
@@ -69,6 +70,17 @@ def enter(settings: Settings, report: Report) -> None:
     found = find_spec("pyspark")
     if found is None or found.origin is None or Path(found.origin).parents[1] != target:
         raise StackError(f"Python does not import PySpark from {target}", f"delete {target}, and try again")
+
+
+def enter_if_made() -> None:
+    """Let this process import the PySpark of real-time mode, if that is installed and no other one is loaded.
+
+    It then need not start again, which takes seconds.
+    """
+    with suppress(AdstreamError):  # the command itself tells of wrong settings
+        target = home(Settings().stack)
+        if target.is_dir() and "pyspark" not in sys.modules:
+            _put_first(target)
 
 
 def start_again(settings: Settings, report: Report) -> NoReturn:

@@ -20,6 +20,7 @@ from adstream.commands.usage import USAGE, command_path, translated
 from common import extensions
 from common.errors import ConfigError
 from common.text.durations import duration_text, parse_duration
+from stack.real_time import enter_if_made
 
 if TYPE_CHECKING:
     from streaming.job import Job
@@ -50,6 +51,8 @@ class JobCommand(TyperCommand):
             return super().make_context(info_name, args, parent, **extra)
         if extra.get("resilient_parsing"):
             return TyperCommand.make_context(self._completing(named), info_name, args, parent, **extra)
+        if "--real-time" in args:
+            enter_if_made()
         job = _chosen(named)
         try:
             return TyperCommand.make_context(of_job(self.callback, job), info_name, args, parent, **extra)

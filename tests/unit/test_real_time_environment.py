@@ -154,6 +154,16 @@ def test_this_process_and_its_children_import_it_with_the_parts_that_suit_it(set
     assert said == ["False", "True", "99.0", "[]", "a-1.jar True", "99.0", os.pathsep.join((str(home), other))]
 
 
+def test_a_command_enters_it_at_once_only_where_it_is_made_and_no_other_pyspark_is_loaded(
+    settings: StackSettings,
+) -> None:
+    entering = "real_time.enter_if_made(); print(real_time.entered())"
+    assert run_in(real_time.home(settings), entering, PYTHONPATH="") == ["False"]
+    home = real_time.ensure(settings)
+    assert run_in(home, f"{entering}; {IMPORTED}", PYTHONPATH="") == ["True", "99.0"]
+    assert run_in(home, f"import pyspark; {entering}", PYTHONPATH="") == ["False"]
+
+
 def test_once_another_pyspark_is_loaded_it_is_one_line(settings: StackSettings) -> None:
     home = real_time.ensure(settings)
     (said,) = run_in(
