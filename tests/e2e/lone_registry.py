@@ -21,21 +21,25 @@ Body = dict[str, object]
 
 
 @contextmanager
-def lone_registry(folder: Path, **options: str) -> Iterator[RegistrySettings]:
-    """Run a registry until the block ends.
+def lone_registry(
+    folder: Path, *, java: Path | None = None, program: Path | None = None, **options: str
+) -> Iterator[RegistrySettings]:
+    """Run a registry until the block ends: the stack's one, or this program on this Java.
 
     `options` are Quarkus properties, with `__` for dots and `_` for hyphens.
     """
     settings = Settings()
     port = ports.choose("registry", 0, {}, set())
     place = Place(
-        java=find_java(settings.stack.java_home).executable,
+        java=java or find_java(settings.stack.java_home).executable,
         parts=parts.ensure(settings.stack, print),
         data=folder,
         ports={"registry": port},
         memory="256m",
     )
     command = prepare(place)
+    if program is not None:
+        command[-1] = str(program)
     with (folder / "registry.properties").open("a", encoding="ascii") as file:
         file.write(properties({name.replace("__", ".").replace("_", "-"): value for name, value in options.items()}))
     running = processes.start(command, log=folder / "registry.log", folder=folder)

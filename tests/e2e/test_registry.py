@@ -1,4 +1,7 @@
-"""The registry with other programs in it: our client respects their texts, levels, deletions and subjects."""
+"""The registry with other programs in it: our client respects their texts, levels, deletions and subjects.
+
+The tests run on the stack's registry, and on another version of it (docs/compatibility.md).
+"""
 
 import json
 import secrets
@@ -20,6 +23,8 @@ from common.registry.writers import MOST_ASKED, MOST_OTHERS, REMEMBERED, Writers
 from common.settings import RegistrySettings
 from tests.e2e.commands import adstream, one_line
 from tests.e2e.lone_registry import ask, lone_registry, put
+from tests.e2e.other_registry import other_registry
+from tests.e2e.other_registry import version as version_of_other
 
 LEVELS = ("NONE", "FULL", "FULL_TRANSITIVE", "BACKWARD_TRANSITIVE", "FORWARD", "FORWARD_TRANSITIVE")
 FIRST, SECOND = contracts.history("ads_data")
@@ -27,9 +32,9 @@ COUNTRY = {"type": "enum", "name": "Country", "namespace": "geo", "symbols": ["C
 PLACE = {"type": "record", "name": "Place", "namespace": "geo", "fields": [{"name": "country", "type": "Country"}]}
 
 
-@pytest.fixture(scope="module")
-def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RegistrySettings]:
-    with lone_registry(tmp_path_factory.mktemp("registry")) as settings:
+@pytest.fixture(scope="module", params=[lone_registry, other_registry], ids=["the stack's", version_of_other()])
+def registry(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RegistrySettings]:
+    with request.param(tmp_path_factory.mktemp("registry")) as settings:
         yield settings
 
 
