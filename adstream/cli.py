@@ -6,7 +6,7 @@ import os
 import sys
 from importlib import metadata
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -32,7 +32,7 @@ from adstream.commands.tour import tour
 from adstream.commands.usage import Commands
 from adstream.commands.validate import validate
 from adstream.commands.verify import verify
-from common.errors import AdstreamError
+from common.errors import AdstreamError, StackError
 from common.settings import ENV_FILE_OPTION
 from common.system.python_path import leave_other_pysparks
 from common.text.shown import say
@@ -104,8 +104,25 @@ def main() -> None:
     try:
         app(prog_name="adstream")
     except AdstreamError as error:
-        say(f"error: {error}", err=True)
-        sys.exit(error.exit_code)
+        _end(error)
+    except Exception as error:
+        if not _driver_lacks_libev(error):
+            raise
+        _end(StackError("the Cassandra driver has no libev, its event loop", "install the locked wheel: `make setup`"))
+
+
+def _driver_lacks_libev(error: Exception) -> bool:
+    """Return whether this is the refusal of a driver built without libev. Importing such a driver fails.
+
+    The driver takes long to import, so this asks only a driver that a command has imported.
+    """
+    driver = sys.modules.get("cassandra")
+    return driver is not None and isinstance(error, driver.DependencyException)
+
+
+def _end(error: AdstreamError) -> NoReturn:
+    say(f"error: {error}", err=True)
+    sys.exit(error.exit_code)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
-from importlib.util import find_spec
 from typing import Literal
 
 from common import kafka
@@ -49,9 +48,9 @@ def examine(settings: Settings) -> Iterator[Finding]:
 def python(_settings: Settings) -> list[Finding]:
     """Check the interpreter that runs this command."""
     version = platform.python_version()
-    if (3, 11) <= sys.version_info[:2] <= (3, 12):
+    if (3, 11) <= sys.version_info[:2] <= (3, 13):
         return [Finding("OK", "Python", f"{version} at {sys.executable}")]
-    return [Finding("FAIL", "Python", f"{version}, and 3.11 or 3.12 is needed", "make setup PYTHON=python3.11")]
+    return [Finding("FAIL", "Python", f"{version}, and 3.11 to 3.13 is needed", "make setup PYTHON=python3.11")]
 
 
 def spark_interpreter(settings: Settings) -> list[Finding]:
@@ -160,14 +159,6 @@ def disk(settings: Settings) -> list[Finding]:
     return findings
 
 
-def cassandra_driver(_settings: Settings) -> list[Finding]:
-    """Check that the driver has its event loop in C."""
-    if find_spec("cassandra.io.libevwrapper"):
-        return [Finding("OK", "Cassandra driver", "with libev")]
-    detail = "without libev: it falls back to a slower event loop, or none on Python 3.12"
-    return [Finding("WARN", "Cassandra driver", detail, "install the locked wheel again: `make setup`")]
-
-
 def checkpoints(settings: Settings) -> list[Finding]:
     """Check that each checkpoint's topic is still the same one."""
     findings = []
@@ -236,7 +227,6 @@ CHECKS: list[Check] = [
     certificate,
     memory,
     disk,
-    cassandra_driver,
     checkpoints,
     broker_time,
     writer_schemas,

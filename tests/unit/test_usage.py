@@ -1,5 +1,6 @@
 """The answer to a mistyped command line is one line that names the nearest valid word."""
 
+import subprocess
 import sys
 
 import pytest
@@ -115,3 +116,23 @@ def test_a_group_without_a_command_still_shows_its_help(group: list[str]) -> Non
 
 def test_no_name_is_a_job_and_a_batch_job() -> None:
     assert not JOBS.keys() & BATCH_JOBS.keys()
+
+
+WITHOUT_LIBEV = """
+import sys
+sys.modules |= {"cassandra.io.libevwrapper": None, "asyncore": None}  # Python has no asyncore from 3.12 on
+from adstream.cli import main
+main()
+"""
+
+
+@pytest.mark.parametrize("command", ["jobs", "status", "doctor", "migrate"])
+def test_a_cassandra_driver_without_its_event_loop_is_one_line(command: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_LIBEV, command], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert (
+        done.stderr
+        == "error: the Cassandra driver has no libev, its event loop; install the locked wheel: `make setup`\n"
+    )
