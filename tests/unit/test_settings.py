@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 from itertools import pairwise
 from pathlib import Path
 
@@ -32,7 +33,9 @@ def test_each_option_in_the_example_is_explained_by_the_line_above() -> None:
 def test_the_values_in_the_example_are_the_defaults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     defaults = _dump(Settings())
-    (tmp_path / ".env").write_text("".join(f"{n}={v}\n" for n, v in options_in_example().items()), encoding="utf-8")
+    # The default for executors is the version of the Python that runs here.
+    example = options_in_example() | {"ADSTREAM_SPARK_EXECUTOR_PYTHON": f"python3.{sys.version_info.minor}"}
+    (tmp_path / ".env").write_text("".join(f"{n}={v}\n" for n, v in example.items()), encoding="utf-8")
     assert _dump(Settings()) == defaults
 
 
