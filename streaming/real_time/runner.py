@@ -174,16 +174,24 @@ class RealTimeRunner(Runner):
         return not self._checkpoint.notes(_STARTS)
 
     def _follow(self, writer: Batches, query: StreamingQuery) -> int:
+        """Report batches until the query ends. Returns how many it has committed, also if an error has ended it."""
         try:
-            return super()._follow(writer, query)
+            super()._follow(writer, query)
         except JobFailed:
             query.stop()
             raise
         except UpdatesLost:
             writer.error = PlanAgain(f"rows in topic {self._updates.topic} may be gone")
+            query.stop()
         except (AdstreamError, PlanAgain, PySparkException, Py4JJavaError) as error:
             writer.error = error
-        query.stop()
+            query.stop()
+        return self._committed_batches()
+
+    def _committed_batches(self) -> int:
+        """Return how many batches the query has committed; 0 if nobody can tell, since the checkpoint is away."""
+        with suppress(Py4JJavaError):
+            return self._settling.committed() if self._settling else 0
         return 0
 
     def _polled(self, _query: StreamingQuery) -> None:

@@ -48,6 +48,8 @@ class Settling:
         self.error: Exception | None = None
         self.written: dict[int, Written] = {}
         self.unknown_ids: tuple[int, ...] = ()
+        # The newest batch before those of this query.
+        self._before = -1
 
     def of(self, progress: Mapping[str, Any]) -> Written:
         """Settle the committed batch that Spark reports, and note it."""
@@ -86,12 +88,18 @@ class Settling:
         Nobody has reported their contents.
         """
         last = self._checkpoint.marked(NOTE)
-        for batch_id in self._checkpoint.committed_after(-1 if last is None else last):
+        self._before = -1 if last is None else last
+        for batch_id in self._checkpoint.committed_after(self._before):
             self._publish_dead(batch_id)
             if self._job.lateness is not None and (messages := self._judged_again(batch_id)) is not None:
                 late: Late = by_windows(pairs_again(messages, self._job), self._job)
                 self._late.write(batch_id, late, self._stamp())
             self._checkpoint.mark(NOTE, batch_id)
+            self._before = batch_id
+
+    def committed(self) -> int:
+        """Return how many batches Spark has committed since `catch_up`, settled or not."""
+        return len(self._checkpoint.committed_after(self._before))
 
     def _publish_dead(self, batch_id: int) -> None:
         if (messages := self._judged_again(batch_id)) is not None:
