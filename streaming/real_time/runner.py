@@ -36,6 +36,7 @@ from streaming.real_time.applying_process import ApplyingProcess
 from streaming.real_time.changelog import Versions, contract_of, messages
 from streaming.real_time.rehearsal import Rehearsal
 from streaming.real_time.settling import Settling
+from streaming.real_time.starts import Starts
 from streaming.real_time.suits import slots
 from streaming.real_time.updates import Updates, UpdatesLost
 from streaming.recovery.checkpoint import first_cause
@@ -43,7 +44,7 @@ from streaming.recovery.quarantine import Ranges
 from streaming.sinks.dead_letters import producer_options
 from streaming.sources import Topic, topic_range
 
-_LEASE, _STARTS = "lease", "starts"
+_LEASE = "lease"
 # A longer time delays rows; a shorter one sends more requests with fewer rows.
 _LINGER_MILLIS = 2
 # Kafka is asked so often what has been applied, and how far the logs reach.
@@ -62,6 +63,7 @@ class RealTimeRunner(Runner):
         super().__init__(*given, **named)
         if isinstance(self._source, Topic):
             self._source = replace(self._source, bounded=False)
+        self._starts = Starts(self._checkpoint)
         self._updates = Updates.in_kafka(self._settings, self._job, self._checkpoint, self._listener.notice)
         self._told_applied = applied
         self._next_question = 0.0
@@ -144,7 +146,8 @@ class RealTimeRunner(Runner):
             self._job,
             self._checkpoint,
             self._late,
-            judged_again=self._judged_again,
+            pipeline=self._pipeline,
+            messages_again=self._messages_again,
             publish=self._publish,
             timestamps=self._timestamps,
             ends=lambda topic: kafka.end_offsets(self._settings, topic),
@@ -160,18 +163,17 @@ class RealTimeRunner(Runner):
     def _versions(self) -> Versions:
         """Return versions for one more start.
 
-        The checkpoint notes the start before any use: an earlier start may have counted the rows in the tables.
+        The checkpoint notes the start before any use: an earlier start may have counted the rows in the tables. All
+        earlier batches are settled, so only batches of this start will be judged by its schemas.
         """
         leased = self._checkpoint.notes(_LEASE)
         if not leased:
             leased = [str(leases.take(self._settings.cassandra, self._job.name))]
             self._checkpoint.note(_LEASE, leased[0])
-        start = len(self._checkpoint.notes(_STARTS))
-        self._checkpoint.note(_STARTS, str(leases.now_micros()))
-        return Versions(int(leased[0]), start)
+        return Versions(int(leased[0]), self._starts.note(self._pipeline.writers))
 
     def _is_fresh(self) -> bool:
-        return not self._checkpoint.notes(_STARTS)
+        return not self._starts.number()
 
     def _follow(self, writer: Batches, query: StreamingQuery) -> int:
         """Report batches until the query ends. Returns how many it has committed, also if an error has ended it."""

@@ -2,11 +2,13 @@
 
 A micro-batch does both before its commit (streaming.micro_batch.writer). In real-time mode nothing happens between a
 batch's last row and its commit. So the checkpoint notes the last settled batch, and a starting driver first settles the
-batches after that. A dead letter comes when its batch ends; none is missing.
+batches after that. A dead letter comes when its batch ends; none is missing. Each batch is judged by the schemas of the
+plan that has computed it (streaming.real_time.starts).
 """
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,8 +19,10 @@ from streaming.events.judge import only_dead_letters
 from streaming.job import Job
 from streaming.lateness.counts import Late, by_windows, pairs_again
 from streaming.micro_batch.late_batches import LateBatches
+from streaming.micro_batch.pipeline import Pipeline
 from streaming.micro_batch.running_counts import observed_in
 from streaming.micro_batch.writer import Written
+from streaming.real_time.starts import Starts
 from streaming.recovery.checkpoint import Checkpoint
 from streaming.sinks.sink import Stamp
 
@@ -37,14 +41,19 @@ class Settling:
         checkpoint: Checkpoint,
         late: LateBatches,
         *,
-        judged_again: Callable[[int], DataFrame | None],
+        pipeline: Pipeline,
+        messages_again: Callable[[int], DataFrame | None],
         publish: Callable[[DataFrame], None],
         timestamps: Callable[[], int],
         ends: Callable[[str], Mapping[int, int]],
     ) -> None:
-        """`ends(topic)` returns the present ends of the topic's partitions. The other arguments are BatchWriter's."""
+        """`pipeline` is the query's plan, and `messages_again(batch_id)` reads a batch's messages once more.
+
+        `ends(topic)` returns the present ends of the topic's partitions. The other arguments are BatchWriter's.
+        """
         self._job, self._checkpoint, self._late = job, checkpoint, late
-        self._judged_again, self._publish, self._timestamps, self._ends = judged_again, publish, timestamps, ends
+        self._pipeline, self._messages_again, self._publish = pipeline, messages_again, publish
+        self._timestamps, self._ends = timestamps, ends
         self.error: Exception | None = None
         self.written: dict[int, Written] = {}
         self.unknown_ids: tuple[int, ...] = ()
@@ -85,25 +94,32 @@ class Settling:
     def catch_up(self) -> None:
         """Settle batches that were committed before this query and not settled then.
 
-        Nobody has reported their contents.
+        Nobody has reported their contents. Call this before the query notes its start. Each start settles all batches
+        before it, so these batches are of the newest noted start, and are judged by the schemas of its plan.
         """
         last = self._checkpoint.marked(NOTE)
         self._before = -1 if last is None else last
+        schemas = Starts(self._checkpoint).schemas()
+        planned = self._pipeline if schemas is None else replace(self._pipeline, writers=schemas)
         for batch_id in self._checkpoint.committed_after(self._before):
-            self._publish_dead(batch_id)
-            if self._job.lateness is not None and (messages := self._judged_again(batch_id)) is not None:
-                late: Late = by_windows(pairs_again(messages, self._job), self._job)
-                self._late.write(batch_id, late, self._stamp())
+            if (messages := self._messages_again(batch_id)) is not None:
+                self._settle(batch_id, planned.judged(messages))
             self._checkpoint.mark(NOTE, batch_id)
             self._before = batch_id
+
+    def _settle(self, batch_id: int, judged: DataFrame) -> None:
+        self._publish(only_dead_letters(judged))
+        if self._job.lateness is not None:
+            late: Late = by_windows(pairs_again(judged, self._job), self._job)
+            self._late.write(batch_id, late, self._stamp())
 
     def committed(self) -> int:
         """Return how many batches Spark has committed since `catch_up`, settled or not."""
         return len(self._checkpoint.committed_after(self._before))
 
     def _publish_dead(self, batch_id: int) -> None:
-        if (messages := self._judged_again(batch_id)) is not None:
-            self._publish(only_dead_letters(messages))
+        if (messages := self._messages_again(batch_id)) is not None:
+            self._publish(only_dead_letters(self._pipeline.judged(messages)))
 
     def _stamp(self) -> Stamp:
         return Stamp(datetime.now(UTC), self._timestamps())

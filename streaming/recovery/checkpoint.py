@@ -181,6 +181,10 @@ class Checkpoint:
         """Return all texts that `note` has kept in the folder."""
         return [self._read(f"{folder}/{number}") or "[]" for number in self._numbered(folder)]
 
+    def noted(self, folder: str) -> int:
+        """Return how many texts `note` has kept in the folder."""
+        return len(self._numbered(folder))
+
     def keep(self, folder: str, text: str) -> None:
         """Keep a text in a folder beside the checkpoint, in place of the one before. A crash leaves one of them."""
         before = self._numbered(folder)
@@ -189,7 +193,7 @@ class Checkpoint:
             self._remove(f"{folder}/{number}")
 
     def kept(self, folder: str) -> str | None:
-        """Return the text that `keep` has kept last; None if there is none."""
+        """Return the text that `keep` or `note` has kept last; None if there is none."""
         numbers = self._numbered(folder)
         return self._read(f"{folder}/{numbers[-1]}") if numbers else None
 

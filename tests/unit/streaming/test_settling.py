@@ -1,22 +1,37 @@
-"""Batches of a real-time query after their commit: they count as progress, whatever goes wrong then."""
+"""Batches of a real-time query after their commit: they count as progress, and each message keeps its fate."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import pytest
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 
-from common.errors import JobFailed, ServiceUnavailable
+from common.contracts import Contract
+from common.errors import CheckpointError, JobFailed, ServiceUnavailable
+from common.reasons import EMPTY, UNKNOWN_SCHEMA_ID
 from streaming.jobs import find
+from streaming.lateness.counts import Late
+from streaming.micro_batch.pipeline import Pipeline
 from streaming.monitoring.listener import Listener
 from streaming.query.failures import ATTEMPTS
 from streaming.query.runner import Runner
 from streaming.real_time.runner import RealTimeRunner
 from streaming.real_time.settling import Settling
+from streaming.real_time.starts import Starts
 from streaming.recovery.checkpoint import Checkpoint
+from streaming.sinks.sink import Stamp
+from tests.unit.streaming.wire_messages import ID_V2, NOW, V1, V2, encoded, framed, kafka_rows
 from tests.unit.test_runner_failures import Impatient
 
 JOB = find("ad-metrics")
+# Somebody registers a schema under this id, or its subject is another one's.
+OTHER_ID = 9
+# The offsets of the batch's messages.
+GOOD, LATE, BROKEN, OTHER, OTHER_AND_LATE = range(5)
 
 
 def folder_with_commits(checkpoint: Path, last: int) -> None:
@@ -27,17 +42,91 @@ def folder_with_commits(checkpoint: Path, last: int) -> None:
             (checkpoint / folder / str(number)).write_text("v1", encoding="utf-8")
 
 
-def settling_of(checkpoint: Checkpoint) -> Settling:
-    late: Any = None
+@dataclass
+class Fates:
+    """The dead letters of some batches, and their late events. It takes the late ones as LateBatches does."""
+
+    dead: list[tuple[int, str]] = field(default_factory=list)
+    late: dict[int, int] = field(default_factory=dict)
+
+    def publish(self, dead: DataFrame) -> None:
+        self.dead += [(row["offset"], row["outcome"]) for row in dead.orderBy("offset").collect()]
+
+    def write(self, batch_id: int, late: Late, _stamp: Stamp) -> None:
+        self.late[batch_id] = late.events
+
+
+def settling_of(
+    checkpoint: Checkpoint, schemas: Mapping[int, Contract], fates: Any, messages: DataFrame | None
+) -> Settling:
     return Settling(
         JOB,
         checkpoint,
-        late,
-        judged_again=lambda _batch_id: None,
-        publish=lambda _dead: None,
+        fates,
+        pipeline=Pipeline(JOB, schemas, json=JOB.json),
+        messages_again=lambda _batch_id: messages,
+        publish=fates.publish,
         timestamps=lambda: 1,
         ends=lambda _topic: {},
     )
+
+
+@pytest.fixture
+def batch(spark: SparkSession) -> DataFrame:
+    """A batch with each fate, and two messages whose schema has the other id."""
+    event = {"ad_id": "ad_1", "timestamp": NOW, "clicks": 1, "views": 4, "cost": 0.5}
+    late = NOW - timedelta(hours=1)
+    values = [
+        encoded(), encoded(timestamp=late), b"", framed(V1, OTHER_ID, event),
+        framed(V1, OTHER_ID, event | {"timestamp": late}),
+    ]  # fmt: skip
+    return kafka_rows(spark, values)
+
+
+# The schemas with which a query judges the other id's messages, or does not.
+PLANS = {"planned": {ID_V2: V2, OTHER_ID: V1}, "not planned": {ID_V2: V2}}
+
+
+@pytest.mark.parametrize(("then", "now"), list(product(PLANS, PLANS)))
+def test_a_batch_is_settled_by_the_schemas_of_the_plan_that_has_computed_it(
+    spark: SparkSession, batch: DataFrame, tmp_path: Path, then: str, now: str
+) -> None:
+    """Its driver was killed between commit and settling. Then a schema was registered, or the next plan lacks one."""
+    checkpoint = Checkpoint(spark, str(tmp_path))
+    Starts(checkpoint).note(PLANS[now])  # the start before
+    assert Starts(checkpoint).note(PLANS[then]) == 1
+    folder_with_commits(tmp_path, 3)
+    checkpoint.mark("settled", 1)
+    fates = Fates()
+    settling_of(checkpoint, PLANS[now], fates, batch).catch_up()
+    unknown = [] if then == "planned" else [(OTHER, UNKNOWN_SCHEMA_ID), (OTHER_AND_LATE, UNKNOWN_SCHEMA_ID)]
+    assert fates.dead == 2 * [(BROKEN, EMPTY), *unknown]
+    late = 2 if then == "planned" else 1
+    assert fates.late == {2: late, 3: late}
+    assert checkpoint.marked("settled") == 3
+
+
+@pytest.mark.parametrize("notes", [[], ["1772366400000000"]], ids=["no start", "a start of an earlier release"])
+def test_without_noted_schemas_the_present_plan_judges(
+    spark: SparkSession, batch: DataFrame, tmp_path: Path, notes: list[str]
+) -> None:
+    checkpoint = Checkpoint(spark, str(tmp_path))
+    for text in notes:
+        checkpoint.note("starts", text)
+    folder_with_commits(tmp_path, 0)
+    fates = Fates()
+    settling_of(checkpoint, PLANS["planned"], fates, batch).catch_up()
+    assert (fates.dead, fates.late) == ([(BROKEN, EMPTY)], {0: 2})
+    assert Starts(checkpoint).note(PLANS["planned"]) == len(notes)
+    assert Starts(checkpoint).schemas() == PLANS["planned"]
+
+
+@pytest.mark.parametrize("text", ["{", '{"schemas": 1}', '{"schemas": {"9": 1}}', '{"schemas": {"x": ["a", 1, "b"]}}'])
+def test_a_damaged_note_of_a_start_is_told(spark: SparkSession, tmp_path: Path, text: str) -> None:
+    checkpoint = Checkpoint(spark, str(tmp_path))
+    checkpoint.note("starts", text)
+    with pytest.raises(CheckpointError, match="is damaged: the newest note in starts names no schemas"):
+        Starts(checkpoint).schemas()
 
 
 class Running:
@@ -72,7 +161,7 @@ def test_errors_end_a_real_time_job_only_without_a_commit_between_them(
         starts += 1
         if starts > 2 * ATTEMPTS:
             runner._stopping.set()
-        runner._settling = settling_of(checkpoint)
+        runner._settling = settling_of(checkpoint, {}, Fates(), None)
         runner._settling.catch_up()
         return runner._settling, Running()
 
