@@ -55,7 +55,7 @@ _REPLACED = {KafkaError.FENCED_INSTANCE_ID, KafkaError._FATAL}
 class Changelog:
     """One member of the topic's group. `member` makes it a static one, which gets its partitions back when it restarts.
 
-    Raises TopicNotFound, ServiceUnavailable, AccessDenied.
+    Raises TopicNotFound, ServiceUnavailable and AccessDenied, and Unproved if rows are gone that were not applied.
     """
 
     def __init__(

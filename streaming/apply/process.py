@@ -49,8 +49,8 @@ def apply_updates(
 ) -> None:
     """Write the job's rows from its updates topic into its tables, until somebody asks for a stop.
 
-    Reports by `say`, or as JSON lines to `out`. Raises an AdstreamError if it cannot go on. Then nothing is lost, and
-    the rows come again at the next start.
+    Reports by `say`, or as JSON lines to `out`. Raises an AdstreamError if it cannot go on. Rows that are not in the
+    tables yet come again at the next start. Raises Unproved if some have left the topic before.
     """
     target = Target(settings, job)
     require_tables(settings.cassandra, target.tables.values())

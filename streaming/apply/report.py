@@ -92,9 +92,13 @@ class Report:
             self._write(self._out, level, line, figures(self._applier))
 
     def failed(self, error: AdstreamError) -> None:
-        """Report the error that ends the process. The command line prints it for people, so only `out` gets it here."""
+        """Report the error that ends the process, and its kind.
+
+        The command line prints it for people, so only `out` gets it here.
+        """
         if self._out is not None:
-            self._write(self._out, "error", str(error), figures(self._applier))
+            told = {**figures(self._applier), "error": type(error).__name__}
+            self._write(self._out, "error", str(error), told)
 
     def _write(self, out: TextIO, level: str, message: str, told: dict[str, Any]) -> None:
         line = {"at": iso(datetime.now(UTC)), "level": level, "job": self._monitor.job, "message": message, **told}

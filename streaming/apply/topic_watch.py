@@ -10,7 +10,7 @@ from typing import Any
 from confluent_kafka import KafkaException, TopicCollection
 
 from common import kafka
-from common.errors import ServiceUnavailable, TopicNotFound, Unproved
+from common.errors import ServiceUnavailable, TopicNotFound
 from common.settings import Settings
 
 LOOK_SECONDS = 5.0
@@ -35,7 +35,7 @@ class TopicWatch:
         self._asked_at = self._answered_at = time.monotonic()
 
     def look(self) -> None:
-        """Raise Unproved if the topic is another one, and ServiceUnavailable after five minutes without an answer."""
+        """Raise TopicNotFound if the topic is another one, ServiceUnavailable after five minutes without an answer."""
         now = time.monotonic()
         if self._asked is None:
             if now - self._asked_at >= LOOK_SECONDS:
@@ -73,8 +73,9 @@ class TopicWatch:
         if found != self.topic_id:
             raise self._other(f"{self._topic} was deleted and made anew")
 
-    def _other(self, what: str) -> Unproved:
-        return Unproved(
+    def _other(self, what: str) -> TopicNotFound:
+        return TopicNotFound(
             f"{what}, and rows that were in it may not be in the tables",
-            "compare them with `adstream verify`; `adstream reset` begins the job anew",
+            "start this again: the job makes these rows again, now or at its next start; without its checkpoint "
+            "`adstream reset` begins it anew",
         )

@@ -1,22 +1,21 @@
 """The applying process of a job (`adstream apply`) as a child: start, listen, restart, and stop."""
 
 import json
-import os
 import subprocess
 import sys
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from common.errors import JobFailed
+from common.errors import BadInput, JobFailed, Unproved
 
 # The process ends by itself after minutes without a service. After this many ends in a row without an applied row, the
 # runner gives up.
 ATTEMPTS = 5
+# No process waits this long for a service. One that lived for longer has worked, even if no rows came.
+LONG_SECONDS = 900.0
 _FIRST_PAUSE_SECONDS = 1.0
-_LINES_KEPT = 5
 _STOP_SECONDS = 30.0
 
 Figures = Mapping[str, Any]
@@ -30,14 +29,23 @@ class ApplyingProcess:
     """
 
     def __init__(
-        self, job: str, *, member: str, told: Callable[[Figures], None], notice: Callable[[str], None]
+        self,
+        job: str,
+        *,
+        member: str,
+        told: Callable[[Figures], None],
+        notice: Callable[[str], None],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._job, self._member, self._told, self._notice = job, member, told, notice
+        self._job, self._member, self._told, self._notice, self._clock = job, member, told, notice, clock
         self._process: subprocess.Popen[str] | None = None
         self._reader: threading.Thread | None = None
-        self._last: deque[str] = deque(maxlen=_LINES_KEPT)
         self._failures = 0
         self._not_before = 0.0
+        # Of the running or the last process: its start, its last words, the kind of the error that ended it, and
+        # whether it has written a row.
+        self._began = 0.0
+        self._said, self._error = "", ""
         self._applied = False
 
     def start(self) -> None:
@@ -45,7 +53,7 @@ class ApplyingProcess:
 
         The child ends when its input ends. So it never outlives this process.
         """
-        self._applied = False
+        self._began, self._said, self._error, self._applied = self._clock(), "", "", False
         command = [sys.executable, "-m", "adstream.cli", "apply", self._job, "--until-input-ends"]
         command += ["--member", self._member, "--log-format", "json", "--metrics-port", "off"]
         self._process = subprocess.Popen(
@@ -55,7 +63,6 @@ class ApplyingProcess:
             stderr=subprocess.STDOUT,
             text=True,
             errors="replace",
-            env=dict(os.environ),
             process_group=0,
         )
         self._reader = threading.Thread(target=self._read, args=(self._process,), name="applying process", daemon=True)
@@ -66,11 +73,14 @@ class ApplyingProcess:
         process = self._process
         if process is not None and process.poll() is not None:
             self._ended(process)
-        if self._process is None and time.monotonic() >= self._not_before:
+        if self._process is None and self._clock() >= self._not_before:
             self.start()
 
     def stop(self) -> None:
-        """Let the process apply all rows that the topic holds, for 30 s at most, and end."""
+        """Close the process's input: it applies all rows that the topic holds then, and ends.
+
+        After 30 s this kills the process. Rows that it has not applied wait in the topic for the job's next start.
+        """
         process = self._process
         if process is None:
             return
@@ -95,15 +105,16 @@ class ApplyingProcess:
         if process.stdin is not None:
             process.stdin.close()
         self._process = None
-        self._failures = 1 if self._applied else self._failures + 1
-        why = self._last[-1] if self._last else "it said nothing"
+        worked = self._applied or self._clock() - self._began >= LONG_SECONDS
+        self._failures = 1 if worked else self._failures + 1
+        why = self._said or f"it said nothing, and its exit code is {process.returncode}"
         if self._failures >= ATTEMPTS:
             raise JobFailed(
                 f"the applying process of {self._job} ended {self._failures} times in a row: {why}",
-                "repair that, and start the job again: rows wait in the updates topic, and nothing is lost",
+                _remedy(self._error, self._job),
             )
         pause = _FIRST_PAUSE_SECONDS * 2 ** (self._failures - 1)
-        self._not_before = time.monotonic() + pause
+        self._not_before = self._clock() + pause
         self._notice(
             f"the applying process ended with code {process.returncode} ({why}); starting it again in {pause:.0f} s"
         )
@@ -120,11 +131,21 @@ class ApplyingProcess:
         except ValueError:
             found = None
         if not isinstance(found, dict):
-            if line:
-                self._last.append(line)
+            self._said = line.removeprefix("error: ") or self._said
             return
-        if message := found.get("message"):
-            self._last.append(str(message))
+        if found.get("level") != "info":
+            self._said = str(found.get("message") or self._said)
+        self._error = str(found.get("error") or "")
         if found.get("rows_written"):
             self._applied = True
         self._told(found)
+
+
+def _remedy(error: str, job: str) -> str:
+    """Return what to do after an error of this kind, and where the rows are."""
+    if error == Unproved.__name__:
+        return "do that before you start the job again: the rows that are gone may be missing in the tables"
+    waiting = "rows wait in the updates topic as long as it keeps them, and the job makes them again if it was deleted"
+    if error == BadInput.__name__:
+        return f"`adstream apply {job} --once` takes that option; then start the job again: {waiting}"
+    return f"repair that, and start the job again: {waiting}"
