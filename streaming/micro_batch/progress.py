@@ -283,6 +283,8 @@ def with_late(report: BatchReport, late: Late) -> BatchReport:
 def _report(progress: Any, writer: Batches) -> BatchReport:  # noqa: ANN401 - parsed JSON
     operators = progress["stateOperators"]
     written = writer.of(progress)
+    if written and written.ends:
+        progress = {**progress, "sources": [_with_newest(source, written.ends) for source in progress["sources"]]}
     judged = progress.get("observedMetrics", {}).get("judged") or {}
     report = BatchReport(
         batch_id=progress["batchId"],
@@ -301,6 +303,15 @@ def _report(progress: Any, writer: Batches) -> BatchReport:  # noqa: ANN401 - pa
         progress=progress,
     )
     return with_late(report, written.late) if written else report
+
+
+def _with_newest(source: Mapping[str, Any], ends: Mapping[int, int]) -> dict[str, Any]:
+    """Return Spark's report of a source with these ends of its topic as the newest offsets.
+
+    For a real-time batch Spark reports the ends at its start, which give no lag at its end.
+    """
+    newest = {str(partition): end for partition, end in ends.items()}
+    return {**source, "latestOffset": dict.fromkeys(source["endOffset"] or {}, newest)}
 
 
 def _custom(operator: Any, metric: str) -> int:  # noqa: ANN401

@@ -39,7 +39,8 @@ class NewWriterSchema(PlanAgain):
 class Written:
     """The result of a batch: rows in the sinks, number of messages, and counts of late and dead ones.
 
-    `seconds` is the time in which Spark computed and wrote the rows, in one pass.
+    `seconds` is the time in which Spark computed and wrote the rows, in one pass. `ends` are the ends of the topic's
+    partitions after the batch, if somebody has asked Kafka.
     """
 
     rows: int
@@ -49,6 +50,7 @@ class Written:
     seconds: float = 0.0
     dead_by_reason: Mapping[str, int] = field(default_factory=dict)
     messages: int = 0
+    ends: Mapping[int, int] = field(default_factory=dict)
 
 
 class Batches(Protocol):

@@ -50,11 +50,13 @@ _PLAIN: dict[type[DataType], Any] = {
 
 @dataclass(frozen=True)
 class Versions:
-    """The parts of versions: `lease` (microseconds since 1970) + 16 for each event in the row + the `start`, mod 16.
+    """The parts of versions: `lease` (microseconds since 1970) + 16 for each event in the row + the `start` modulo 16.
 
-    The lease is as old as the checkpoint, and its state counts the events. So a version only grows. A restarted query
-    counts the events since its last commit again: until the count passes its old value, its versions are smaller. If
-    two starts count the same events in another order, the state of the start with the larger remainder stays.
+    The lease is as old as the checkpoint, and its state counts the events. So the versions of a row only grow while a
+    query runs. A restarted query counts the events since its last commit again: until the count passes its old value,
+    its versions are smaller. If two starts count the same number of events in another order, the state of the start
+    with the larger remainder stays. That is the later of two starts in a row, except for starts 16, 32 and so on: their
+    remainder is 0. Once the last event is counted, both states are the same.
 
     Versions stay behind the clock as long as no row gets more than 62,500 events a second, from the lease on.
     """

@@ -21,7 +21,7 @@ from pyspark.sql.streaming.query import StreamingQuery
 
 from common import kafka
 from common.bookkeeping import leases
-from common.errors import AccessDenied, AdstreamError, ConfigError, JobFailed, ServiceUnavailable
+from common.errors import AccessDenied, AdstreamError, ConfigError, JobFailed, ServiceUnavailable, SinkError
 from common.registry import RegistryClient
 from common.registry.writers import MOST_ASKED
 from common.text.durations import duration_text
@@ -43,6 +43,7 @@ from streaming.recovery.checkpoint import first_cause
 from streaming.recovery.quarantine import Ranges
 from streaming.sinks.dead_letters import producer_options
 from streaming.sources import Topic, topic_range
+from streaming.spark.session import log_of
 
 _LEASE = "lease"
 # A longer time delays rows; a shorter one sends more requests with fewer rows.
@@ -150,13 +151,16 @@ class RealTimeRunner(Runner):
             messages_again=self._messages_again,
             publish=self._publish,
             timestamps=self._timestamps,
-            ends=lambda topic: kafka.end_offsets(self._settings, topic),
+            ends=lambda: kafka.end_offsets(self._settings, self._source.name),
         )
         try:
             settling.catch_up()
+        except SinkError as error:  # passes as often as that of a batch, which is tried again
+            raise ServiceUnavailable(error.problem, error.remedy) from error
         except (PySparkException, Py4JJavaError) as error:
             raise ServiceUnavailable(
-                f"the last batch could not be settled: {first_cause(error)}", "see the log"
+                f"a batch of the last run could not be settled: {first_cause(error)}",
+                f"see {log_of(self._settings, self._job.name)}",
             ) from error
         return settling
 

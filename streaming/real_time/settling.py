@@ -45,11 +45,11 @@ class Settling:
         messages_again: Callable[[int], DataFrame | None],
         publish: Callable[[DataFrame], None],
         timestamps: Callable[[], int],
-        ends: Callable[[str], Mapping[int, int]],
+        ends: Callable[[], Mapping[int, int]],
     ) -> None:
         """`pipeline` is the query's plan, and `messages_again(batch_id)` reads a batch's messages once more.
 
-        `ends(topic)` returns the present ends of the topic's partitions. The other arguments are BatchWriter's.
+        `ends()` returns the present ends of the topic's partitions. The other arguments are BatchWriter's.
         """
         self._job, self._checkpoint, self._late = job, checkpoint, late
         self._pipeline, self._messages_again, self._publish = pipeline, messages_again, publish
@@ -65,7 +65,7 @@ class Settling:
         batch_id = int(progress["batchId"])
         if batch_id in self.written:
             return self.written[batch_id]
-        self._tell_newest(progress)
+        ends = self._present_ends()
         metrics = progress.get("observedMetrics", {})
         seen = observed_in(metrics.get("judged") or {}, metrics.get("late") or {})
         stamp = self._stamp()
@@ -74,22 +74,17 @@ class Settling:
         late = self._late.running(batch_id, seen, stamp)
         rows = max(0, int(progress.get("sink", {}).get("numOutputRows", 0)))
         self.written = {
-            batch_id: Written(rows, late, seen.dead, stamp, 0.0, seen.dead_by_reason, seen.messages),
+            batch_id: Written(rows, late, seen.dead, stamp, 0.0, seen.dead_by_reason, seen.messages, ends),
         }
         self.unknown_ids = seen.unknown_ids if seen.unknown else ()
         self._checkpoint.mark(NOTE, batch_id)
         return self.written[batch_id]
 
-    def _tell_newest(self, progress: Mapping[str, Any]) -> None:
-        """Set the topic's newest offsets to the present ones.
-
-        Spark reports the end of the topic at the start of the batch, which gives no lag at its end.
-        """
-        for source in progress["sources"]:
-            for topic in source["endOffset"] or {}:
-                with suppress(AdstreamError):
-                    ends = self._ends(topic)
-                    source["latestOffset"] = {topic: {str(partition): end for partition, end in ends.items()}}
+    def _present_ends(self) -> Mapping[int, int]:
+        """Return the present ends of the topic's partitions; empty if Kafka does not answer."""
+        with suppress(AdstreamError):
+            return self._ends()
+        return {}
 
     def catch_up(self) -> None:
         """Settle batches that were committed before this query and not settled then.

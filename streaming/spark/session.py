@@ -114,7 +114,7 @@ def _ended_with() -> int | None:
 
 def _ended(settings: Settings, name: str, code: int) -> JobFailed:
     """Return the error for the user about a JVM that ended by itself."""
-    log = _log(settings, name)
+    log = log_of(settings, name)
     if code == _OUT_OF_MEMORY:
         memory = f"ADSTREAM_SPARK_DRIVER_MEMORY={settings.spark.driver_memory}"
         return JobFailed(f"Spark ran out of memory ({memory})", "raise that setting, and start the job again")
@@ -124,7 +124,8 @@ def _ended(settings: Settings, name: str, code: int) -> JobFailed:
     )
 
 
-def _log(settings: Settings, name: str) -> Path:
+def log_of(settings: Settings, name: str) -> Path:
+    """Return the log of the Spark of the job `name`."""
     return (settings.data_dir / "logs" / f"{name}.log").absolute()
 
 
@@ -170,7 +171,7 @@ def open_session(
     Raises JobFailed if the JVM does not start, and ConfigError or StackError for a known cause.
     """
     spark = settings.spark
-    log = _log(settings, name)
+    log = log_of(settings, name)
     log.parent.mkdir(parents=True, exist_ok=True)
     parts.ensure(settings.stack)
     found = java.find_java(settings.stack.java_home)

@@ -101,6 +101,20 @@ def test_the_lag_is_unknown_where_kafka_was_last_asked_before_the_batch() -> Non
     assert partitions(report)["0"] == {"end": 600, "latest": 600, "lag": 0}
 
 
+def test_the_lag_goes_to_the_ends_that_kafka_was_asked_for_after_a_real_time_batch() -> None:
+    sources = [{"endOffset": {"ads": {"0": 600, "1": 400}}, "latestOffset": {"ads": {"0": 20, "1": 400}}}]
+    progress = PROGRESS | {"batchId": 0, "stateOperators": [], "sources": sources}
+    document = SimpleNamespace(json=lambda: json.dumps(progress))
+    query: Any = SimpleNamespace(_jsq=SimpleNamespace(recentProgress=lambda: [document]))
+    writer = batches({0: Written(5, Late(0), 0, Stamp(START, 1), messages=1_000, ends={0: 630, 1: 407})})
+    [report] = reports(query, after=-1, writer=writer)
+    assert " · lag 37" in str(report)
+    assert partitions(report) == {
+        "0": {"end": 600, "latest": 630, "lag": 30},
+        "1": {"end": 400, "latest": 407, "lag": 7},
+    }
+
+
 def test_where_only_the_number_is_known_there_is_only_the_number() -> None:
     assert str(with_late(PLAIN, Late(3))).endswith(" · 3 late")
 

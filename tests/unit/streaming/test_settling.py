@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 
 from common.contracts import Contract
-from common.errors import CheckpointError, JobFailed, ServiceUnavailable
+from common.errors import CheckpointError, JobFailed, ServiceUnavailable, SinkError
 from common.reasons import EMPTY, UNKNOWN_SCHEMA_ID
+from common.settings import Settings
 from streaming.jobs import find
 from streaming.lateness.counts import Late
 from streaming.micro_batch.pipeline import Pipeline
@@ -67,7 +69,7 @@ def settling_of(
         messages_again=lambda _batch_id: messages,
         publish=fates.publish,
         timestamps=lambda: 1,
-        ends=lambda _topic: {},
+        ends=dict,
     )
 
 
@@ -127,6 +129,32 @@ def test_a_damaged_note_of_a_start_is_told(spark: SparkSession, tmp_path: Path, 
     checkpoint.note("starts", text)
     with pytest.raises(CheckpointError, match="is damaged: the newest note in starts names no schemas"):
         Starts(checkpoint).schemas()
+
+
+@pytest.mark.parametrize("away", ["Kafka", "Cassandra"])
+def test_a_service_that_is_away_while_an_earlier_batch_is_settled_is_asked_again(
+    spark: SparkSession, batch: DataFrame, tmp_path: Path, away: str
+) -> None:
+    def refuse(*_given: Any) -> None:
+        raise PySparkException("it refuses a letter") if away == "Kafka" else SinkError("no node answers", "start one")
+
+    folder_with_commits(tmp_path, 0)
+    fates: Any = Fates()
+    setattr(fates, "publish" if away == "Kafka" else "write", refuse)
+    runner: Any = RealTimeRunner.__new__(RealTimeRunner)
+    runner._settings, runner._job, runner._checkpoint = Settings(), JOB, Checkpoint(spark, str(tmp_path))
+    runner._pipeline, runner._late, runner._publish = (
+        Pipeline(JOB, PLANS["planned"], json=JOB.json),
+        fates,
+        fates.publish,
+    )
+    runner._messages_again, runner._timestamps = lambda _batch_id: batch, lambda: 1
+    with pytest.raises(ServiceUnavailable) as told:
+        runner._settled()
+    log = runner._settings.data_dir.absolute() / "logs" / "ad-metrics.log"
+    said = {"Kafka": f"could not be settled: it refuses a letter; see {log}", "Cassandra": "no node answers; start one"}
+    assert str(told.value).endswith(said[away])
+    assert runner._checkpoint.marked("settled") is None
 
 
 class Running:
