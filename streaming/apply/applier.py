@@ -76,7 +76,7 @@ class Applier:
                 self._apply(updates, stopping, wait)
             self.changelog.applied()
             told()
-            if not updates and until():
+            if until():
                 return
 
     def _apply(self, updates: list[Update], stopping: threading.Event, wait: Callable[[float], None]) -> None:

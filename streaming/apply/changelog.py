@@ -80,6 +80,7 @@ class Changelog:
         self._anew = anew
         self._skipped = frozenset(skipped)
         self._begun: set[int] = set()
+        self._joined = False
         self._assigned: set[int] = set()
         self._next: dict[int, int] = {}
         # Of the last row before `_next`.
@@ -167,11 +168,15 @@ class Changelog:
         return kafka.end_offsets(self._settings, self.topic)
 
     def reached(self, ends: Mapping[int, int]) -> bool:
-        """Return whether the group has applied all messages before these offsets: this process and the others."""
-        positions = self.positions()
-        if any(positions[each] < end for each, end in ends.items() if each in positions):
+        """Return whether the group has applied all messages before these offsets: this process and the others.
+
+        What the group has committed earlier says nothing about the partitions that this process reads anew.
+        """
+        if self._anew and not self._joined:
             return False
-        others = [each for each in ends if each not in positions]
+        if any(self._next.get(each, 0) < end for each, end in ends.items() if each in self._assigned):
+            return False
+        others = [each for each in ends if each not in self._assigned]
         if not others or time.monotonic() - self._asked_at < _ASK_SECONDS:
             return not others
         self._asked_at = time.monotonic()
@@ -244,6 +249,7 @@ class Changelog:
     def _assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         places = partitions if self._closing else self._places({each.partition for each in partitions})
         consumer.incremental_assign(places)
+        self._joined = True
         self._assigned |= {each.partition for each in places}
         for each in places:
             self._next.pop(each.partition, None)

@@ -222,6 +222,32 @@ def test_rows_that_are_gone_before_they_were_applied_are_told(pipeline: Pipeline
     assert stored(pipeline.settings) == updates.rows()
 
 
+def test_from_earliest_all_rows_are_written_again_although_they_were_applied(
+    pipeline: Pipeline, updates: Updates
+) -> None:
+    """As after a restored backup of the tables."""
+    for _ in range(20):
+        updates.event()
+    updates.flush()
+    apply_rest(pipeline, updates)
+    cassandra = pipeline.settings.cassandra
+    with connect(cassandra, keyspace=cassandra.keyspace) as session:
+        for table in ("ad_metrics", "ad_metrics_by_window"):
+            session.execute(f"TRUNCATE {table}", timeout=60)
+    again = adstream("apply", "ad-metrics", "--once", "--metrics-port", "off")
+    assert "0 rows read" in again.stdout
+    done = adstream("apply", "ad-metrics", "--once", "--from", "earliest", "--metrics-port", "off")
+    assert done.returncode == 0, done.stderr
+    assert stored(pipeline.settings) == updates.rows()
+
+
+def test_once_ends_with_the_rows_of_its_start_although_more_come(pipeline: Pipeline, updates: Updates) -> None:
+    with sending(updates, 200):
+        done = adstream("apply", "ad-metrics", "--once", "--metrics-port", "off")
+        assert done.returncode == 0, done.stdout + done.stderr
+    apply_rest(pipeline, updates)
+
+
 def test_a_topic_that_was_deleted_and_made_anew_is_told(pipeline: Pipeline, updates: Updates) -> None:
     settings, topic = pipeline.settings, pipeline.settings.topic.updates
     for _ in range(20):
