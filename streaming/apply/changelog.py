@@ -103,6 +103,7 @@ class Changelog:
             "max.poll.interval.ms": _POLL_MILLIS,
             "queued.max.messages.kbytes": _QUEUE_KILOBYTES,
             "fetch.queue.backoff.ms": _FULL_QUEUE_MILLIS,
+            "on_commit": self._told_of_commit,
         }
         if member is not None:
             config["group.instance.id"] = member
@@ -294,6 +295,15 @@ class Changelog:
             self._uncommitted.pop(number, None)
             self._committed.pop(number, None)
         consumer.incremental_unassign(partitions)
+
+    def _told_of_commit(self, error: KafkaError | None, partitions: list[TopicPartition]) -> None:
+        """Let the next commit repeat a failed one. Without new rows the offsets stay the same, and nothing else would.
+
+        The driver waits for these commits.
+        """
+        for each in partitions:
+            if error is not None or each.error is not None:
+                self._committed.pop(each.partition, None)
 
     def _commit(self, *, wait: bool) -> None:
         """Commit the applied offsets.
