@@ -21,7 +21,15 @@ from pyspark.sql.streaming.query import StreamingQuery
 
 from common import kafka
 from common.bookkeeping import leases
-from common.errors import AccessDenied, AdstreamError, ConfigError, JobFailed, ServiceUnavailable, SinkError
+from common.errors import (
+    AccessDenied,
+    AdstreamError,
+    ConfigError,
+    JobFailed,
+    ServiceUnavailable,
+    SinkError,
+    TopicNotFound,
+)
 from common.registry import RegistryClient
 from common.registry.writers import MOST_ASKED
 from common.text.durations import duration_text
@@ -91,6 +99,7 @@ class RealTimeRunner(Runner):
             )
 
     def _run(self) -> None:
+        self._updates.make()  # the applying process ends without its topic
         member = f"{socket.gethostname()}-{self._checkpoint.id}"
         self._applying = ApplyingProcess(
             self._job.name, member=member, told=self._told_applied, notice=self._listener.notice
@@ -261,16 +270,22 @@ class RealTimeRunner(Runner):
         return {partition: (counted.get(partition, begins[partition]), end) for partition, end in ends.items()}
 
     def _drain(self) -> None:
-        """Let all rows that are in the topic reach the tables."""
+        """Let all rows that are in the topic reach the tables, for 30 s at most.
+
+        The batches are committed. So the job has ended well, even if Kafka does not answer any more.
+        """
         end = time.monotonic() + _DRAIN_SECONDS
         while time.monotonic() < end:
             self._watch()
-            if self._updates.all_applied():
-                with suppress(UpdatesLost, AdstreamError):  # the next start goes back
-                    self._updates.note_applied()
-                return
+            with suppress(ServiceUnavailable, TopicNotFound):
+                if self._updates.all_applied():
+                    with suppress(UpdatesLost, AdstreamError):  # the next start goes back
+                        self._updates.note_applied()
+                    return
             time.sleep(_DRAIN_POLL_SECONDS)
-        self._listener.notice(f"rows wait in {self._updates.topic}; they are written when the job goes on")
+        self._listener.notice(
+            f"some rows may have reached {self._updates.topic} and not the tables; they follow when the job goes on"
+        )
 
 
 def _named(ids: set[int]) -> str:

@@ -61,9 +61,13 @@ class Updates:
         create = partial(kafka.create_topics, settings, [updates_spec(settings, topic)])
         return cls(topic, Applied(settings, topic), checkpoint, notice, create=create)
 
+    def make(self) -> None:
+        """Create the topic if it is missing. Raises the errors of `kafka.create_topics`."""
+        self._create()
+
     def open(self) -> None:
         """Create the topic if it is missing. Go back to the last applied batch if later rows may be gone."""
-        self._create()
+        self.make()
         self._replicated = self._applied.copies() > 1
         self._id, self._log = self._present()
         before = self._checkpoint.kept(_TOPICS)
