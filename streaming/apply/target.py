@@ -15,11 +15,11 @@ import numpy as np
 import numpy.typing as npt
 
 from common.avro import wire
-from common.errors import ConfigError
+from common.errors import ConfigError, SchemaIncompatible, SchemaNotFound
 from common.registry import RegistryClient
 from common.settings import Settings
 from streaming.apply.records import Records
-from streaming.apply.updates import Update
+from streaming.apply.updates import Place, Update, of_a_strange_schema
 from streaming.job import Job
 from streaming.patterns.versions import NEWEST, VERSION
 from streaming.sinks.cassandra_rows import RowWriter
@@ -60,8 +60,8 @@ class Target:
     def write(self, updates: Iterable[Update]) -> Written:
         """Write the rows and wait for all of them.
 
-        Raises BadInput for an unreadable record, and SchemaIncompatible or SchemaNotFound for its schema. Raises
-        MigrationError if the tables do not match it, and SinkError for rows that Cassandra refused.
+        Raises BadInput for an unreadable record, and SchemaIncompatible or SchemaNotFound for its schema; they name the
+        place. Raises MigrationError if the tables do not match it, and SinkError for rows that Cassandra refused.
         """
         by_header: dict[bytes, list[Update]] = {}
         for update in updates:
@@ -78,7 +78,7 @@ class Target:
         return Written(rows, np.concatenate(newest) if newest else np.empty(0, np.int64))
 
     def _add(self, writer: RowWriter, header: bytes, updates: list[Update]) -> npt.NDArray[np.int64]:
-        source = self._sources.get(header) or self._open(header)
+        source = self._sources.get(header) or self._open(header, updates[0].place)
         batch, now = source.records.decode(updates), datetime.now(UTC)
         for layout in source.layouts:
             writer.add_columns(layout.table, filled(batch, layout, now))
@@ -89,9 +89,12 @@ class Target:
         self._opened_at = time.monotonic()
         return RowWriter(self._settings.cassandra)
 
-    def _open(self, header: bytes) -> _Source:
+    def _open(self, header: bytes, place: Place) -> _Source:
         _, schema_id = wire.HEADER.unpack(header)
-        records = Records(schema_id, self._registry.by_id(schema_id))
+        try:
+            records = Records(schema_id, self._registry.by_id(schema_id))
+        except (SchemaIncompatible, SchemaNotFound) as error:
+            raise of_a_strange_schema(place, error) from None
         columns = [name for name in records.names if name not in (VERSION, NEWEST)]
         found = layouts_of(self._settings.cassandra, self.tables, columns)
         source = self._sources[header] = _Source(records, tuple(map(_versioned, found)))

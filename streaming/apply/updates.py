@@ -7,7 +7,7 @@ field, so that a reader can compare two messages without decoding either.
 from typing import NamedTuple
 
 from common.avro import wire
-from common.errors import BadInput
+from common.errors import AdstreamError, BadInput
 
 # Topic, partition, offset.
 Place = tuple[str, int, int]
@@ -42,5 +42,17 @@ def read_update(key: bytes | None, value: bytes | None, place: Place) -> Update:
 
 def unreadable(place: Place, why: str) -> BadInput:
     """Return the error for a message that is no row of the job."""
-    named = "/".join(map(str, place))
+    named = _named(place)
     return BadInput(f"{named} is no row: {why}", f"find out who wrote it, then leave it out with --skip {named}")
+
+
+def of_a_strange_schema(place: Place, error: AdstreamError) -> AdstreamError:
+    """Return the error about a message's schema with the message's place: it may be no row of the job either."""
+    named = _named(place)
+    return type(error)(
+        f"{named}: {error.problem}", f"{error.remedy}; if it is no row of the job, leave it out with --skip {named}"
+    )
+
+
+def _named(place: Place) -> str:
+    return "/".join(map(str, place))

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from common.errors import BadInput, JobFailed, Unproved
+from common.errors import BadInput, JobFailed, SchemaIncompatible, SchemaNotFound, Unproved
 
 # The process ends by itself after minutes without a service. After this many ends in a row without an applied row, the
 # runner gives up.
@@ -17,6 +17,8 @@ ATTEMPTS = 5
 LONG_SECONDS = 900.0
 _FIRST_PAUSE_SECONDS = 1.0
 _STOP_SECONDS = 30.0
+# Errors whose remedy may be to leave a message out.
+_SKIPPED = {kind.__name__ for kind in (BadInput, SchemaIncompatible, SchemaNotFound)}
 
 Figures = Mapping[str, Any]
 
@@ -146,6 +148,6 @@ def _remedy(error: str, job: str) -> str:
     if error == Unproved.__name__:
         return "do that before you start the job again: the rows that are gone may be missing in the tables"
     waiting = "rows wait in the updates topic as long as it keeps them, and the job makes them again if it was deleted"
-    if error == BadInput.__name__:
-        return f"`adstream apply {job} --once` takes that option; then start the job again: {waiting}"
+    if error in _SKIPPED:
+        return f"`adstream apply {job} --once` takes --skip; then start the job again: {waiting}"
     return f"repair that, and start the job again: {waiting}"

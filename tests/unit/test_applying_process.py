@@ -106,7 +106,7 @@ WAIT = "rows wait in the updates topic as long as it keeps them, and the job mak
         (TopicNotFound("rows was deleted", "start this again"), f"repair that, and start the job again: {WAIT}"),
         (
             BadInput("rows/0/7 is no row", "leave it out with --skip rows/0/7"),
-            f"`adstream apply ad-metrics --once` takes that option; then start the job again: {WAIT}",
+            f"`adstream apply ad-metrics --once` takes --skip; then start the job again: {WAIT}",
         ),
         (
             Unproved("rows/0 no longer has the rows that come next", "apply what there is with --from earliest"),

@@ -15,9 +15,12 @@ from hypothesis import strategies as st
 
 from common import contracts
 from common.avro import wire
-from common.errors import BadInput, SchemaIncompatible
+from common.errors import BadInput, SchemaIncompatible, SchemaNotFound
+from common.settings import Settings
 from streaming.apply.records import Records
+from streaming.apply.target import Target
 from streaming.apply.updates import Update, read_update
+from streaming.jobs import find
 
 CONTRACT = contracts.latest("ad_metrics.updates")
 SCHEMA: Any = fastavro.parse_schema(CONTRACT.schema)
@@ -117,6 +120,26 @@ def schema_with(*more: str) -> str:
 def test_a_schema_that_is_not_that_of_rows_is_refused(text: str, why: str) -> None:
     with pytest.raises(SchemaIncompatible, match=f"schema id 9 is not that of a job's rows: .*{why}"):
         Records(9, text)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [SchemaNotFound("schema id 9 is not registered", "register it"), '{"type": "record", "name": "R", "fields": []}'],
+    ids=["unknown", "of other messages"],
+)
+def test_a_message_of_a_strange_schema_is_named_with_its_place(answer: SchemaNotFound | str) -> None:
+    class Registry:
+        def by_id(self, _schema_id: int) -> str:
+            if isinstance(answer, SchemaNotFound):
+                raise answer
+            return answer
+
+    target: Any = Target(Settings(), find("ad-metrics"))
+    target._registry = Registry()
+    with pytest.raises(SchemaNotFound if isinstance(answer, SchemaNotFound) else SchemaIncompatible) as told:
+        target._add(None, wire.header(9), [Update(b"k", 1, encoded(ROW, 9), PLACE)])
+    assert told.value.problem.startswith("ad_metrics.updates/1/17: schema id 9 is not ")
+    assert told.value.remedy.endswith("if it is no row of the job, leave it out with --skip ad_metrics.updates/1/17")
 
 
 def test_every_type_of_a_row_has_a_column() -> None:
