@@ -138,7 +138,7 @@ def plain(kind: pa.DataType, layout: str) -> Read:
 
 
 def booleans(cursors: Cursors, rows: Numbers) -> pa.Array:
-    """Return a reader of bytes that are 0 or 1."""
+    """Read bytes that are 0 or 1, as truth values."""
     found = cursors.fixed(rows, "u1")
     if (found > 1).any():
         raise Malformed

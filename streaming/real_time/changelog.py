@@ -22,6 +22,7 @@ from pyspark.sql.types import (
     IntegerType,
     LongType,
     StringType,
+    StructField,
     StructType,
     TimestampType,
 )
@@ -29,6 +30,7 @@ from pyspark.sql.types import (
 from common import contracts
 from common.avro import wire
 from common.contracts import Contract
+from common.errors import ConfigError
 from common.provision import updates_contract
 from streaming.job import Job
 from streaming.patterns.versions import NEWEST, VERSION
@@ -79,13 +81,16 @@ def contract_of(job: Job, topic: str, rows: StructType) -> Contract:
 
 
 def avro_text(job: Job, rows: StructType) -> str:
-    """Return the Avro record of the job's rows: `version`, `newest_event`, then its columns in order."""
+    """Return the Avro record of the job's rows: `version`, `newest_event`, then its columns in order.
+
+    Raises ConfigError for a column of a type that has no place in a row.
+    """
     titled = "".join(part.capitalize() for part in job.name.split("-"))
     others = [field for field in rows.fields if field.name not in (VERSION, NEWEST)]
     fields = [
         {"name": VERSION, "type": "long"},
         {"name": NEWEST, "type": _MILLIS},
-        *({"name": field.name, **_typed(field.dataType, nullable=_may_be_null(job, field.name))} for field in others),
+        *({"name": field.name, **_typed(job, field)} for field in others),
     ]
     record = {"type": "record", "name": f"{titled}Update", "namespace": "adstream", "fields": fields}
     return json.dumps(record, separators=(",", ":"))
@@ -106,12 +111,18 @@ def messages(
     )
 
 
-def _typed(kind: DataType, *, nullable: bool) -> dict[str, Any]:
+def _typed(job: Job, field: StructField) -> dict[str, Any]:
+    kind = field.dataType
     if isinstance(kind, DecimalType):
         avro: Any = {"type": "bytes", "logicalType": "decimal", "precision": kind.precision, "scale": kind.scale}
-    else:
+    elif type(kind) in _PLAIN:
         avro = _PLAIN[type(kind)]
-    return {"type": ["null", avro], "default": None} if nullable else {"type": avro}
+    else:
+        raise ConfigError(
+            f"{job.name} does not run in real-time mode: its column {field.name} is a {kind.simpleString()}",
+            "cast it to text, a number, a truth value, a date or a time, or leave --real-time out",
+        )
+    return {"type": ["null", avro], "default": None} if _may_be_null(job, field.name) else {"type": avro}
 
 
 def _may_be_null(job: Job, name: str) -> bool:

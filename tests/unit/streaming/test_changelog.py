@@ -12,15 +12,17 @@ import pytest
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
+from pyspark.sql.types import ArrayType, LongType, StringType, StructField, StructType
 
 from common import contracts
 from common.avro import wire
+from common.errors import ConfigError
 from common.reasons import UNKNOWN_SCHEMA_ID
 from streaming.events.unplanned import refuse_unplanned
 from streaming.jobs import JOBS, find
 from streaming.micro_batch.pipeline import Pipeline
 from streaming.patterns.versions import NEWEST
-from streaming.real_time.changelog import STARTS, Versions, contract_of, messages
+from streaming.real_time.changelog import STARTS, Versions, avro_text, contract_of, messages
 from streaming.real_time.suits import refusal
 from streaming.recovery.checkpoint import Checkpoint
 
@@ -84,6 +86,12 @@ def test_what_any_job_computes_can_be_read_by_its_own_contract(spark: SparkSessi
     assert names[:2] == ["version", "newest_event"]
     assert sorted(names) == sorted(rows.columns)
     assert messages(rows, job.key, contract, 7, Versions(LEASE, 0)).collect() == []
+
+
+def test_a_column_that_has_no_place_in_a_row_is_named() -> None:
+    rows = StructType([StructField("version", LongType()), StructField("tags", ArrayType(StringType()))])
+    with pytest.raises(ConfigError, match=r"^ad-clicks does not .* its column tags is a array<string>; cast it to "):
+        avro_text(find("ad-clicks"), rows)
 
 
 def test_a_later_state_has_the_larger_version_and_a_later_start_wins_a_tie(spark: SparkSession) -> None:
