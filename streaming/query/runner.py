@@ -1,8 +1,8 @@
 """Run one job: build the plan, retry after passing faults, and stop between two batches.
 
 The runner retries a failed batch from its checkpoint, after a growing pause, a bounded number of times in a row. A
-batch that commits resets the count. A schema that only the registry knows is not a failure. The runner makes a new plan
-with this schema, and goes on from the same checkpoint.
+batch that commits resets the count, and so does a trigger that finds no data. A schema that only the registry knows is
+not a failure. The runner makes a new plan with this schema, and goes on from the same checkpoint.
 """
 
 import threading
@@ -156,7 +156,7 @@ class Runner:
             self._listener.notice(told)
 
     def _attempt(self, *, begun: bool) -> tuple[int, Exception | None]:
-        """Run a query to its end. Returns the number of committed batches, and why it ended: None if its input did.
+        """Run a query to its end. Returns what `_follow` does, and why the query ended: None if its input did.
 
         A service that is down counts as a failed attempt, unless nothing has `begun`: then the user hears it at once.
         """
@@ -335,11 +335,9 @@ class Runner:
         return False
 
     def _follow(self, writer: Batches, query: StreamingQuery) -> int:
-        """Report batches until the query ends. Returns the number of committed ones."""
-        committed = 0
-        last = -1
+        """Report batches until the query ends. Returns how many it has committed, or how many triggers had no data."""
+        committed, before, last = 0, 0, -1
         ended = asked = False
-        before = 0
         clock = ClockWatch()
         while not ended:
             try:
@@ -364,7 +362,7 @@ class Runner:
                     asked, before = True, committed
                 if self._may_stop(query, committed > before):
                     query.stop()
-        return committed
+        return committed or len(query._jsq.recentProgress())
 
     def _end_if_set_back(self, clock: ClockWatch, writer: Batches, query: StreamingQuery) -> None:
         """End a query that would wait for a wall clock that was set back. A running micro-batch ends first."""
