@@ -91,11 +91,16 @@ class ApplyingProcess:
         try:
             process.wait(_STOP_SECONDS)
         except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+            self.kill()
         if self._reader is not None:
             self._reader.join(_STOP_SECONDS)
         self._process = None
+
+    def kill(self) -> None:
+        """End the process at once. Rows that it has not applied wait in the topic."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
 
     @property
     def pid(self) -> int | None:

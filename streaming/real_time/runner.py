@@ -108,6 +108,9 @@ class RealTimeRunner(Runner):
         try:
             super()._run()
             self._drain()
+        except KeyboardInterrupt:
+            self._applying.kill()  # at once, and not when all rows are applied
+            raise
         finally:
             if self._rehearsal is not None:
                 self._rehearsal.stop()

@@ -18,6 +18,7 @@ from streaming.apply.applier import Applier
 from streaming.apply.report import ApplyMonitor, Report
 from streaming.real_time.applying_process import ATTEMPTS, LONG_SECONDS, ApplyingProcess
 
+PYTHON = sys.executable
 SECONDS = 30
 # Longer than any pause before the next start.
 PAUSE = 60.0
@@ -57,7 +58,7 @@ class Started:
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch, text: str, end: str = "sys.exit(1)") -> None:
         program = folder / "program"
         body = f"import os, sys\nsys.stdout.write({text!r})\nsys.stdout.flush()\n{end}\n"
-        program.write_text(f"#!{sys.executable} -IS\n{body}", encoding="utf-8")
+        program.write_text(f"#!{PYTHON} -IS\n{body}", encoding="utf-8")
         program.chmod(0o700)
         monkeypatch.setattr(sys, "executable", str(program))
         self.now = 0.0
@@ -145,6 +146,19 @@ def test_ends_of_processes_that_worked_never_add_up(
     job.ends_again_and_again(2 * ATTEMPTS, after=lived)
     assert all(each.endswith("starting it again in 1 s") for each in job.notices)
     job.process.stop()
+
+
+def test_it_ends_when_its_input_ends_and_can_be_killed_before(started: Callable[..., Started]) -> None:
+    job = started(printed(None), "sys.stdin.read()\nprint('the last words')\n")
+    assert job.process.pid is not None
+    job.process.stop()
+    assert job.process.pid is None
+    deaf = started(printed(None), "import time\ntime.sleep(600)\n")
+    began = time.monotonic()
+    deaf.process.kill()
+    deaf.process.stop()
+    assert time.monotonic() - began < SECONDS
+    assert deaf.process.pid is None
 
 
 def test_pauses_grow_while_nothing_is_written(started: Callable[..., Started]) -> None:
