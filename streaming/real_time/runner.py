@@ -24,6 +24,7 @@ from common.bookkeeping import leases
 from common.errors import (
     AccessDenied,
     AdstreamError,
+    CheckpointError,
     ConfigError,
     JobFailed,
     ServiceUnavailable,
@@ -43,7 +44,7 @@ from streaming.query.runner import Runner
 from streaming.real_time.applying_process import ApplyingProcess
 from streaming.real_time.changelog import Versions, contract_of, messages
 from streaming.real_time.rehearsal import Rehearsal
-from streaming.real_time.settling import Settling
+from streaming.real_time.settling import NOTE, Settling
 from streaming.real_time.starts import Starts
 from streaming.real_time.suits import slots
 from streaming.real_time.updates import Updates, UpdatesLost
@@ -170,11 +171,25 @@ class RealTimeRunner(Runner):
         except SinkError as error:  # passes as often as that of a batch, which is tried again
             raise ServiceUnavailable(error.problem, error.remedy) from error
         except (PySparkException, Py4JJavaError) as error:
+            self._require_unsettled_messages()
             raise ServiceUnavailable(
                 f"a batch of the last run could not be settled: {first_cause(error)}",
                 f"see {log_of(self._settings, self._job.name)}",
             ) from error
         return settling
+
+    def _require_unsettled_messages(self) -> None:
+        """Raise CheckpointError if messages of a batch are gone that is not settled: nobody can settle it any more."""
+        last, topic = self._checkpoint.marked(NOTE), self._source.name
+        begins = kafka.begin_offsets(self._settings, topic)
+        for batch_id in self._checkpoint.committed_after(-1 if last is None else last):
+            for partition, (first, end) in self._checkpoint.batch_offsets(topic, batch_id).items():
+                if first < min(end, begins.get(partition, 0)):
+                    raise CheckpointError(
+                        f"checkpoint {self._checkpoint.path} has not written the dead letters of batch {batch_id}, and "
+                        f"{topic}, partition {partition}, no longer has all of the batch's messages",
+                        "`adstream reset JOB` begins anew with what is left",
+                    )
 
     def _versions(self) -> Versions:
         """Return versions for one more start.

@@ -11,6 +11,7 @@ import pytest
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 
+from common import kafka
 from common.contracts import Contract
 from common.errors import CheckpointError, JobFailed, ServiceUnavailable, SinkError
 from common.reasons import EMPTY, UNKNOWN_SCHEMA_ID
@@ -142,6 +143,7 @@ def test_a_service_that_is_away_while_an_earlier_batch_is_settled_is_asked_again
     fates: Any = Fates()
     setattr(fates, "publish" if away == "Kafka" else "write", refuse)
     runner: Any = RealTimeRunner.__new__(RealTimeRunner)
+    runner._require_unsettled_messages = lambda: None
     runner._settings, runner._job, runner._checkpoint = Settings(), JOB, Checkpoint(spark, str(tmp_path))
     runner._pipeline, runner._late, runner._publish = (
         Pipeline(JOB, PLANS["planned"], json=JOB.json),
@@ -155,6 +157,25 @@ def test_a_service_that_is_away_while_an_earlier_batch_is_settled_is_asked_again
     said = {"Kafka": f"could not be settled: it refuses a letter; see {log}", "Cassandra": "no node answers; start one"}
     assert str(told.value).endswith(said[away])
     assert runner._checkpoint.marked("settled") is None
+
+
+@pytest.mark.parametrize(("begin", "gone"), [(20, None), (21, 2), (9, None), (40, 2)])
+def test_a_batch_whose_messages_are_gone_cannot_be_settled(
+    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, begin: int, gone: int | None
+) -> None:
+    folder_with_commits(tmp_path, 3)
+    for number, end in enumerate([10, 20, 30, 30]):
+        (tmp_path / "offsets" / str(number)).write_text(f'v1\n{{}}\n{{"ads":{{"0":{end}}}}}', encoding="utf-8")
+    runner: Any = RealTimeRunner.__new__(RealTimeRunner)
+    runner._settings, runner._checkpoint = Settings(), Checkpoint(spark, str(tmp_path))
+    runner._source = type("Source", (), {"name": "ads"})()
+    runner._checkpoint.mark("settled", 1)
+    monkeypatch.setattr(kafka, "begin_offsets", lambda _settings, _topic: {0: begin})
+    if gone is None:
+        runner._require_unsettled_messages()
+        return
+    with pytest.raises(CheckpointError, match=rf"dead letters of batch {gone}, .*adstream reset"):
+        runner._require_unsettled_messages()
 
 
 class Running:
