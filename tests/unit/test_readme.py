@@ -1,9 +1,14 @@
 """The README cannot drift: its commands exist, and every command is in it."""
 
+import json
 import re
 from pathlib import Path
+from statistics import median
+from typing import Any
 
 from adstream.cli import app
+from benchmarks.freshness.contestants import REAL_TIME
+from benchmarks.freshness.measured import at_share
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -35,3 +40,25 @@ def test_the_path_of_an_event_is_as_long_as_the_readme_says() -> None:
     lines = sum(len((ROOT / name).read_text(encoding="utf-8").splitlines()) for name in files)
     assert (len(files), f"{round(lines, -2):,}") == (13, "1,900")
     assert README.count("1,900 lines") == 2
+
+
+def results(name: str) -> Any:
+    return json.loads((ROOT / "docs" / "results" / f"{name}.json").read_text(encoding="utf-8"))["runs"]
+
+
+def test_the_figures_of_the_readme_are_the_measured_ones() -> None:
+    drained = results("throughput")["drained"]
+    ours, flinks = (
+        [run["events"] / run["seconds"] for run in drained[name]]
+        for name in ("ad-metrics, as it is", "Flink SQL, state in RocksDB")
+    )
+    [latencies] = [
+        [latency for _, latency in run["probes"]]
+        for run in results("latency")["measured"]
+        if (run["name"], run["wanted"]) == (REAL_TIME, 1_000)
+    ]
+    times = median(our / flink for our, flink in zip(ours, flinks, strict=True))
+    said = " ".join(README.split())
+    assert f"[{round(median(ours), -4):,.0f} events a second](docs/performance.md" in said
+    assert f"[after {at_share(latencies, 0.5)} ms](docs/performance.md" in said
+    assert f"{times:.1f} times as fast as Flink SQL" in said
