@@ -109,8 +109,12 @@ def moment(when: datetime) -> str:
 
 @dataclass
 class _Run:
-    """One test with a seed. `outcome` is "passed", "skipped" or "failed: " and a line; empty while it goes on."""
+    """One test of a kind of fault, with a seed.
 
+    `outcome` is "passed", "skipped" or "failed: " and a line; empty while it goes on.
+    """
+
+    kind: str
     seed: int
     began: datetime
     account: Account = field(default_factory=Account)
@@ -120,12 +124,24 @@ class _Run:
     def document(self) -> dict[str, object]:
         """The line that --account writes."""
         return {
+            "kind": self.kind,
             "seed": self.seed,
             "date": moment(self.began),
             "outcome": self.outcome,
             "seconds": round(self.seconds, 1),
             **self.account.document(),
         }
+
+
+def kind_and_seed(test: str) -> tuple[str, int] | None:
+    """The kind of a test and its seed: the kind is the test's id without folder and seed. None without a seed."""
+    found = re.fullmatch(r"(?:.*/)?([^/]+::\w+)\[(.*)\]", test)
+    cases = found[2].split("-") if found else []
+    seed = next((case for case in cases if re.fullmatch(r"seed=\d+", case)), None)
+    if found is None or seed is None:
+        return None
+    cases.remove(seed)
+    return found[1] + (f"[{'-'.join(cases)}]" if cases else ""), int(seed.removeprefix("seed="))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -147,9 +163,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
     """Notes when a test with a seed begins, and adds its line when it has ended."""
-    seed = _seed(item)
-    if seed is not None:
-        item.stash[_RUN] = _Run(seed, datetime.now(UTC))
+    if found := kind_and_seed(item.nodeid):
+        item.stash[_RUN] = _Run(*found, datetime.now(UTC))
     done = yield
     run, file = item.stash.get(_RUN, None), item.config.getoption("account")
     if file and run and run.outcome != "skipped":
@@ -176,11 +191,6 @@ def pytest_runtest_makereport(
     elif report.skipped or report.when == "call":
         run.outcome = report.outcome
     return report
-
-
-def _seed(item: pytest.Item) -> int | None:
-    found = re.search(r"seed=(\d+)", item.nodeid)
-    return int(found[1]) if found else None
 
 
 @pytest.fixture

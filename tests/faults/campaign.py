@@ -1,9 +1,11 @@
 """The fault campaign: runs the fault tests for some time, each run with a new seed, and records all of them.
 
     python -m tests.faults.campaign --minutes 60 [--kind TEXT] [--runs COUNT] [--together COUNT]
+    python -m tests.faults.campaign --add FILE
 
 Each test of tests/faults that takes a seed is a kind of fault, and so is each case of one. The next run is of the kind
 that has the fewest. A campaign goes on where the last one stopped; one that is stopped in a run does not record it.
+`--add` records the runs of any `pytest tests/faults --first-seed N --account FILE`.
 """
 
 import argparse
@@ -20,7 +22,7 @@ from typing import Any
 
 from common.system.file_lock import Held, locked
 from tests.faults import record
-from tests.faults.account import Account, moment
+from tests.faults.account import Account, kind_and_seed, moment
 from tests.faults.one_run import NICE, OneRun, end_by_signals
 from tests.faults.record import Run
 
@@ -72,6 +74,20 @@ class Campaign:
                     del tests[kind]
             return failed
 
+    def add(self, told: Path) -> int:
+        """Record the runs that `pytest --account` has told in a file, and delete it. Returns how many were new.
+
+        The file must be of the present commit. Raises Held.
+        """
+        with locked(self.logs / "lock"):
+            runs = record.read(self.results)
+            known = {(run["kind"], run["seed"]) for run in runs}
+            new = [each for each in _taken(told) if (each["kind"], each["seed"]) not in known]
+            for each in new:
+                runs = record.append(self.results, _recorded(self._commit(), each))
+            record.show(self.page, runs)
+            return len(new)
+
     def kinds(self) -> dict[str, str]:
         """Kind -> the test's id with seed 1, as pytest collects them."""
         asked = [*self._pytest(self.tests), "--collect-only", "-q"]
@@ -79,7 +95,7 @@ class Campaign:
         if done.returncode != PASSED:
             raise CampaignError(f"pytest cannot collect {self.tests}: {_last(done.stdout + done.stderr)}")
         tests = [line for line in done.stdout.splitlines() if "::" in line]
-        return {kind: test for test in tests if (kind := kind_of(test))}
+        return {found[0]: test for test in tests if (found := kind_and_seed(test))}
 
     def _runs(self, kind: str, test: str, seeds: range) -> Iterator[Run]:
         """Run a test with these seeds, one after another on the same services, until one fails; yields each run.
@@ -96,17 +112,22 @@ class Campaign:
         try:
             code = one.wait()
         except KeyboardInterrupt:
-            yield from (_recorded(kind, commit, each) for each in _taken(told))
+            yield from (_recorded(commit, each) for each in _taken(told))
             raise
         documents = _taken(told)
-        yield from (_recorded(kind, commit, each) for each in documents)
+        yield from (_recorded(commit, each) for each in documents)
         if code == PASSED:
             one.log.unlink()
         elif (code < 0 or code == INTERNAL) and len(documents) < len(seeds):
             said = _last(one.log.read_text(encoding="utf-8", errors="replace"))
             outcome = f"failed: pytest ended with {code}: {said}"
-            run = {"seed": seeds[len(documents)], "date": date, "seconds": round(time.monotonic() - began, 1)}
-            yield _recorded(kind, commit, {**run, "outcome": outcome, **Account().document()})
+            run = {
+                "kind": kind,
+                "seed": seeds[len(documents)],
+                "date": date,
+                "seconds": round(time.monotonic() - began, 1),
+            }
+            yield _recorded(commit, {**run, "outcome": outcome, **Account().document()})
         elif code != FAILED or not documents:
             raise CampaignError(f"pytest ended with {code} and no outcome; see {one.log}")
 
@@ -130,21 +151,12 @@ def _taken(told: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in lines]
 
 
-def _recorded(kind: str, commit: str, told: Mapping[str, Any]) -> Run:
+def _recorded(commit: str, told: Mapping[str, Any]) -> Run:
     """A run as the results keep it."""
     times = [each["recovered"] for each in told["faults"] if each["recovered"] is not None]
+    place = {"kind": told["kind"], "seed": told["seed"], "commit": commit}
     head = {name: told[name] for name in ("date", "outcome", "seconds")}
-    slowest = {"seconds_to_recover": max(times, default=None)}
-    return {"kind": kind, "seed": told["seed"], "commit": commit, **head, **slowest, **told}
-
-
-def kind_of(test: str) -> str | None:
-    """The name of a kind: the test's id without its folder and its seed. None for a test without a seed."""
-    found = re.fullmatch(r"(?:.*/)?([^/]+::\w+)\[(.*)\]", test)
-    if found is None or FIRST not in (cases := found[2].split("-")):
-        return None
-    cases.remove(FIRST)
-    return found[1] + (f"[{'-'.join(cases)}]" if cases else "")
+    return {**place, **head, "seconds_to_recover": max(times, default=None), **told}
 
 
 def _last(said: str) -> str:
@@ -173,9 +185,13 @@ def main(campaign: Campaign | None = None) -> int:
     parser.add_argument(
         "--together", type=int, default=1, metavar="COUNT", help="so many runs of a kind on the same services (1)"
     )
+    parser.add_argument("--add", type=Path, metavar="FILE", help="record the runs in this file of --account, and end")
     given = parser.parse_args()
     end_by_signals()
     try:
+        if given.add:
+            _say(f"{(campaign or Campaign()).add(given.add)} runs are new")
+            return 0
         failed = (campaign or Campaign()).run(given.minutes, given.kind, given.runs, given.together)
     except KeyboardInterrupt:
         print("stopped; the run in progress is not recorded", file=sys.stderr)

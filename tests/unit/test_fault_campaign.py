@@ -14,8 +14,8 @@ import pytest
 
 from common.system.file_lock import Held, locked
 from tests.faults import record
-from tests.faults.account import Account, Figures
-from tests.faults.campaign import Campaign, CampaignError, kind_of
+from tests.faults.account import Account, Figures, kind_and_seed
+from tests.faults.campaign import Campaign, CampaignError
 
 RUN = {"seed": 1, "outcome": "passed", "seconds_to_recover": 2.5}
 GOOD = Figures(offsets=10, unexplained=0, cells=8, rows_different=0)
@@ -110,17 +110,17 @@ def test_the_table_counts_failed_runs_and_takes_the_slowest_recovery() -> None:
 
 
 @pytest.mark.parametrize(
-    ("test", "kind"),
+    ("test", "found"),
     [
-        ("tests/faults/test_a.py::test_b[seed=1]", "test_a.py::test_b"),
-        ("tests/faults/test_a.py::test_b[seed=1-killed]", "test_a.py::test_b[killed]"),
-        ("test_a.py::test_b[x-seed=1-y]", "test_a.py::test_b[x-y]"),
-        ("tests/faults/test_a.py::test_b[seed=12]", None),
+        ("tests/faults/test_a.py::test_b[seed=1]", ("test_a.py::test_b", 1)),
+        ("tests/faults/test_a.py::test_b[seed=1-killed]", ("test_a.py::test_b[killed]", 1)),
+        ("test_a.py::test_b[x-seed=12-y]", ("test_a.py::test_b[x-y]", 12)),
+        ("tests/faults/test_a.py::test_b[seed=x]", None),
         ("tests/faults/test_a.py::test_b", None),
     ],
 )
-def test_a_kind_is_a_test_without_its_seed(test: str, kind: str | None) -> None:
-    assert kind_of(test) == kind
+def test_a_kind_is_a_test_without_its_seed(test: str, found: tuple[str, int] | None) -> None:
+    assert kind_and_seed(test) == found
 
 
 def test_it_runs_every_kind_records_failures_and_goes_on_where_it_stopped(
@@ -158,6 +158,25 @@ def test_runs_of_a_kind_may_share_their_services_until_one_fails(campaign: Campa
     assert campaign.run(minutes=5, wanted="fault[3]", most=3, together=3) == 3
     assert [(run["kind"], run["seed"]) for run in record.read(campaign.results)[4:]] == [(bad, s) for s in (1, 2, 3)]
     assert (campaign.root / "starts").read_text() == "xxxxx"  # new services after each failure
+
+
+def test_runs_that_pytest_has_told_are_recorded_once(campaign: Campaign, tmp_path: Path) -> None:
+    told = tmp_path / "told"
+    command = [sys.executable, "-m", "pytest", "breaks", "--first-seed", "4", "--account", str(told)]
+    for new in (3, 0):
+        subprocess.run(command, cwd=campaign.root, stdout=subprocess.DEVNULL, timeout=60, check=False)
+        assert campaign.add(told) == new
+        assert not told.exists()
+    assert {(run["kind"].partition("::")[2], run["seed"], run["outcome"]) for run in record.read(campaign.results)} == {
+        ("test_fault[0]", 4, "passed"),
+        (
+            "test_fault[3]",
+            4,
+            "failed: Failed: the test passes in spite of Figures(offsets=10, unexplained=3, cells=8, rows_different=0)",
+        ),
+        ("test_silent", 4, "failed: Failed: the test has told no fault"),
+    }
+    assert "3 runs, 2 failed." in campaign.page.read_text()
 
 
 KILLED = """
