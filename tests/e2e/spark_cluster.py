@@ -19,15 +19,14 @@ class Cluster:
     def __init__(self, data: Path) -> None:
         self._data = data
 
+    def workers(self) -> list[psutil.Process]:
+        """Return the running workers."""
+        named = (entry.running.process() for name, entry in self._services().items() if name.startswith(WORKER))
+        return [process for process in named if process is not None]
+
     def executors(self) -> list[psutil.Process]:
         """Return the running executors of all workers."""
-        workers = [entry.running.process() for name, entry in self._services().items() if name.startswith(WORKER)]
-        return [
-            process
-            for worker in workers
-            for process in (worker.children() if worker else ())
-            if any("CoarseGrainedExecutorBackend" in part for part in process.cmdline())
-        ]
+        return [process for worker in self.workers() for process in executors_of(worker)]
 
     def unpacked(self) -> list[set[str]]:
         """Return for each worker the names of its executors' folders, over all applications."""
@@ -36,6 +35,15 @@ class Cluster:
 
     def _services(self) -> dict[str, state.Entry]:
         return state.read(self._data).services
+
+
+def executors_of(worker: psutil.Process) -> list[psutil.Process]:
+    """Return the executors that this worker has started."""
+    return [
+        process
+        for process in worker.children()
+        if any("CoarseGrainedExecutorBackend" in part for part in process.cmdline())
+    ]
 
 
 @contextmanager
