@@ -2,6 +2,10 @@
 
 Contact points, credentials, local data centre and consistency level come from the settings. Requests go to a replica of
 the row in the local data centre, and none waits longer than `timeout_seconds`.
+
+Statements that are safe to repeat, and that say so (`is_idempotent`), may use the profile `HEDGED`. If a node hangs,
+the driver then sends such a statement to a second node as well. Statements of the schema must not use it: two nodes
+would create the same table at once.
 """
 
 import logging
@@ -25,7 +29,13 @@ from cassandra.auth import PlainTextAuthProvider
 from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, ExecutionProfile, NoHostAvailable, Session
 from cassandra.connection import ConnectionException
 from cassandra.io.libevreactor import LibevConnection
-from cassandra.policies import ConstantReconnectionPolicy, DCAwareRoundRobinPolicy, TokenAwarePolicy
+from cassandra.policies import (
+    ConstantReconnectionPolicy,
+    ConstantSpeculativeExecutionPolicy,
+    DCAwareRoundRobinPolicy,
+    SpeculativeExecutionPolicy,
+    TokenAwarePolicy,
+)
 from cassandra.protocol import ErrorMessage, OverloadedErrorMessage, ServerError
 from cassandra.protocol import RequestValidationException as RejectedRequest
 
@@ -37,6 +47,9 @@ from common.settings import CassandraSettings
 # and log each.
 PROTOCOL_VERSION = 5
 RECONNECT_SECONDS = 1.0
+HEDGED = "hedged"
+# The second node gets a hedged statement after this part of the timeout, and has the rest of the time for its answer.
+_HEDGED_AFTER = 0.2
 # The driver sends a request in pieces of 4 KiB. Without this option Linux holds the last piece back until the server
 # confirms the pieces before it. That takes 40 ms (Nagle's algorithm and delayed acknowledgements).
 _SEND_AT_ONCE = [(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)]
@@ -207,17 +220,22 @@ def credentials(settings: CassandraSettings) -> dict[str, Any]:
     return given
 
 
-def _cluster(settings: CassandraSettings) -> Cluster:
-    profile = ExecutionProfile(
+def _profile(settings: CassandraSettings, second_node: SpeculativeExecutionPolicy | None = None) -> ExecutionProfile:
+    return ExecutionProfile(
         load_balancing_policy=TokenAwarePolicy(DCAwareRoundRobinPolicy(local_dc=settings.local_datacenter)),
         consistency_level=ConsistencyLevel.name_to_value[settings.consistency],
         request_timeout=settings.timeout_seconds,
+        speculative_execution_policy=second_node,
     )
+
+
+def _cluster(settings: CassandraSettings) -> Cluster:
+    hedge = ConstantSpeculativeExecutionPolicy(_HEDGED_AFTER * settings.timeout_seconds, max_attempts=1)
     return Cluster(
         contact_points=settings.hosts,
         port=settings.port,
         **credentials(settings),
-        execution_profiles={EXEC_PROFILE_DEFAULT: profile},
+        execution_profiles={EXEC_PROFILE_DEFAULT: _profile(settings), HEDGED: _profile(settings, hedge)},
         connection_class=LibevConnection,
         sockopts=_SEND_AT_ONCE,
         protocol_version=PROTOCOL_VERSION,

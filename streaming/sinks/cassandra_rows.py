@@ -21,7 +21,7 @@ from cassandra.query import Statement
 from cassandra.timestamps import MonotonicTimestampGenerator
 
 from common import retries
-from common.cassandra.session import DRIVER_ERRORS, PROTOCOL_VERSION, TRANSIENT, explain, open_session
+from common.cassandra.session import DRIVER_ERRORS, HEDGED, PROTOCOL_VERSION, TRANSIENT, explain, open_session
 from common.errors import AdstreamError, ServiceUnavailable, SinkError
 from common.settings import CassandraSettings
 from streaming.sinks import bulk, cql_columns
@@ -135,7 +135,8 @@ class RowWriter:
         while len(self._in_flight) >= self._limit:
             self._await_oldest()
         statement = insert.statement(batch)
-        self._in_flight.append((insert, statement, self._session.execute_async(statement)))
+        future = self._session.execute_async(statement, execution_profile=HEDGED)
+        self._in_flight.append((insert, statement, future))
 
     def _await_oldest(self) -> None:
         insert, statement, future = self._in_flight.popleft()
@@ -148,7 +149,7 @@ class RowWriter:
 
     def _again(self, table: Table, statement: Statement) -> None:
         try:
-            retries.call(lambda: self._session.execute(statement), on=TRANSIENT)
+            retries.call(lambda: self._session.execute(statement, execution_profile=HEDGED), on=TRANSIENT)
         except DRIVER_ERRORS as error:
             raise self._failed(table, error) from error
 

@@ -67,10 +67,8 @@ class Nodes:
 
     def kill(self, address: str) -> None:
         """Kill the node with SIGKILL."""
-        victim = self._process(address)
-        victim.kill()
-        victim.wait(30)
-        del self._running[address]
+        self._process(address).kill()
+        processes.stop([self._running.pop(address)])  # waits for its end
 
     @contextmanager
     def frozen(self, address: str) -> Iterator[None]:
@@ -89,7 +87,9 @@ class Nodes:
 
     def stop(self) -> None:
         """Kill all nodes: nobody needs their data any more."""
-        processes.stop(self._running.values(), grace_seconds=1)
+        for address in list(self._running):
+            if self._running[address].process():
+                self.kill(address)
 
     def _process(self, address: str) -> psutil.Process:
         found = self._running[address].process()
