@@ -20,6 +20,7 @@ LONGEST = (
     "tests/compose/test_compose.py",
     "tests/faults/test_real_time_services.py",
     "tests/faults/test_real_time.py",
+    "tests/faults/test_cassandra_nodes.py",
     "tests/e2e/test_environment.py",
     "tests/e2e/test_ad_metrics_flow.py",
     "tests/e2e/test_patterns_live.py",

@@ -4,6 +4,9 @@ Totals live in the checkpoint; the tables hold copies. A new checkpoint starts f
 overwrite totals of weeks with totals of seconds. So the first batch of a checkpoint writes the checkpoint's id beside
 the tables. A job with another id, or with a checkpoint that has lost its batches, is refused.
 
+The majority of all replicas reads and writes the id, whatever the consistency level of the settings is. A node that has
+missed a reset would let the checkpoint from before it go on.
+
 Samples and tests read their own topics: they share tables with the job, but never a source.
 """
 
@@ -112,11 +115,16 @@ def _owner(session: Session, settings: CassandraSettings, claim: Claim) -> Any: 
 
 
 def _holds_rows(session: Session, settings: CassandraSettings, table: str) -> bool:
-    return _run(session, settings, f"SELECT * FROM {table} LIMIT 1").one() is not None  # noqa: S608
+    query = SimpleStatement(f"SELECT * FROM {table} LIMIT 1")  # noqa: S608
+    return _answer(session, settings, query).one() is not None
 
 
 def _run(session: Session, settings: CassandraSettings, statement: str, *values: object) -> Any:  # noqa: ANN401
-    query = SimpleStatement(statement, serial_consistency_level=ConsistencyLevel.SERIAL)
+    levels = {"consistency_level": ConsistencyLevel.QUORUM, "serial_consistency_level": ConsistencyLevel.SERIAL}
+    return _answer(session, settings, SimpleStatement(statement, **levels), *values)
+
+
+def _answer(session: Session, settings: CassandraSettings, query: SimpleStatement, *values: object) -> Any:  # noqa: ANN401
     try:
         return retries.call(lambda: session.execute(query, values), on=TRANSIENT)
     except DRIVER_ERRORS as error:

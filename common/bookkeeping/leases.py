@@ -5,6 +5,9 @@ replaced and wakes up again would overwrite newer rows with older ones. So each 
 light-weight transaction: a number larger than all before it. The query's writes carry this number plus one for each
 batch. Writes of an earlier writer are older, whenever they arrive.
 
+The majority of all replicas reads and writes a lease, whatever the consistency level of the settings is. A node that
+has missed the newest lease would answer with an older one.
+
 Leases are microseconds since 1970, so that they compare with writes by the clock. Rows from before there were leases
 are therefore older too. Two leases are at least a second apart, which leaves room for a million batches each.
 """
@@ -24,6 +27,7 @@ from common.errors import SinkError
 from common.settings import CassandraSettings
 
 BATCHES = 1_000_000
+_LEVELS = {"consistency_level": ConsistencyLevel.QUORUM, "serial_consistency_level": ConsistencyLevel.SERIAL}
 _ATTEMPTS = 5
 _MICROSECOND_NANOS = 1_000
 
@@ -43,7 +47,7 @@ def take(settings: CassandraSettings, job: str, *, clock: Callable[[], int] = no
     with connect(settings, keyspace=settings.keyspace) as session:
 
         def run(statement: str, *values: object) -> Any:  # noqa: ANN401 - the driver has no types
-            query = SimpleStatement(statement, serial_consistency_level=ConsistencyLevel.SERIAL)
+            query = SimpleStatement(statement, **_LEVELS)
             try:
                 return retries.call(lambda: session.execute(query, values), on=TRANSIENT)
             except DRIVER_ERRORS as error:

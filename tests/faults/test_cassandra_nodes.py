@@ -7,11 +7,14 @@ down lacks the rows of that time, and reads must be right all the same.
 import random
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from pyspark.sql import SparkSession
 
+from common.bookkeeping import job_checkpoints
+from common.errors import CheckpointError, ServiceUnavailable
 from common.settings import Settings
 from tests.e2e.applying import Applying, sending
 from tests.e2e.commands import MIX
@@ -60,8 +63,8 @@ def replicated(nodes: Nodes, replicas: int, patch: pytest.MonkeyPatch, folder: P
     return Pipeline(settings, folder / "checkpoint")
 
 
-def produce(pipeline: Pipeline, seed: int, count: int) -> None:
-    pipeline.produce("--seed", str(seed), "--count", str(count), "--over", "3m", *MIX)
+def produce(pipeline: Pipeline, seed: int, count: int, ads: int = 12) -> None:
+    pipeline.produce("--seed", str(seed), "--count", str(count), "--over", "3m", *MIX, "--ads", str(ads))
 
 
 def require_no_failure(job: Job) -> None:
@@ -81,7 +84,8 @@ def test_a_job_with_three_replicas_does_not_notice_that_a_node_goes_down_and_com
         _, when = await_a_point(job, chance)
         with account.fault("one Cassandra node of three killed", when):
             nodes.kill(down)
-        produce(pipeline, seed + 1, 1500)
+        # The node misses these rows. Of most ads it never gets others, which would stand in for them.
+        produce(pipeline, seed + 1, 1500, ads=60)
         job.await_events(4000)
         nodes.start(down)
         with account.fault("another node killed", "as soon as the first is back"):
@@ -129,6 +133,28 @@ def test_a_job_with_two_replicas_waits_for_a_node_that_is_down(
         require_one_line(job)
     two_replicas.run(spark)
     settle(account, two_replicas, 6000)
+
+
+@pytest.mark.thorough
+def test_a_node_that_has_missed_a_reset_lets_no_older_checkpoint_go_on(
+    nodes: Nodes, pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ADSTREAM_CASSANDRA_CONSISTENCY", "LOCAL_ONE")  # of rows; one node may answer
+    settings = Settings().cassandra
+    claim = job_checkpoints.Claim("a-job", "a-topic", "an-id", "a/folder", fresh=True)
+    older = replace(claim, fresh=False)
+    job_checkpoints.take(settings, claim, None)
+    assert job_checkpoints.require(settings, older, ()) == "an-id"
+    down, *others = nodes.addresses
+    nodes.kill(down)
+    job_checkpoints.forget(settings, "a-job")
+    nodes.start(down)
+    with pytest.raises(CheckpointError, match="is from before a-job was reset"):
+        job_checkpoints.require(settings, older, ())
+    for other in others:
+        nodes.kill(other)
+    with pytest.raises(ServiceUnavailable):
+        job_checkpoints.require(settings, older, ())
 
 
 @pytest.mark.thorough
