@@ -27,6 +27,8 @@ from tests.faults.applied import settle_applied
 from tests.faults.cassandra_nodes import Nodes
 from tests.faults.faulty import await_a_point, require_one_line, settle
 
+# Three nodes start, and one of them again. On a busy machine that takes minutes.
+pytestmark = pytest.mark.timeout(1_500)
 RATE = 300
 
 
