@@ -78,15 +78,16 @@ class CsvReplay:
         self._text.require_unchanged()
 
     def _events(self, skip: Callable[[BadRow], None] | None) -> Iterator[dict[str, Any]]:
-        for row in rows(self._text, COLUMNS, self._form):
-            found = _checked(row)
-            if not isinstance(found, BadRow):
-                yield found
-            elif skip is None:
-                problem = f"{self._text.path} line {found.line}: {found.reason}"
-                raise BadInput(problem, "correct it, or give --on-bad-row skip")
-            else:
-                skip(found)
+        with rows(self._text, COLUMNS, self._form) as read:
+            for row in read:
+                found = _checked(row)
+                if not isinstance(found, BadRow):
+                    yield found
+                elif skip is None:
+                    problem = f"{self._text.path} line {found.line}: {found.reason}"
+                    raise BadInput(problem, "correct it, or give --on-bad-row skip")
+                else:
+                    skip(found)
 
 
 def _checked(row: Row | BadRow) -> dict[str, Any] | BadRow:

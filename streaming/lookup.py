@@ -33,7 +33,8 @@ def lookup_table(spark: SparkSession, path: Path, columns: str) -> DataFrame:
     """
     kinds = dict(column.split() for column in columns.split(","))
     text = TextInput(path, "--lookup", pipes=False)
-    read = [_typed(path, row, kinds) for row in islice(rows(text, list(kinds)), MOST_ROWS + 1)]
+    with rows(text, list(kinds)) as found:
+        read = [_typed(path, row, kinds) for row in islice(found, MOST_ROWS + 1)]
     if len(read) > MOST_ROWS:
         raise BadInput(f"{path} has more than {MOST_ROWS:,} rows", "join with a table of this size elsewhere")
     return spark.createDataFrame(read, columns)

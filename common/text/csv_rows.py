@@ -5,11 +5,16 @@ quotes belong to the cell, and a row has the number of its first line.
 """
 
 import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from common.errors import BadInput
 from common.text.text_input import TextInput
+
+if TYPE_CHECKING:
+    import _csv
 
 _BLANKS = " \t"
 _LONGEST = 60
@@ -40,21 +45,27 @@ class Row:
     cells: dict[str, str]
 
 
-def rows(text: TextInput, columns: Sequence[str], form: Form | None = None) -> Iterator[Row | BadRow]:
-    """Read the rows of a CSV. `form` holds the options; None means commas, and no columns other than `columns`.
+@contextmanager
+def rows(text: TextInput, columns: Sequence[str], form: Form | None = None) -> Iterator[Iterator[Row | BadRow]]:
+    """Read the rows of a CSV while the block runs. `form` holds the options; None means commas, and only `columns`.
 
-    Raises BadInput if the header lacks a column, or if a quote has no end.
+    Raises BadInput if the header lacks a column, and while reading if a quote has no end. At the end of the block
+    nothing of the text is open, also after an error in it.
     """
     given = form or Form()
-    reader = csv.reader(text.lines(), delimiter=given.delimiter, strict=True)
-    try:
-        header = next(reader, [])
-    except csv.Error as error:
-        raise _no_header(text, columns, str(error)) from None
-    names = [name.strip(_BLANKS).lower() for name in header]
-    if problem := _header_problem(names, columns, ignore_extra=given.ignore_extra):
-        raise _no_header(text, columns, *_hint(header, problem, form))
-    places = {name: names.index(name.lower()) for name in columns}
+    with closing(text.lines()) as lines:
+        reader = csv.reader(lines, delimiter=given.delimiter, strict=True)
+        try:
+            header = next(reader, [])
+        except csv.Error as error:
+            raise _no_header(text, columns, str(error)) from None
+        names = [name.strip(_BLANKS).lower() for name in header]
+        if problem := _header_problem(names, columns, ignore_extra=given.ignore_extra):
+            raise _no_header(text, columns, *_hint(header, problem, form))
+        yield _rows(text, reader, {name: names.index(name.lower()) for name in columns}, len(names))
+
+
+def _rows(text: TextInput, reader: "_csv._reader", places: Mapping[str, int], width: int) -> Iterator[Row | BadRow]:
     while True:
         line = reader.line_num + 1
         try:
@@ -70,9 +81,9 @@ def rows(text: TextInput, columns: Sequence[str], form: Form | None = None) -> I
             continue
         if not cells:
             continue  # a blank line, as editors leave at the end
-        if len(cells) != len(names):
+        if len(cells) != width:
             lines = f", in lines {line} to {reader.line_num}" if reader.line_num > line else ""
-            yield BadRow(line, f"{len(cells)} columns instead of {len(names)}{lines}")
+            yield BadRow(line, f"{len(cells)} columns instead of {width}{lines}")
         else:
             yield Row(line, {name: cells[place].strip(_BLANKS) for name, place in places.items()})
 

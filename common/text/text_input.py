@@ -15,7 +15,7 @@ import stat
 import tempfile
 import weakref
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
@@ -65,8 +65,8 @@ class TextInput:
         weakref.finalize(self, os.close, self._file)
         self._version = self._stat()
 
-    def lines(self) -> Iterator[str]:
-        """Yield the lines from the first one on, with their ends. Only one iterator at a time."""
+    def lines(self) -> Generator[str, None, None]:
+        """Yield the lines from the first one on, with their ends. Only one iterator at a time; close it in the end."""
         number = 0
         try:
             with self._unpacked() as file, self._text(file) as text:

@@ -10,12 +10,14 @@ from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
+import psutil
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from common.errors import BadInput
 from common.text.csv_rows import BadRow, Form
+from common.text.text_input import LONGEST_LINE
 from producer.csv_replay import COLUMNS, CsvReplay
 from producer.timeline import EPOCH
 from tests import forms
@@ -323,6 +325,18 @@ def test_a_file_that_changes_while_it_is_sent_is_noticed(tmp_path: Path) -> None
         list(sent)
     with pytest.raises(BadInput, match="changed while it was read"):
         list(records)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["ad_id,clicks\n", HEADER + "a,never,1,2,0\n", HEADER + 'a,"2025\n', HEADER + "a" * (LONGEST_LINE + 1)],
+    ids=["the header", "a row", "a quote", "a line"],
+)
+def test_an_error_leaves_nothing_open_however_long_it_is_kept(tmp_path: Path, text: str) -> None:
+    with pytest.raises(BadInput) as kept:
+        replay(tmp_path, text)
+    still_open = [each.path for each in psutil.Process().open_files()].count(str(tmp_path / "events.csv"))
+    assert still_open == 1, kept  # the replay itself, which the error's traceback keeps
 
 
 def test_the_file_in_the_repository_is_good() -> None:
