@@ -206,9 +206,10 @@ class Counting(RegistryClient):
         return super().found(schema_id)
 
 
-def other_schema(number: int) -> str:
+def other_schema(topic: str, number: int) -> str:
+    """Return a schema that no other test registers: a registry gives the same id to the same schema of all subjects."""
     schema = SECOND.schema
-    schema["fields"].append({"name": f"extra_{number}", "type": "int", "default": 0})
+    schema["fields"].append({"name": f"extra_{number}", "type": "int", "default": 0, "doc": topic})
     return json.dumps(schema)
 
 
@@ -216,7 +217,7 @@ def test_a_job_asks_for_few_of_many_unknown_ids_and_remembers_them(registry: Reg
     client, now = Counting(registry), 0.0
     client.register(version(topic, 1))
     writers = Writers(client, topic, clock=lambda: now)
-    known = put(registry, f"{topic}-adstream.AdEvent", other_schema(1))
+    known = put(registry, f"{topic}-adstream.AdEvent", other_schema(topic, 1))
     garbage = range(1_000_000, 1_000_000 + 10 * MOST_ASKED)
     assert writers.registered([*garbage[: MOST_ASKED - 1], known, *garbage], set()) >= {known}
     assert client.asked == [*garbage[: MOST_ASKED - 1], known]
@@ -233,7 +234,7 @@ def test_a_job_asks_for_few_of_many_unknown_ids_and_remembers_them(registry: Reg
 def test_a_plan_has_few_schemas_of_other_subjects(registry: RegistrySettings, topic: str) -> None:
     client = RegistryClient(registry)
     client.register(version(topic, 1))
-    others = [put(registry, f"{topic}-other", other_schema(number)) for number in range(MOST_OTHERS + 5)]
+    others = [put(registry, f"{topic}-other", other_schema(topic, number)) for number in range(MOST_OTHERS + 5)]
     writers = Writers(client, topic)
     assert writers.registered(others, writers.known()) == set(others[:MOST_OTHERS])
     assert len(writers.contracts()) == MOST_OTHERS + 1
@@ -246,7 +247,7 @@ def test_other_subjects_can_be_left_out(registry: RegistrySettings, topic: str) 
     client = Counting(registry)
     ids = [client.register(version(topic, number)) for number in (1, 2)]
     ask(registry, "DELETE", f"/subjects/{topic}-value/versions/1")
-    other = put(registry, f"{topic}-other", other_schema(2))
+    other = put(registry, f"{topic}-other", other_schema(topic, 2))
     writers = Writers(client, topic, others=False)
     assert writers.registered([other, *ids], set()) == set(ids)
     assert writers.find(other) is None
@@ -262,7 +263,7 @@ def test_other_subjects_can_be_left_out(registry: RegistrySettings, topic: str) 
 def test_numbers_that_are_printed_are_the_registrys(
     registry: RegistrySettings, topic: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    put(registry, f"{topic}-value", other_schema(3))
+    put(registry, f"{topic}-value", other_schema(topic, 3))
     draft = tmp_path / "draft.avsc"
     draft.write_text(json.dumps(SECOND.schema, indent=2))
     for _ in range(2):
