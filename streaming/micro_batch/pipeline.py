@@ -32,8 +32,8 @@ class Pipeline:
     Messages at the places in `set_aside`, (partition, offset), are dead letters, and are not decoded.
 
     In `real_time` rows have a `version` and a `newest_event` (streaming.patterns.versions). A real-time batch cannot be
-    undone once it is computed. `refused` are the schema ids that the registry does not know. A message with any other
-    id outside the plan ends the query (streaming.events.unplanned).
+    undone once it is computed. `refused` are the schema ids that the registry does not know. A message with another id
+    outside the plan ends the query if that may be a new schema's (streaming.events.unplanned).
     """
 
     job: Job
@@ -71,7 +71,7 @@ class Pipeline:
         late_pair = None if self.job.lateness is None else pair(self.job)
         judged = self.judged(messages)
         if self.refused is not None:
-            judged = judged.transform(refuse_unplanned, self.refused)
+            judged = judged.transform(refuse_unplanned, self.refused, self.writers.keys())
         events = counted(judged, late_pair=late_pair)
         return events.withColumn(NEWEST, F.col(self._reader.time_field)) if self.real_time else events
 

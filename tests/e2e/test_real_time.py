@@ -37,6 +37,7 @@ def test_rows_come_at_once_and_every_offset_is_explained_live_and_after(pipeline
         pipeline.produce("--count", "500", "--over", "1m", *MIX)
         said = job.await_line("new schema version", after=said)
         send_unknown_schema_id(pipeline)
+        said = job.await_line("have schema id 500000, which the registry does not know", after=said)
         clicks.until_its_row(PATIENCE_SECONDS)
 
         said = job.await_line(r"^batch \d+ ", after=said)
@@ -55,6 +56,8 @@ def test_rows_come_at_once_and_every_offset_is_explained_live_and_after(pipeline
         family = psutil.Process(job.pid).children(recursive=True)
         code, said_all, errors = job.end()
         assert (code, errors) == (0, "")
+        # The other unknown ids are far above all that the registry has given. They cost no new start.
+        assert said_all.count("which the registry does not know") == 1
         assert "the applying process ended" not in said_all
         assert not [each for each in family if each.is_running() and each.status() != psutil.STATUS_ZOMBIE]
     after = pipeline.verified()

@@ -11,6 +11,7 @@ from confluent_kafka.admin import AdminClient
 from pyspark.sql import SparkSession
 
 from adstream.verify.ad_metrics import Wish, verify
+from common.avro import wire
 from common.errors import CheckpointError, TopicNotFound
 from common.kafka import end_offsets
 from common.provision import prepare_topic
@@ -131,10 +132,10 @@ def test_registry_silent_when_a_new_schema_comes(
     settle(account, pipeline, len(pipeline.messages()))
 
 
-def send_unknown_schema_id(pipeline: Pipeline) -> None:
+def send_unknown_schema_id(pipeline: Pipeline, schema_id: int = 500_000) -> None:
     """Send a message with an unknown schema id. The job must ask the registry whether the schema is new."""
     producer = Producer({"bootstrap.servers": pipeline.settings.kafka.bootstrap_servers})
-    producer.produce(pipeline.settings.topic.ads, bytes([0]) + (2**30).to_bytes(4, "big") + b"?", b"k")
+    producer.produce(pipeline.settings.topic.ads, wire.header(schema_id) + b"?", b"k")
     assert producer.flush(30) == 0
 
 

@@ -106,10 +106,22 @@ def test_a_message_of_an_unplanned_schema_ends_the_query_unless_it_was_asked_for
     rows = [(wire.header(9) + b"x", UNKNOWN_SCHEMA_ID), (wire.header(1) + b"y", None)]
     judged = spark.createDataFrame(rows, "value binary, outcome string")
     with pytest.raises(PySparkException, match="does not plan for schema id 9"):
-        refuse_unplanned(judged, ()).collect()
+        refuse_unplanned(judged, (), {1}).collect()
     with pytest.raises(PySparkException, match="does not plan for schema id 9"):
-        refuse_unplanned(judged, (8,)).collect()
-    assert [row["outcome"] for row in refuse_unplanned(judged, (8, 9)).collect()] == [UNKNOWN_SCHEMA_ID, None]
+        refuse_unplanned(judged, (8,), {1}).collect()
+    assert [row["outcome"] for row in refuse_unplanned(judged, (8, 9), {1}).collect()] == [UNKNOWN_SCHEMA_ID, None]
+
+
+@pytest.mark.parametrize("largest", [1, 200_000])
+def test_an_id_far_above_those_of_the_plan_is_garbage_and_ends_nothing(spark: SparkSession, largest: int) -> None:
+    def judged(found: int) -> DataFrame:
+        return spark.createDataFrame([(wire.header(found), UNKNOWN_SCHEMA_ID)], "value binary, outcome string")
+
+    for garbage in (largest + 1_000_001, 0x7F00_0000, 2**32 - 1):
+        [row] = refuse_unplanned(judged(garbage), (), {1, largest}).collect()
+        assert row["outcome"] == UNKNOWN_SCHEMA_ID
+    with pytest.raises(PySparkException, match=f"does not plan for schema id {largest + 1_000_000}"):
+        refuse_unplanned(judged(largest + 1_000_000), (), {1, largest}).collect()
 
 
 def test_a_checkpoint_goes_back_to_a_batch_and_forgets_the_later_ones(spark: SparkSession, tmp_path: Path) -> None:
