@@ -26,20 +26,19 @@ class Running:
 
     def process(self) -> psutil.Process | None:
         """Return the process. None if it has ended, or if the id belongs to another process by now."""
+        child = _children.get(self.pid)
+        if child is not None and child.poll() is not None:
+            del _children[self.pid]
+            child = None
         try:
             process = psutil.Process(self.pid)
             if abs(process.create_time() - self.create_time) >= CREATE_TIME_TOLERANCE:
                 return None
-            child = _children.get(self.pid)
-            if child is None:
-                return process if process.status() != psutil.STATUS_ZOMBIE else None
+            # Of a child the state proves nothing: a JVM whose first thread has ended looks like a zombie while the
+            # others still run.
+            return process if child is not None or process.status() != psutil.STATUS_ZOMBIE else None
         except psutil.Error:
             return None
-        # The state proves nothing: a JVM whose first thread has ended looks like a zombie while the others still run.
-        if child.poll() is None:
-            return process
-        del _children[self.pid]
-        return None
 
 
 def start(command: list[str], *, log: Path, folder: Path, environment: Mapping[str, str] | None = None) -> Running:

@@ -1,6 +1,8 @@
 """The stack starts and stops its own processes, and never another program's."""
 
+import os
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -48,6 +50,25 @@ def test_it_is_killed_when_it_does_not_listen(tmp_path: Path, started: list[Runn
     deaf = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up'); time.sleep(60)"
     started.append(start(tmp_path, deaf, "up"))
     assert processes.stop(started, grace_seconds=0.3) == started
+
+
+REAPED = """
+import pathlib, psutil, sys
+from stack.host import processes
+running = processes.start([sys.executable, "-c", "input()"], log=pathlib.Path("log"), folder=pathlib.Path())
+child = psutil.Process(running.pid)
+child.kill()
+child.wait(30)  # psutil reaps it
+assert running.process() is None
+"""
+
+
+def test_a_child_that_somebody_else_reaped_is_no_warning_at_the_end(tmp_path: Path) -> None:
+    environment = os.environ | {"PYTHONPATH": str(Path(processes.__file__).parents[2])}
+    done = subprocess.run(
+        [sys.executable, "-Wd", "-c", REAPED], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60
+    )
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_a_process_id_that_was_used_again_is_left_alone(tmp_path: Path, started: list[Running]) -> None:
