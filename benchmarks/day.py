@@ -30,6 +30,7 @@ import typer
 from rich.console import Console
 
 from adstream.verify.offsets import JobCheckpoint
+from benchmarks import page
 from benchmarks.days import book, results
 from benchmarks.days.job import Build, Job, job_of
 from benchmarks.days.plan import DEPLOY_MINUTE, HOUR_MS, MINUTE_MS, Plan, clock_change, moment, planned
@@ -159,18 +160,25 @@ def main(
     builds = f"{described(before)} until the deploy" if before else "the same code before and after the deploy"
     seed = secrets.randbits(32) if seed is None else seed
     print(f"seed {seed}", flush=True)
-    done: list[results.Day] = []
+    trouble = f"{MIX.late:.1%} late, {MIX.duplicates:.1%} repeated, {MIX.broken:.1%} broken"
+    load = f"{rate:,} messages a second in the usual part, {trouble}, seed {seed}."
     with stop_requested() as stopping:
         for plan in plans:
-            done.append(replayed(plan, there, minutes, seed, Build(before), builds, stopping))
-            trouble = f"{MIX.late:.1%} late, {MIX.duplicates:.1%} repeated, {MIX.broken:.1%} broken"
-            results.write(done, f"{rate:,} messages a second in the usual part, {trouble}, seed {seed}.")
-            if done[-1].wrong:
-                raise Mismatch(f"{plan.date}: {'; '.join(done[-1].wrong)}", "see docs/guarantees.md, a day in small")
+            done = replayed(plan, there, minutes, seed, load, Build(before), builds, stopping)
+            results.write(done)
+            if done.wrong:
+                raise Mismatch(f"{plan.date}: {'; '.join(done.wrong)}", "see docs/guarantees.md, a day in small")
 
 
 def replayed(
-    plan: Plan, zone: ZoneInfo, minutes: float, seed: int, old: Build, builds: str, stopping: threading.Event
+    plan: Plan,
+    zone: ZoneInfo,
+    minutes: float,
+    seed: int,
+    load: str,
+    old: Build,
+    builds: str,
+    stopping: threading.Event,
 ) -> results.Day:
     """Replay one day, and check it. Exits with 130 after Ctrl-C."""
     settings = pipeline_of(plan)
@@ -187,8 +195,8 @@ def replayed(
     if sender.versions != [1, 2]:
         wrong.append(f"the registry has the versions {sender.versions}, must be 1 and 2")
     return results.Day(
-        plan, zone.key, clock_change(plan.date, zone), minutes, builds, replay.stopped, replay.started,
-        book.hours(plan, sender.book.windows, found), verified, replay.waited, wrong,
+        plan, zone.key, clock_change(plan.date, zone), minutes, load, builds, replay.stopped, replay.started,
+        book.hours(plan, sender.book.windows, found), verified, replay.waited, wrong, page.conditions(),
     )  # fmt: skip
 
 

@@ -1,7 +1,12 @@
-"""The results of the days: a table in docs/guarantees.md, and a plot of what was sent and what waited."""
+"""The results of the days: a table in docs/guarantees.md, and a plot of what was sent and what waited.
 
+docs/results/day.json keeps the newest replay of each day.
+"""
+
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from datetime import date
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -11,7 +16,7 @@ from rich.table import Table
 
 from benchmarks import page, plots
 from benchmarks.days.book import Hour
-from benchmarks.days.plan import DAY_MINUTES, DEPLOY_MINUTE, MINUTE_MS, SCHEMA_MINUTE, Plan, moment
+from benchmarks.days.plan import DAY_MINUTES, DEPLOY_MINUTE, MINUTE_MS, SCHEMA_MINUTE, Part, Plan, moment
 
 PAGE = "guarantees.md"
 HEAD = (
@@ -32,14 +37,16 @@ class Waited:
 class Day:
     """A replayed day.
 
-    `change` describes how the zone's clock is changed on this day. `stopped` and `started` are the seconds of the
-    deploy. `wrong` has a line for each thing that is not as it must be.
+    `change` describes how the zone's clock is changed on this day, and `load` what was sent. `stopped` and `started`
+    are the seconds of the deploy. `wrong` has a line for each thing that is not as it must be. `conditions` describes
+    the machine (benchmarks.machine).
     """
 
     plan: Plan
     zone: str
     change: str
     minutes: float
+    load: str
     builds: str
     stopped: float
     started: float
@@ -47,13 +54,15 @@ class Day:
     verified: Mapping[str, Any]
     waited: list[Waited]
     wrong: list[str]
+    conditions: str
 
 
-def write(days: Sequence[Day], mix: str) -> None:
-    """Print the hours of the newest day, and write the results of all days."""
-    show(days[-1])
-    plans = f"24 hours of event time in {days[-1].minutes:g} minutes, {24 * 60 / days[-1].minutes:,.0f} times as fast."
-    intro = [f"{plans} {mix}", *(said(day) for day in days), page.conditions()]
+def write(newest: Day) -> None:
+    """Print the hours of a day, and write its results beside those of the other days."""
+    show(newest)
+    others = [day for day in kept() if day.plan.date != newest.plan.date]
+    days = sorted([*others, newest], key=lambda day: day.plan.date)
+    intro = [line for day in days for line in (said(day), "")][:-1]
     shown = page.plot(
         "day",
         "Messages sent a second, and messages not counted yet, over the day",
@@ -63,13 +72,31 @@ def write(days: Sequence[Day], mix: str) -> None:
     runs = [{**asdict(day), "date": str(day.plan.date)} for day in days]
     for run in runs:
         run["plan"] = {"usual": run["plan"]["usual"], "parts": run["plan"]["parts"]}
-    page.write("day", intro, HEAD, [line(day) for day in days], picture=shown, in_page=PAGE, runs=runs)
+    page.write("day", intro, HEAD, [row(day) for day in days], picture=shown, in_page=PAGE, runs=runs)
+
+
+def kept() -> list[Day]:
+    """Return the days whose results are kept."""
+    file = page.DOCS / "results" / "day.json"
+    runs = json.loads(file.read_text(encoding="utf-8"))["runs"] if file.exists() else []
+    return [_day(run) for run in runs]
+
+
+def _day(run: Mapping[str, Any]) -> Day:
+    found = dict(run)
+    parts = tuple(Part(**part) for part in found["plan"]["parts"])
+    found["plan"] = Plan(date.fromisoformat(found.pop("date")), found["plan"]["usual"], parts)
+    found["hours"] = [Hour(**hour) for hour in found["hours"]]
+    found["waited"] = [Waited(**waited) for waited in found["waited"]]
+    return Day(**found)
 
 
 def said(day: Day) -> str:
-    """Describe a day in a line: its change of the clock, its builds, and the result of `adstream verify`."""
+    """Describe a day in a line: load, change of the clock, builds, the result of `adstream verify`, and the machine."""
+    speed = f"24 hours of event time in {day.minutes:g} minutes, {24 * 60 / day.minutes:,.0f} times as fast"
     change = day.change or f"the clock in {day.zone} is not changed"
-    return f"{day.plan.date}: {change}; {day.builds}. {verified(day.verified)}."
+    change = change[0].upper() + change[1:]
+    return f"{day.plan.date}: {speed}. {day.load} {change}; {day.builds}. {verified(day.verified)}. {day.conditions}"
 
 
 def verified(found: Mapping[str, Any]) -> str:
@@ -80,8 +107,8 @@ def verified(found: Mapping[str, Any]) -> str:
     return f"`adstream verify`, {ledger['offsets']:,} offsets: {fates}, {ledger['unexplained']:,} unexplained"
 
 
-def line(day: Day) -> tuple[str, ...]:
-    """Return the table's line for a day."""
+def row(day: Day) -> tuple[str, ...]:
+    """Return the table's row for a day."""
     ledger = day.verified.get("ledger", {})
     return (
         str(day.plan.date),

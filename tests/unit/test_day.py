@@ -245,16 +245,22 @@ def test_the_results_of_a_day_are_a_line_and_a_plot(
     verified = {"ledger": ledger, "cells": 4_000, "rows_different": 0}
     waited = [results.Waited(PLAN.begin, 0), results.Waited(PLAN.begin + HOUR_MS, 700)]
     found = hours(PLAN, sent, sent)
-    done = results.Day(PLAN, BERLIN.key, "", 60, "the same code", 3.4, 21.0, found, verified, waited, [])
+    done = results.Day(
+        PLAN, BERLIN.key, "", 60, "A load.", "the same code", 3.4, 21.0, found, verified, waited, [], "A machine."
+    )
     wrong = replace(done, plan=Plan(MARCH, 40), wrong=["1 planned windows have no row"])
-    results.write([done, wrong], "A mix.")
+    results.write(wrong)
+    results.write(replace(done, wrong=["replaced by the next replay of the day"]))
+    results.write(done)
+    assert results.kept() == [wrong, done]
     text = (tmp_path / "guarantees.md").read_text(encoding="utf-8")
-    assert "24 hours of event time in 60 minutes, 24 times as fast. A mix." in text
+    assert "2026-10-25: 24 hours of event time in 60 minutes, 24 times as fast. A load. The clock in" in text
+    assert text.count("A machine.") == 2
     rows = f"{len(sent):,}"
     assert f"| 2026-10-25 | 2,522 | 2,522 | {rows} | {rows} | 0 | 1,000 | 0 | 4,000 | 0 | 3 and 21 | yes |" in text
     assert "| 3 and 21 | no |" in text
     assert "`adstream verify`, 1,000 offsets: 990 counted, 10 late, 0 unexplained." in text
     runs = json.loads((tmp_path / "results" / "day.json").read_text(encoding="utf-8"))["runs"]
-    assert [run["date"] for run in runs] == ["2026-10-25", "2026-03-29"]
-    assert sum(hour["windows"] for hour in runs[0]["hours"]) == 2_522
+    assert [run["date"] for run in runs] == ["2026-03-29", "2026-10-25"]
+    assert sum(hour["windows"] for hour in runs[1]["hours"]) == 2_522
     assert (tmp_path / "images" / "day.png").stat().st_size > 1_000
