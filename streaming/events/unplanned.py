@@ -11,7 +11,7 @@ schemas upwards. An id far above all ids of the plan is no new schema but garbag
 
 from collections.abc import Collection
 
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from common.reasons import UNKNOWN_SCHEMA_ID
@@ -25,9 +25,9 @@ _MOST_NEW = 1_000_000
 _SAYS = "adstream does not plan for schema id "
 
 
-def may_be_new(found: Column, planned: Collection[int]) -> Column:
-    """Return whether a registry may have given an id since the plan with the ids `planned` was made."""
-    return found <= max(planned, default=0) + _MOST_NEW
+def largest_new(planned: Collection[int]) -> int:
+    """Return the largest id that a registry may have given since the plan with the ids `planned` was made."""
+    return max(planned, default=0) + _MOST_NEW
 
 
 def refuse_unplanned(judged: DataFrame, refused: Collection[int], planned: Collection[int]) -> DataFrame:
@@ -37,6 +37,6 @@ def refuse_unplanned(judged: DataFrame, refused: Collection[int], planned: Colle
     """
     outcome, found = F.col("outcome"), schema_id(F.col("value"))
     asked_for = found.isin(sorted(refused)) if refused else F.lit(False)
-    new = (outcome == UNKNOWN_SCHEMA_ID) & ~asked_for & may_be_new(found, planned)
+    new = (outcome == UNKNOWN_SCHEMA_ID) & ~asked_for & (found <= largest_new(planned))
     told = F.concat(F.lit(_SAYS), found.cast("string"), F.lit("."))
     return judged.withColumn("outcome", F.when(new, F.raise_error(told).cast("string")).otherwise(outcome))

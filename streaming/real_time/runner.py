@@ -17,7 +17,6 @@ from typing import Any
 from py4j.protocol import Py4JJavaError  # type: ignore[import-untyped]
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
 from pyspark.sql.streaming.query import StreamingQuery
 
 from common import kafka
@@ -35,8 +34,8 @@ from common.errors import (
 from common.registry import RegistryClient
 from common.registry.writers import MOST_ASKED
 from common.text.durations import duration_text
-from streaming.events.unknown_ids import other_ids, schema_id
-from streaming.events.unplanned import MOST_REFUSED, may_be_new
+from streaming.events.unknown_ids import other_ids
+from streaming.events.unplanned import MOST_REFUSED, largest_new
 from streaming.micro_batch.pipeline import Pipeline
 from streaming.micro_batch.progress import BatchReport
 from streaming.micro_batch.writer import Batches, NewWriterSchema, PlanAgain
@@ -270,8 +269,7 @@ class RealTimeRunner(Runner):
             return None
         planned = self._pipeline.writers.keys()
         waiting = topic_range(self._spark, self._settings.kafka, self._source.name, self._waiting())
-        possible = waiting.where(may_be_new(schema_id(F.col("value")), planned))
-        ids = other_ids(possible, planned | self._refused, MOST_ASKED)
+        ids = other_ids(waiting, planned | self._refused, MOST_ASKED, largest=largest_new(planned))
         if not ids:
             return None
         new = self._schemas.registered(ids, planned)

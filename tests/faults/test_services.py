@@ -132,10 +132,10 @@ def test_registry_silent_when_a_new_schema_comes(
     settle(account, pipeline, len(pipeline.messages()))
 
 
-def send_unknown_schema_id(pipeline: Pipeline, schema_id: int = 500_000) -> None:
+def send_unknown_schema_id(pipeline: Pipeline) -> None:
     """Send a message with an unknown schema id. The job must ask the registry whether the schema is new."""
     producer = Producer({"bootstrap.servers": pipeline.settings.kafka.bootstrap_servers})
-    producer.produce(pipeline.settings.topic.ads, wire.header(schema_id) + b"?", b"k")
+    producer.produce(pipeline.settings.topic.ads, wire.header(500_000) + b"?", b"k")
     assert producer.flush(30) == 0
 
 

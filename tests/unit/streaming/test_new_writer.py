@@ -84,3 +84,4 @@ def test_the_batch_itself_tells_which_ids_come_first(spark: SparkSession) -> Non
     rows = [(wire.header(number) + b"x",) for number in numbers]
     messages = spark.createDataFrame([*rows, (b"{}",), (b"",)], "value binary").repartition(3)
     assert other_ids(messages, {3}, 4) == [900_007, 44, 45, 900_000]
+    assert other_ids(messages, {3}, 4, largest=45) == [44, 45]
