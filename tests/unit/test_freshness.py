@@ -84,6 +84,16 @@ def test_the_build_before_takes_part_where_there_is_one(tmp_path: Path) -> None:
         contestants.described(tmp_path)
 
 
+def test_a_contestant_with_a_rate_of_its_own_takes_part_in_no_other() -> None:
+    chosen = compared.chosen(["real-time"], None)
+    assert [(rate, each.name, each.warm) for rate, each in compared.turns_of(chosen, (1_000, 5_000), 1)] == [
+        (1_000, contestants.REAL_TIME, 0.0),
+        (5_000, contestants.REAL_TIME, 0.0),
+        (5_000, contestants.REAL_TIME_LATER, 1_500.0),
+    ]
+    assert len(compared.turns_of(chosen, (1_000, 5_000), 3)) == 9
+
+
 def step(*latencies: int, waiting: tuple[int, ...] = (), rate: float = 1_000.0) -> Step:
     """Return a step of forty seconds, with a probe in each, and eleven more seconds to wait for rows."""
     probes = [(number * 1_000, latency) for number, latency in enumerate(latencies)]
