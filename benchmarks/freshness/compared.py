@@ -57,12 +57,12 @@ def run(
     Writes the results after each run, so that a reader can look at them while a long measurement goes on.
     """
     console, found, missing = Console(highlight=False), list[Measured](), dict[str, str]()
-    turns = turns_of(taking_part, rates, rounds)
+    turns = [(rate, each) for _ in range(rounds) for rate in rates for each in taking_part]
     for number, (rate, each) in enumerate(turns, 1):
         said = f"{number} of {len(turns)}: {each.name}, {rate:,} events/s"
         try:
             with Working(said):
-                measured = measure(settings, each, rate, max(warm, each.warm), seconds)
+                measured = measure(settings, each, rate, warm, seconds)
         except (AssertionError, PeerMissing) as why:
             missing[f"{each.name}, {rate:,} events/s"] = str(why)
             console.print(f"{said}: {why}", markup=False)
@@ -75,18 +75,12 @@ def run(
         raise AssertionError("nothing was measured: " + "; ".join(f"{name}: {why}" for name, why in missing.items()))
 
 
-def turns_of(taking_part: Sequence[Contestant], rates: Sequence[int], rounds: int) -> list[tuple[int, Contestant]]:
-    """Return who is measured at which rate, in order. A contestant with a rate of its own takes part in no other."""
-    one = [(rate, each) for rate in rates for each in taking_part if each.rate in (None, rate)]
-    return one * rounds
-
-
 def write(
     found: Sequence[Measured], missing: dict[str, str], warm: float, seconds: float, notes: Sequence[str]
 ) -> None:
     intro = [
         *sentences(found),
-        f"{seconds:,.0f} s for each line, after {warm:,.0f} s of its load (or as the line says) and catching up.",
+        f"{seconds:,.0f} s for each line, after {warm:,.0f} s of the same load and the time to catch up after them.",
         f"Each in processes of its own, one after the other. {' '.join(notes)}".rstrip(),
         *(f"Missing: {name}: {why}." for name, why in missing.items()),
         conditions([each.others for each in found]),

@@ -30,9 +30,6 @@ from streaming.real_time.suits import TRIGGER
 
 UPDATES = "ADSTREAM_TOPIC_UPDATES"
 REAL_TIME = "ad-metrics --real-time"
-# In the first twenty minutes no id of an event has expired, so each batch looks at all ids. This one is past that.
-REAL_TIME_LATER = "ad-metrics --real-time, after 25 min"
-LATER_SECONDS, LATER_RATE = 25 * 60.0, 5_000
 NOW, BEFORE = "micro-batches", "micro-batches, before"
 FLINK = "Flink SQL, checkpoints every {}"
 FLINK_CHECKPOINTS = ("3 s", "5 min")
@@ -87,23 +84,17 @@ Start = Callable[[Place], AbstractContextManager[Started]]
 
 @dataclass(frozen=True)
 class Contestant:
-    """A name, and the function that starts the contestant.
-
-    `warm` is the least time (s) of load before it is measured. `rate` is the only rate at which it takes part.
-    """
+    """A name, and the function that starts the contestant."""
 
     name: str
     start: Start = field(repr=False)
-    warm: float = 0.0
-    rate: int | None = None
 
 
 def contestants(before: Path | None) -> tuple[Contestant, ...]:
     """Return all contestants in order. With `before`, the older build comes first."""
     older = (Contestant(BEFORE, lambda place: micro_batches(place, before)),) if before else ()
     flinks = tuple(Contestant(FLINK.format(each), _flink(each)) for each in FLINK_CHECKPOINTS)
-    later = Contestant(REAL_TIME_LATER, real_time, LATER_SECONDS, LATER_RATE)
-    return (*older, Contestant(NOW, micro_batches), Contestant(REAL_TIME, real_time), later, *flinks)
+    return (*older, Contestant(NOW, micro_batches), Contestant(REAL_TIME, real_time), *flinks)
 
 
 def described(build: Path) -> str:

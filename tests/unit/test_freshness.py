@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from benchmarks.freshness import compared, contestants, pauses, restarts
+from benchmarks.freshness import batches, compared, contestants, pauses, restarts
 from benchmarks.freshness.measured import Measured
 from benchmarks.freshness.most import Step
 from benchmarks.freshness.probes import Seen
@@ -84,16 +84,6 @@ def test_the_build_before_takes_part_where_there_is_one(tmp_path: Path) -> None:
         contestants.described(tmp_path)
 
 
-def test_a_contestant_with_a_rate_of_its_own_takes_part_in_no_other() -> None:
-    chosen = compared.chosen(["real-time"], None)
-    assert [(rate, each.name, each.warm) for rate, each in compared.turns_of(chosen, (1_000, 5_000), 1)] == [
-        (1_000, contestants.REAL_TIME, 0.0),
-        (5_000, contestants.REAL_TIME, 0.0),
-        (5_000, contestants.REAL_TIME_LATER, 1_500.0),
-    ]
-    assert len(compared.turns_of(chosen, (1_000, 5_000), 3)) == 9
-
-
 def step(*latencies: int, waiting: tuple[int, ...] = (), rate: float = 1_000.0) -> Step:
     """Return a step of forty seconds, with a probe in each, and eleven more seconds to wait for rows."""
     probes = [(number * 1_000, latency) for number, latency in enumerate(latencies)]
@@ -112,6 +102,13 @@ def test_rows_are_fresh_again_when_ten_probes_in_a_row_are() -> None:
     slow = [(number * 100, 5_000) for number in range(10)]
     assert restarts.fresh([*slow, *((1_000 + number * 100, 80) for number in range(9))]) == 0
     assert restarts.fresh([*slow, *((1_000 + number * 100, 80) for number in range(10))]) == 1_080
+
+
+def test_a_batchs_line_has_its_pause_and_the_share_of_old_rows() -> None:
+    probes = [(number, latency) for number, latency in enumerate([40] * 95 + [900, 1_000, 1_001, 2_500, 3_000])]
+    assert batches.lines([batches.Around(2, 10.1, 2.46, probes)]) == [
+        ("2", "10", "2.5", "40", "40", "2,500", "3,000", "3.0")
+    ]
 
 
 def test_the_longest_gap_is_looked_for_around_the_commit() -> None:
