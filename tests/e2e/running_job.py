@@ -87,13 +87,23 @@ class Job(Lines):
     def __init__(self, running: subprocess.Popen[str]) -> None:
         super().__init__()
         self._running = running
-        self._reader = threading.Thread(target=self._read)
-        self._reader.start()
+        self._errors: list[str] = []
+        self._readers = [threading.Thread(target=each) for each in (self._read_errors, self._read)]
+        for each in self._readers:
+            each.start()
+
+    def _read_errors(self) -> None:
+        self._errors.extend(self._running.stderr or ())
 
     def _read(self) -> None:
         for line in self._running.stdout or ():
             self.say(line)
+        self._readers[0].join()
         self.say("")
+
+    def said(self) -> str:
+        """Return the job's last lines and, when it has ended, its error line."""
+        return super().said() + "".join(self._errors)
 
     @property
     def pid(self) -> int:
@@ -109,17 +119,21 @@ class Job(Lines):
     def kill(self) -> None:
         """Kill the driver as `kill -9` does."""
         self._running.kill()
-        self._reader.join()
+        self._join()
 
     def end(self) -> tuple[int, str, str]:
         """Ask the job to stop, unless it has ended. Return its exit code, its output and its error line."""
         if self._running.poll() is None:
             self._running.send_signal(signal.SIGTERM)
         self._running.wait(SECONDS)
-        self._reader.join()
-        errors = self._running.stderr.read() if self._running.stderr else ""
+        self._join()
+        errors = "".join(self._errors)
         assert "Traceback" not in errors
         return self._running.returncode, "".join(self._lines), errors
+
+    def _join(self) -> None:
+        for each in self._readers:
+            each.join()
 
 
 class JobHere(Lines):
