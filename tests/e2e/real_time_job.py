@@ -1,5 +1,6 @@
 """ad-metrics in real-time mode beside the test."""
 
+import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,13 +30,18 @@ def real_time_job(pipeline: Pipeline, *options: str, trigger: str = TRIGGER, **e
 
 def kill_tree(pid: int) -> None:
     """Kill the driver, its JVM and its applying process at once, as `kill -9` does."""
+    signal_tree(pid, signal.SIGKILL)
+
+
+def signal_tree(pid: int, number: signal.Signals) -> None:
+    """Send a signal to the driver, its JVM and its applying process at once."""
     try:
         family = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
     except psutil.NoSuchProcess:
         return
     for process in family:
         try:
-            process.kill()
+            process.send_signal(number)
         except psutil.NoSuchProcess:
             continue
 
