@@ -118,10 +118,13 @@ def limit_messages(settings: Settings, topic: str, most_bytes: int) -> None:
 
 
 def changed_contract(topic: str, field: Mapping[str, object]) -> contracts.Contract:
-    """Return the newest contract with one more field, as the next version for `topic`."""
+    """Return the newest contract with one more field, as the next version for `topic`.
+
+    No other topic has the same schema. To an old one the registry would give its old id.
+    """
     newest = contracts.latest("ads_data")
     schema = newest.schema
-    schema["fields"].append(dict(field))
+    schema["fields"].append({**field, "doc": f"Of {topic}."})
     return replace(newest, subject=f"{topic}-value", version=3, text=json.dumps(schema))
 
 
