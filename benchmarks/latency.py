@@ -1,8 +1,8 @@
 """Measures the time from sending an event until its row is readable in Cassandra: `python -m benchmarks.latency`.
 
 Compares micro-batches, real time and Flink SQL on the same work. `--before FOLDER` adds the micro-batches of an older
-build. `--part most`, `--part restarts`, `--part pauses` and `--part batches` measure real time alone. Runs against the
-stack of the settings (`adstream up`), with topics and a keyspace of its own.
+build. `--part most`, `--part restarts` and `--part pauses` measure real time alone. Runs against the stack of the
+settings (`adstream up`), with topics and a keyspace of its own.
 """
 
 import signal
@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from benchmarks.freshness import batches, compared, most, pauses, restarts
+from benchmarks.freshness import compared, most, pauses, restarts
 from benchmarks.freshness.contestants import described
 from benchmarks.pipeline import command, own_pipeline
 
@@ -27,7 +27,6 @@ class Part(StrEnum):
     MOST = "most"
     RESTARTS = "restarts"
     PAUSES = "pauses"
-    BATCHES = "batches"
 
 
 def main(
@@ -50,7 +49,6 @@ def main(
     length: Annotated[
         list[int], typer.Option(min=5, help="Seconds of a real-time batch, of pauses; may be repeated.")
     ] = list(pauses.LENGTHS),  # noqa: B006
-    count: Annotated[int, typer.Option(min=1, help="How many batches, of batches.")] = batches.BATCHES,
     tried: Annotated[bool, typer.Option(help="Try settings, too, after the lengths of pauses.")] = True,
 ) -> None:
     """Measure, print a line per run, and write the results after each."""
@@ -67,8 +65,6 @@ def main(
         restarts.run(settings, minutes, rate or RATES)
     if Part.PAUSES in part:
         pauses.run(settings, length, only, rate[-1] if rate else RATES[-1], warm, tried)
-    if Part.BATCHES in part:
-        batches.run(settings, rate[-1] if rate else RATES[-1], count)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from benchmarks.freshness import batches, compared, contestants, pauses, restarts
+from benchmarks.freshness import compared, contestants, pauses, restarts
 from benchmarks.freshness.measured import Measured
 from benchmarks.freshness.most import Step
 from benchmarks.freshness.probes import Seen
@@ -102,13 +102,6 @@ def test_rows_are_fresh_again_when_ten_probes_in_a_row_are() -> None:
     slow = [(number * 100, 5_000) for number in range(10)]
     assert restarts.fresh([*slow, *((1_000 + number * 100, 80) for number in range(9))]) == 0
     assert restarts.fresh([*slow, *((1_000 + number * 100, 80) for number in range(10))]) == 1_080
-
-
-def test_a_batchs_line_has_its_pause_and_the_share_of_old_rows() -> None:
-    probes = [(number, latency) for number, latency in enumerate([40] * 95 + [900, 1_000, 1_001, 2_500, 3_000])]
-    assert batches.lines([batches.Around(2, 10.1, 2.46, probes)]) == [
-        ("2", "10", "2.5", "40", "40", "2,500", "3,000", "3.0")
-    ]
 
 
 def test_the_longest_gap_is_looked_for_around_the_commit() -> None:
