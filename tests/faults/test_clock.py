@@ -19,6 +19,7 @@ from tests.faults.shifted_clock import ShiftedClock, shifted_clock
 from tests.faults.steady import settled, steady_events
 
 HOUR = 3_600
+BEFORE = 3_000
 SET_BACK = r"the clock of this machine went back by 3,[56]\d\d s: starting the query again"
 
 
@@ -34,10 +35,9 @@ def counted_with_clock(pipeline: Pipeline, job: Job, seed: int, hours: int) -> i
     """
     sent, deadline = 0, time.monotonic() + 120
     while True:
-        said = job.await_line("")
         pipeline.produce("--seed", str(seed + sent), "--count", "300", "--over", "1m")
         sent += 300
-        job.await_line(r"^batch \d+ .* lag 0\b", after=said)
+        job.await_events(BEFORE + sent)
         newest = max(int(file.name) for file in (pipeline.checkpoint / "offsets").iterdir() if file.name.isdigit())
         text = (pipeline.checkpoint / "offsets" / str(newest)).read_text(encoding="utf-8")
         wrong_by = json.loads(text.splitlines()[1])["batchTimestampMs"] / 1_000 - time.time()
@@ -51,7 +51,7 @@ def test_the_clock_of_a_job_is_set_by_an_hour(
     spark: SparkSession, pipeline: Pipeline, account: Account, clock: ShiftedClock, seed: int, hours: int
 ) -> None:
     chance = random.Random(seed)
-    pipeline.produce("--seed", str(seed), "--count", "3000", "--over", "3m", *MIX)
+    pipeline.produce("--seed", str(seed), "--count", str(BEFORE), "--over", "3m", *MIX)
     with running_job(pipeline, **clock.environment) as job:
         said, when = await_a_point(job, chance)
         what = f"clock of the job's machine set {'back' if hours < 0 else 'forward'} by an hour"
@@ -59,7 +59,7 @@ def test_the_clock_of_a_job_is_set_by_an_hour(
             clock.set_by(hours * HOUR)
         if hours < 0:
             said = job.await_line(SET_BACK, after=said)
-        sent = 3000 + counted_with_clock(pipeline, job, seed + 1, hours)
+        sent = BEFORE + counted_with_clock(pipeline, job, seed + 1, hours)
         code, lines, errors = job.end()
         assert code == 0, lines + errors
     settle(account, pipeline, sent)
