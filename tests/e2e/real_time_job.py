@@ -1,6 +1,5 @@
 """ad-metrics in real-time mode beside the test."""
 
-import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,22 +27,35 @@ def real_time_job(pipeline: Pipeline, *options: str, trigger: str = TRIGGER, **e
             job.kill()
 
 
+def family(pid: int) -> list[psutil.Process]:
+    """Return the driver, its JVM and its applying process; nothing if the driver is gone."""
+    try:
+        driver = psutil.Process(pid)
+        return [driver, *driver.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return []
+
+
 def kill_tree(pid: int) -> None:
     """Kill the driver, its JVM and its applying process at once, as `kill -9` does."""
-    signal_tree(pid, signal.SIGKILL)
-
-
-def signal_tree(pid: int, number: signal.Signals) -> None:
-    """Send a signal to the driver, its JVM and its applying process at once."""
-    try:
-        family = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
-    except psutil.NoSuchProcess:
-        return
-    for process in family:
+    for process in family(pid):
         try:
-            process.send_signal(number)
+            process.kill()
         except psutil.NoSuchProcess:
             continue
+
+
+@contextmanager
+def frozen_tree(pid: int) -> Iterator[None]:
+    """Freeze the driver, its JVM and its applying process until the block ends, as if their machine hung."""
+    victims = family(pid)
+    for process in victims:
+        process.suspend()
+    try:
+        yield
+    finally:
+        for process in victims:
+            process.resume()
 
 
 def applying_process(pid: int) -> psutil.Process:

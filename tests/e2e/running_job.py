@@ -48,6 +48,10 @@ class Lines:
         self._await(lambda: any(re.search(pattern, line) for line in self._lines[after:]), or_end=or_end)
         return len(self._lines)
 
+    def await_end(self) -> None:
+        """Wait until the job has ended by itself."""
+        self._await(lambda: False, or_end=True)
+
     def await_events(self, count: int) -> None:
         """Wait until the job's batches have processed this many events."""
 
@@ -88,9 +92,10 @@ class Job(Lines):
         super().__init__()
         self._running = running
         self._errors: list[str] = []
-        self._readers = [threading.Thread(target=each) for each in (self._read_errors, self._read)]
-        for each in self._readers:
-            each.start()
+        self._error_reader = threading.Thread(target=self._read_errors)
+        self._error_reader.start()
+        self._reader = threading.Thread(target=self._read)
+        self._reader.start()
 
     def _read_errors(self) -> None:
         self._errors.extend(self._running.stderr or ())
@@ -98,7 +103,7 @@ class Job(Lines):
     def _read(self) -> None:
         for line in self._running.stdout or ():
             self.say(line)
-        self._readers[0].join()
+        self._error_reader.join()
         self.say("")
 
     def said(self) -> str:
@@ -119,21 +124,17 @@ class Job(Lines):
     def kill(self) -> None:
         """Kill the driver as `kill -9` does."""
         self._running.kill()
-        self._join()
+        self._reader.join()
 
     def end(self) -> tuple[int, str, str]:
         """Ask the job to stop, unless it has ended. Return its exit code, its output and its error line."""
         if self._running.poll() is None:
             self._running.send_signal(signal.SIGTERM)
         self._running.wait(SECONDS)
-        self._join()
+        self._reader.join()
         errors = "".join(self._errors)
         assert "Traceback" not in errors
         return self._running.returncode, "".join(self._lines), errors
-
-    def _join(self) -> None:
-        for each in self._readers:
-            each.join()
 
 
 class JobHere(Lines):

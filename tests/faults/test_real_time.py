@@ -2,7 +2,6 @@
 
 import json
 import random
-import signal
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -17,7 +16,7 @@ from common.reasons import UNKNOWN_SCHEMA_ID
 from common.registry import RegistryClient
 from tests.e2e.commands import changed_contract
 from tests.e2e.pipeline import Pipeline
-from tests.e2e.real_time_job import kill_tree, real_time_job, signal_tree
+from tests.e2e.real_time_job import frozen_tree, kill_tree, real_time_job
 from tests.e2e.row_watch import watched
 from tests.e2e.running_job import Job
 from tests.faults.account import Account
@@ -72,15 +71,14 @@ def test_a_second_driver_that_no_lock_keeps_away_changes_nothing(
     with watched(pipeline.settings), steady_events(pipeline, seed), real_time_job(pipeline) as old:
         old.await_line(r"^batch 1 ")
         with ExitStack() as successor:
-            with account.fault("driver's machine frozen and its lock gone, until a successor counted", "after batch 1"):
-                # Its JVM, too: it would go on with the query by itself.
-                signal_tree(old.pid, signal.SIGSTOP)
+            what = "driver's machine frozen and its lock gone, until a successor has counted"
+            # The JVM, too: it would go on with the query by itself.
+            with account.fault(what, "after batch 1"), frozen_tree(old.pid):
                 # A driver on another machine would not see the lock.
                 (pipeline.checkpoint / "adstream.lock").unlink()
                 new = successor.enter_context(real_time_job(pipeline))
                 said = new.await_line(r"^batch \d+ ")
-                signal_tree(old.pid, signal.SIGCONT)
-            old.await_line(r"^$")
+            old.await_end()
             code, _, error = old.end()
             assert (code, error.count("\n")) == (1, 1), error
             assert error.startswith("error: another driver runs on checkpoint"), error

@@ -6,12 +6,11 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from functools import partial
 
-import psutil
 import pytest
 from confluent_kafka.admin import AdminClient
 
 from tests.e2e.pipeline import Pipeline
-from tests.e2e.real_time_job import applying_process, real_time_job
+from tests.e2e.real_time_job import applying_process, frozen_tree, real_time_job
 from tests.e2e.row_watch import watched
 from tests.e2e.running_job import Job
 from tests.faults.account import Account, Fault
@@ -40,13 +39,8 @@ def freeze_applying(job: Job, _pipeline: Pipeline, told: Told) -> None:
 
 
 def freeze_driver(job: Job, _pipeline: Pipeline, told: Told) -> None:
-    with told("driver and applying process frozen for 20 s"):
-        family = [psutil.Process(job.pid), *psutil.Process(job.pid).children(recursive=True)]
-        for process in family:
-            process.suspend()
+    with told("driver and applying process frozen for 20 s"), frozen_tree(job.pid):
         time.sleep(FROZEN_SECONDS)
-        for process in family:
-            process.resume()
 
 
 def kill_cassandra(_job: Job, pipeline: Pipeline, told: Told) -> None:
