@@ -16,6 +16,7 @@ from common.cassandra.session import DRIVER_ERRORS, connect, explain
 from common.errors import CheckpointError
 from common.kafka import updates_group
 from common.settings import Settings
+from common.system.checkpoint_folders import aside
 
 
 @dataclass(frozen=True)
@@ -37,8 +38,7 @@ def plan(job: str, checkpoint: Path, tables: tuple[str, ...], now: datetime, *, 
     """Decide on the steps, without changing anything."""
     if not checkpoint.exists():
         return Plan(job, None, None, tables, updates)
-    aside = checkpoint.with_name(f"{checkpoint.name}.before-{now:%Y%m%dT%H%M%SZ}")
-    return Plan(job, checkpoint, aside, tables, updates)
+    return Plan(job, checkpoint, aside(checkpoint, now), tables, updates)
 
 
 def reset(settings: Settings, decided: Plan, report: Callable[[str], None]) -> None:

@@ -3,19 +3,19 @@
 Other parts append their own `Check` to `CHECKS`.
 """
 
-import json
 import platform
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Literal
+from pathlib import Path
+from typing import Any, Literal
 
 from common import kafka
 from common.errors import AdstreamError, ServiceUnavailable, TopicNotFound
 from common.kafka import clocks
 from common.provision import event_topics
 from common.settings import Settings
+from common.system.checkpoint_folders import RECORD, records, topics
 from common.system.python_path import OWN_PARTS
 from stack import parts, real_time, state
 from stack.checks import machine_checks
@@ -160,33 +160,34 @@ def disk(settings: Settings) -> list[Finding]:
 
 
 def checkpoints(settings: Settings) -> list[Finding]:
-    """Check that each checkpoint's topic is still the same one."""
+    """Check that each checkpoint's topic is still the same one. Checkpoints over files or a socket have none."""
     findings = []
-    for made in sorted(settings.checkpoints.glob("*/adstream.json")):
-        subject = f"checkpoint {made.parent.name}"
-        try:
-            claim = json.loads(made.read_text(encoding="utf-8"))
-            same = kafka.topic_id(settings, claim["topic"]) == claim["topic_id"]
-        except ServiceUnavailable:
-            findings.append(Finding("OK", subject, "not compared with its topic, as Kafka does not run"))
-            continue
-        except (TopicNotFound, KeyError, ValueError):
-            same = False
-        if same:
-            findings.append(Finding("OK", subject, f"belongs to the topic {claim['topic']} that there is"))
-        else:
-            findings.append(
-                Finding("FAIL", subject, "was made for a topic that is no more", f"move {made.parent} away")
-            )
+    for folder, made_with in records(settings):
+        subject = f"checkpoint {folder.name}"
+        if made_with is None:
+            remedy = f"restore it from a backup, or move {folder} away"
+            findings.append(Finding("FAIL", subject, f"its {RECORD} cannot be read", remedy))
+        elif "topic" in made_with:
+            findings.append(_compared(settings, folder, made_with))
     return findings
+
+
+def _compared(settings: Settings, folder: Path, made_with: dict[str, Any]) -> Finding:
+    subject, topic = f"checkpoint {folder.name}", made_with["topic"]
+    try:
+        same = kafka.topic_id(settings, topic) == made_with.get("topic_id")
+    except ServiceUnavailable:
+        return Finding("OK", subject, "not compared with its topic, as Kafka does not run")
+    except TopicNotFound:
+        same = False
+    if same:
+        return Finding("OK", subject, f"belongs to the topic {topic} that there is")
+    return Finding("FAIL", subject, "was made for a topic that is no more", f"move {folder} away")
 
 
 def broker_time(settings: Settings) -> list[Finding]:
     """Check that every topic of a contract, and of a checkpoint, has the broker's time, not the producers'."""
-    wanted: set[str] = set()
-    for made in settings.checkpoints.glob("*/adstream.json"):
-        with suppress(KeyError, ValueError):
-            wanted.add(json.loads(made.read_text(encoding="utf-8"))["topic"])
+    wanted = topics(settings)
     kafka_here = state.read(settings.data_dir.absolute()).services.get("kafka")
     named = "bootstrap_servers" in settings.kafka.model_fields_set
     if not (wanted or named or (kafka_here and kafka_here.running.process())):

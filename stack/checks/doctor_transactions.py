@@ -1,11 +1,9 @@
 """Messages that open transactions hold back from the readers of the jobs' topics."""
 
-import json
-from contextlib import suppress
-
 from common.errors import ServiceUnavailable, TopicNotFound
 from common.kafka.topic_ends import Ends, TopicEnds, open_since
 from common.settings import Settings
+from common.system.checkpoint_folders import topics
 from stack import state
 from stack.checks.finding import Finding
 
@@ -14,10 +12,7 @@ _REMEDY = "wait, if its producer is at work; else end it: docs/operations.md#tra
 
 def open_transactions(settings: Settings) -> list[Finding]:
     """Return one finding for each topic of a checkpoint, and for the topic of ads."""
-    wanted = {settings.topic.ads}
-    for made in settings.checkpoints.glob("*/adstream.json"):
-        with suppress(OSError, ValueError, KeyError, TypeError):
-            wanted.add(str(json.loads(made.read_text(encoding="utf-8"))["topic"]))
+    wanted = {settings.topic.ads} | topics(settings)
     kafka_here = state.read(settings.data_dir.absolute()).services.get("kafka")
     named = "bootstrap_servers" in settings.kafka.model_fields_set
     if not (len(wanted) > 1 or named or (kafka_here and kafka_here.running.process())):
