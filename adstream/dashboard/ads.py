@@ -1,6 +1,6 @@
 """The page of the ads: the top ads now, and the figures of one of them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -8,7 +8,7 @@ from decimal import Decimal
 import streamlit as st
 
 from adstream.dashboard import elements, resources, statements
-from adstream.dashboard.store import Row
+from adstream.dashboard.store import Row, Store
 from common.text.shown import shown
 
 TOP = 10
@@ -62,8 +62,8 @@ def _now() -> None:
         elements.nothing_yet("No ad has sent an event yet", _RUN[0])
         return
     with elements.service(), elements.loading("ads"):
-        found = _newest_windows(ads)
-        top = ranking(found, datetime.now(UTC))
+        now = datetime.now(UTC)
+        top = ranking(newest_windows(resources.store(), ads, now.replace(tzinfo=None)), now)
         if top is None:
             elements.nothing_yet("Events are there, and nothing has counted them in the last two days", _RUN[1])
             return
@@ -71,21 +71,24 @@ def _now() -> None:
         _show(top, {rows[0]["ad_id"]: rows[0] for rows in totals if rows})
 
 
-def _newest_windows(ads: Sequence[str]) -> list[Row]:
-    """Return the windows around now of each ad.
+def newest_windows(store: Store, ads: Sequence[str], now: datetime) -> list[Row]:
+    """Return the newest window of each ad that has ended by `now` (UTC without a zone), of today or the day before.
 
-    Returns the day before's, if no window of today has ended.
+    Returns the newest window of each that has begun, if none has ended. However many windows are open at once, an ad
+    costs four rows at most: its newest window tells how long before `now` a window must begin to have ended.
     """
-    today, now = elements.today(), datetime.now(UTC).replace(tzinfo=None)
-    found = _of_day(ads, today)
-    if any(row["window_end"] <= now for row in found):
-        return found
-    return _of_day(ads, today - timedelta(days=1)) or found
+    begun = _begun_by(store, dict.fromkeys(ads, now))
+    ended = _begun_by(store, {ad: now - (row["window_end"] - row["window_start"]) for ad, row in begun.items()})
+    return list((ended or begun).values())
 
 
-def _of_day(ads: Sequence[str], day: date) -> list[Row]:
-    partitions = resources.store().rows(statements.NEWEST_AD_WINDOWS, [(ad, day) for ad in ads])
-    return [row for rows in partitions for row in rows]
+def _begun_by(store: Store, times: Mapping[str, datetime]) -> dict[str, Row]:
+    """Return by ad the newest window that begins by the ad's time, on the day of that time or the day before."""
+    found: dict[str, Row] = {}
+    for back in (timedelta(), timedelta(days=1)):
+        asked = [(ad, time.date() - back, time) for ad, time in times.items() if ad not in found]
+        found |= {rows[0]["ad_id"]: rows[0] for rows in store.rows(statements.AD_WINDOW_BY, asked) if rows}
+    return found
 
 
 def _show(top: Ranking, totals: dict[str, Row]) -> None:
@@ -153,7 +156,7 @@ def _history(ad: str, asked: date | None, back: timedelta) -> list[Row]:
         return store.rows(statements.AD_WINDOWS, [(ad, asked)])[0]
     newest = [
         row["window_start"]
-        for rows in store.rows(statements.NEWEST_AD_WINDOWS, [(ad, day) for day in elements.days(None)])
+        for rows in store.rows(statements.NEWEST_AD_WINDOW, [(ad, day) for day in elements.days(None)])
         for row in rows
     ]
     if not newest:

@@ -12,8 +12,11 @@ class Statement:
 
 
 AD_TOTALS = Statement("SELECT * FROM ad_metrics WHERE ad_id = ? LIMIT ?", 1)
-# Windows that have not ended yet, and the newest window that has.
-NEWEST_AD_WINDOWS = Statement("SELECT * FROM ad_metrics_by_window WHERE ad_id = ? AND day = ? LIMIT ?", 10)
+NEWEST_AD_WINDOW = Statement("SELECT * FROM ad_metrics_by_window WHERE ad_id = ? AND day = ? LIMIT ?", 1)
+# The newest window that begins at a time or before it.
+AD_WINDOW_BY = Statement(
+    "SELECT * FROM ad_metrics_by_window WHERE ad_id = ? AND day = ? AND window_start <= ? LIMIT ?", 1
+)
 # A day has 2,880 windows that begin every 30 seconds.
 AD_WINDOWS = Statement("SELECT * FROM ad_metrics_by_window WHERE ad_id = ? AND day = ? LIMIT ?", 2_880)
 AD_WINDOWS_SINCE = Statement(
