@@ -127,9 +127,9 @@ def addresses(current: State, keys: Secured | None) -> Addresses:
 
 def _status(service: Service, entry: Entry | None, data: Path, keys: Secured | None) -> Status:
     log = data / "logs" / f"{service.name}.log"
-    process = entry.running.process() if entry else None
-    if entry is None or process is None:
+    # Before the question, which takes seconds: the process may end meanwhile.
+    memory = entry.running.memory() if entry else None
+    if entry is None or memory is None:
         return Status(service.name, "", None, "not running" if entry is None else "it has ended", None, log)
     port = entry.ports[service.name]
-    problem = service.ask(port, keys)
-    return Status(service.name, f"127.0.0.1:{port}", entry.pid, problem, process.memory_info().rss, log)
+    return Status(service.name, f"127.0.0.1:{port}", entry.pid, service.ask(port, keys), memory, log)

@@ -40,6 +40,14 @@ class Running:
         except psutil.Error:
             return None
 
+    def memory(self) -> int | None:
+        """Return the process's resident bytes; None if it has ended."""
+        process = self.process()
+        try:
+            return process.memory_info().rss if process else None
+        except psutil.Error:  # it has ended in this moment
+            return None
+
 
 def start(command: list[str], *, log: Path, folder: Path, environment: Mapping[str, str] | None = None) -> Running:
     """Start a process in its own session, so that this terminal's Ctrl-C does not reach it, with output into `log`.
