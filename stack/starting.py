@@ -118,15 +118,21 @@ class Start:
                 service, answer = next(iter(waiting.values()))
                 problem = f"{service.title} did not answer within {START_SECONDS:.0f} s: {answer}"
                 raise StackError(problem, f"see {self.state.services[service.name].log}; `adstream down` stops it")
+            for service in services:  # one that has answered may have ended while the others start
+                self._require_running(service)
             time.sleep(POLL_SECONDS if waiting else 0)
 
-    def _ask(self, service: Service) -> str | None:
+    def _require_running(self, service: Service) -> None:
         entry = self.state.services[service.name]
         if entry.running.process() is None:
             problem = f"{service.title} ended while starting: {last_words(Path(entry.log))}"
             if named := " and ".join(java_options_set()):
                 problem += f" ({named} may be why)"
             raise StackError(problem, f"see {entry.log}")
+
+    def _ask(self, service: Service) -> str | None:
+        self._require_running(service)
+        entry = self.state.services[service.name]
         port = entry.ports[service.name]
         if not ports.is_open(port):
             return "its port is closed"

@@ -9,12 +9,16 @@ from pathlib import Path
 import psutil
 import pytest
 
+from common.errors import StackError
 from common.settings import Settings
 from stack import local, state
-from stack.host import processes
+from stack.host import ports, processes
 from stack.host.processes import Running
 from stack.kafka import KAFKA
+from stack.registry import REGISTRY
 from stack.security.secured import Secured
+from stack.service import Place, Service
+from stack.starting import Start
 from stack.state import Entry, State
 
 Ask = Callable[[int, Secured | None], str | None]
@@ -67,3 +71,47 @@ def test_a_process_that_ends_before_its_memory_is_read_has_ended(
     assert running.memory() is None
     monkeypatch.setattr(Running, "process", lambda _self: found)  # found in the moment before
     assert running.memory() is None
+
+
+LISTENS = """
+import signal, socket, sys
+print("ERROR no more disk", flush=True)
+listening = socket.create_server(("127.0.0.1", int(sys.argv[1])))
+signal.pause()
+"""
+
+
+def listening(service: Service, ask: Ask) -> Service:
+    """Return the service with a small program that opens its port and waits, and with this question."""
+
+    def prepare(place: Place) -> list[str]:
+        place.data.mkdir()
+        return [sys.executable, "-c", LISTENS, str(place.ports[service.name])]
+
+    return replace(service, inner_ports=(), prepare=prepare, ask=ask)
+
+
+def test_a_service_that_ends_after_its_answer_fails_the_start_and_stops_the_others(
+    settings: Settings, tmp_path: Path
+) -> None:
+    found, said = State(), list[str]()
+
+    def end_kafka(_port: int, _keys: Secured | None) -> str | None:
+        if KAFKA.name not in found.addresses:
+            return "Kafka has not answered yet"
+        processes.stop([found.services[KAFKA.name].running])
+        return None
+
+    services = [listening(KAFKA, lambda _port, _keys: None), listening(REGISTRY, end_kafka)]
+    settings.stack.kafka_port = settings.stack.registry_port = 0
+    start = Start(settings, tmp_path, found, said.append, None)
+    start.choose_ports(services)
+    log = tmp_path / "logs" / "kafka.log"
+    with pytest.raises(
+        StackError, match=rf"^Kafka ended while starting: ERROR no more disk( \(.* may be why\))?; see {log}$"
+    ):
+        start.run(services, tmp_path)
+    assert any(line.startswith("Kafka answers on port ") for line in said)
+    assert said[-1] == "stopping what was started"
+    assert state.read(tmp_path) == State(ports=found.ports)
+    assert not [port for port in found.ports.values() if ports.is_open(port)]
