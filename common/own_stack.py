@@ -47,9 +47,13 @@ def find(data: Path, service: str) -> Found | None:
 
 
 def address_of(data: Path, name: str) -> dict[str, Any]:
-    """Return the address of a part of the own stack without users' data, like the Spark master."""
-    known: dict[str, Any] = (_state(data) or {}).get("addresses", {}).get(name, {})
-    return known
+    """Return the address of a part of the own stack without users' data, like the Spark master.
+
+    Empty unless the part runs.
+    """
+    state = _state(data) or {}
+    known: dict[str, Any] = state.get("addresses", {}).get(name, {})
+    return known if _runs(state.get("services", {}).get(name)) else {}
 
 
 def _state(data: Path) -> dict[str, Any] | None:

@@ -65,7 +65,8 @@ def up(settings: Settings, *, spark_workers: int = 0, report: Report = lambda _l
     data = settings.data_dir.absolute()
     with alone(data):
         keys = secured.find(data)
-        found = state.read(data)
+        # After a reboot nothing of the last stack runs, and nobody may take its Spark master for a running one.
+        found = state.read(data).without_ended()
         # From here on this folder's commands use this stack or none, even if it never starts.
         state.write(data, found)
         start = Start(settings, data, found, report, keys)

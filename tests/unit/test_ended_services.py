@@ -1,6 +1,7 @@
 """Services that end while `status` or `up` looks at them, and before. A small program stands in for each service."""
 
 import os
+import socket
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -115,3 +116,22 @@ def test_a_service_that_ends_after_its_answer_fails_the_start_and_stops_the_othe
     assert said[-1] == "stopping what was started"
     assert state.read(tmp_path) == State(ports=found.ports)
     assert not [port for port in found.ports.values() if ports.is_open(port)]
+
+
+def test_after_a_reboot_up_neither_names_nor_keeps_a_cluster_that_has_ended(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    services = [replace(each, ask=lambda _port, _keys: None) for each in local.SERVICES]
+    monkeypatch.setattr(local, "SERVICES", services)
+    created = psutil.Process().create_time()
+    with socket.create_server(("127.0.0.1", 0)) as answering:
+        port = answering.getsockname()[1]
+        running = {each.name: Entry(os.getpid(), created, {each.name: port}, "log") for each in services}
+        ended = {name: Entry(os.getpid(), created - 1_000, {name: 7077}, "log") for name in ("spark", "spark_worker_1")}
+        last = dict.fromkeys([*running, *ended], port)
+        state.write(tmp_path, State({"spark": {"master": "spark://127.0.0.1:7077"}}, running | ended, last))
+        assert local.up(settings).spark_master is None
+    after = state.read(tmp_path)
+    assert (after.services, after.ports) == (running, last)
+    assert after.addresses.keys() == running.keys()
+    assert Settings().spark.master == "local[2]"

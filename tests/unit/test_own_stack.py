@@ -135,6 +135,14 @@ def test_a_service_whose_process_is_gone_is_not_looked_for_at_its_port(data: Pat
         RegistryClient(Settings().registry).latest("x")
 
 
+def test_jobs_run_on_the_cluster_of_the_stack_only_while_its_master_runs(data: Path) -> None:
+    known = {"spark": {"master": "spark://127.0.0.1:20004"}}
+    state.write(data, State(known, {"spark": entry(20004)}))
+    assert Settings().spark.master == "spark://127.0.0.1:20004"
+    state.write(data, State(known, {"spark": entry(20004, ended=True)}))
+    assert Settings().spark.master == "local[2]"
+
+
 def test_the_place_where_it_ran_last_is_told(data: Path) -> None:
     state.write(data, State(ports={"kafka": 20001, "registry": 20002, "cassandra": 20003}))
     lines = refuse_all()
