@@ -2,22 +2,23 @@
 
 import json
 import math
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, time
 from typing import Any
 
 from confluent_kafka import Message
 
+from common.text.moments import from_millis
 from common.text.shown import shown
 from consumer.decoding import Broken, Decoded
 
 SHOWN_BYTES = 64
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def as_json(message: Message, outcome: Decoded | Broken) -> str:
     """Return strict JSON: NaN and infinities as strings, bytes as `{"hex": ...}`, times as ISO 8601 in UTC.
 
-    Instead of `value` a broken message has `broken`, the reason, and `bytes`, the whole message in hex.
+    A record's time outside of the years 1 to 9999 stays a number of milliseconds since 1970, as text. Instead of
+    `value` a broken message has `broken`, the reason, and `bytes`, the whole message in hex.
     """
     line: dict[str, Any] = {
         "topic": message.topic(),
@@ -78,7 +79,8 @@ def _broker_time(message: Message) -> str | None:
     kind, millis = message.timestamp()
     if not kind:
         return None
-    return str(strict(EPOCH + timedelta(milliseconds=millis)))
+    moment = from_millis(millis)
+    return str(millis if moment is None else strict(moment))
 
 
 def text_or_hex(value: bytes | None) -> Any:  # noqa: ANN401

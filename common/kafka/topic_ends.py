@@ -5,12 +5,13 @@ Messages held back by open transactions are between the two.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 from confluent_kafka import Consumer, TopicPartition
 
 from common import kafka
 from common.settings import READ_COMMITTED, READ_UNCOMMITTED, Settings
+from common.text.moments import from_millis
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,10 @@ def held_back(ends: Mapping[int, Ends]) -> int:
 
 
 def open_since(settings: Settings, topic: str, partition: int, stable: int) -> datetime | None:
-    """Return when the open transaction's first message, at `stable`, was written; None if it no longer exists."""
+    """Return when the open transaction's first message, at `stable`, was written.
+
+    None if it no longer exists, or has a time outside of the calendar.
+    """
     consumer = Consumer(
         kafka.consumer_config(settings.reading(READ_UNCOMMITTED).kafka)
         | {"group.id": "adstream-doctor", "auto.offset.reset": "earliest"}
@@ -63,4 +67,4 @@ def open_since(settings: Settings, topic: str, partition: int, stable: int) -> d
         consumer.close()
     if message is None or message.error() is not None or message.offset() != stable:
         return None
-    return datetime.fromtimestamp(message.timestamp()[1] / 1_000, UTC)
+    return from_millis(message.timestamp()[1])

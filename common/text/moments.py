@@ -52,6 +52,17 @@ def to_millis(moment: datetime) -> int:
     return (moment - _EPOCH) // _MILLISECOND
 
 
+def from_millis(millis: int) -> datetime | None:
+    """Return the moment (UTC) of milliseconds since 1970; None outside of the years 1 to 9999.
+
+    Kafka accepts such times of records. A producer makes them when it gives microseconds.
+    """
+    try:
+        return _EPOCH + millis * _MILLISECOND
+    except OverflowError:
+        return None
+
+
 def parse_moment(option: str, text: str, now: datetime) -> datetime:
     """Parse a moment. Raises ConfigError, which names the `option`."""
     try:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Protocol
 
 from pyspark.sql import DataFrame, SparkSession
@@ -11,6 +11,7 @@ from pyspark.sql import functions as F
 from common import kafka
 from common.errors import BadInput
 from common.settings import Settings
+from common.text.moments import from_millis
 from streaming.sources import topic_range
 
 # Partition -> [first offset, end offset).
@@ -117,5 +118,6 @@ def require_all(place: Messages, kept: Mapping[int, Kept], ranges: Ranges, gone:
 
 
 def moment(millis: int) -> str:
-    """Write a time in UTC for people."""
-    return f"{datetime.fromtimestamp(millis / 1_000, UTC):%Y-%m-%dT%H:%M:%SZ}"
+    """Write a time in UTC for people, or the number itself if it is outside of the calendar."""
+    found = from_millis(millis)
+    return f"{found:%Y-%m-%dT%H:%M:%SZ}" if found else f"{millis} ms since 1970"

@@ -16,6 +16,8 @@ from consumer.display import as_json, as_text, strict
 class Message:
     """The part of a message that the display reads. Only librdkafka can make the real class."""
 
+    millis = 1_735_689_600_123
+
     def __init__(self, key: bytes | None = b"ad-1", value: bytes | None = b"\x00\x01", **headers: bytes) -> None:
         self._key, self._value, self._headers = key, value, list(headers.items())
 
@@ -29,7 +31,7 @@ class Message:
         return 45
 
     def timestamp(self) -> tuple[int, int]:
-        return 2, 1_735_689_600_123
+        return 2, self.millis
 
     def key(self) -> bytes | None:
         return self._key
@@ -109,6 +111,14 @@ def test_a_broken_message_in_json_keeps_all_its_bytes() -> None:
 def test_a_broken_message_as_text_is_shortened() -> None:
     line = as_text(Message(value=b"\x01" * 500), Broken("why", 4), shown_bytes=3)  # type: ignore[arg-type]
     assert line.endswith("schema=4 BROKEN why; 500 bytes: 01 01 01 …")
+
+
+@pytest.mark.parametrize("millis", [1_735_689_600_123_456, 2**63 - 1])
+def test_a_record_s_time_outside_of_the_calendar_is_shown_as_its_number(millis: int) -> None:
+    message = Message()
+    message.millis = millis
+    assert strictly(as_json(message, Decoded(3, {})))["timestamp"] == str(millis)  # type: ignore[arg-type]
+    assert f"@45 {millis} key=ad-1" in as_text(message, Decoded(3, {}))  # type: ignore[arg-type]
 
 
 def test_headers_are_shown() -> None:

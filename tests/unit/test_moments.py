@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from common.text.moments import iso_utc, parse_moment, to_millis
+from common.text.moments import from_millis, iso_utc, parse_moment, to_millis
 
 NOON = datetime(2025, 2, 21, 12, tzinfo=UTC)
 
@@ -36,3 +36,13 @@ def test_milliseconds_are_exact_and_rounded_down(millis: int) -> None:
     moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=millis)
     assert to_millis(moment) == to_millis(moment + timedelta(microseconds=999)) == millis
     assert to_millis(iso_utc(moment.isoformat())) == millis
+    assert from_millis(millis) == moment
+
+
+def test_milliseconds_outside_of_the_calendar_are_no_moment() -> None:
+    last, first = 253_402_300_799_999, -62_135_596_800_000
+    assert from_millis(last) == datetime(9999, 12, 31, 23, 59, 59, 999_000, tzinfo=UTC)
+    assert from_millis(first) == datetime(1, 1, 1, tzinfo=UTC)
+    # Microseconds of 2025, and the largest and smallest times that Kafka can store.
+    for outside in (last + 1, first - 1, 1_735_689_600_123_456, 2**63 - 1, -(2**63)):
+        assert from_millis(outside) is None
