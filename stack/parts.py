@@ -62,8 +62,19 @@ def ensure(settings: StackSettings, report: Report = lambda _line: None) -> Path
         return target
     with ending_raises(), alone(cache_root(settings), "parts", ivy.FETCHING, report):
         if not target.is_dir():  # another process fetched it during the wait
-            _fetch(settings, target, report)
+            with making(target):
+                _fetch(settings, target, report)
     return target
+
+
+@contextmanager
+def making(target: Path) -> Iterator[None]:
+    """Make a folder of the cache in this context. Raises StackError if the disk is full, or cannot be written."""
+    try:
+        yield
+    except OSError as failed:
+        problem = f"{target} cannot be made: {failed.strerror or failed}"
+        raise StackError(problem, "free some disk, or set ADSTREAM_STACK_CACHE_DIR") from None
 
 
 def _fetch(settings: StackSettings, target: Path, report: Report) -> None:

@@ -105,11 +105,8 @@ def ensure(settings: StackSettings, report: Report = lambda _line: None) -> Path
         return target
     with ending_raises(), parts.alone(cache, "real-time", MAKING, report):
         if not target.is_dir():  # another process made it during the wait
-            try:
+            with parts.making(target):
                 _make(settings, target, report)
-            except OSError as failed:
-                problem = f"{target} cannot be made: {failed.strerror or failed}"
-                raise StackError(problem, "free some disk, or set ADSTREAM_STACK_CACHE_DIR") from None
     return target
 
 

@@ -99,6 +99,29 @@ def test_a_cache_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
         parts.ensure(StackSettings(cache_dir=tmp_path / "file" / "cache"))
 
 
+@pytest.mark.parametrize(("unpacking", "why"), [(False, "File exists"), (True, "Not a directory")])
+def test_parts_that_cannot_be_written_are_one_line(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, settings: StackSettings, *, unpacking: bool, why: str
+) -> None:
+    """Let a file in the way of a folder stand in for a full disk, before the fetch or before the archive's content."""
+    fetch_writes(monkeypatch, tmp_path, tampered=False)
+    home = parts.home(settings)
+
+    def retrieve(_settings: StackSettings, _names: Path, *, into: Path, **_others: object) -> None:
+        write_parts(into)
+        (into / parts.REGISTRY_HOME).write_text("")
+
+    if unpacking:
+        monkeypatch.setattr(ivy, "retrieve", retrieve)
+    else:
+        home.parent.mkdir()
+        home.with_name(f"{home.name}.partial").write_text("")
+    problem = rf"^{home} cannot be made: {why}; free some disk, or set ADSTREAM_STACK_CACHE_DIR$"
+    with pytest.raises(StackError, match=problem):
+        parts.ensure(settings)
+    assert not home.exists()
+
+
 def test_why_ivy_failed_is_told_by_its_most_telling_line(tmp_path: Path) -> None:
     program = (
         "print('\\tfound a#b;1 in parts')\n"
