@@ -47,7 +47,7 @@ class Publisher:
     """Sends records to `topic`, encoded by `encode`. `on_delivery` gets every record.
 
     Opening it raises ConfigError for unusable Kafka settings. Sending raises DeliveryFailed once the broker has refused
-    a record, or has not acknowledged it in time.
+    a record, or has not acknowledged it in time. It also raises an AdstreamError of `on_delivery`, each once.
     """
 
     def __init__(
@@ -68,6 +68,7 @@ class Publisher:
         self._errors = ClientErrors(settings.kafka)
         self._on_delivery = on_delivery
         self._failure: KafkaError | None = None
+        self._unreported: AdstreamError | None = None
         timeout_ms = int(settings.kafka.timeout_seconds * 1000)
         self._delivery_seconds = DELIVERY_TIMEOUTS * settings.kafka.timeout_seconds
         config = client_config(settings.kafka, self._errors) | {
@@ -115,8 +116,7 @@ class Publisher:
     def serve(self, seconds: float) -> None:
         """Take delivery reports, waiting up to `seconds` for one. Raises DeliveryFailed."""
         self._attend(lambda: self._producer.poll(seconds))
-        if self._failure is not None:
-            raise self._failed()
+        self._require_no_failure()
 
     def flush(self) -> None:
         """Wait until every record is acknowledged, as long as the delivery timeout lasts. Raises DeliveryFailed."""
@@ -124,8 +124,7 @@ class Publisher:
         while self._attend(lambda: self._producer.flush(FLUSH_SLICE_SECONDS)) and self._failure is None:
             if time.monotonic() > end:
                 raise self._failed()
-        if self._failure is not None:
-            raise self._failed()
+        self._require_no_failure()
 
     def abandon(self) -> None:
         """Drop all queued records, so that a failed run ends at once."""
@@ -148,7 +147,17 @@ class Publisher:
     def _report(self, number: int, error: KafkaError | None, message: Message) -> None:
         self._acknowledge(error, message)
         if error is None and self._on_delivery is not None:
-            self._on_delivery(number, message)
+            try:
+                self._on_delivery(number, message)
+            except AdstreamError as problem:  # must not pass through the client: it would end a flush
+                self._unreported = problem
+
+    def _require_no_failure(self) -> None:
+        if self._failure is not None:
+            raise self._failed()
+        if self._unreported is not None:
+            problem, self._unreported = self._unreported, None
+            raise problem
 
     def _failed(self) -> AdstreamError:
         failure = self._failure or KafkaError(KafkaError._TIMED_OUT)

@@ -3,6 +3,7 @@
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import Protocol
 
 from common.errors import AdstreamError, DeliveryFailed
@@ -60,7 +61,8 @@ def run(
         outlet.abandon()
         raise counted(error, outlet.sent, outlet.acknowledged) from None
     except AdstreamError as error:
-        outlet.flush()  # records before the wrong event are not lost
+        with suppress(AdstreamError):  # the first error is shown, and the counts tell of the second
+            outlet.flush()  # records before the wrong event are not lost
         raise counted(error, outlet.sent, outlet.acknowledged) from None
 
 

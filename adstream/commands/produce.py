@@ -1,7 +1,7 @@
 """`adstream produce NAME`: send events to Kafka or into files: made up from a seed, a documented sample, or a CSV."""
 
 from collections.abc import Iterable, Iterator
-from contextlib import closing, nullcontext
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from enum import StrEnum
 from itertools import islice
@@ -181,7 +181,7 @@ def produce(
         return
     source = _source(name)
     check(source, given)
-    with nullcontext() if acknowledged is None else closing(Acknowledged(acknowledged)) as book:
+    with nullcontext() if acknowledged is None else Acknowledged(acknowledged) as book:
         if sample:
             job = job_of(name)
             steps, pace = source.sample_steps(job, _now_millis()), rate or 0.0
@@ -315,9 +315,9 @@ def _report(topic: str, given: dict[str, Any], book: "Acknowledged | None") -> "
         return None if book is None else lambda _number, message: book.add(message)
 
     def report(number: int, message: "Message") -> None:
-        say(f"record {number} delivered to {topic} [{message.partition()}] at offset {message.offset()}")
         if book is not None:
             book.add(message)
+        say(f"record {number} delivered to {topic} [{message.partition()}] at offset {message.offset()}")
 
     return report
 

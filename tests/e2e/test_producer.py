@@ -105,6 +105,21 @@ def test_a_full_queue_slows_down_and_loses_nothing(stack: Settings) -> None:
     assert all((record.value() or b"").startswith(wire.header(latest.id)) for record in found)
 
 
+@pytest.mark.parametrize("count", [10, 20_000])
+def test_a_full_disk_under_the_acknowledgements_ends_the_run_and_drops_no_event(stack: Settings, count: int) -> None:
+    topic = new_topic(stack)
+    sending = "produce", "ads", "--topic", topic, "--count", str(count), "--rate", "0"
+    ended = adstream(*sending, "--acknowledged", "/dev/full")
+    line = one_line(ended)
+    assert "/dev/full cannot be written: No space left on device" in line
+    # A short run finds no room when it ends, and has printed its counts.
+    told = rf"({count}) events sent to {topic}, ({count}) acknowledged|\((\d+) of (\d+) events acknowledged\)"
+    counts = re.search(told, ended.stdout + line)
+    assert counts
+    acknowledged, sent = map(int, filter(None, counts.groups()))
+    assert 0 < acknowledged == sent == len(everything_on(stack, topic))
+
+
 def test_the_rate_is_kept(stack: Settings) -> None:
     topic = new_topic(stack)
     done = adstream("produce", "ads", "--topic", topic, "--count", "1000", "--rate", "500")
