@@ -15,7 +15,7 @@ from benchmarks.pipeline import JOB, timed
 from common.settings import Settings
 from streaming.jobs import find
 from streaming.micro_batch.progress import BatchReport
-from streaming.recovery.checkpoint import first_cause
+from streaming.recovery.causes import first_cause
 from streaming.spark.session import STATE_STORES, spark_session
 
 SHIPPED, OFF = "ad-metrics, as it is", "ad-metrics, dedupe off"

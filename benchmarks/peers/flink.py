@@ -19,7 +19,7 @@ from benchmarks.peers.drained import Drained, Load, PeerMissing
 from common.settings import Settings
 from stack import ivy
 from stack.host import java
-from streaming.recovery.checkpoint import first_cause
+from streaming.recovery.causes import first_cause
 
 # Packages that Flink's own start script opens on Java 17.
 OPENED = ("lang", "net", "io", "nio", "lang.reflect", "text", "time", "util", "util.concurrent")

@@ -4,7 +4,6 @@ from datetime import timedelta
 
 from common.errors import (
     AccessDenied,
-    AdstreamError,
     BadInput,
     CheckpointError,
     ConfigError,
@@ -12,7 +11,6 @@ from common.errors import (
     SchemaNotFound,
     TopicNotFound,
 )
-from streaming.recovery.checkpoint import first_cause
 
 # A batch that fails this often in a row stops the job: 1 + 2 + 4 + 8 seconds of pauses.
 ATTEMPTS = 5
@@ -25,8 +23,3 @@ FINAL = (AccessDenied, BadInput, CheckpointError, ConfigError, MigrationError, S
 def pause_after(failures: int) -> timedelta:
     """Return the pause before the next attempt, after so many failures in a row."""
     return _FIRST_PAUSE * (1 << (failures - 1))
-
-
-def line(error: Exception) -> str:
-    """Return the problem in one line: our errors unchanged, Spark's by the innermost cause."""
-    return str(error) if isinstance(error, AdstreamError) else first_cause(error)

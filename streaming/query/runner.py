@@ -37,10 +37,11 @@ from streaming.query.claim import claim, refuse_what_cannot_go_on
 from streaming.query.clock_watch import ClockSetBack, ClockWatch
 from streaming.query.counted_log import CountedLog
 from streaming.query.crash_search import CrashSearch
-from streaming.query.failures import ATTEMPTS, FINAL, line, pause_after
+from streaming.query.failures import ATTEMPTS, FINAL, pause_after
 from streaming.query.options import Options
 from streaming.query.ownership import Ownership
 from streaming.query.plans import Plans
+from streaming.recovery.causes import line
 from streaming.recovery.checkpoint import Checkpoint, held
 from streaming.recovery.quarantine import CRASHES, Ranges
 from streaming.sinks import dead_letters

@@ -48,7 +48,7 @@ from streaming.real_time.settling import NOTE, Settling
 from streaming.real_time.starts import Starts
 from streaming.real_time.suits import slots
 from streaming.real_time.updates import Updates, UpdatesLost
-from streaming.recovery.checkpoint import first_cause
+from streaming.recovery.causes import first_cause
 from streaming.recovery.quarantine import Ranges
 from streaming.sinks.dead_letters import producer_options
 from streaming.sources import Topic, topic_range

@@ -1,1 +1,1 @@
-"""The checkpoint of a job, and the messages that it sets aside."""
+"""The checkpoint of a job, the messages that it sets aside, and the cause of a failure."""

@@ -19,6 +19,7 @@ from pyspark.sql import SparkSession
 from common.errors import CheckpointError
 from common.system.file_lock import Held, locked
 from common.text.durations import duration_text
+from streaming.recovery.causes import first_cause
 
 _FILE = "adstream.json"
 _LOCK = "adstream.lock"
@@ -312,15 +313,6 @@ class Checkpoint:
 
     def _path(self, file: str) -> Any:  # noqa: ANN401 - a Java object
         return self._jvm.org.apache.hadoop.fs.Path(f"{self.path}/{file}")
-
-
-def first_cause(error: Exception) -> str:
-    """Return the JVM's innermost cause, in one line."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    if isinstance(error, Py4JJavaError):
-        lines = [line.removeprefix(": ") for line in lines[1:]]  # the first cause names only the call
-    causes = [line.removeprefix("Caused by:").strip() for line in lines if line.startswith("Caused by:")]
-    return (causes or lines or [type(error).__name__])[-1 if causes else 0][:300]
 
 
 # Spark's and Hadoop's messages about a checkpoint file that is missing or changed.
