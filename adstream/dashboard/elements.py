@@ -22,6 +22,8 @@ from common.text.shown import shown
 REFRESH_SECONDS = 2
 # Rows of a day are read by the day. Without a requested day, back to this many days ago.
 MOST_DAYS = 7
+# A viewer may choose this many keys.
+MOST_CHOSEN = 20
 _HEIGHT = 220
 LARGE_HEIGHT = 320
 _BAR_HEIGHT = 34
@@ -159,7 +161,7 @@ def chosen(what: str, topic: str, most: int) -> tuple[list[str], date | None]:
     left, right = st.columns([5, 2])
     with left:
         asked = st.multiselect(
-            f"{what.capitalize()}s", sorted(known), key=f"{what}s", accept_new_options=True, max_selections=20,
+            f"{what.capitalize()}s", sorted(known), key=f"{what}s", accept_new_options=True, max_selections=MOST_CHOSEN,
             format_func=shown, help="Choose some, or type their names. Empty: the most active.",
         )  # fmt: skip
     with right:

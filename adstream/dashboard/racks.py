@@ -1,8 +1,11 @@
 """The page of the racks: their temperatures, and their changes between normal and warning."""
 
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
+
 import streamlit as st
 
-from adstream.dashboard import elements, statements
+from adstream.dashboard import elements, resources, statements
 from adstream.dashboard.store import Row
 
 _RUN = ("adstream produce racks --rate 20", "adstream stream rack-temperatures", "adstream stream rack-alerts")
@@ -25,8 +28,8 @@ def _racks() -> None:
         return
     with elements.service(), elements.loading("racks"):
         temperatures = elements.newest_of(statements.RACK_TEMPERATURES, [_ALL, *racks], day)
-        alerts = elements.newest_of(statements.RACK_ALERTS, racks, day)
-        if temperatures is None and alerts is None:
+        changes = last_changes(resources.store().rows(statements.LAST_RACK_ALERT, places(racks, day)))
+        if temperatures is None and not changes:
             elements.nothing_yet("Nothing of these racks in that time", *_RUN)
             return
         if temperatures is not None:
@@ -35,32 +38,53 @@ def _racks() -> None:
                 temperatures.rows, "window_start", "avg_temperature", title, by="rack", height=elements.LARGE_HEIGHT
             )
         st.markdown("**Now**")
-        changes = {row["rack"]: row for row in alerts.newest} if alerts else {}
         newest = {row["rack"]: row for row in temperatures.newest} if temperatures else {}
-        elements.table([_state(rack, newest, changes) for rack in (_ALL, *racks)], key="rack-table")
-        st.markdown("**Changes between normal and warning, newest first**")
-        rows = sorted(alerts.rows, key=lambda row: row["changed_at"], reverse=True) if alerts else []
-        elements.table(
-            [
-                {
-                    "at (UTC)": row["changed_at"],
-                    "rack": row["rack"],
-                    "status": row["status"],
-                    "temperature": row["temperature"],
-                }
-                for row in rows
-            ],
-            key="rack-alerts",
-            empty="None in that time.",
-        )
+        elements.table([state(rack, newest, changes) for rack in (_ALL, *racks)], key="rack-table")
+        if len(changes) < len(racks):
+            in_that_time = f"in the last {elements.MOST_DAYS} days" if day is None else "on that day"
+            st.caption(f"Status -: no change {in_that_time}. A rack begins as normal.")
+        _changes(racks, changes)
 
 
-def _state(rack: str, newest: dict[str, Row], changes: dict[str, Row]) -> dict[str, object]:
-    row, change = newest.get(rack), changes.get(rack)
+def places(racks: Sequence[str], asked: date | None) -> list[tuple[object, ...]]:
+    """Return the partitions that may hold a rack's last change, the newest day first."""
+    return [(rack, day) for day in elements.days(asked) for rack in racks]
+
+
+def last_changes(partitions: Iterable[Sequence[Row]]) -> dict[str, Row]:
+    """Return each rack's last change. Racks change on different days."""
+    rows = sorted((row for rows in partitions for row in rows), key=lambda row: row["changed_at"])
+    return {row["rack"]: row for row in rows}
+
+
+def state(rack: str, temperatures: Mapping[str, Row], changes: Mapping[str, Row]) -> dict[str, object]:
+    """Return the rack's line in the table. Without a change its status is unknown: an older one may be a warning."""
+    row, change = temperatures.get(rack), changes.get(rack)
     return {
         "rack": rack,
-        "status": change["status"] if change else "-" if rack == _ALL else "normal",
+        "status": change["status"] if change else None,
+        "since (UTC)": change["changed_at"] if change else None,
         "average": row["avg_temperature"] if row else None,
         "readings": row["readings"] if row else None,
         "window from (UTC)": row["window_start"] if row else None,
     }
+
+
+def _changes(racks: Sequence[str], last: Mapping[str, Row]) -> None:
+    day = max(row["changed_at"] for row in last.values()).date() if last else None
+    found = resources.store().rows(statements.RACK_ALERTS, [(rack, day) for rack in racks]) if last else []
+    rows = sorted((row for rows in found for row in rows), key=lambda row: row["changed_at"], reverse=True)
+    st.markdown(f"**Changes between normal and warning{f' on {day}' if day else ''}, newest first**")
+    elements.table(
+        [
+            {
+                "at (UTC)": row["changed_at"],
+                "rack": row["rack"],
+                "status": row["status"],
+                "temperature": row["temperature"],
+            }
+            for row in rows
+        ],
+        key="rack-alerts",
+        empty="None in that time.",
+    )

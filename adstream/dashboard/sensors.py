@@ -33,7 +33,7 @@ def _sensors() -> None:
             by="sensor_id",
             height=elements.LARGE_HEIGHT,
         )
-        st.markdown("**The newest window of each**")
+        st.markdown(f"**The newest window of each on {found.day}**")
         elements.table(
             [
                 {

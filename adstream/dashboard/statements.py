@@ -30,6 +30,8 @@ ORDER_VALUES = Statement("SELECT * FROM order_values WHERE day = ? LIMIT ?", 24)
 TOP_PRODUCTS = Statement("SELECT * FROM top_products WHERE window_start = ? LIMIT ?", 3)
 # A day of windows that begin every 5 minutes.
 RACK_TEMPERATURES = Statement("SELECT * FROM rack_temperatures WHERE rack = ? AND day = ? LIMIT ?", 288)
+# The last change of a rack on a day.
+LAST_RACK_ALERT = Statement("SELECT * FROM rack_alerts WHERE rack = ? AND day = ? LIMIT ?", 1)
 RACK_ALERTS = Statement("SELECT * FROM rack_alerts WHERE rack = ? AND day = ? LIMIT ?", 100)
 
 STATEMENTS = {name: value for name, value in globals().items() if isinstance(value, Statement)}

@@ -134,9 +134,9 @@ def test_sales_are_those_of_the_tables(browser: Browser, tables: Tables, request
 def test_racks_and_their_alerts_are_those_of_the_tables(
     browser: Browser, tables: Tables, request: pytest.FixtureRequest
 ) -> None:
-    assert adstream("produce", "racks", "--count", "50", "--keys", "2").returncode == 0
+    assert adstream("produce", "racks", "--count", "50", "--keys", "3").returncode == 0
     newest = naive(minutes=10).replace(second=0, microsecond=0)
-    for rack, warmth in (("all", 88.0), ("rack-01", 80.5), ("rack-02", 95.5)):
+    for rack, warmth in (("all", 88.0), ("rack-01", 80.5), ("rack-02", 95.5), ("rack-03", 88.5)):
         for back in range(12):
             start = newest - timedelta(minutes=5 * back)
             tables.insert(
@@ -145,18 +145,29 @@ def test_racks_and_their_alerts_are_those_of_the_tables(
                 last_updated=start,
             )  # fmt: skip
     changed = newest - timedelta(minutes=2)
-    for at, status in ((changed - timedelta(minutes=9), "normal"), (changed, "warning")):
+    days_ago = changed - timedelta(days=2)
+    for rack, at, status in (
+        ("rack-02", changed - timedelta(minutes=9), "normal"),
+        ("rack-02", changed, "warning"),
+        ("rack-03", days_ago, "warning"),
+    ):
         tables.insert(
-            "rack_alerts", rack="rack-02", day=at.date(), changed_at=at, status=status, temperature=102.5,
-            last_updated=at,
-        )  # fmt: skip
+            "rack_alerts", rack=rack, day=at.date(), changed_at=at, status=status, temperature=102.5, last_updated=at
+        )
     browser.open("racks")
-    shown = {row["rack"]: (row["status"], row["average"]) for row in browser.until_rows("rack-table", 3)}
-    assert shown == {"all": ("-", "88.00"), "rack-01": ("normal", "80.50"), "rack-02": ("warning", "95.50")}
+    shown = {
+        row["rack"]: (row["status"], row["since (UTC)"], row["average"]) for row in browser.until_rows("rack-table", 4)
+    }
+    assert shown == {
+        "all": ("-", "-", "88.00"),
+        "rack-01": ("-", "-", "80.50"),
+        "rack-02": ("warning", f"{changed:%Y-%m-%d %H:%M:%S}", "95.50"),
+        "rack-03": ("warning", f"{days_ago:%Y-%m-%d %H:%M:%S}", "88.50"),
+    }
     assert browser.until_rows("rack-alerts")[0] == {
         "at (UTC)": f"{changed:%Y-%m-%d %H:%M:%S}", "rack": "rack-02", "status": "warning", "temperature": "102.50",
     }  # fmt: skip
-    picture(browser, request, "dashboard-racks", 1_050)
+    picture(browser, request, "dashboard-racks", 1_170)
 
 
 def test_the_ads_on_top_are_those_of_the_newest_window_in_the_table(

@@ -12,11 +12,13 @@ import pytest
 
 from adstream.dashboard import server
 from adstream.dashboard.ads import TOP, ranking
-from adstream.dashboard.elements import ago, days, literal, per_view, today, with_commands
+from adstream.dashboard.elements import MOST_CHOSEN, ago, days, literal, per_view, today, with_commands
 from adstream.dashboard.health import parsed
+from adstream.dashboard.racks import last_changes, places, state
 from adstream.dashboard.resources import Kept
 from adstream.dashboard.sales import half_hours
 from adstream.dashboard.statements import STATEMENTS, Statement
+from adstream.dashboard.store import MOST_KEYS
 from common.cassandra.primary_keys import primary_keys
 from common.errors import ConfigError, ServiceUnavailable
 from stack.dashboard_port import choose_port
@@ -128,6 +130,28 @@ def test_the_days_looked_at_are_bounded_and_begin_after_today() -> None:
     assert looked_at[0] == today() + timedelta(days=1)
     assert looked_at[-1] == today() - timedelta(days=7)
     assert days(date(2025, 3, 29)) == [date(2025, 3, 29)]
+
+
+def test_a_rack_has_the_status_of_its_own_last_change_on_whichever_day_that_was() -> None:
+    def change(rack: str, days_ago: int, status: str) -> dict[str, Any]:
+        return {"rack": rack, "changed_at": NOW.replace(tzinfo=None) - timedelta(days=days_ago), "status": status}
+
+    cooled, hot = change("cooled", 0, "normal"), change("hot", 3, "warning")
+    found = last_changes([[], [cooled], [], [hot], [change("cooled", 4, "warning")], [change("hot", 5, "normal")]])
+    assert found == {"cooled": cooled, "hot": hot}
+    shown = {rack: state(rack, {}, found) for rack in ("cooled", "hot", "silent")}
+    assert {rack: line["status"] for rack, line in shown.items()} == {
+        "cooled": "normal", "hot": "warning", "silent": None,
+    }  # fmt: skip
+    assert shown["hot"]["since (UTC)"] == hot["changed_at"]
+
+
+def test_the_last_change_of_each_rack_is_looked_for_on_every_day_in_one_read() -> None:
+    racks = [f"rack-{number}" for number in range(MOST_CHOSEN)]
+    asked = places(racks, None)
+    assert set(asked) == {(rack, day) for rack in racks for day in days(None)}
+    assert len(asked) <= MOST_KEYS, "the store would leave the last ones out"
+    assert places(["a"], date(2025, 3, 29)) == [("a", date(2025, 3, 29))]
 
 
 def test_half_hours_are_those_of_the_jobs_windows() -> None:
