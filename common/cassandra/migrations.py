@@ -25,14 +25,13 @@ from common.cassandra.cassandra_lock import TABLE as LOCK_TABLE
 from common.cassandra.cassandra_lock import Report, Run, held
 from common.cassandra.cql_files import Migration, committed, of_packages
 from common.cassandra.session import DRIVER_ERRORS, REFUSED, TRANSIENT, connect, explain, server_message
+from common.cassandra.time_to_live import KEPT
 from common.errors import ConfigError, MigrationError
 from common.settings import CassandraSettings, Settings
 
 # A change of schema writes several system tables, which takes a busy node seconds.
 STATEMENT_SECONDS = 30.0
 SECONDS_PER_DAY = 86_400
-# These rows must live as long as the results: which checkpoint counts, and what was corrected.
-_KEPT = ("job_checkpoints", "backfills")
 
 _OURS = "schema_migrations"
 _RECORDS_TABLE = """CREATE TABLE IF NOT EXISTS {records} (
@@ -202,7 +201,7 @@ def _apply(run: Run, keyspace: str, records: str, migration: Migration) -> None:
 def _reconcile_ttl(run: Run, settings: CassandraSettings, report: Report) -> None:
     """Set the time to live of tables with clustering columns, which grow with time.
 
-    Tables in `_KEPT` stay unchanged.
+    Rows of the tables in `KEPT` never expire.
     """
     keyspace, wanted = settings.keyspace, settings.window_ttl_days * SECONDS_PER_DAY
     columns = run("SELECT table_name, kind FROM system_schema.columns WHERE keyspace_name = %s", (keyspace,))
@@ -210,7 +209,7 @@ def _reconcile_ttl(run: Run, settings: CassandraSettings, report: Report) -> Non
     query = "SELECT table_name, default_time_to_live FROM system_schema.tables WHERE keyspace_name = %s"
     changed = []
     for stored in run(query, (keyspace,)):
-        seconds = 0 if stored.table_name in _KEPT else wanted
+        seconds = 0 if stored.table_name in KEPT else wanted
         if stored.table_name in growing and stored.default_time_to_live != seconds:
             run(f"ALTER TABLE {keyspace}.{stored.table_name} WITH default_time_to_live = {seconds}", ())
             if stored.default_time_to_live and seconds:

@@ -24,7 +24,7 @@ COMMANDS = re.compile(r"^##+ Run .*?\n\n```sh\n(.*?)^```$", re.MULTILINE | re.DO
 USUAL = {
     "streaming/patterns/campaign_reach.py",
     "streaming/jobs.py",
-    "cql/026_campaign_reach.cql",
+    "cql/027_campaign_reach.cql",
     "docs/patterns/campaign-reach.md",
     "tests/patterns/test_campaign_reach.py",
 }

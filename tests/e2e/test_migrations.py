@@ -126,10 +126,8 @@ def test_options_follow_the_settings(settings: Settings, session: Session, monke
     assert said == []
 
 
-@pytest.mark.parametrize("table", ["job_checkpoints", "backfills"])
-def test_which_checkpoint_counts_and_what_was_corrected_does_not_expire(
-    settings: Settings, session: Session, table: str
-) -> None:
+@pytest.mark.parametrize("table", ["job_checkpoints", "backfills", "rack_alerts"])
+def test_rows_that_count_however_old_they_are_do_not_expire(settings: Settings, session: Session, table: str) -> None:
     migrate(settings)
     assert time_to_live(session, settings, table) == 0
     session.execute(f"ALTER TABLE {settings.cassandra.keyspace}.{table} WITH default_time_to_live = 86400")

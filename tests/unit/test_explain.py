@@ -146,6 +146,7 @@ def test_names_and_limits_are_those_of_the_settings(monkeypatch: pytest.MonkeyPa
     said = explained("ad-metrics")
     for name in ("Kafka topic clicks-eu\n", "eu.ad_metrics_by_window", "a row lives 7 days", "in memory, with"):
         assert name in said
+    assert "a row stays" in explained("rack-alerts"), "its last change is a rack's status"
 
 
 def test_what_mermaid_would_take_for_markup_is_escaped() -> None:

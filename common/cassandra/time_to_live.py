@@ -1,0 +1,17 @@
+"""Which tables have rows that expire. `adstream migrate` sets their time to live (common.cassandra.migrations)."""
+
+from collections.abc import Iterable
+
+from common.cassandra.primary_keys import primary_keys
+
+# These rows count however old they are: which checkpoint counts, what was corrected, a rack's last change.
+KEPT = frozenset({"job_checkpoints", "backfills", "rack_alerts"})
+
+
+def expiring(tables: Iterable[str]) -> tuple[str, ...]:
+    """Return those of the tables whose rows expire: tables with clustering columns grow with time.
+
+    This needs no service: the tables are the ones that the migrations make.
+    """
+    keys = primary_keys()
+    return tuple(name for name in tables if name in keys and keys[name].clustering and name not in KEPT)
