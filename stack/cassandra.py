@@ -124,7 +124,7 @@ def ask(port: int, secured: Secured | None) -> str | None:
     from cassandra.policies import WhiteListRoundRobinPolicy
 
     profile = ExecutionProfile(WhiteListRoundRobinPolicy([HOST]), request_timeout=TIMEOUT_SECONDS)
-    settings = secured.cassandra(port) if secured else CassandraSettings(hosts=(HOST,), port=port, username="")
+    settings = secured.cassandra(port) if secured else CassandraSettings.of(hosts=(HOST,), port=port)
     cluster = Cluster(
         [HOST],
         port=port,

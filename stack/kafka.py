@@ -123,7 +123,7 @@ def ask(port: int, secured: Secured | None) -> str | None:
 def _settings(port: int, secured: Secured | None) -> KafkaSettings:
     if secured:
         return secured.kafka(port)
-    return KafkaSettings(bootstrap_servers=f"{HOST}:{port}", security_protocol="PLAINTEXT")
+    return KafkaSettings.of(bootstrap_servers=f"{HOST}:{port}")
 
 
 def address(port: int, _secured: Secured | None) -> dict[str, object]:

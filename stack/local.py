@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from common.own_stack import STACK_FILE
-from common.settings import Settings
+from common.settings import Settings, check_services
 from stack import parts, state
 from stack.cassandra import CASSANDRA
 from stack.dashboard import DASHBOARD
@@ -56,12 +56,15 @@ class Status:
 
 
 def up(settings: Settings, *, spark_workers: int = 0, report: Report = lambda _line: None) -> Addresses:
-    """Start the services that do not run, and return when all answer. Raises StackError.
+    """Start the services that do not run, and return when all answer.
+
+    Raises StackError, and ConfigError for a client's setting that cannot be used, before it starts anything.
 
     With `spark_workers` a Spark cluster is one of the services, and jobs run there from now on.
 
     If a service fails, or on Ctrl-C or SIGTERM, this call stops everything that it started.
     """
+    check_services()
     data = settings.data_dir.absolute()
     with alone(data):
         keys = secured.find(data)
@@ -104,7 +107,11 @@ def down(
 
 
 def status(settings: Settings) -> list[Status]:
-    """Return the state of each service, by asking it (at most a few seconds)."""
+    """Return the state of each service, by asking it (at most a few seconds).
+
+    Raises ConfigError for a client's setting that cannot be used: all other commands would.
+    """
+    check_services()
     data = settings.data_dir.absolute()
     current, keys = state.read(data), secured.find(data)
     workers = sum(name.startswith(WORKER) for name in current.services)

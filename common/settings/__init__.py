@@ -22,7 +22,7 @@ from common.settings.services import (
     RegistrySettings,
     TopicSettings,
 )
-from common.settings.settings import Settings, option_names
+from common.settings.settings import Settings, check_services, option_names
 
 __all__ = [
     "ENV_FILE_OPTION",
@@ -39,6 +39,7 @@ __all__ = [
     "SparkSettings",
     "StackSettings",
     "TopicSettings",
+    "check_services",
     "data_dir",
     "env_files",
     "option_name",

@@ -1,9 +1,9 @@
 """The common part of the settings' sections: the sources of their values, and the address of a service."""
 
 from abc import abstractmethod
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
-from pydantic import Field
+from pydantic import BaseModel, Field, ValidationError
 from pydantic_settings import (
     BaseSettings,
     DotEnvSettingsSource,
@@ -12,7 +12,7 @@ from pydantic_settings import (
 )
 
 from common import own_stack
-from common.errors import ServiceUnavailable
+from common.errors import ConfigError, ServiceUnavailable
 from common.settings.environment import data_dir, env_files
 
 
@@ -57,6 +57,19 @@ class Section(BaseSettings):
         files = DotEnvSettingsSource(settings_cls, env_file=env_files())
         return init_settings, env_settings, files, OwnStack(settings_cls)
 
+    @classmethod
+    def of(cls, **values: Any) -> Self:  # noqa: ANN401
+        """Return a section with these values and otherwise the defaults, whatever the environment and the files say.
+
+        Raises ConfigError for a value that cannot be used.
+        """
+        made = cls.__new__(cls)
+        try:
+            BaseModel.__init__(made, **values)  # the constructor of BaseSettings would read the environment first
+        except ValidationError as invalid:
+            raise unusable(cls, invalid) from None
+        return made
+
 
 class Service(Section):
     """A section that says where a service is. `nowhere` has the fields of its address, with values that reach nothing.
@@ -99,3 +112,10 @@ class Service(Section):
 def option_name(section: type[BaseSettings], field: str) -> str:
     """Return the name that the environment or `.env` has for a field."""
     return f"{section.model_config.get('env_prefix', '')}{field}".upper()
+
+
+def unusable(section: type[BaseSettings], invalid: ValidationError) -> ConfigError:
+    """Return the error about the first invalid value. It does not show the value, which may be a secret."""
+    first = invalid.errors(include_input=False, include_url=False)[0]
+    name = option_name(section, "_".join(str(part) for part in first["loc"]))
+    return ConfigError(f"{name} cannot be used: {first['msg']}", "see .env.example")

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from common.errors import ConfigError
 from common.settings.environment import ENV_FILE_OPTION, data_dir, from_files
 from common.settings.programs import LakehouseSettings, LogSettings, MetricsSettings, SparkSettings, StackSettings
-from common.settings.section import Section, Service, option_name
+from common.settings.section import Section, Service, option_name, unusable
 from common.settings.services import CassandraSettings, IsolationLevel, KafkaSettings, RegistrySettings, TopicSettings
 from common.text.nearest import did_you_mean
 
@@ -107,13 +107,20 @@ def option_names() -> list[str]:
     return names
 
 
+def check_services() -> None:
+    """Raise ConfigError if the environment or a file has a value that a section of the services cannot use.
+
+    Keeps no section: `adstream up` calls this before it changes the addresses.
+    """
+    for section in (KafkaSettings, TopicSettings, RegistrySettings, CassandraSettings):
+        _load(section)
+
+
 def _load(section: type[_S]) -> _S:
     try:
         return section()
     except ValidationError as invalid:
-        first = invalid.errors(include_input=False, include_url=False)[0]
-        name = option_name(section, "_".join(str(part) for part in first["loc"]))
-        raise ConfigError(f"{name} cannot be used: {first['msg']}", "see .env.example") from None
+        raise unusable(section, invalid) from None
 
 
 def _refuse_unknown_names() -> None:

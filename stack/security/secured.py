@@ -62,16 +62,16 @@ class Secured:
         return self.folder / f"{role}.env"
 
     def kafka(self, port: int, **changes: str) -> KafkaSettings:
-        """Return the admin's settings for the broker, whatever the environment says."""
+        """Return the admin's settings for the broker, whatever the environment says. Raises ConfigError."""
         own = self._options("ADSTREAM_KAFKA_")
-        return KafkaSettings(**{**own, "bootstrap_servers": f"{HOST}:{port}", **changes})
+        return KafkaSettings.of(**{**own, "bootstrap_servers": f"{HOST}:{port}", **changes})
 
     def registry(self, url: str) -> RegistrySettings:
-        return RegistrySettings(**{**self._options("ADSTREAM_REGISTRY_"), "url": url})
+        return RegistrySettings.of(**{**self._options("ADSTREAM_REGISTRY_"), "url": url})
 
     def cassandra(self, port: int, **changes: str) -> CassandraSettings:
         own = self._options("ADSTREAM_CASSANDRA_")
-        return CassandraSettings(**{**own, "hosts": (HOST,), "port": port, **changes})
+        return CassandraSettings.of(**{**own, "hosts": (HOST,), "port": port, **changes})
 
     def kafka_users(self) -> dict[str, str]:
         """Return passwords by user name, for the roles that the service knows."""

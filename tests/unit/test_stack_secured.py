@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
-from common.errors import StackError
+from common.errors import ConfigError, StackError
 from stack.security import certificates, secured
 
 
@@ -50,6 +50,22 @@ def test_a_role_without_its_password_is_named(tmp_path: Path) -> None:
     file.write_text("ADSTREAM_CASSANDRA_USERNAME=reader\nADSTREAM_CASSANDRA_PASSWORD=\n", encoding="utf-8")
     with pytest.raises(StackError, match=r"reader\.env has no ADSTREAM_CASSANDRA_PASSWORD; "):
         secured.find(tmp_path)
+
+
+def test_the_admins_file_alone_says_how_the_services_are_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    secured.make(tmp_path)
+    for name, value in (
+        ("KAFKA_TIMEOUT_SECONDS", "ten"), ("KAFKA_SASL_USERNAME", "mine"),
+        ("REGISTRY_TIMEOUT_SECONDS", "ten"), ("CASSANDRA_CONSISTENCY", "local_quorum"),
+    ):  # fmt: skip
+        monkeypatch.setenv(f"ADSTREAM_{name}", value)
+    keys = secured.Secured(tmp_path)
+    assert (keys.kafka(1).sasl_username, keys.kafka(1).timeout_seconds) == ("admin", 10)
+    assert (keys.registry("https://127.0.0.1:1").username, keys.cassandra(1).username) == ("admin", "admin")
+    with (tmp_path / "admin.env").open("a", encoding="utf-8") as file:
+        file.write("ADSTREAM_KAFKA_TIMEOUT_SECONDS=ten\n")
+    with pytest.raises(ConfigError, match=r"^ADSTREAM_KAFKA_TIMEOUT_SECONDS cannot be used: "):
+        secured.Secured(tmp_path).kafka(1)
 
 
 def test_the_certificate_is_the_authoritys_and_of_this_machine() -> None:
