@@ -160,15 +160,17 @@ def doctor(data_dir: DataDir = None, secured: IsSecured = False, as_json: AsJson
 
 
 def _settings(data_dir: Path | None, *, secured: bool) -> "Settings":
+    """Return the settings for this stack. The environment names its folder, so every section finds the same stack."""
     from common.own_stack import SECURED
-    from common.settings import ENV_FILE_OPTION, Settings
+    from common.settings import DATA_DIR_OPTION, ENV_FILE_OPTION, Settings
     from stack.security.secured import ADMIN, Secured, is_secured
 
-    settings = Settings()
     if data_dir is not None:
-        settings.data_dir = data_dir
+        os.environ[DATA_DIR_OPTION] = str(data_dir)
+    settings = Settings()
     if secured and not is_secured(settings.data_dir):
         settings.data_dir = (settings.data_dir / SECURED).absolute()
+        os.environ[DATA_DIR_OPTION] = str(settings.data_dir)
         admin = Secured(settings.data_dir).env_file(ADMIN)
         if admin.exists():
             os.environ[ENV_FILE_OPTION] = str(admin)

@@ -10,7 +10,7 @@ commands find a stack on other ports without any setting. If the stack does not 
 installation's services may listen on the default ports (common.own_stack).
 """
 
-from common.settings.environment import ENV_FILE_OPTION, data_dir, env_files, project
+from common.settings.environment import DATA_DIR_OPTION, ENV_FILE_OPTION, data_dir, env_files, project
 from common.settings.programs import LakehouseSettings, LogSettings, MetricsSettings, SparkSettings, StackSettings
 from common.settings.section import option_name
 from common.settings.services import (
@@ -25,6 +25,7 @@ from common.settings.services import (
 from common.settings.settings import Settings, check_services, option_names
 
 __all__ = [
+    "DATA_DIR_OPTION",
     "ENV_FILE_OPTION",
     "READ_COMMITTED",
     "READ_UNCOMMITTED",

@@ -6,9 +6,11 @@ from pathlib import Path
 from dotenv import dotenv_values
 
 from common.errors import ConfigError
+from common.own_stack import SECURED
 
 ENV_FILE = Path(".env")
 ENV_FILE_OPTION = "ADSTREAM_ENV_FILE"
+DATA_DIR_OPTION = "ADSTREAM_DATA_DIR"
 DEFAULT_DATA_DIR = Path(".adstream")
 
 
@@ -31,14 +33,17 @@ def from_files() -> dict[str, str | None]:
 
 
 def data_dir() -> Path:
-    """Return where the local stack and the jobs keep their data: ADSTREAM_DATA_DIR, else `.adstream` in this folder."""
-    return Path(_configured("ADSTREAM_DATA_DIR") or DEFAULT_DATA_DIR)
+    """Return where the local stack and the jobs keep their data: ADSTREAM_DATA_DIR, else `.adstream` in this folder.
+
+    A role's file names the folder of its secured stack: `secured` in the data folder. So the file also counts if the
+    environment names this data folder. Otherwise the environment wins, as for every setting.
+    """
+    named, filed = os.environ.get(DATA_DIR_OPTION), from_files().get(DATA_DIR_OPTION)
+    if named and filed and Path(filed).resolve() == Path(named, SECURED).resolve():
+        return Path(filed)
+    return Path(named or filed or DEFAULT_DATA_DIR)
 
 
 def project() -> str:
     """Return the package of the user's jobs (common.project): ADSTREAM_PROJECT, else none."""
-    return _configured("ADSTREAM_PROJECT") or ""
-
-
-def _configured(name: str) -> str | None:
-    return os.environ.get(name) or from_files().get(name)
+    return os.environ.get("ADSTREAM_PROJECT") or from_files().get("ADSTREAM_PROJECT") or ""

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from common.errors import ConfigError
-from common.settings.environment import ENV_FILE_OPTION, data_dir, from_files
+from common.settings.environment import DATA_DIR_OPTION, ENV_FILE_OPTION, data_dir, from_files
 from common.settings.programs import LakehouseSettings, LogSettings, MetricsSettings, SparkSettings, StackSettings
 from common.settings.section import Section, Service, option_name, unusable
 from common.settings.services import CassandraSettings, IsolationLevel, KafkaSettings, RegistrySettings, TopicSettings
@@ -101,7 +101,7 @@ class Settings:
 
 def option_names() -> list[str]:
     """Return every name that the environment or `.env` may set, in the order of the sections."""
-    names = ["ADSTREAM_DATA_DIR", "ADSTREAM_PROJECT"]
+    names = [DATA_DIR_OPTION, "ADSTREAM_PROJECT"]
     for section in _SECTIONS.values():
         names += [option_name(section, field) for field in section.model_fields if field not in Service.model_fields]
     return names

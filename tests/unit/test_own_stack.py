@@ -11,6 +11,7 @@ import psutil
 import pytest
 
 from adstream import cqlsh
+from adstream.commands.stack import _settings
 from common.cassandra.session import connect
 from common.errors import ServiceUnavailable, StackError
 from common.kafka import client_config, cluster_id, spark_options
@@ -18,6 +19,7 @@ from common.own_stack import STACK_FILE
 from common.registry import RegistryClient
 from common.settings import Settings
 from stack import local, state
+from stack.security import secured
 from stack.state import Entry, State
 from tests.e2e.commands import adstream, free_port, one_line
 
@@ -194,6 +196,42 @@ def test_a_secured_stack_is_used_by_its_files_of_settings(data: Path) -> None:
     for line in refuse_all():
         assert f"of the stack in {data}/secured does not run; that stack is a secured one: use" in line
         assert f"`adstream --env-file {data}/secured/admin.env ...`, or set ADSTREAM_" in line
+
+
+@pytest.mark.parametrize("role", ["admin", "job"])
+def test_a_roles_file_counts_where_the_environment_names_the_folder_around_its_stack(
+    data: Path, role: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secured.make(data / "secured")
+    state.write(data / "secured", running())
+    monkeypatch.setenv("ADSTREAM_ENV_FILE", str(data / "secured" / f"{role}.env"))
+    (tmp_path / "link").symlink_to(data)
+    monkeypatch.chdir(tmp_path)
+    for named in (str(data), "data", str(tmp_path / "link"), str(data / "secured"), ""):
+        monkeypatch.setenv("ADSTREAM_DATA_DIR", named)
+        assert origins() == [f"the stack in {data / 'secured'}"] * 3
+        assert Settings().checkpoints == data / "secured" / "checkpoints"
+    monkeypatch.setenv("ADSTREAM_DATA_DIR", str(tmp_path / "other"))
+    assert origins() == ["the default address"] * 3, "the environment wins for any other folder"
+
+
+@pytest.mark.parametrize("secured_one", [False, True])
+def test_the_folder_of_a_command_is_that_of_its_services(
+    data: Path, secured_one: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`doctor --data-dir` compares checkpoints with topics, so both must be of this folder."""
+    state.write(data, State())
+    monkeypatch.setenv("ADSTREAM_ENV_FILE", "")
+    folder = tmp_path / "other"
+    used = folder / "secured" if secured_one else folder
+    if secured_one:
+        secured.make(used)
+    state.write(used, running())
+    settings = _settings(folder, secured=secured_one)
+    assert settings.data_dir == used
+    for service in (settings.kafka, settings.registry, settings.cassandra):
+        assert service.origin == f"the stack in {used}"
+    assert settings.cassandra.username == ("admin" if secured_one else "")
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
