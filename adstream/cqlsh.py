@@ -9,7 +9,6 @@ import re
 import signal
 import ssl
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ from pathlib import Path
 from common.cassandra.session import server_message, unreached
 from common.errors import AccessDenied, AdstreamError, BadInput, ConfigError, ServiceUnavailable
 from common.settings import CassandraSettings
+from common.system.children import python_module
 from common.text.shown import shown
 
 # Whole seconds, and Z for UTC. Microseconds and an offset make rows wider than most terminals.
@@ -109,7 +109,7 @@ def _arguments(settings: CassandraSettings) -> Iterator[list[str]]:
     """Yield the command line, host and port last. The file with the credentials exists until the block ends."""
     settings.require()
     with tempfile.NamedTemporaryFile("w", prefix="cqlsh-", encoding="utf-8") as credentials:  # made with mode 600
-        command = [sys.executable, "-m", "adstream.checked_cqlsh" if settings.tls else "cqlshlib"]
+        command = python_module("adstream.checked_cqlsh" if settings.tls else "cqlshlib")
         command += ["--connect-timeout", f"{settings.timeout_seconds:.0f}"]
         command += ["--request-timeout", f"{settings.timeout_seconds:.0f}"]
         command += ["--ssl"] if settings.tls else []

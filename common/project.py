@@ -93,15 +93,12 @@ def root() -> Path | None:
     """Return the folder of the project's package, found without importing it. Raises ConfigError if there is none.
 
     An installed program does not search its working directory for packages. For the project adstream adds that
-    directory as the last one, and Spark's Python processes inherit this.
+    directory.
     """
     name = project()
     if not name:
         return None
-    here = str(Path.cwd())
-    if here not in sys.path:
-        sys.path.append(here)
-        os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [os.environ.get("PYTHONPATH"), here]))
+    sys.path += [entry for entry in _places() if entry not in sys.path]
     spec = find_spec(name) if name.isidentifier() else None
     if spec is None or not spec.submodule_search_locations:
         raise ConfigError(
@@ -109,3 +106,17 @@ def root() -> Path | None:
             f"run this in the folder that holds {name}/__init__.py, or install it",
         )
     return Path(next(iter(spec.submodule_search_locations)))
+
+
+def python_path() -> str:
+    """Return the PYTHONPATH of Spark's Python processes on this machine. They import the project's functions, too."""
+    named = os.environ.get("PYTHONPATH", "")
+    return os.pathsep.join(filter(None, [named, *(_places() if project() else ())]))
+
+
+def _places() -> tuple[str, str]:
+    """Return the folder of adstream's packages and, after it, the working directory.
+
+    In this order a package of the user's beside the project, called `producer` for example, hides none of ours.
+    """
+    return str(Path(__file__).parents[1]), str(Path.cwd())

@@ -1,11 +1,11 @@
 """The dashboard as a service of the local stack: it stays up when its starter ends, and `adstream down` stops it."""
 
-import sys
 import time
 from pathlib import Path
 
 from common.errors import StackError
 from common.settings import Settings
+from common.system.children import python_module
 from stack import dashboard_port, state
 from stack.host import processes
 from stack.host.exclusive import alone
@@ -56,7 +56,7 @@ def answering(entry: Entry) -> str:
 
 
 def _command(port: int) -> list[str]:
-    return [sys.executable, "-m", "adstream.cli", NAME, "--port", str(port)]
+    return python_module("adstream.cli", NAME, "--port", str(port))
 
 
 def _prepare(place: Place) -> list[str]:

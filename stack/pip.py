@@ -27,7 +27,8 @@ def install(
 
     `report` gets the elapsed time, every few seconds. The interpreter's environment may have no pip.
     """
-    command: list[str | Path] = [python, "-m", "pip", "install", "--progress-bar", "off", *_RULES, *options, "-r", lock]
+    command: list[str | Path] = [python, "-P", "-m", "pip", "install", "--progress-bar", "off", *_RULES, *options]
+    command += ["-r", lock]
     with tempfile.TemporaryFile() as output:
         process = subprocess.Popen(command, env=_environment(), stdin=subprocess.DEVNULL, stdout=output, stderr=output)
         try:

@@ -23,6 +23,7 @@ from typing import NoReturn
 
 from common.errors import AdstreamError, StackError
 from common.settings import Settings, StackSettings
+from common.system.children import python_module
 from common.system.python_path import OWN_PARTS, leave_other_pysparks
 from common.text.shown import say
 from stack import ivy, parts, pip
@@ -91,7 +92,7 @@ def start_again(settings: Settings, report: Report) -> NoReturn:
     _put_first(ensure(settings.stack, report))
     sys.stdout.flush()
     sys.stderr.flush()
-    os.execv(sys.executable, [sys.executable, "-m", "adstream.cli", *sys.argv[1:]])  # noqa: S606 - this program
+    os.execv(sys.executable, python_module("adstream.cli", *sys.argv[1:]))  # noqa: S606 - this program
 
 
 def ensure(settings: StackSettings, report: Report = lambda _line: None) -> Path:

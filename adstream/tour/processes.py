@@ -4,7 +4,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -15,6 +14,7 @@ from adstream.verify.offsets import JobCheckpoint
 from common.errors import CheckpointError, JobFailed
 from common.kafka import end_offsets
 from common.settings import Settings
+from common.system.children import python_module
 
 TAKEN_SECONDS = 300.0
 STOP_SECONDS = 60.0
@@ -119,7 +119,7 @@ class RunningJob:
 
 def _started(arguments: Sequence[str], process_group: int | None = None) -> "subprocess.Popen[str]":
     return subprocess.Popen(
-        [sys.executable, "-m", "adstream.cli", *arguments],
+        python_module("adstream.cli", *arguments),
         env={**os.environ, "COLUMNS": str(shutil.get_terminal_size().columns - _INDENT), "PYTHONUNBUFFERED": "1"},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,

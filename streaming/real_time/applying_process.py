@@ -2,13 +2,13 @@
 
 import json
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from common.errors import BadInput, JobFailed, SchemaIncompatible, SchemaNotFound, Unproved
+from common.system.children import python_module
 
 # The process ends by itself after minutes without a service. After this many ends in a row without an applied row, the
 # runner gives up.
@@ -56,7 +56,7 @@ class ApplyingProcess:
         The child ends when its input ends. So it never outlives this process.
         """
         self._began, self._said, self._error, self._applied = self._clock(), "", "", False
-        command = [sys.executable, "-m", "adstream.cli", "apply", self._job, "--until-input-ends"]
+        command = python_module("adstream.cli", "apply", self._job, "--until-input-ends")
         command += ["--member", self._member, "--log-format", "json", "--metrics-port", "off"]
         self._process = subprocess.Popen(
             command,

@@ -13,13 +13,13 @@ import os
 import shlex
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO
 
 from common.errors import AdstreamError, StackError
 from common.settings import Settings, StackSettings
+from common.system.children import python_module
 from common.system.file_lock import Held, locked
 from common.system.python_path import leave_other_pysparks
 from common.text.progress_line import Working
@@ -134,7 +134,7 @@ def _write(settings: StackSettings, java: Java, made: Path, work: Path, output: 
         below = f"-XX:SharedArchiveFile={made / _JAVAS}"
         options.append(below)
         _run([str(java.executable), "-Xshare:dump", below], work, output, os.environ)
-    command = [sys.executable, "-m", "streaming.class_training", shlex.join([*options, _QUIET])]
+    command = python_module("streaming.class_training", shlex.join([*options, _QUIET]))
     _run(command, work, output, _environment(settings))
 
 

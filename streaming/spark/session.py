@@ -18,6 +18,7 @@ from pyspark import SparkContext
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
+from common import project
 from common.errors import JobFailed
 from common.settings import Settings
 from stack import parts, real_time, spark_environment
@@ -189,7 +190,7 @@ def open_session(
     os.environ["SPARK_HOME"] = str(Path(pyspark.__file__).parent)
     os.environ["PYSPARK_PYTHON"] = str(_LOCAL_WORKERS if alone else spark.executor_python)
     os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
-    os.environ["PYSPARK_DRIVER_PYTHONPATH"] = os.environ.get("PYTHONPATH", "")
+    os.environ["PYSPARK_DRIVER_PYTHONPATH"] = project.python_path()
     executors = () if alone else ("spark", *((local_files.JARS,) if quick_files else ()))
     groups = [*executors, *(("lakehouse",) if lakehouse else ())]
     if java_options is None:

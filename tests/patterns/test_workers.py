@@ -4,6 +4,7 @@ import os
 import sys
 import zipfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import pyarrow as pa
 import pyspark
@@ -14,13 +15,14 @@ def test_workers_are_this_python_and_read_compiled_files_only(spark: SparkSessio
     def found(_batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         archives = [entry for entry in sys.path if zipfile.is_zipfile(entry)]
         told = os.environ.get("PYTHONPATH", "")
-        yield pa.RecordBatch.from_pylist(
-            [{"python": sys.executable, "pyspark": pyspark.__file__, "archives": ",".join(archives), "path": told}]
-        )
+        row = {"python": sys.executable, "pyspark": pyspark.__file__, "archives": ",".join(archives), "path": told}
+        yield pa.RecordBatch.from_pylist([{**row, "searched": sys.path, "folder": str(Path.cwd())}])
 
-    schema = "python string, pyspark string, archives string, path string"
+    schema = "python string, pyspark string, archives string, path string, searched array<string>, folder string"
     [row] = spark.range(1, numPartitions=1).mapInArrow(found, schema).collect()
     assert row.python == sys.executable
     assert row.pyspark == pyspark.__file__
     assert row.archives == ""
     assert row.path == os.environ.get("PYTHONPATH", "")
+    # A package of the user's own there would hide ours.
+    assert not {"", row.folder} & set(row.searched)
