@@ -5,6 +5,7 @@ again unless they ran before. Their data stay. The dashboard is not a step: the 
 """
 
 import os
+import shlex
 import shutil
 import sys
 import threading
@@ -151,7 +152,7 @@ class Demo:
             self._out.print(f"\nThe dashboard is left out: {error}")
 
     def _what_next(self) -> None:
-        program = "adstream" if shutil.which("adstream") else os.path.relpath(sys.argv[0])
+        program = "adstream" if shutil.which("adstream") else shlex.quote(os.path.relpath(sys.argv[0]))
         self._out.print(
             "\nThe services go on running. Next, in two terminals, then in a third:\n"
             f"  {program} produce ads --rate 500\n"

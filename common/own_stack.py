@@ -5,6 +5,7 @@ addresses: if the own service does not run, another installation's may answer th
 """
 
 import json
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -41,7 +42,7 @@ def find(data: Path, service: str) -> Found | None:
         port = state.get("ports", {}).get(service)
         return Found(data, known, runs, "start one with `adstream up`", f"127.0.0.1:{port}" if port else "")
     if (data / SECURED / STACK_FILE).exists():
-        role = data / SECURED / "admin.env"
+        role = shlex.quote(str(data / SECURED / "admin.env"))
         return Found(data / SECURED, {}, False, f"that stack is a secured one: use `adstream --env-file {role} ...`")
     return None
 

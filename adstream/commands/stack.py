@@ -1,6 +1,7 @@
 """`adstream up | down | status | doctor`: the local services."""
 
 import os
+import shlex
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -50,7 +51,7 @@ def secure(data_dir: DataDir = None) -> None:
     for path in secured.make(settings.data_dir):
         say(f"made {_short(path)}")
     for role, (does, _services) in secured.ROLES.items():
-        say(f"{role:<8}  {does}: adstream --env-file {_short(secured.Secured(settings.data_dir).env_file(role))}")
+        say(f"{role:<8}  {does}: adstream --env-file {_word(secured.Secured(settings.data_dir).env_file(role))}")
 
 
 def up(
@@ -99,10 +100,11 @@ def up(
     if found.spark_master:
         console.print(f"Spark master     {found.spark_master}")
     if secured:
-        admin = _short(settings.data_dir / "admin.env")
+        admin = _word(settings.data_dir / "admin.env")
         console.print(f"For the other commands to find them: adstream --env-file {admin} ..., or another role's file")
     elif data_dir is not None:
-        console.print(f"For the other commands to find them: export ADSTREAM_DATA_DIR={data_dir.absolute()}")
+        folder = shlex.quote(str(data_dir.absolute()))
+        console.print(f"For the other commands to find them: export ADSTREAM_DATA_DIR={folder}")
     console.print(f"Stop them with: adstream down{_options(data_dir, secured=secured)}")
 
 
@@ -178,7 +180,7 @@ def _settings(data_dir: Path | None, *, secured: bool) -> "Settings":
 
 
 def _options(data_dir: Path | None, *, secured: bool) -> str:
-    return (f" --data-dir {data_dir}" if data_dir else "") + (" --secured" if secured else "")
+    return (f" --data-dir {shlex.quote(str(data_dir))}" if data_dir else "") + (" --secured" if secured else "")
 
 
 def _as_dict(one: "Status") -> dict[str, object]:
@@ -214,6 +216,11 @@ def _show(found: "list[Status]") -> None:
 def _short(path: Path) -> str:
     here = Path.cwd()
     return str(path.relative_to(here) if path.is_relative_to(here) else path)
+
+
+def _word(path: Path) -> str:
+    """Return the path as one word of a command, as a shell reads it."""
+    return shlex.quote(_short(path))
 
 
 _COLOURS = {"OK": "green", "WARN": "yellow", "FAIL": "red"}

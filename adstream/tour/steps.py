@@ -6,6 +6,7 @@ it starts, also on Ctrl-C; but the services stay up.
 
 import json
 import os
+import shlex
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -105,7 +106,7 @@ class Tour:
         )
         self._do("schema register")
         self._do("migrate")
-        self._do(f"reset ad-metrics --checkpoint {self._checkpoint} --yes")
+        self._do(f"reset ad-metrics --checkpoint {self._checkpoint_word} --yes")
 
     def _produce(self, settings: Settings) -> None:
         self._explain(
@@ -176,8 +177,8 @@ class Tour:
             " the registry refuses it, before anybody has sent one. With a default it is welcome. The next producer"
             " writes the new version, and the job learns it from the first message; nobody restarts anything.",
         )
-        self._do(f"schema check ads_data --file {wrong}", code=1)
-        self._do(f"schema register ads_data --file {draft}")
+        self._do(f"schema check ads_data --file {shlex.quote(str(wrong))}", code=1)
+        self._do(f"schema register ads_data --file {shlex.quote(str(draft))}")
         self._do("produce ads --count 500 --rate 0 --ads 12")
         self._await_taken(settings)
 
@@ -201,7 +202,7 @@ class Tour:
             "An independent program computes every window and every total once more, from the raw topic, compares them"
             " with Cassandra cell by cell, and says of each offset what became of it.",
         )
-        self._do(f"verify ad-metrics --checkpoint {self._checkpoint}")
+        self._do(f"verify ad-metrics --checkpoint {self._checkpoint_word}")
 
     def _real_time(self, settings: Settings) -> None:
         self._explain(
@@ -213,7 +214,7 @@ class Tour:
         assert self._job is not None  # noqa: S101 - for the type checker
         self._say("stopping the job, after its batch")
         self._job.stop()
-        self._do(f"reset ad-metrics --checkpoint {self._checkpoint} --yes")
+        self._do(f"reset ad-metrics --checkpoint {self._checkpoint_word} --yes")
         self._start_job("--real-time --trigger 10s")
         clicks = Clicks(settings, self._topic)
         self._say(f"the first click waited for all before it: {clicks.until_its_row(FIRST_CLICK_SECONDS):.1f} s")
@@ -235,6 +236,11 @@ class Tour:
     def _checkpoint(self) -> Path:
         return Settings().checkpoints / self._topic
 
+    @property
+    def _checkpoint_word(self) -> str:
+        """Return the checkpoint's folder as one word of a command, as a shell reads it."""
+        return shlex.quote(str(self._checkpoint))
+
     def _drafts(self, settings: Settings) -> tuple[Path, Path]:
         """Write files with next versions of the contract: one that can read older messages, and one that cannot."""
         folder = settings.data_dir / "tour"
@@ -251,9 +257,9 @@ class Tour:
         return files[0], files[1]
 
     def _start_job(self, how: str = "--trigger 2s") -> None:
-        command = f"stream ad-metrics --checkpoint {self._checkpoint} {RULES} {how}"
+        command = f"stream ad-metrics --checkpoint {self._checkpoint_word} {RULES} {how}"
         self._prompt(f"adstream {command}")
-        self._job = RunningJob(command.split(), lambda line: self._out.print(f"│ {line}", style="dim"))
+        self._job = RunningJob(shlex.split(command), lambda line: self._out.print(f"│ {line}", style="dim"))
 
     def _await_taken(self, settings: Settings) -> None:
         assert self._job is not None  # noqa: S101
@@ -282,9 +288,9 @@ class Tour:
     def _do(self, command: str, *, code: int = 0) -> None:
         self._prompt(f"adstream {command}")
         # The background job prints too, so an answer is then printed whole.
-        done = run_command(command.split(), self._say, at_once=self._job is None)
+        done = run_command(shlex.split(command), self._say, at_once=self._job is None)
         if done.code != code:
             raise JobFailed(f"`adstream {command}` failed", "its own line above says why; the tour ends here")
 
     def _quietly(self, command: str) -> str:
-        return run_command(command.split(), lambda _line: None, at_once=False).output
+        return run_command(shlex.split(command), lambda _line: None, at_once=False).output

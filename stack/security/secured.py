@@ -6,6 +6,7 @@ belongs to a secured stack if it has an admin's file.
 
 import os
 import secrets
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -164,7 +165,7 @@ def write_private(path: Path, content: bytes) -> None:
 def _settings_of(role: str, does: str, services: tuple[str, ...], secured: Secured) -> bytes:
     lines = [
         f"# The {role} of this secured stack: {does}. Holds passwords; made by `adstream secure`.",
-        f"# Use it by `adstream --env-file {secured.env_file(role)} ...`, or set ADSTREAM_ENV_FILE.",
+        f"# Use it by `adstream --env-file {shlex.quote(str(secured.env_file(role)))} ...`, or set ADSTREAM_ENV_FILE.",
         f"ADSTREAM_DATA_DIR={_quoted(str(secured.folder))}",
     ]
     for prefix in services:
