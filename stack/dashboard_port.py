@@ -16,12 +16,9 @@ def choose_port(asked: int | None, last: int | None = None) -> int:
 
     Raises ConfigError.
     """
-    if asked and not ports.is_free(asked):
-        holder = ports.who_listens(asked)
-        raise ConfigError(
-            f"port {asked} is taken{f' by {holder}' if holder else ''}", "leave --port out, or give another one"
-        )
     if asked:
+        if why := ports.held(asked):
+            raise ConfigError(f"port {asked} {why}", "leave --port out, or give another one")
         return asked
     usual = next((port for port in (last, PORT) if port and ports.is_free(port)), None)
     return usual if usual and asked is None else ports.choose("dashboard", 0, {}, ())

@@ -108,12 +108,11 @@ def service_ports(settings: Settings) -> list[Finding]:
             findings.append(Finding("OK", subject, f"{entry.ports[service.name]}, where it runs now"))
             continue
         port = ports.asked_for(service.name, settings.stack, current.ports) or current.ports.get(service.name)
-        if not port or ports.is_free(port):
+        if port and (why := ports.held(port)):
+            remedy = f"`adstream up --{service.name}-port N` or `--free-ports`"
+            findings.append(Finding("FAIL", subject, f"{port} {why}", remedy))
+        else:
             findings.append(Finding("OK", subject, f"{port} is free" if port else "any free one"))
-            continue
-        holder = ports.who_listens(port) or "another program"
-        remedy = f"stop that, or `adstream up --{service.name}-port N` or `--free-ports`"
-        findings.append(Finding("FAIL", subject, f"{port} is taken by {holder}", remedy))
     return findings
 
 

@@ -15,10 +15,9 @@ def alone(data: Path) -> Iterator[None]:
         try:
             lock.enter_context(locked(data / "stack.lock"))
         except OSError as refused:
-            raise StackError(
-                f"{data} cannot be written: {refused.strerror}", "choose another folder by --data-dir"
-            ) from None
+            remedy = "set ADSTREAM_DATA_DIR to another folder"
+            raise StackError(f"{data} cannot be written: {refused.strerror}", remedy) from None
         except Held:
             problem = f"another `up` or `down` is at work in {data}"
-            raise StackError(problem, "wait until it is done, or choose another folder by --data-dir") from None
+            raise StackError(problem, "wait until it is done, or set ADSTREAM_DATA_DIR to another folder") from None
         yield

@@ -1,5 +1,6 @@
 """Choose a service's port: the port asked for, the last one, or a free one."""
 
+import errno
 import random
 import socket
 from collections.abc import Collection, Mapping
@@ -45,13 +46,33 @@ def asked_for(name: str, settings: StackSettings, last: Mapping[str, int]) -> in
 
 def is_free(port: int) -> bool:
     """Return whether a service could listen on the port now. Connections in their last state do not matter."""
+    return _refusal(port) is None
+
+
+def held(port: int) -> str | None:
+    """Return why no service could listen on the port now, like `is taken by java (process 4711)`; None if one could.
+
+    Names the holder if the system tells.
+    """
+    refused = _refusal(port)
+    if refused is None:
+        return None
+    if refused.errno == errno.EADDRINUSE:
+        holder = who_listens(port)
+        return f"is taken by {holder}" if holder else "is taken"
+    if refused.errno == errno.EACCES:
+        return "is not open to this user, as only root may listen on the lowest ports"
+    return f"cannot be used: {refused.strerror}"
+
+
+def _refusal(port: int) -> OSError | None:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((HOST, port))
-        except OSError:
-            return False
-    return True
+        except OSError as refused:
+            return refused
+    return None
 
 
 def is_open(port: int) -> bool:
@@ -64,13 +85,10 @@ def is_open(port: int) -> bool:
 
 
 def require_free(title: str, name: str, port: int) -> None:
-    """Raise StackError with the port, its holder if the system tells, and the option for another port."""
-    if is_free(port):
-        return
-    holder = who_listens(port)
-    held = f"is taken by {holder}" if holder else "is taken"
-    remedy = f"stop that, or choose another port by --{name}-port, or any free ones by --free-ports"
-    raise StackError(f"port {port} for {title} {held}", remedy)
+    """Raise StackError with the port, the reason, and the ways to another port: `demo` has no options for ports."""
+    if why := held(port):
+        remedy = f"let `adstream up --free-ports` choose others, or set ADSTREAM_STACK_{name.upper()}_PORT"
+        raise StackError(f"port {port} for {title} {why}", remedy)
 
 
 def who_listens(port: int) -> str | None:

@@ -170,7 +170,7 @@ def test_a_taken_port_is_one_line_before_anything_starts(data: Path) -> None:
     assert refused.returncode == 1
     (line,) = refused.stderr.splitlines()
     assert line.startswith(f"error: port {port} for Kafka is taken by ")
-    assert "--kafka-port" in line
+    assert line.endswith("; let `adstream up --free-ports` choose others, or set ADSTREAM_STACK_KAFKA_PORT")
     assert processes_of(data) == []
 
 
