@@ -251,9 +251,10 @@ def _compiler() -> str:
     """Return options for the JIT compiler.
 
     A real-time query runs for long and plans little, so the second compiler pays off. HotSpot throws away compiled code
-    that has not run for minutes: the code of the next plan.
+    that has not run for minutes: the code of the next plan. It also compiles a branch that has never been taken as a
+    trap, and throws the code away when that happens. In the loops of a query this is the end of the first batch.
     """
-    return "-XX:-UseCodeCacheFlushing" if real_time.entered() else _SECOND_COMPILER
+    return "-XX:-UseCodeCacheFlushing -XX:PerMethodTrapLimit=0" if real_time.entered() else _SECOND_COMPILER
 
 
 def _class_path(options: dict[str, str]) -> dict[str, str]:

@@ -177,7 +177,12 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Notes the outcome of a test with a seed; says how to repeat a failed one."""
+    """Notes the outcome of a test with a seed; says how to repeat a failed one.
+
+    Raises KeyboardInterrupt if Ctrl-C ended the test and its cleanup raised an error of its own.
+    """
+    if call.excinfo and _interrupted(call.excinfo.value):
+        raise KeyboardInterrupt
     report = yield
     run = item.stash.get(_RUN, None)
     if run is None:
@@ -191,6 +196,10 @@ def pytest_runtest_makereport(
     elif report.skipped or report.when == "call":
         run.outcome = report.outcome
     return report
+
+
+def _interrupted(error: BaseException | None) -> bool:
+    return error is not None and (isinstance(error, KeyboardInterrupt) or _interrupted(error.__context__))
 
 
 @pytest.fixture

@@ -57,6 +57,15 @@ def test_rows_wait_less_for_a_shuffle_than_by_sparks_default(spark: SparkSession
     assert spark.sparkContext.getConf().get(entry.key()) == str(_SHUFFLE_WAIT_MILLIS)
 
 
+def test_the_jvm_keeps_compiled_code_in_real_time_alone(spark: SparkSession) -> None:
+    jvm: Any = spark._jvm
+    bean = jvm.java.lang.Class.forName("com.sun.management.HotSpotDiagnosticMXBean")
+    options = jvm.java.lang.management.ManagementFactory.getPlatformMXBean(bean)
+    found = {name: options.getVMOption(name).getValue() for name in ("UseCodeCacheFlushing", "PerMethodTrapLimit")}
+    kept = {"UseCodeCacheFlushing": "false", "PerMethodTrapLimit": "0"}
+    assert found == (kept if real_time.entered() else {"UseCodeCacheFlushing": "true", "PerMethodTrapLimit": "100"})
+
+
 @pytest.mark.skipif(not real_time.entered(), reason="the other Spark does not know all of them")
 def test_spark_takes_the_properties_for_short_pauses_and_its_defaults_are_others(spark: SparkSession) -> None:
     """Spark ignores a property with a misspelt name. So names, defaults and values in effect come from Spark itself."""

@@ -215,7 +215,10 @@ from tests.faults.account import Figures
 def test_slow(account, seed):
     if seed == 2:
         pathlib.Path("begun").touch()
-        time.sleep(600)
+        try:
+            time.sleep(600)
+        finally:
+            CLEANUP
     with account.fault("it broke", "at once"):
         pass
     account.recovered()
@@ -230,8 +233,9 @@ sys.exit(main(Campaign(here, "breaks", here / "faults.json", here / "page.md", h
 """
 
 
-def test_a_campaign_that_is_stopped_records_nothing_of_the_run_in_progress(campaign: Campaign) -> None:
-    (campaign.root / "breaks" / "test_it.py").write_text(SLOW)
+@pytest.mark.parametrize("cleanup", ["pass", "raise RuntimeError('a service is gone')"])
+def test_a_campaign_that_is_stopped_records_nothing_of_the_run_in_progress(campaign: Campaign, cleanup: str) -> None:
+    (campaign.root / "breaks" / "test_it.py").write_text(SLOW.replace("CLEANUP", cleanup))
     command = [sys.executable, "-c", MAIN, "--minutes", "5", "--together", "3"]
     running = subprocess.Popen(command, cwd=campaign.root, stderr=subprocess.PIPE, text=True)
     with running:
