@@ -12,6 +12,7 @@ from common.settings import Settings
 
 ADS_CONTRACT = "ads_data"
 UPDATES_CONTRACT = "ad_metrics.updates"
+ALERTS_CONTRACT = "alerts"
 
 
 @dataclass(frozen=True)

@@ -20,15 +20,25 @@ def env_files() -> list[Path]:
     The environment names the file, so that child processes read the same one. Raises ConfigError.
     """
     named = os.environ.get(ENV_FILE_OPTION)
+    if ENV_FILE.is_file():
+        _require_text(ENV_FILE, "correct its permissions")
     if not named:
         return [ENV_FILE]
-    if not os.access(named, os.R_OK) or not Path(named).is_file():
-        raise ConfigError(f"the file of settings {named} cannot be read", "correct --env-file or ADSTREAM_ENV_FILE")
+    _require_text(Path(named), "correct --env-file or ADSTREAM_ENV_FILE")
     return [ENV_FILE, Path(named)]
 
 
+def _require_text(file: Path, remedy: str) -> None:
+    try:
+        file.read_text(encoding="utf-8")
+    except OSError:
+        raise ConfigError(f"the file of settings {file} cannot be read", remedy) from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"the file of settings {file} is not UTF-8", "save it as UTF-8") from None
+
+
 def from_files() -> dict[str, str | None]:
-    """Return every name that a file of settings has, with its value; the last file counts."""
+    """Return every name that a file of settings has, with its value; the last file counts. Raises ConfigError."""
     return {name: value for file in env_files() for name, value in dotenv_values(file).items()}
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import psutil
 
 from common.settings import Settings
+from common.system.data_folder import writing
 
 _TOLERANCE_SECONDS = 0.05  # of a process's start; the operating system counts in ticks of 10 ms
 
@@ -35,15 +36,19 @@ def running_jobs(settings: Settings) -> list[RunningJob]:
 
 @contextmanager
 def announced(settings: Settings, job: str, url: str) -> Iterator[None]:
-    """List the job in `running_jobs` as one of this process, in this context."""
+    """List the job in `running_jobs` as one of this process, in this context.
+
+    Raises ConfigError if the data folder cannot be written.
+    """
     folder = _folder(settings)
-    folder.mkdir(parents=True, exist_ok=True)
     file = folder / f"{job}.json"
     pid = os.getpid()
     entry = {"job": job, "pid": pid, "url": url, "process_started": psutil.Process(pid).create_time()}
     draft = file.with_suffix(f".{pid}")
-    draft.write_text(json.dumps(entry) + "\n", encoding="utf-8")
-    draft.replace(file)  # so that no reader sees half a file
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        draft.write_text(json.dumps(entry) + "\n", encoding="utf-8")
+        draft.replace(file)  # so that no reader sees half a file
     try:
         yield
     finally:

@@ -19,7 +19,7 @@ from confluent_kafka.admin import (
 )
 
 from common.kafka import client_config
-from common.provision import event_topics, marks_spec
+from common.provision import ALERTS_CONTRACT, event_topics, marks_spec, topic_of
 from common.settings import Settings
 from stack.security.secured import Secured
 
@@ -59,13 +59,14 @@ def _rights(settings: Settings) -> list[AclBinding]:
     Only the admin may do anything that is not listed here.
     """
     letters, updates = settings.topic.dead_letters, settings.topic.updates
+    alerts = topic_of(settings, ALERTS_CONTRACT)
     events = sorted(event_topics(settings))
     beside = [letters, marks_spec(settings).name, updates]
     return [
-        *(_on_topic("producer", topic, _WRITE) for topic in events),
+        *(_on_topic("producer", topic, _WRITE) for topic in events if topic != alerts),
         *(_on_topic("job", topic, _READ) for topic in (*events, *beside)),
         *(_on_topic("job", topic, AclOperation.DESCRIBE_CONFIGS) for topic in events),  # whose clock stamps it
-        *(_on_topic("job", topic, _WRITE) for topic in (letters, updates)),
+        *(_on_topic("job", topic, _WRITE) for topic in (letters, updates, alerts)),
         *(_on_topic("consumer", topic, _READ) for topic in (*events, *beside)),
         _on_groups("consumer", "adstream-consume-"),
         _on_groups("job", "adstream-"),

@@ -14,13 +14,11 @@ from pyspark.sql.types import StructType
 
 from common import kafka
 from common.avro import wire
-from common.provision import topic_of
+from common.provision import ALERTS_CONTRACT, topic_of
 from common.registry import RegistryClient
 from common.settings import Settings
 from streaming.sinks.dead_letters import producer_options
 from streaming.sinks.sink import Destination, Sink, Stamp, Write
-
-CONTRACT = "alerts"
 
 
 @dataclass(frozen=True)
@@ -34,12 +32,12 @@ class Alerts(Sink):
 
     @property
     def destinations(self) -> tuple[Destination, ...]:
-        facts = (f"contract {CONTRACT}, key alert_id: job, subject and event time",)
-        return (Destination("Kafka", CONTRACT, facts=facts),)
+        facts = (f"contract {ALERTS_CONTRACT}, key alert_id: job, subject and event time",)
+        return (Destination("Kafka", ALERTS_CONTRACT, facts=facts),)
 
     def open(self, _spark: SparkSession, settings: Settings, _schema: StructType) -> Write:
         """Open the topic. Raises TopicNotFound, and SchemaNotFound if the contract is not registered."""
-        topic = topic_of(settings, CONTRACT)
+        topic = topic_of(settings, ALERTS_CONTRACT)
         kafka.require_topic(settings, topic)
         registered = RegistryClient(settings.registry).latest(f"{topic}-value")
         options = producer_options(settings.kafka, topic)

@@ -21,13 +21,14 @@ from pyspark.sql import SparkSession
 from common import project
 from common.errors import JobFailed
 from common.settings import Settings
+from common.system.data_folder import writing
 from stack import parts, real_time, spark_environment
 from stack.host import java
 from stack.host.environment import named_options
 from stack.host.executable import first_suitable, temporary
 from stack.host.last_words import last_words
 from streaming.iceberg import catalog as iceberg
-from streaming.spark import class_archive, local_files, shipping, state_store
+from streaming.spark import class_archive, local_files, private_properties, shipping, state_store
 
 # Spark logs an exception in foreachBatch with its trace; the runner reports it in one line.
 logging.getLogger("py4j").setLevel(logging.CRITICAL)
@@ -63,9 +64,6 @@ _SHORT_PAUSES = {
     "spark.sql.streaming.statefulOperator.incrementalCleanupFactor": "2",
     "spark.sql.streaming.stateStore.rocksdb.writeBufferSizeMB": "16",
 }
-
-# Values that Spark hides in its pages, plans and logs, by name or value: Spark's own default, and Kafka's logins.
-_SECRETS = "(?i)secret|password|token|access[.]?key|jaas"
 
 _LOCAL_WORKERS = resources.files("streaming.spark") / "worker-python"
 
@@ -173,7 +171,9 @@ def open_session(
     """
     spark = settings.spark
     log = log_of(settings, name)
-    log.parent.mkdir(parents=True, exist_ok=True)
+    with writing(log):
+        log.parent.mkdir(parents=True, exist_ok=True)
+        log.open("a").close()
     parts.ensure(settings.stack)
     found = java.find_java(settings.stack.java_home)
     cache = parts.cache_root(settings.stack)
@@ -205,7 +205,7 @@ def open_session(
         "spark.executor.extraJavaOptions": f"{_JAVA_OPTIONS} {_compiler()}".rstrip(),
         "spark.ui.enabled": str(spark.ui).lower(),
         "spark.ui.showConsoleProgress": "false",
-        "spark.redaction.regex": _SECRETS,
+        "spark.redaction.regex": private_properties.PATTERN,
         "spark.sql.session.timeZone": "UTC",
         "spark.sql.shuffle.partitions": str(spark.shuffle_partitions),
         state_store.PROVIDER: STATE_STORES[spark.state_store],
@@ -236,11 +236,11 @@ def open_session(
     if quick_files:
         options |= _class_path(options) | local_files.OPTIONS
     builder = SparkSession.builder.master(where).appName(f"adstream {name}")
-    for key, value in options.items():
-        builder = builder.config(key, value)
     before = log.stat().st_size if log.exists() else 0
     try:
-        with _jvm_output_to(log), _jvm_deaf_to_termination():
+        with _jvm_output_to(log), _jvm_deaf_to_termination(), private_properties.handed_over(options) as arguments:
+            for key, value in arguments.items():
+                builder = builder.config(key, value)
             return builder.getOrCreate()
     except (PySparkException, Py4JError, OSError):  # the JVM may be gone, and the cause with it
         remedy = f"see {log}{named_options()}"

@@ -130,6 +130,13 @@ def test_the_whole_flow_each_step_by_the_role_for_it(secured: Stack) -> None:
     assert "ad-001" in secured.done("reader", "cql", "SELECT ad_id FROM ad_metrics")
 
 
+def test_the_job_itself_may_send_its_alerts(secured: Stack) -> None:
+    secured.done("producer", "produce", "clickstream", "--count", "500", "--rate", "0")
+    secured.done("job", "stream", "error-alerts", "--threshold", "0", "--once")
+    alerts = secured.done("consumer", "consume", "alerts", "--to-end", "--json").splitlines()
+    assert {json.loads(alert)["value"]["job"] for alert in alerts} == {"error-alerts"}
+
+
 @pytest.mark.thorough
 def test_a_catalogs_password_stays_out_of_what_the_lakehouse_keeps(secured: Stack) -> None:
     """The job writes Cassandra and Iceberg.

@@ -71,6 +71,20 @@ def test_a_named_file_that_is_not_there_is_one_line(monkeypatch: pytest.MonkeyPa
         Settings()
 
 
+@pytest.mark.parametrize("name", [".env", "job.env"])
+@pytest.mark.parametrize("content", ["ADSTREAM_KAFKA_SASL_PASSWORD=grün".encode("latin-1"), "A=b".encode("utf-16")])
+def test_a_file_in_another_encoding_is_one_line_without_its_content(
+    name: str, content: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / name).write_bytes(content)
+    if name != ".env":
+        monkeypatch.setenv("ADSTREAM_ENV_FILE", name)
+    with pytest.raises(ConfigError) as refused:
+        Settings()
+    assert str(refused.value) == f"the file of settings {name} is not UTF-8; save it as UTF-8"
+
+
 def test_an_authority_for_cassandra_is_asking_for_tls(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not Settings().cassandra.tls
     monkeypatch.setenv("ADSTREAM_CASSANDRA_SSL_CA_FILE", "/nowhere/ca.pem")
