@@ -1,6 +1,7 @@
-"""The environment of a Spark driver: a local job sees nothing of another Spark or Hadoop on this machine."""
+"""The environment of a Spark driver: it is in UTC, and a local job sees no other Spark or Hadoop of this machine."""
 
 import os
+import time
 from collections.abc import Iterable
 
 from common.errors import ConfigError
@@ -76,3 +77,6 @@ def settle(master: str, places: Iterable[str]) -> None:
     for name in os.environ.keys() - settled.keys():
         del os.environ[name]
     os.environ.update(settled)
+    # PySpark gives times to Python, and takes them, in the zone of the process and without a zone.
+    os.environ["TZ"] = "UTC"
+    time.tzset()

@@ -1,8 +1,8 @@
 """Send rows that are alerts to the alert topic, in Avro, by the contract `alerts`.
 
-An alert's id consists of its job, its subject and its event time. So a replayed batch sends the same message with the
-same id and key, and readers can count each once. Contract: the function returns when Kafka has acknowledged every
-alert.
+An alert's id consists of its job, its subject, its event time and its status. So a replayed batch sends the same
+message with the same id and key, and readers can count each once. Contract: the function returns when Kafka has
+acknowledged every alert.
 """
 
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ class Alerts(Sink):
 
     @property
     def destinations(self) -> tuple[Destination, ...]:
-        facts = (f"contract {ALERTS_CONTRACT}, key alert_id: job, subject and event time",)
+        facts = (f"contract {ALERTS_CONTRACT}, key alert_id: job, subject, event time and status",)
         return (Destination("Kafka", ALERTS_CONTRACT, facts=facts),)
 
     def open(self, _spark: SparkSession, settings: Settings, _schema: StructType) -> Write:
@@ -54,12 +54,12 @@ class Alerts(Sink):
         return write
 
     def _alerts(self, rows: DataFrame) -> DataFrame:
-        subject, at = F.expr(self.subject), F.expr(self.at)
+        subject, at, status = F.expr(self.subject), F.expr(self.at), F.expr(self.status)
         moment = F.date_format(at, "yyyy-MM-dd'T'HH:mm:ss.SSSX")
         return rows.select(
-            F.concat_ws(":", F.lit(self.job), subject, moment).alias("alert_id"),
+            F.concat_ws(":", F.lit(self.job), subject, moment, status).alias("alert_id"),
             F.lit(self.job).alias("job"),
             subject.alias("subject"),
-            F.expr(self.status).alias("status"),
+            status.alias("status"),
             at.alias("at"),
         )

@@ -207,6 +207,7 @@ def open_session(
         "spark.ui.showConsoleProgress": "false",
         "spark.redaction.regex": private_properties.PATTERN,
         "spark.sql.session.timeZone": "UTC",
+        "spark.executorEnv.TZ": "UTC",
         "spark.sql.shuffle.partitions": str(spark.shuffle_partitions),
         state_store.PROVIDER: STATE_STORES[spark.state_store],
         "spark.sql.streaming.stateStore.rocksdb.changelogCheckpointing.enabled": "true",
