@@ -132,7 +132,7 @@ def test_the_whole_flow_each_step_by_the_role_for_it(secured: Stack) -> None:
 
 def test_the_job_itself_may_send_its_alerts(secured: Stack) -> None:
     secured.done("producer", "produce", "clickstream", "--count", "500", "--rate", "0")
-    secured.done("job", "stream", "error-alerts", "--threshold", "0", "--once")
+    secured.done("job", "stream", "error-alerts", "--threshold", "1", "--once")
     alerts = secured.done("consumer", "consume", "alerts", "--to-end", "--json").splitlines()
     assert {json.loads(alert)["value"]["job"] for alert in alerts} == {"error-alerts"}
 
