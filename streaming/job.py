@@ -15,6 +15,7 @@ from pyspark.sql import DataFrame
 
 from common.errors import ConfigError
 from streaming.parameters import Parameter, Value, parameters_of, require_known, value_text
+from streaming.patterns.arguments import MOST_SLIDES
 from streaming.patterns.keyed_state import KeyRules
 from streaming.sinks.sink import Sink
 
@@ -147,8 +148,16 @@ class Job:
 
     def _check_windows(self) -> None:
         window, slide = self.parameters.get("window"), self.parameters.get("slide")
-        if isinstance(window, timedelta) and isinstance(slide, timedelta) and (slide > window or window % slide):
+        if not isinstance(window, timedelta) or not isinstance(slide, timedelta):
+            return
+        if slide > window or window % slide:
             raise ConfigError(
                 f"--window {value_text(window)} is not a multiple of --slide {value_text(slide)}",
                 "give a window of 1, 2, 3, ... slides",
+            )
+        if window // slide > MOST_SLIDES:
+            raise ConfigError(
+                f"--window {value_text(window)} with --slide {value_text(slide)} puts each event into"
+                f" {window // slide:,} windows",
+                f"give a window of {MOST_SLIDES} slides or less",
             )

@@ -8,7 +8,12 @@ from datetime import timedelta
 from typing import Annotated
 
 Window = Annotated[timedelta, "Length of a window."]
-Slide = Annotated[timedelta, "Time between two windows. The window is a multiple of it."]
+# A day by ten minutes. Spark's plan has an expression for each window of an event. With 360 windows, a driver of 1 GB
+# ran out of memory.
+MOST_SLIDES = 144
+Slide = Annotated[
+    timedelta, f"Time between two windows. A window is a whole number of slides long, at most {MOST_SLIDES}."
+]
 Gap = Annotated[timedelta, "Time without events that ends a session."]
 Dedupe = Annotated[bool, "Count a repeated `event_id` once."]
 

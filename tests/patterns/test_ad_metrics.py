@@ -3,6 +3,7 @@
 import random
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from pyspark.sql import Row, SparkSession
 
 from adstream.verify.oracle import Expected, Sums, expect
 from streaming.patterns.ad_metrics import LATENESS, SLACK, SLIDE, WINDOW, ad_metrics
+from streaming.patterns.arguments import MOST_SLIDES
 from tests.patterns.ad_events import NOW, SCHEMA, Event, random_events
 from tests.patterns.pattern_runs import as_batch, as_stream, by_key
 
@@ -23,8 +25,8 @@ def events() -> list[Event]:
     return random_events(random.Random(seed), 600)
 
 
-def oracle(events: Iterable[Event]) -> Expected:
-    return expect((event.as_message() for event in events), window=WINDOW, slide=SLIDE, dedupe=True)
+def oracle(events: Iterable[Event], window: timedelta = WINDOW, slide: timedelta = SLIDE) -> Expected:
+    return expect((event.as_message() for event in events), window=window, slide=slide, dedupe=True)
 
 
 def sums(row: Row) -> Sums:
@@ -44,6 +46,14 @@ def test_as_a_batch_it_equals_the_oracle(spark: SparkSession, events: list[Event
 
 def test_as_one_micro_batch_it_equals_the_oracle(spark: SparkSession, events: list[Event], tmp_path: Path) -> None:
     check(as_stream(spark, tmp_path, [events], SCHEMA, ad_metrics), oracle(events))
+
+
+def test_a_job_of_the_usual_memory_runs_with_as_many_windows_as_it_accepts(
+    spark: SparkSession, events: list[Event], tmp_path: Path
+) -> None:
+    few, slide = events[:20], timedelta(minutes=10)
+    wide = partial(ad_metrics, window=MOST_SLIDES * slide, slide=slide)
+    check(as_stream(spark, tmp_path, [few], SCHEMA, wide), oracle(few, MOST_SLIDES * slide, slide))
 
 
 def test_shuffled_into_micro_batches_with_a_crash_between_it_equals_the_oracle(

@@ -64,6 +64,7 @@ def test_parameters_are_checked_before_anything_starts() -> None:
         ({"gap": timedelta(1)}, "ad-clicks has no --gap"),
         ({"window": timedelta(0)}, "--window must be longer than nothing"),
         ({"slide": timedelta(seconds=7)}, "is not a multiple of --slide"),
+        ({"slide": timedelta(minutes=1)}, "--window 30s is not a multiple of --slide 1m"),
     ]:
         with pytest.raises(ConfigError, match=said):
             job.with_parameters(**wrong)
@@ -71,6 +72,19 @@ def test_parameters_are_checked_before_anything_starts() -> None:
         find("rack-alerts").with_parameters(threshold=0)
     with pytest.raises(ConfigError, match="ad-metrics does not run in complete mode; it runs in update"):
         find("ad-metrics").in_mode("complete")
+
+
+@pytest.mark.parametrize("job", [job for job in JOBS.values() if "slide" in job.declared], ids=lambda job: job.name)
+def test_an_event_is_in_a_bounded_number_of_windows(job: Job) -> None:
+    by_ten_minutes = job.with_parameters(window=timedelta(days=1), slide=timedelta(minutes=10))
+    assert by_ten_minutes.parameters["slide"] == timedelta(minutes=10)
+    with pytest.raises(ConfigError) as refused:
+        job.with_parameters(window=timedelta(hours=1), slide=timedelta(milliseconds=1))
+    assert str(refused.value) == (
+        "--window 1h with --slide 1ms puts each event into 3,600,000 windows; give a window of 144 slides or less"
+    )
+    with pytest.raises(ConfigError, match="puts each event into 145 windows"):
+        by_ten_minutes.with_parameters(window=timedelta(days=1, minutes=10))
 
 
 def test_an_unknown_job_is_answered_with_the_nearest_name() -> None:
