@@ -17,24 +17,38 @@ DEFAULT_DATA_DIR = Path(".adstream")
 def env_files() -> list[Path]:
     """Return the files of settings; the last one wins: `.env`, then the file of `--env-file` or ADSTREAM_ENV_FILE.
 
-    The environment names the file, so that child processes read the same one. Raises ConfigError.
+    Leaves out `.env` if it does not exist. The environment names the other file, so that child processes read the same
+    one. Raises ConfigError.
     """
-    named = os.environ.get(ENV_FILE_OPTION)
-    if ENV_FILE.is_file():
+    files = []
+    if _is_there(ENV_FILE):
         _require_text(ENV_FILE, "correct its permissions")
-    if not named:
-        return [ENV_FILE]
-    _require_text(Path(named), "correct --env-file or ADSTREAM_ENV_FILE")
-    return [ENV_FILE, Path(named)]
+        files.append(ENV_FILE)
+    if named := os.environ.get(ENV_FILE_OPTION):
+        _require_text(Path(named), "correct --env-file or ADSTREAM_ENV_FILE")
+        files.append(Path(named))
+    return files
+
+
+def _is_there(file: Path) -> bool:
+    """Return whether there is such a file. A folder that this user may not search has none."""
+    try:
+        return file.is_file()
+    except PermissionError:
+        return False
 
 
 def _require_text(file: Path, remedy: str) -> None:
     try:
-        file.read_text(encoding="utf-8")
+        readable = file.is_file()  # a pipe could be read once, and each section reads the files
+        if readable:
+            file.read_text(encoding="utf-8")
     except OSError:
-        raise ConfigError(f"the file of settings {file} cannot be read", remedy) from None
+        readable = False
     except UnicodeDecodeError:
         raise ConfigError(f"the file of settings {file} is not UTF-8", "save it as UTF-8") from None
+    if not readable:
+        raise ConfigError(f"the file of settings {file} cannot be read", remedy)
 
 
 def from_files() -> dict[str, str | None]:

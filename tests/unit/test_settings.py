@@ -1,7 +1,9 @@
 """Settings: the promises of .env.example, refused values, and secrets that stay secret."""
 
 import json
+import os
 import re
+import subprocess
 import sys
 from itertools import pairwise
 from pathlib import Path
@@ -12,7 +14,8 @@ from common.cassandra.session import credentials
 from common.errors import ConfigError
 from common.settings import Settings, option_names
 
-EXAMPLE = Path(__file__).parents[2] / ".env.example"
+ROOT = Path(__file__).parents[2]
+EXAMPLE = ROOT / ".env.example"
 
 
 def options_in_example() -> dict[str, str]:
@@ -83,6 +86,37 @@ def test_a_file_in_another_encoding_is_one_line_without_its_content(
     with pytest.raises(ConfigError) as refused:
         Settings()
     assert str(refused.value) == f"the file of settings {name} is not UTF-8; save it as UTF-8"
+
+
+UNSEARCHABLE = """
+import os, sys
+from common.settings import Settings, env_files
+Settings().topic  # imports everything, while this user may read it
+os.chdir(sys.argv[1])
+os.chmod(".", 0)
+if os.getuid() == 0:
+    os.setuid(65534)
+print(os.access(".", os.X_OK), env_files(), Settings().topic.ads)
+"""
+
+
+def test_a_working_folder_that_may_not_be_searched_has_no_file_of_settings(tmp_path: Path) -> None:
+    closed = tmp_path / "closed"
+    closed.mkdir()
+    (closed / ".env").write_text("ADSTREAM_TOPIC_ADS=mine\n", encoding="utf-8")
+    command = [sys.executable, "-c", UNSEARCHABLE, closed]
+    try:
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
+    finally:
+        closed.chmod(0o700)
+    assert (done.stdout, done.stderr) == ("False [] ads_data\n", "")
+
+
+def test_a_pipe_is_no_file_of_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.env")
+    monkeypatch.setenv("ADSTREAM_ENV_FILE", str(tmp_path / "pipe.env"))
+    with pytest.raises(ConfigError, match=r"pipe\.env cannot be read; correct --env-file"):
+        Settings()
 
 
 def test_an_authority_for_cassandra_is_asking_for_tls(monkeypatch: pytest.MonkeyPatch) -> None:
