@@ -35,11 +35,21 @@ _NO_LEADER = {
     KafkaError.FENCED_LEADER_EPOCH,
     KafkaError.UNKNOWN_LEADER_EPOCH,
 }
+# No broker answers for a consumer group for a moment: the first group of a new Kafka, or after a broker's restart.
+_NO_COORDINATOR = {
+    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+    KafkaError.COORDINATOR_NOT_AVAILABLE,
+    KafkaError.NOT_COORDINATOR,
+}
 BAD_TOPIC = {KafkaError.INVALID_REPLICATION_FACTOR, KafkaError.INVALID_PARTITIONS, KafkaError.TOPIC_EXCEPTION}
 
 
 class NoLeader(ServiceUnavailable):
     """A partition that no broker leads at the moment."""
+
+
+class NoCoordinator(ServiceUnavailable):
+    """A consumer group for which no broker answers at the moment."""
 
 
 class ClientErrors:
@@ -126,7 +136,8 @@ def translate(error: KafkaError, settings: KafkaSettings) -> AdstreamError:
             f"no Kafka broker answers at {servers}",
             "start one with `adstream up`, or set ADSTREAM_KAFKA_BOOTSTRAP_SERVERS",
         )
-    return ServiceUnavailable(f"Kafka at {servers} answers {error.name()}: {error.str()}", "look at the broker's log")
+    kind = NoCoordinator if code in _NO_COORDINATOR else ServiceUnavailable
+    return kind(f"Kafka at {servers} answers {error.name()}: {error.str()}", "look at the broker's log")
 
 
 def _insecure(error: KafkaError, settings: KafkaSettings) -> AdstreamError:

@@ -18,6 +18,7 @@ from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaExcepti
 
 from common import kafka
 from common.errors import CheckpointError
+from common.kafka.errors import NoCoordinator
 from common.kafka.log_cuts import NO_EPOCH, Known, still_there
 from common.settings import Settings
 
@@ -111,17 +112,23 @@ def behind(upto: Mapping[int, int], ends: Mapping[int, int]) -> int:
 def require_nobody(settings: Settings, topic: str) -> None:
     """Raise CheckpointError while processes apply the topic.
 
-    Waits for one session: a killed process, or one with a fixed name, stays in the group for that long.
+    Waits for one session: a killed process, or one with a fixed name, stays in the group for that long. It also waits
+    for a broker that answers for the group; the first question about any group lets a new Kafka choose one.
     """
     admin = kafka.connected(settings.kafka)
     group, end = group_of(topic), time.monotonic() + _PATIENCE_SECONDS
     while True:
         asked: Any = admin.client.describe_consumer_groups([group], request_timeout=admin.timeout)[group]
-        members = admin.result(asked).members
-        if not members:
-            return
-        if time.monotonic() >= end:
-            raise CheckpointError(f"{len(members)} `adstream apply` work on {topic}", "stop them first")
+        try:
+            members = admin.result(asked).members
+        except NoCoordinator:
+            if time.monotonic() >= end:
+                raise
+        else:
+            if not members:
+                return
+            if time.monotonic() >= end:
+                raise CheckpointError(f"{len(members)} `adstream apply` work on {topic}", "stop them first")
         time.sleep(_POLL_SECONDS)
 
 

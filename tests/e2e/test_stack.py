@@ -18,7 +18,9 @@ from cassandra.cluster import Cluster
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
+from common.kafka import updates_group
 from common.own_stack import STACK_FILE
+from common.settings import Settings
 
 SCHEMA = '{"type": "record", "name": "Kept", "fields": [{"name": "n", "type": "long"}]}'
 
@@ -81,9 +83,12 @@ def read_one(brokers: object) -> bytes | None:
         consumer.close()
 
 
-def test_data_and_schema_ids_survive_down_and_up(data: Path) -> None:
+def test_data_and_schema_ids_survive_down_and_up(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = adstream("up", data, "--free-ports")
     assert first.returncode == 0, first.stderr
+    monkeypatch.setenv("ADSTREAM_DATA_DIR", str(data))
+    # The first question about any group, as `reset` asks it: a new Kafka makes its topic of groups only now.
+    updates_group.require_nobody(Settings(), "updates")
     before = addresses(data)
     brokers, url, cassandra = (before[name] for name in ("kafka", "registry", "cassandra"))
 
