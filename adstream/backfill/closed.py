@@ -9,7 +9,7 @@ from adstream.backfill.request import Request
 from common.errors import CheckpointError, ConfigError
 from common.event_rules import AHEAD
 from streaming.job import Job
-from streaming.recovery.checkpoint import Checkpoint
+from streaming.recovery.checkpoint import REAL_TIME, Checkpoint
 
 # The backfill compares windows in pieces of this length, so that the driver holds the rows of one piece only.
 PIECE = timedelta(hours=1)
@@ -25,6 +25,11 @@ class Committed:
     first: Mapping[int, int]
     upto: Mapping[int, int]
     watermark: datetime
+
+    @property
+    def real_time(self) -> bool:
+        """Whether the job counts in real-time mode."""
+        return bool(self.made_with.get(REAL_TIME))
 
     @classmethod
     def by(cls, checkpoint: Checkpoint, job: Job) -> "Committed":

@@ -170,7 +170,7 @@ class Recount:
             offsets = [each.offset for each in dead if each.partition == partition]
             messages = messages.where((F.col("partition") != partition) | ~F.col("offset").isin(offsets))
         pipeline = Pipeline(job, self._writers(topic, messages), json=job.json)
-        return recount.usable(pipeline.judged(messages), job).persist()
+        return recount.usable(pipeline.judged(messages), job, by_time=committed.real_time).persist()
 
     def _writers(self, topic: str, messages: DataFrame) -> dict[int, Contract]:
         """Return the writer schemas of the messages. Reads the ids first, without decoding anything."""

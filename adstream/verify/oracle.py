@@ -207,12 +207,13 @@ def expect(
     window: timedelta,
     slide: timedelta,
     dedupe: bool,
+    by_time: bool = False,
     backfills: Iterable[Backfill] = (),
 ) -> Expected:
     """Compute windows and totals of a few messages; each has one fate: counted, duplicate, late or dead."""
     with tempfile.TemporaryDirectory(prefix="adstream-verify-") as folder:
         pq.write_table(table([(*each, 0, 0, 0) for each in messages]), Path(folder) / "messages.parquet")
-        with closing(Oracle(Path(folder), window=window, slide=slide, dedupe=dedupe)) as oracle:
+        with closing(Oracle(Path(folder), window=window, slide=slide, dedupe=dedupe, by_time=by_time)) as oracle:
             backfilled.load(oracle.db, backfills)
             oracle.compute()
             fates = dict(oracle.rows("SELECT fate, count(*) FROM fates GROUP BY fate"))

@@ -22,8 +22,11 @@ from streaming.patterns.repeated import identified
 _ORDER = ("arrived", "partition", "offset")
 
 
-def usable(judged: DataFrame, job: Job) -> DataFrame:
+def usable(judged: DataFrame, job: Job, *, by_time: bool) -> DataFrame:
     """Turn judged messages into the events that count or are late, each id once (`dedupe`), in the order of arrival.
+
+    With `by_time`, as in real-time mode, an event repeats another one with its id only at the same event time
+    (streaming.patterns.repeated).
 
     Out: the contract's fields, `position`, `identity`, and of the message `late`, `partition`, `offset`, `arrived`. An
     id that came in time has no late event any more. If an id only came late, all its events stay. The choice of the
@@ -41,6 +44,8 @@ def usable(judged: DataFrame, job: Job) -> DataFrame:
     taken = F.when(F.col("outcome").isNull() | (F.col("outcome") == LATE), F.array(event))
     flat = judged.select(F.inline(taken)).select("event.*", "position", "late", *("partition", "offset", "arrived"))
     events = identified(flat)
+    if by_time:
+        events = events.withColumn("identity", F.struct("identity", _time_field(job)))
     if not job.parameters["dedupe"]:
         return events
     same = Window.partitionBy("identity")

@@ -27,6 +27,7 @@ from streaming.query.options import Options
 from streaming.query.runner import Runner
 from tests.e2e.commands import SECONDS, adstream, delete_before, one_line
 from tests.e2e.pipeline import Pipeline
+from tests.e2e.real_time_job import real_time_job
 from tests.e2e.running_job import running_job
 
 MINUTE = timedelta(minutes=1)
@@ -230,6 +231,31 @@ def _await_idle(past: Past) -> None:
             return
         done.wait(0.1)
     raise AssertionError("the job does not commit what there is")
+
+
+@pytest.mark.thorough
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("real_time", [False, True], ids=["micro_batch", "real_time"])
+def test_an_id_that_comes_again_with_another_time_counts_as_in_the_job(past: Past, *, real_time: bool) -> None:
+    for number in range(1_800):
+        ago = (1_800 - number) * timedelta(seconds=4)
+        past.send(number % 7, ago, ago - timedelta(seconds=2), event_id=f"id-{number}")
+        if number % 10 == 0:
+            past.send(number % 7, ago, ago - timedelta(seconds=2), event_id=f"id-{number - 70}")
+    past.flush()
+    if real_time:
+        with real_time_job(past.pipeline) as job:
+            job.await_events(1_980)
+            past.send(0, MINUTE, 0 * MINUTE, event_id="newest")  # its batch has the watermark of all others
+            past.flush()
+            job.await_events(1_981)
+            assert job.end()[0] == 0
+    else:
+        past.stream()
+    assert past.pipeline.verified().fates["duplicate"] == (0 if real_time else 173)
+    found = past.compared()
+    assert found.comparison.differences == []
+    assert found.comparison.rows > 1_000
 
 
 @pytest.mark.thorough

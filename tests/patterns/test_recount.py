@@ -3,6 +3,7 @@
 import random
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import types as T
 
@@ -31,7 +32,8 @@ JUDGED = T.StructType(
 def messages(rng: random.Random, count: int) -> list[Judged]:
     """Return messages of the hour before NOW, in two partitions.
 
-    One in five is late, one in ten repeats an earlier one, and some are dead.
+    One in five is late, and some are dead. One in ten repeats an earlier one. One in ten has the id of an earlier one
+    that counted, and another time.
     """
     found: list[Judged] = []
     for number in range(count):
@@ -41,10 +43,10 @@ def messages(rng: random.Random, count: int) -> list[Judged]:
         event = Judged(0, number, outcome, f"ad-{rng.randrange(3)}", time, 1, 2, rng.randrange(3_000_000), ids)
         known = [old for old in found if old.event_id and old.outcome != "dead"]
         if known and rng.random() < 0.1:
-            old = rng.choice(known)
-            event = Judged(
-                0, number, outcome, old.ad_id, old.timestamp, old.clicks, old.views, old.cost_micros, old.event_id
-            )
+            event = rng.choice(known)._replace(offset=number, outcome=outcome)
+        counted = [old for old in known if old.outcome == "counted"]
+        if counted and rng.random() < 0.1:
+            event = rng.choice(counted)._replace(offset=number, outcome=outcome, timestamp=time)
         # The key decides the partition, so an event and its repetitions are in the same one.
         partition = int(event.ad_id[-1]) % 2
         found.append(event._replace(partition=partition))
@@ -74,7 +76,8 @@ def judged(spark: SparkSession, found: list[Judged]) -> DataFrame:
     return spark.createDataFrame(rows, JUDGED)
 
 
-def test_each_piece_equals_the_oracle(spark: SparkSession) -> None:
+@pytest.mark.parametrize("by_time", [False, True], ids=["micro-batch", "real time"])
+def test_each_piece_equals_the_oracle(spark: SparkSession, *, by_time: bool) -> None:
     seed = random.randrange(2**32)
     print(f"seed {seed}")
     rng = random.Random(seed)
@@ -86,9 +89,9 @@ def test_each_piece_equals_the_oracle(spark: SparkSession) -> None:
         return Backfill(first, since, until, True, upto, 0, 0, 0, NOW)
 
     done = [before(-10, 10, {0: 700, 1: 300}), before(5, 20, {0: 400, 1: 800})]
-    must = expect(found, window=WINDOW, slide=SLIDE, dedupe=True, backfills=done)
+    must = expect(found, window=WINDOW, slide=SLIDE, dedupe=True, by_time=by_time, backfills=done)
     assert 10 < must.backfilled < must.fates["late"]
-    events = recount.usable(judged(spark, found), JOB).persist()
+    events = recount.usable(judged(spark, found), JOB, by_time=by_time).persist()
     has = {}
     for span in spans(start, end, done, longest=timedelta(minutes=30)):
         for row in recount.windows(events, JOB, span).toArrow().to_pylist():
@@ -103,6 +106,6 @@ def test_without_dedupe_every_event_counts(spark: SparkSession) -> None:
     job = JOB.with_parameters(dedupe=False)
     time = round((NOW - timedelta(minutes=30)).timestamp() * 1_000)
     found = [Judged(0, n, outcome, "ad", time, 1, 1, 10, "same") for n, outcome in enumerate(["counted", "late"] * 2)]
-    events = recount.usable(judged(spark, found), job)
+    events = recount.usable(judged(spark, found), job, by_time=False)
     [span] = spans(NOW - timedelta(hours=1), NOW, [], longest=timedelta(hours=1))
     assert {row["total_clicks"] for row in recount.windows(events, job, span).collect()} == {2}
