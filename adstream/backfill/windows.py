@@ -15,7 +15,7 @@ A backfill leaves totals alone. The running stream holds them in its state and w
 undo a correction, or count it twice. The report says what late events would add to totals.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -83,7 +83,7 @@ class Recount:
         if request.late:
             done.append(Backfill(0, start, end, True, committed.upto, 0, 0, 0, now))
         self._spans = spans(start, end, done, longest=piece(self._job))
-        self._events = self._usable(kept_by, request, start, end)
+        self._events = self._usable(kept_by, request, start, end, done)
         self.found = Found(start, end, still_open, self._messages)
 
     def compare(self) -> Found:
@@ -152,7 +152,9 @@ class Recount:
         self._schema = rows.schema
         return rows.toArrow()
 
-    def _usable(self, checkpoint: Checkpoint, request: Request, start: datetime, end: datetime) -> DataFrame:
+    def _usable(
+        self, checkpoint: Checkpoint, request: Request, start: datetime, end: datetime, backfills: Sequence[Backfill]
+    ) -> DataFrame:
         committed, job = self._committed, self._job
         topic = committed.made_with["topic"]
         place = self._place(request.archive, topic)
@@ -170,7 +172,8 @@ class Recount:
             offsets = [each.offset for each in dead if each.partition == partition]
             messages = messages.where((F.col("partition") != partition) | ~F.col("offset").isin(offsets))
         pipeline = Pipeline(job, self._writers(topic, messages), json=job.json)
-        return recount.usable(pipeline.judged(messages), job, by_time=committed.real_time).persist()
+        judged = pipeline.judged(messages)
+        return recount.usable(judged, job, backfills, by_time=committed.real_time).persist()
 
     def _writers(self, topic: str, messages: DataFrame) -> dict[int, Contract]:
         """Return the writer schemas of the messages. Reads the ids first, without decoding anything."""

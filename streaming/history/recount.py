@@ -2,17 +2,17 @@
 
 The pattern is the job's own. A batch must do two things that the stream does with its state. It deduplicates: of a
 repeated event id the first occurrence counts, which may be before the windows. And it selects late events, which the
-stream leaves out, if a caller asks for them.
+stream leaves out, if a backfill counts them.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from common import contracts
-from common.bookkeeping.backfills import Span
+from common.bookkeeping.backfills import Backfill, Span
 from streaming.events.judge import LATE
 from streaming.job import Job
 from streaming.patterns.ad_metrics import WINDOW_ROW
@@ -22,15 +22,14 @@ from streaming.patterns.repeated import identified
 _ORDER = ("arrived", "partition", "offset")
 
 
-def usable(judged: DataFrame, job: Job, *, by_time: bool) -> DataFrame:
-    """Turn judged messages into the events that count or are late, each id once (`dedupe`), in the order of arrival.
+def usable(judged: DataFrame, job: Job, backfills: Iterable[Backfill], *, by_time: bool) -> DataFrame:
+    """Turn judged messages into the events that count, and the late ones that one of the backfills counts.
 
-    With `by_time`, as in real-time mode, an event repeats another one with its id only at the same event time
+    With `dedupe` each id comes once: the first in the order of arrival, but a late one only if none came in time. With
+    `by_time`, as in real-time mode, an event repeats another one with its id only at the same event time
     (streaming.patterns.repeated).
 
-    Out: the contract's fields, `position`, `identity`, and of the message `late`, `partition`, `offset`, `arrived`. An
-    id that came in time has no late event any more. If an id only came late, all its events stay. The choice of the
-    first one depends on the offset up to which late events count (`counting`).
+    Out: the contract's fields, `position`, `identity`, and of the message `late`, `partition`, `offset`, `arrived`.
     """
     event = F.struct(
         F.col("event"),
@@ -46,25 +45,20 @@ def usable(judged: DataFrame, job: Job, *, by_time: bool) -> DataFrame:
     events = identified(flat)
     if by_time:
         events = events.withColumn("identity", F.struct("identity", _time_field(job)))
+    counts = ~F.col("late")
+    for each in backfills:
+        if each.late:
+            counts |= _inside(job, each.start, each.end) & _below(each.upto)
+    events = events.where(counts)
     if not job.parameters["dedupe"]:
         return events
     same = Window.partitionBy("identity")
-    numbered = events.withColumn("nth", F.row_number().over(same.orderBy("late", *_ORDER)))
-    numbered = numbered.withColumn("only_late", F.bool_and("late").over(same))
-    return numbered.where((F.col("nth") == 1) | F.col("only_late")).drop("nth", "only_late")
+    return events.withColumn("nth", F.row_number().over(same.orderBy("late", *_ORDER))).where("nth = 1").drop("nth")
 
 
 def counting(events: DataFrame, job: Job, span: Span) -> DataFrame:
     """Return the usable events that count in windows of the span: on time, or late with an offset below the limit."""
-    length, slide = _lengths(job)
-    time = F.col(_time_field(job))
-    # The newest window of an event begins less than one slide before it, the oldest one window before that.
-    inside = (time >= F.lit(span.start)) & (time < F.lit(span.end + length - slide))
-    taken = events.where(inside & (~F.col("late") | _below(span.late_upto)))
-    if not span.late_upto or not job.parameters["dedupe"]:
-        return taken
-    first = Window.partitionBy("identity").orderBy("late", *_ORDER)
-    return taken.withColumn("nth", F.row_number().over(first)).where("nth = 1").drop("nth")
+    return events.where(_inside(job, span.start, span.end) & (~F.col("late") | _below(span.late_upto)))
 
 
 def windows(events: DataFrame, job: Job, span: Span) -> DataFrame:
@@ -112,6 +106,14 @@ def needed_times(
     length, _ = _lengths(job)
     lateness = job.lateness or timedelta(0)
     return start - 2 * (ahead + state), end + length + lateness
+
+
+def _inside(job: Job, start: datetime, end: datetime) -> Column:
+    """Return whether an event is in a window that begins in [start, end)."""
+    length, slide = _lengths(job)
+    time = F.col(_time_field(job))
+    # The newest window of an event begins less than one slide before it, the oldest one window before that.
+    return (time >= F.lit(start)) & (time < F.lit(end + length - slide))
 
 
 def _below(offsets: Mapping[int, int]) -> Column:

@@ -1,6 +1,7 @@
 """A batch recount of windows equals the oracle's, with late and repeated events, and whatever the job has counted."""
 
 import random
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -9,7 +10,7 @@ from pyspark.sql import types as T
 
 from adstream.verify.judge import Judged
 from adstream.verify.oracle import Sums, expect
-from common.bookkeeping.backfills import Backfill, spans
+from common.bookkeeping.backfills import Backfill, Span, spans
 from streaming.history import recount
 from streaming.jobs import find
 from streaming.patterns.ad_metrics import SLIDE, WINDOW
@@ -32,8 +33,7 @@ JUDGED = T.StructType(
 def messages(rng: random.Random, count: int) -> list[Judged]:
     """Return messages of the hour before NOW, in two partitions.
 
-    One in five is late, and some are dead. One in ten repeats an earlier one. One in ten has the id of an earlier one
-    that counted, and another time.
+    One in five is late, and some are dead. One in ten repeats an earlier one, half of these with another time.
     """
     found: list[Judged] = []
     for number in range(count):
@@ -43,10 +43,8 @@ def messages(rng: random.Random, count: int) -> list[Judged]:
         event = Judged(0, number, outcome, f"ad-{rng.randrange(3)}", time, 1, 2, rng.randrange(3_000_000), ids)
         known = [old for old in found if old.event_id and old.outcome != "dead"]
         if known and rng.random() < 0.1:
-            event = rng.choice(known)._replace(offset=number, outcome=outcome)
-        counted = [old for old in known if old.outcome == "counted"]
-        if counted and rng.random() < 0.1:
-            event = rng.choice(counted)._replace(offset=number, outcome=outcome, timestamp=time)
+            old = rng.choice(known)
+            event = old._replace(offset=number, outcome=outcome, timestamp=rng.choice([old.timestamp, time]))
         # The key decides the partition, so an event and its repetitions are in the same one.
         partition = int(event.ad_id[-1]) % 2
         found.append(event._replace(partition=partition))
@@ -76,6 +74,16 @@ def judged(spark: SparkSession, found: list[Judged]) -> DataFrame:
     return spark.createDataFrame(rows, JUDGED)
 
 
+def recounted(events: DataFrame, pieces: Iterable[Span]) -> dict[tuple[str, datetime], Sums]:
+    found = {}
+    for span in pieces:
+        for row in recount.windows(events, JOB, span).toArrow().to_pylist():
+            key = row["ad_id"], row["window_start"].astimezone(UTC)
+            assert key not in found
+            found[key] = Sums(row["total_clicks"], row["total_views"], row["total_cost"], row["avg_cost_per_view"])
+    return found
+
+
 @pytest.mark.parametrize("by_time", [False, True], ids=["micro-batch", "real time"])
 def test_each_piece_equals_the_oracle(spark: SparkSession, *, by_time: bool) -> None:
     seed = random.randrange(2**32)
@@ -91,21 +99,28 @@ def test_each_piece_equals_the_oracle(spark: SparkSession, *, by_time: bool) -> 
     done = [before(-10, 10, {0: 700, 1: 300}), before(5, 20, {0: 400, 1: 800})]
     must = expect(found, window=WINDOW, slide=SLIDE, dedupe=True, by_time=by_time, backfills=done)
     assert 10 < must.backfilled < must.fates["late"]
-    events = recount.usable(judged(spark, found), JOB, by_time=by_time).persist()
-    has = {}
-    for span in spans(start, end, done, longest=timedelta(minutes=30)):
-        for row in recount.windows(events, JOB, span).toArrow().to_pylist():
-            key = row["ad_id"], row["window_start"].astimezone(UTC)
-            assert key not in has
-            has[key] = Sums(row["total_clicks"], row["total_views"], row["total_cost"], row["avg_cost_per_view"])
+    events = recount.usable(judged(spark, found), JOB, done, by_time=by_time).persist()
+    has = recounted(events, spans(start, end, done, longest=timedelta(minutes=30)))
     events.unpersist()
     assert has == {key: sums for key, sums in must.windows.items() if start <= key[1] < end}
+
+
+@pytest.mark.parametrize("by_time", [False, True], ids=["micro-batch", "real time"])
+def test_of_late_copies_in_two_pieces_one_counts_unless_the_time_matters(spark: SparkSession, *, by_time: bool) -> None:
+    start = NOW - timedelta(hours=1)
+    times = [round((NOW - timedelta(minutes=each)).timestamp() * 1_000) for each in (45, 15)]
+    found = [Judged(0, number, "late", "ad", time, 1, 2, 10, "id") for number, time in enumerate(times)]
+    done = [Backfill(0, start, NOW, True, {0: 2}, 0, 0, 0, NOW)]
+    must = expect(found, window=WINDOW, slide=SLIDE, dedupe=True, by_time=by_time, backfills=done)
+    assert must.backfilled == (2 if by_time else 1)
+    events = recount.usable(judged(spark, found), JOB, done, by_time=by_time)
+    assert recounted(events, spans(start, NOW, done, longest=timedelta(minutes=30))) == must.windows
 
 
 def test_without_dedupe_every_event_counts(spark: SparkSession) -> None:
     job = JOB.with_parameters(dedupe=False)
     time = round((NOW - timedelta(minutes=30)).timestamp() * 1_000)
     found = [Judged(0, n, outcome, "ad", time, 1, 1, 10, "same") for n, outcome in enumerate(["counted", "late"] * 2)]
-    events = recount.usable(judged(spark, found), job, by_time=False)
+    events = recount.usable(judged(spark, found), job, [], by_time=False)
     [span] = spans(NOW - timedelta(hours=1), NOW, [], longest=timedelta(hours=1))
     assert {row["total_clicks"] for row in recount.windows(events, job, span).collect()} == {2}
