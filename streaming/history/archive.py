@@ -4,13 +4,15 @@ The files outlive the topic's retention, so that messages deleted in Kafka can s
 
 Not every offset is a message (transactions, compaction), so a gap between two messages proves nothing. After the
 messages, each run therefore records the offsets of each partition, and the number of messages in them
-(streaming.history.passages). The next run continues there. A run that is killed before this record leaves at most one
-file per partition. That file is complete, and the next run adopts it.
+(streaming.history.passages). The next run continues there, if Kafka still has what the archive has
+(streaming.history.archived_log). A run that is killed before this record leaves at most one file per partition. That
+file is complete, and the next run adopts it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from pyspark.sql import DataFrame, Observation, SparkSession
 from pyspark.sql import functions as F
@@ -18,8 +20,9 @@ from pyspark.sql import functions as F
 from common import kafka
 from common.errors import BadInput, CheckpointError
 from common.kafka.isolation import BEFORE_ISOLATION, ISOLATION, made_at_level
+from common.kafka.log_cuts import Known, cuts
 from common.settings import IsolationLevel, Settings
-from streaming.history import passages
+from streaming.history import archived_log, passages
 from streaming.history.available import Kept, Ranges
 from streaming.history.passages import Passage
 from streaming.recovery.checkpoint import Checkpoint
@@ -125,7 +128,8 @@ class Archive:
             settings = settings.reading(kept[ISOLATION])
             progress(f"{ISOLATION}={kept[ISOLATION]}, as the archive was made with; the setting is for new ones")
         have = self._passages(take_over=True)
-        begin, end = kafka.begin_offsets(settings, topic), kafka.end_offsets(settings, topic)
+        end = self._ends(settings, topic, {each: passage.end for each, passage in have.items()})
+        begin = kafka.begin_offsets(settings, topic)
         at = {each: max(have[each].end if each in have else 0, begin[each]) for each in end}
         missed = sum(begin[each] - passage.end for each, passage in have.items() if begin.get(each, 0) > passage.end)
         if missed:
@@ -148,6 +152,13 @@ class Archive:
             written += sum(added.values())
             at |= {each: stop for each, (_, stop) in today.items()}
         return Archived(before, written)
+
+    def _ends(self, settings: Settings, topic: str, archived: Mapping[int, int]) -> dict[int, int]:
+        """Return where this run ends in each partition. Raises BadInput if archived messages are gone from Kafka."""
+        log = {each: Known(*at) for each, at in kafka.leader_ends(settings, topic).items()}
+        archived_log.require_kept(self._note, topic, archived, log, partial(cuts, settings, topic))
+        ends = kafka.end_offsets(settings, topic)
+        return {each: min(end, log[each].offset) if each in log else end for each, end in ends.items()}
 
     def _passages(self, *, take_over: bool = False) -> dict[int, Passage]:
         """Compare the recorded ranges of each partition with the messages in the files. Raises BadInput.

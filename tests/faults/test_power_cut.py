@@ -1,22 +1,25 @@
 """A power cut takes messages that Kafka has acknowledged, and new messages get their offsets.
 
-A job that has counted the lost ones must not go on: it would skip the new ones in silence. A job that has not read them
-counts what is left. Rows of real-time mode that are lost before they were applied are made again.
+A job that has counted the lost ones must not go on: it would skip the new ones in silence. Nor must an archive that has
+them. A job that has not read them counts what is left. Rows of real-time mode that are lost before they were applied
+are made again.
 """
 
 import random
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
+from pathlib import Path
 
 import pytest
 from pyspark.sql import SparkSession
 
 from adstream.verify.ad_metrics import Verified
-from common.errors import CheckpointError
+from common.errors import BadInput, CheckpointError
 from common.kafka import end_offsets
 from common.settings import Settings
+from streaming.history.archive import Archive, Archived
 from tests.e2e.applying import Applying
-from tests.e2e.commands import MIX, adstream
+from tests.e2e.commands import MIX, adstream, one_line
 from tests.e2e.pipeline import Pipeline
 from tests.e2e.real_time_job import applying_process, real_time_job
 from tests.e2e.running_job import Job, running_job
@@ -90,6 +93,33 @@ def test_counted_messages_that_a_power_cut_takes_stop_the_job(
         pipeline.run(spark)
     fault.refused = True
     count_anew(spark, pipeline, account)
+
+
+@pytest.mark.thorough
+def test_an_archive_does_not_skip_what_comes_in_the_place_of_lost_messages(
+    spark: SparkSession, pipeline: Pipeline, tmp_path: Path
+) -> None:
+    settings, topic = pipeline.settings, pipeline.settings.topic.ads
+    archive = Archive(spark, str(tmp_path / "archive"))
+    pipeline.produce("--count", "1000", "--over", "1m")
+    assert archive.extend(settings, topic) == Archived(0, 1_000)
+    with killed(settings, "kafka"):
+        pass
+    assert archive.extend(settings, topic) == Archived(1_000, 0)  # a new leader has lost nothing
+    kept = end_offsets(settings, topic)
+    produce(pipeline, 1)
+    assert archive.extend(settings, topic) == Archived(1_000, 3_000)
+    before = end_offsets(settings, topic)
+    with killed(settings, "kafka"):
+        partition, end = cut_off(settings, topic, random.Random(1), kept)
+    place = f"{topic}, partition {partition}, up to offset {before[partition]:,}"
+    lost = f"has archived {place}, and Kafka has lost these messages from offset {end:,} on"
+    with pytest.raises(BadInput, match=lost):
+        archive.extend(settings, topic)
+    produce_past(pipeline, partition, before[partition], 9)
+    assert lost in one_line(adstream("archive", topic, archive.folder))
+    again = Archive(spark, str(tmp_path / "again"))
+    assert again.extend(settings, topic) == Archived(0, len(pipeline.messages()))
 
 
 @pytest.mark.thorough
