@@ -47,6 +47,7 @@ from streaming.history.available import InKafka, Messages, lost, needed, require
 from streaming.job import Job
 from streaming.micro_batch.pipeline import Pipeline
 from streaming.patterns.ad_metrics import SLACK
+from streaming.query.counted_log import CountedLog
 from streaming.recovery.checkpoint import Checkpoint
 from streaming.sinks.sink import Stamp, into_all
 
@@ -76,6 +77,7 @@ class Recount:
         # The backfill reads like the job: messages that the job has never seen do not belong in its windows.
         self._settings = settings.reading(made_at_level(committed.made_with))
         self._job = job.as_described(committed.made_with)
+        place = self._place(kept_by, request.archive)
         start, end, still_open = closed(
             self._job, request, committed.watermark, oldest=now - settings.window_ttl, now=now
         )
@@ -83,7 +85,7 @@ class Recount:
         if request.late:
             done.append(Backfill(0, start, end, True, committed.upto, 0, 0, 0, now))
         self._spans = spans(start, end, done, longest=piece(self._job))
-        self._events = self._usable(kept_by, request, start, end, done)
+        self._events = self._usable(kept_by, place, start, end, done)
         self.found = Found(start, end, still_open, self._messages)
 
     def compare(self) -> Found:
@@ -153,11 +155,10 @@ class Recount:
         return rows.toArrow()
 
     def _usable(
-        self, checkpoint: Checkpoint, request: Request, start: datetime, end: datetime, backfills: Sequence[Backfill]
+        self, checkpoint: Checkpoint, place: Messages, start: datetime, end: datetime, backfills: Sequence[Backfill]
     ) -> DataFrame:
         committed, job = self._committed, self._job
         topic = committed.made_with["topic"]
-        place = self._place(request.archive, topic)
         state = (job.lateness or timedelta(0)) + SLACK
         since, until = recount.needed_times(job, start, end, ahead=AHEAD, state=state)
         kept = place.kept(since, until)
@@ -181,8 +182,10 @@ class Recount:
         writers.registered(other_ids(messages, writers.known(), MOST_ASKED), ())
         return writers.contracts()
 
-    def _place(self, archive: str | None, topic: str) -> Messages:
+    def _place(self, checkpoint: Checkpoint, archive: str | None) -> Messages:
+        """Return the place of the messages that the job has counted. Raises BadInput, CheckpointError."""
         made_with = self._committed.made_with
+        topic = made_with["topic"]
         if archive is not None:
             folder = Archive(self._spark, archive)
             folder.require(topic, made_with["topic_id"], self._settings.kafka.isolation_level)
@@ -192,6 +195,9 @@ class Recount:
                 f"topic {topic} was deleted and made again since the checkpoint was made",
                 "read an archive of the first one: --archive FOLDER",
             )
+        # After a power cut other messages may have the offsets of counted ones.
+        real_time = self._committed.real_time
+        CountedLog.in_kafka(self._settings, topic, checkpoint, real_time=real_time).require_counted()
         return InKafka(self._spark, self._settings, topic)
 
     def _add_late(self, whole: Span) -> None:

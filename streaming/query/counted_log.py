@@ -68,6 +68,12 @@ class CountedLog:
             self._checkpoint.keep(_FOLDER, json.dumps({each: [at.offset, at.epoch] for each, at in new.items()}))
         self._epochs = now
 
+    def require_counted(self) -> None:
+        """Raise CheckpointError if counted messages are gone. Keeps nothing, so the job may run meanwhile."""
+        # The offsets first: the job may keep a new epoch, and then count messages that came in it.
+        counted = self._checkpoint.next_offsets(self._topic)
+        self._require(self._kept(), counted, self._present())
+
     def look(self) -> None:
         """Note how far the log reaches, now and then while a batch runs. Raises ServiceUnavailable."""
         for partition, end in self._ends().items():

@@ -1,23 +1,27 @@
 """A power cut takes messages that Kafka has acknowledged, and new messages get their offsets.
 
 A job that has counted the lost ones must not go on: it would skip the new ones in silence. Nor must an archive that has
-them. A job that has not read them counts what is left. Rows of real-time mode that are lost before they were applied
-are made again.
+them, and a backfill must not compute with the new ones. A job that has not read them counts what is left. Rows of
+real-time mode that are lost before they were applied are made again.
 """
 
 import random
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from pyspark.sql import SparkSession
 
+from adstream.backfill.request import Listener, Request
+from adstream.backfill.windows import Recount
 from adstream.verify.ad_metrics import Verified
 from common.errors import BadInput, CheckpointError
 from common.kafka import end_offsets
 from common.settings import Settings
 from streaming.history.archive import Archive, Archived
+from streaming.jobs import find
 from tests.e2e.applying import Applying
 from tests.e2e.commands import MIX, adstream, one_line
 from tests.e2e.pipeline import Pipeline
@@ -91,8 +95,17 @@ def test_counted_messages_that_a_power_cut_takes_stop_the_job(
     produce_past(pipeline, partition, before[partition], seed + 9)
     with pytest.raises(CheckpointError, match=LOST):
         pipeline.run(spark)
+    with pytest.raises(CheckpointError, match=LOST):
+        backfill(spark, pipeline)
     fault.refused = True
     count_anew(spark, pipeline, account)
+
+
+def backfill(spark: SparkSession, pipeline: Pipeline) -> None:
+    now = datetime.now(UTC)
+    asked, listener = Request(now - timedelta(hours=1), now), Listener(lambda _line: None)
+    checkpoint = str(pipeline.checkpoint)
+    Recount(spark, pipeline.settings, find("ad-metrics"), checkpoint, asked, now=now, listener=listener).compare()
 
 
 @pytest.mark.thorough
