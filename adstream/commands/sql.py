@@ -37,13 +37,15 @@ def sql(
 
     Example: `adstream sql logins "select * from logins" --sample --json | jq .logins`
     """
+    from py4j.protocol import Py4JJavaError  # type: ignore[import-untyped]
     from pyspark.errors import PySparkException
 
-    from streaming.iceberg.catalog import first_line, in_utc
+    from streaming.iceberg.catalog import in_utc
     from streaming.jobs import find
     from streaming.launch import computed
     from streaming.monitoring.listener import Listener
     from streaming.query.options import Options
+    from streaming.recovery.causes import first_cause
     from streaming.sinks.console import table
 
     settings = Settings()
@@ -60,8 +62,8 @@ def sql(
         try:
             found = spark.sql(query)
             rows = in_utc(found.limit(_MOST_ROWS).collect())
-        except PySparkException as error:
-            raise BadInput(f"the query does not run: {first_line(error)}", f"the table is {view}") from None
+        except (PySparkException, Py4JJavaError) as error:
+            raise BadInput(f"the query does not run: {first_cause(error)}", f"the table is {view}") from None
         if as_json:
             for row in rows:
                 print_row(row)

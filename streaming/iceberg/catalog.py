@@ -5,15 +5,18 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
+from py4j.protocol import Py4JJavaError  # type: ignore[import-untyped]
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
-from common.errors import ConfigError, SinkError
+from common.errors import BadInput, ConfigError, ServiceUnavailable, SinkError
 from common.settings import LakehouseSettings
+from streaming.recovery.causes import first_cause
 
 _EXTENSIONS = "org.apache.iceberg.spark.extensions.IcebergSparkSessionExtensions"
+_CHECK = "check the ADSTREAM_LAKEHOUSE settings, and that Spark has the jars which they need"
 
 
 def spark_options(settings: LakehouseSettings, warehouse: str) -> dict[str, str]:
@@ -51,40 +54,63 @@ def ensure_table(
 ) -> str:
     """Make the namespace and the table if they are missing. Returns the table's full name.
 
-    Raises ConfigError if the catalog cannot be used.
+    Raises the errors of `explained`.
     """
     where = table_name(settings, name)
     columns = ", ".join(f"{field.name} {field.dataType.simpleString()}" for field in schema)
-    with _explained(settings):
+    with explained(settings):
         spark.sql(f"CREATE NAMESPACE IF NOT EXISTS {settings.catalog}.{settings.namespace}")
         spark.sql(f"CREATE TABLE IF NOT EXISTS {where} ({columns}) USING iceberg PARTITIONED BY ({partitioned_by})")
     return where
 
 
 def existing_table(spark: SparkSession, settings: LakehouseSettings, name: str) -> DataFrame | None:
-    """Return the table, or None if it is missing. Raises ConfigError if the catalog cannot be used."""
+    """Return the table, or None if it is missing. Raises the errors of `explained`."""
     where = table_name(settings, name)
-    with _explained(settings):
+    with explained(settings):
         return spark.table(where) if spark.catalog.tableExists(where) else None
 
 
 @contextmanager
-def _explained(settings: LakehouseSettings) -> Iterator[None]:
+def explained(settings: LakehouseSettings) -> Iterator[None]:
+    """Raise ConfigError or ServiceUnavailable in place of an error of the catalog.
+
+    Spark's own errors are about names and settings. Iceberg's (UncheckedSQLException, RESTException and others) may be
+    about a service that is down, so a job that has begun tries again.
+    """
     try:
         yield
     except PySparkException as error:
-        raise ConfigError(
-            f"the Iceberg catalog {settings.catalog} cannot be used: {first_line(error)}",
-            "check the ADSTREAM_LAKEHOUSE settings",
+        raise ConfigError(_unusable(settings, error), _CHECK) from error
+    except Py4JJavaError as error:
+        raise ServiceUnavailable(_unusable(settings, error), _CHECK) from error
+
+
+def _unusable(settings: LakehouseSettings, error: Exception) -> str:
+    return f"the Iceberg catalog {settings.catalog} cannot be used: {first_cause(error)}"
+
+
+@contextmanager
+def reading(name: str) -> Iterator[None]:
+    """Raise BadInput in place of an error of reading a table's rows."""
+    try:
+        yield
+    except (PySparkException, Py4JJavaError) as error:
+        raise BadInput(
+            f"the rows of {name} cannot be read: {first_cause(error)}", "see whether the warehouse has all of its files"
         ) from error
 
 
-def unwritten(where: str, error: PySparkException) -> SinkError:
-    """Describe an error of writing a table."""
-    return SinkError(
-        f"{where} was not written: {first_line(error)}",
-        "check the ADSTREAM_LAKEHOUSE settings and the warehouse's disk",
-    )
+@contextmanager
+def writing(where: str) -> Iterator[None]:
+    """Raise SinkError in place of an error of writing a table."""
+    try:
+        yield
+    except (PySparkException, Py4JJavaError) as error:
+        raise SinkError(
+            f"{where} was not written: {first_cause(error)}",
+            "check the ADSTREAM_LAKEHOUSE settings and the warehouse's disk",
+        ) from error
 
 
 def newest_rows(
@@ -98,7 +124,8 @@ def newest_rows(
     if table is None:
         return [], []
     times = [field.name for field in table.schema if field.dataType.typeName() in ("timestamp", "date")]
-    rows = table.orderBy(F.desc(times[0]), *table.columns).limit(limit).collect()
+    with reading(name):
+        rows = table.orderBy(F.desc(times[0]), *table.columns).limit(limit).collect()
     return table.columns, in_utc(rows)
 
 
@@ -109,9 +136,3 @@ def in_utc(rows: Iterable[Row]) -> list[dict[str, Any]]:
 
 def _in_utc(value: object) -> object:
     return value.astimezone(UTC) if isinstance(value, datetime) else value
-
-
-def first_line(error: Exception) -> str:
-    """Return the error's first line, without the Java behind it."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return (lines or [type(error).__name__])[0][:300]

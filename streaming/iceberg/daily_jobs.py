@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 
-from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
@@ -81,17 +80,20 @@ def run(spark: SparkSession, settings: LakehouseSettings, job: BatchJob, day: da
     """Summarise a day, or every day with rows, and replace the summaries of these days in one commit.
 
     The job validates the summaries first, and writes them only if all checks pass. Raises BadInput if there are no raw
-    rows, and Mismatch with the first problem. In both cases the previous summaries stay.
+    rows or they cannot be read, and Mismatch with the first problem. In each case the previous summaries stay.
     """
-    catalog.ensure_table(spark, settings, job.raw, job.schema, _BY_DATE)
-    table = spark.table(catalog.table_name(settings, job.raw))
-    raw = table if day is None else table.where(F.col(_BY_DATE) == F.lit(day))
-    if raw.isEmpty():
+    where = catalog.ensure_table(spark, settings, job.raw, job.schema, _BY_DATE)
+    with catalog.reading(job.raw):
+        table = spark.table(where)
+        raw = table if day is None else table.where(F.col(_BY_DATE) == F.lit(day))
+        empty = raw.isEmpty()
+    if empty:
         which = "" if day is None else f" of {day}"
         raise BadInput(f"{job.raw} holds no rows{which}", f"load some with `adstream produce {job.name}`")
     summary = job.pattern(raw).persist()
     try:
-        found = job.validate(raw, summary)
+        with catalog.reading(job.raw):
+            found = job.validate(raw, summary)
         if found.problems:
             more = f" (and {len(found.problems) - 1} more)" if len(found.problems) > 1 else ""
             raise Mismatch(
@@ -106,8 +108,6 @@ def run(spark: SparkSession, settings: LakehouseSettings, job: BatchJob, day: da
 
 def _replace_days(spark: SparkSession, settings: LakehouseSettings, name: str, rows: DataFrame) -> int:
     where = catalog.ensure_table(spark, settings, name, rows.schema, _BY_DATE)
-    try:
+    with catalog.writing(where):
         rows.writeTo(where).overwritePartitions()
         return rows.count()
-    except PySparkException as error:
-        raise catalog.unwritten(where, error) from error

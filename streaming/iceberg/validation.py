@@ -21,14 +21,17 @@ class Validation:
     check: Callable[..., list[Check]]
 
     def run(self, spark: SparkSession, settings: LakehouseSettings) -> list[Check]:
-        """Run the checks. Raises MigrationError if a table is missing."""
-        return self.check(*(_table(spark, settings, name) for name in self.tables))
+        """Run the checks. Raises MigrationError if a table is missing, and BadInput if one cannot be read."""
+        tables = [_table(spark, settings, name) for name in self.tables]
+        with catalog.reading(" and ".join(self.tables)):
+            return self.check(*tables)
 
     def clean_up(self, spark: SparkSession, settings: LakehouseSettings) -> list[str]:
         """Remove the tables and their files; returns their names."""
         names = [catalog.table_name(settings, name) for name in self.tables]
-        for name in names:
-            spark.sql(f"DROP TABLE IF EXISTS {name} PURGE")
+        with catalog.explained(settings):
+            for name in names:
+                spark.sql(f"DROP TABLE IF EXISTS {name} PURGE")
         return names
 
 

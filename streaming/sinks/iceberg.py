@@ -6,7 +6,6 @@ An append would write a replayed batch a second time; a merge by key rewrites th
 
 from dataclasses import dataclass
 
-from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructType, TimestampType
@@ -35,7 +34,10 @@ class IcebergTable(Sink):
         return (Destination("Iceberg", self.name, facts=facts),)
 
     def open(self, spark: SparkSession, settings: Settings, schema: StructType) -> Write:
-        """Create the table if it is missing. Raises ConfigError if the catalog cannot be used."""
+        """Create the table if it is missing.
+
+        Raises ConfigError or ServiceUnavailable if the catalog cannot be used.
+        """
         stored = StructType([*schema.fields]).add("processing_time", TimestampType())
         where = catalog.ensure_table(spark, settings.lakehouse, self.name, stored, self.partitioned_by)
         on = " AND ".join(f"stored.{column} = changed.{column}" for column in self.key)
@@ -47,13 +49,12 @@ class IcebergTable(Sink):
         def write(rows: DataFrame, stamp: Stamp) -> int:
             stamped = rows.withColumn("processing_time", F.lit(stamp.time)).persist()
             try:
-                count = stamped.count()
+                count = stamped.count()  # computes the rows: an error here is not the table's
                 if count:
                     stamped.createOrReplaceTempView(_UPDATES)
-                    stamped.sparkSession.sql(merge)
+                    with catalog.writing(where):
+                        stamped.sparkSession.sql(merge)
                 return count
-            except PySparkException as error:
-                raise catalog.unwritten(where, error) from error
             finally:
                 stamped.unpersist()
 

@@ -37,10 +37,11 @@ def test_sql_over_a_sample_answers_from_memory_whatever_spark_home_is_and_keeps_
     rows = [line.split() for line in run("sql", "user-clicks", query, "--sample").splitlines()]
     assert rows[1:] == [["user_id", "n"], ["user1", "3"], ["user2", "2"]]
     assert not list(stack.checkpoints.glob("user-clicks*"))
-    wrong = adstream("sql", "user-clicks", "selec 1", "--sample")
-    assert wrong.returncode == 1
-    assert wrong.stderr.splitlines()[-1].startswith("error: the query does not run: ")
-    assert "Traceback" not in wrong.stderr
+    for query in ("selec 1", "select * from text.`s3a://bucket/lines`"):  # not SQL, and not a file system that is there
+        wrong = adstream("sql", "user-clicks", query, "--sample")
+        assert wrong.returncode == 1
+        assert wrong.stderr.splitlines()[-1].startswith("error: the query does not run: ")
+        assert "Traceback" not in wrong.stderr
 
 
 def test_a_sample_written_to_files_is_read_from_the_folder_without_kafka(tmp_path: Path) -> None:
