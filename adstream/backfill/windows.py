@@ -48,7 +48,7 @@ from streaming.job import Job
 from streaming.micro_batch.pipeline import Pipeline
 from streaming.patterns.ad_metrics import SLACK
 from streaming.query.counted_log import CountedLog
-from streaming.recovery.checkpoint import Checkpoint
+from streaming.recovery.checkpoint import Checkpoint, first_use
 from streaming.sinks.sink import Stamp, into_all
 
 
@@ -73,7 +73,8 @@ class Recount:
         self._listener = listener
         self._late = request.late
         kept_by = Checkpoint(spark, checkpoint)
-        self._committed = committed = Committed.by(kept_by, job)
+        with first_use(f"checkpoint {checkpoint}"):
+            self._committed = committed = Committed.by(kept_by, job)
         # The backfill reads like the job: messages that the job has never seen do not belong in its windows.
         self._settings = settings.reading(made_at_level(committed.made_with))
         self._job = job.as_described(committed.made_with)
@@ -188,7 +189,8 @@ class Recount:
         topic = made_with["topic"]
         if archive is not None:
             folder = Archive(self._spark, archive)
-            folder.require(topic, made_with["topic_id"], self._settings.kafka.isolation_level)
+            with first_use(folder.name):
+                folder.require(topic, made_with["topic_id"], self._settings.kafka.isolation_level)
             return folder
         if kafka.topic_id(self._settings, topic) != made_with["topic_id"]:
             raise BadInput(

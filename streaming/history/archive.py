@@ -25,7 +25,7 @@ from common.settings import IsolationLevel, Settings
 from streaming.history import archived_log, passages
 from streaming.history.available import Kept, Ranges
 from streaming.history.passages import Passage
-from streaming.recovery.checkpoint import Checkpoint
+from streaming.recovery.checkpoint import Checkpoint, first_use
 from streaming.sources import topic_range
 
 COLUMNS = (
@@ -116,14 +116,18 @@ class Archive:
         return self.rows().where(wanted)
 
     def extend(self, settings: Settings, topic: str, progress: Callable[[str], None] = lambda _line: None) -> Archived:
-        """Append the topic's new messages; a second run adds nothing. Raises TopicNotFound, BadInput."""
+        """Append the topic's new messages; a second run adds nothing.
+
+        Raises TopicNotFound, BadInput, and CheckpointError if the folder cannot be used.
+        """
         topic_id = kafka.topic_id(settings, topic)
         level = {ISOLATION: settings.kafka.isolation_level}
-        try:
-            kept = self._note.claim({"topic": topic, "topic_id": topic_id}, level, unwritten=BEFORE_ISOLATION)
-        except CheckpointError:
-            self.require(topic, topic_id, settings.kafka.isolation_level)
-            raise
+        with first_use(self.name):
+            try:
+                kept = self._note.claim({"topic": topic, "topic_id": topic_id}, level, unwritten=BEFORE_ISOLATION)
+            except CheckpointError:
+                self.require(topic, topic_id, settings.kafka.isolation_level)
+                raise
         if kept:
             settings = settings.reading(kept[ISOLATION])
             progress(f"{ISOLATION}={kept[ISOLATION]}, as the archive was made with; the setting is for new ones")

@@ -42,7 +42,7 @@ from streaming.query.options import Options
 from streaming.query.ownership import Ownership
 from streaming.query.plans import Plans
 from streaming.recovery.causes import line
-from streaming.recovery.checkpoint import Checkpoint, held
+from streaming.recovery.checkpoint import Checkpoint, first_use, held
 from streaming.recovery.quarantine import CRASHES, Ranges
 from streaming.sinks import dead_letters
 from streaming.sinks.cassandra_rows import close_session
@@ -51,8 +51,6 @@ from streaming.sources import Source, Topic
 from streaming.spark import state_store
 
 _POLL_SECONDS = 0.2
-_BAD_LINES_SHOWN = 3
-_BAD_LINE_BYTES = 100
 
 
 class Runner:
@@ -108,7 +106,8 @@ class Runner:
     def run(self) -> None:
         """Run the job. Raises JobFailed after the last attempt, or at once for an error that no attempt can repair."""
         with held(self._options.checkpoint):
-            self._claim()
+            with first_use(f"checkpoint {self._options.checkpoint}"):
+                self._claim()
             try:
                 self._run()
             finally:
@@ -318,9 +317,8 @@ class Runner:
         if self._publishes_dead_letters:
             dead_letters.publish(dead, self._settings.kafka, self._settings.topic.dead_letters, self._job.name)
         elif self._source.json_only:
-            for row in dead.limit(_BAD_LINES_SHOWN).collect():
-                text = bytes(row["value"])[:_BAD_LINE_BYTES].decode(errors="replace")
-                self._listener.notice(f"{row['topic']} line {row['offset']} not used: {row['outcome']}: {text}")
+            for told in dead_letters.told(dead):
+                self._listener.notice(told)
 
     def _replayed(self, writer: Batches) -> bool:
         """Return whether the query ended *after* it had committed a batch, and report that batch.

@@ -14,6 +14,7 @@ from typing import Any
 from uuid import uuid4
 
 from py4j.protocol import Py4JJavaError  # type: ignore[import-untyped]
+from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
 from common.errors import CheckpointError
@@ -52,6 +53,22 @@ def held(path: str) -> Iterator[None]:
                 f"another driver, process {taken.holder}, runs on checkpoint {path}", "stop it first"
             ) from None
         yield
+
+
+@contextmanager
+def first_use(place: str) -> Iterator[None]:
+    """Raise CheckpointError in place of an error of the file system that holds `place`.
+
+    This is for the first use of a folder, when its address may be wrong. Later the same error may pass, and the job
+    tries again.
+    """
+    try:
+        yield
+    except (PySparkException, Py4JJavaError) as error:
+        raise CheckpointError(
+            f"{place} cannot be used: {first_cause(error)}",
+            "correct its address or its permissions, or give Spark the jars of its file system",
+        ) from error
 
 
 class Checkpoint:

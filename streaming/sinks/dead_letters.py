@@ -17,11 +17,23 @@ from common.avro import wire
 from common.dead_letter_headers import JOB, OFFSET, PARTITION, REASON, SCHEMA_ID, TIMESTAMP, TOPIC
 from common.settings import KafkaSettings
 
+_BAD_LINES_TOLD = 3
+_BAD_LINE_BYTES = 100
+
 
 def publish(dead: DataFrame, settings: KafkaSettings, topic: str, job: str) -> None:
     """Send messages with their `outcome` (and `key`, `value`, `headers` and place) to the dead-letter `topic`."""
     options = producer_options(settings, topic)
     dead.select("key", "value", _headers(job).alias("headers")).write.format("kafka").options(**options).save()
+
+
+def told(dead: DataFrame) -> list[str]:
+    """Return a line for each of the first messages, for a source whose dead letters stay in place."""
+    return [
+        f"{row['topic']} line {row['offset']} not used: {row['outcome']}: "
+        + bytes(row["value"])[:_BAD_LINE_BYTES].decode(errors="replace")
+        for row in dead.limit(_BAD_LINES_TOLD).collect()
+    ]
 
 
 def producer_options(settings: KafkaSettings, topic: str) -> dict[str, str]:

@@ -233,6 +233,17 @@ def _await_idle(past: Past) -> None:
     raise AssertionError("the job does not commit what there is")
 
 
+def test_a_folder_that_cannot_be_used_is_one_line(pipeline: Pipeline, tmp_path: Path) -> None:
+    file, topic = tmp_path / "file", pipeline.settings.topic.ads
+    file.touch()
+    for folder, cause in {str(file / "archive"): str(file), "s3a://bucket/archive": "S3AFileSystem not found"}.items():
+        said = one_line(adstream("archive", topic, folder))
+        assert cause in said.partition(f"error: archive {folder} cannot be used: ")[2]
+    checkpoint = "s3a://bucket/checkpoint"
+    said = one_line(adstream("backfill", "ad-metrics", "--from", "3h", "--checkpoint", checkpoint))
+    assert "S3AFileSystem not found" in said.partition(f"error: checkpoint {checkpoint} cannot be used: ")[2]
+
+
 @pytest.mark.thorough
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("real_time", [False, True], ids=["micro_batch", "real_time"])
@@ -268,6 +279,8 @@ def test_what_has_aged_out_is_computed_from_an_archive(past: Past, tmp_path: Pat
     folder = tmp_path / "archive"
     with pytest.raises(BadInput, match="there is no archive in"):
         past.recount(archive=str(folder))
+    with pytest.raises(CheckpointError, match=r"archive s3a://bucket/archive cannot be used: .*S3AFileSystem"):
+        past.recount(archive="s3a://bucket/archive")
     assert "1,981 messages added" in adstream("archive", topic, folder).stdout.splitlines()[-1]
     archive = Archive(past.spark, str(folder))
     assert archive.extend(settings, topic).written == 0

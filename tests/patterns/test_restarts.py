@@ -21,6 +21,7 @@ from streaming.query.runner import Runner
 from streaming.recovery.checkpoint import Checkpoint
 from streaming.sinks.sink import Sink, Stamp, Write
 from streaming.sources import Folder
+from tests.e2e.commands import free_port
 
 ADS, FILES = 60, 3
 # Hadoop's checksums cover pieces of this many bytes. A file cut between two pieces looks complete to Hadoop.
@@ -63,7 +64,7 @@ def event(number: int, ad: int) -> dict[str, Any]:
     return {"ad_id": f"ad-{ad}", "timestamp": moment, "clicks": 1, "views": 2, "cost": 0.5, "event_id": name}
 
 
-def run(spark: SparkSession, inputs: Path, checkpoint: Path, totals: Totals) -> None:
+def run(spark: SparkSession, inputs: Path, checkpoint: Path | str, totals: Totals) -> None:
     job = find("ad-metrics")
     source = Folder(inputs, files_per_batch=1)
     options = Options(job.trigger, once=True, checkpoint=str(checkpoint), source=source, sinks=(totals,))
@@ -118,6 +119,39 @@ def test_a_checkpoint_with_another_option_is_refused_as_somebody_typed_it(spark:
     ]:
         with pytest.raises(CheckpointError, match=f"was made with {said}"):
             checkpoint.claim(made_with | other)
+
+
+@pytest.fixture
+def impatient(spark: SparkSession) -> Iterator[None]:
+    """Let Hadoop's client ask a service that is down once. By default it asks for some minutes."""
+    java: Any = spark._jsc
+    hadoop, option = java.hadoopConfiguration(), "ipc.client.connect.max.retries"
+    hadoop.set(option, "0")
+    yield
+    hadoop.unset(option)
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize(
+    ("address", "cause"),
+    [
+        ("s3a://bucket/checkpoint", "Class org.apache.hadoop.fs.s3a.S3AFileSystem not found"),
+        ("nowhere://host/checkpoint", 'No FileSystem for scheme "nowhere"'),
+        ("hdfs:///checkpoint", "Incomplete HDFS URI, no host"),
+        ("hdfs://127.0.0.1:{port}/checkpoint", "Connection refused"),
+        ("file://{events}/0.json/checkpoint", "/0.json"),
+    ],
+    ids=["no jar", "no such file system", "no host", "a service that is down", "a folder in a file"],
+)
+def test_a_checkpoint_that_cannot_be_used_is_one_line(
+    spark: SparkSession, inputs: Path, address: str, cause: str
+) -> None:
+    checkpoint = address.format(port=free_port(), events=inputs)
+    with pytest.raises(CheckpointError) as refused:
+        run(spark, inputs, checkpoint, Totals())
+    print(refused.value)
+    assert cause in refused.value.problem.partition(f"checkpoint {checkpoint} cannot be used: ")[2]
+    assert "jars of its file system" in refused.value.remedy
 
 
 def test_state_that_was_cut_short_is_refused(spark: SparkSession, inputs: Path, tmp_path: Path) -> None:
