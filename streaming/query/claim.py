@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from py4j.protocol import Py4JJavaError  # type: ignore[import-untyped]
+
 from common import kafka
 from common.errors import AccessDenied, ConfigError, ServiceUnavailable, TopicNotFound
 from common.kafka.isolation import BEFORE_ISOLATION, ISOLATION
@@ -46,8 +48,8 @@ def refuse_what_cannot_go_on(error: Exception, source: Source, checkpoint: Check
         try:
             checkpoint.claim(source.identity())
             source.require_kept(checkpoint)
-        except (ServiceUnavailable, AccessDenied):
-            pass  # Kafka itself is the reason
+        except (ServiceUnavailable, AccessDenied, Py4JJavaError):
+            pass  # Kafka itself is the reason, or the checkpoint's file system
         except TopicNotFound:
             if last:  # a broker that has just come back may not know its topics yet
                 raise

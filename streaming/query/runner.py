@@ -7,11 +7,12 @@ not a failure. The runner makes a new plan with this schema, and goes on from th
 
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 
 from py4j.protocol import Py4JJavaError  # type: ignore[import-untyped]
-from pyspark.errors import StreamingQueryException
+from pyspark.errors import PySparkException, StreamingQueryException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.streaming.query import StreamingQuery
 
@@ -158,11 +159,12 @@ class Runner:
     def _attempt(self, *, begun: bool) -> tuple[int, Exception | None]:
         """Run a query to its end. Returns what `_follow` does, and why the query ended: None if its input did.
 
-        A service that is down counts as a failed attempt, unless nothing has `begun`: then the user hears it at once.
+        A service that is down counts as a failed attempt, and so does a plan that Spark refuses, as while the input's
+        folder is away. If nothing has `begun`, the user hears both at once.
         """
         try:
             writer, query = self._start()
-        except ServiceUnavailable as unavailable:
+        except (ServiceUnavailable, PySparkException) as unavailable:
             if not begun:
                 raise
             return 0, unavailable
@@ -304,14 +306,13 @@ class Runner:
         if not isinstance(source, Topic):
             return False
         search = CrashSearch(self._spark, self._settings.kafka, source.name, self._pipeline, self._checkpoint)
-        return search.set_aside(self._suspected(source), self._listener.notice)
+        with suppress(Py4JJavaError, ServiceUnavailable):  # the checkpoint or Kafka is away
+            return search.set_aside(self._suspected(source), self._listener.notice)
+        return False
 
     def _suspected(self, source: Topic) -> Ranges:
         """Return the messages of the batch that has crashed."""
-        batches = self._checkpoint.batches()
-        if not batches or self._checkpoint.is_committed(batches[-1]):
-            return {}
-        return self._checkpoint.batch_offsets(source.name, batches[-1])
+        return self._checkpoint.running_offsets(source.name)
 
     def _publish(self, dead: DataFrame) -> None:
         if self._publishes_dead_letters:
@@ -327,10 +328,11 @@ class Runner:
         source has not asked for the newest offsets yet (a NullPointerException in KafkaMicroBatchStream.metrics,
         SPARK-55271). The batch is already written and committed then, so the query only has to start again.
         """
-        for batch_id in writer.written:
-            if writer.error is None and self._checkpoint.is_committed(batch_id):
-                self._listener.batch(replace(replayed(batch_id, writer), late_option=self._job.late_option))
-                return True
+        with suppress(Py4JJavaError):  # the checkpoint is away
+            for batch_id in writer.written:
+                if writer.error is None and self._checkpoint.is_committed(batch_id):
+                    self._listener.batch(replace(replayed(batch_id, writer), late_option=self._job.late_option))
+                    return True
         return False
 
     def _follow(self, writer: Batches, query: StreamingQuery) -> int:

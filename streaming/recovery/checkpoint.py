@@ -182,6 +182,11 @@ class Checkpoint:
         before = self._offsets(f"offsets/{batch_id - 1}" if batch_id else "sources/0/0", topic) or {}
         return {partition: (before.get(partition, 0), stop) for partition, stop in end.items()}
 
+    def running_offsets(self, topic: str) -> dict[int, tuple[int, int]]:
+        """Return the same of the batch that has begun and is not committed; empty if there is none."""
+        batches = self.batches()
+        return self.batch_offsets(topic, batches[-1]) if batches and not self.is_committed(batches[-1]) else {}
+
     def next_offsets(self, topic: str) -> dict[int, int]:
         """Return partition -> the first uncounted offset; empty if no batch has begun."""
         batches = self.batches()

@@ -3,25 +3,30 @@
 import json
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from py4j.protocol import Py4JJavaError  # type: ignore[import-untyped]
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import StructType
 
-from common.errors import BadInput, CheckpointError
+from common.errors import BadInput, CheckpointError, SinkError
 from common.settings import Settings
 from streaming.jobs import find
 from streaming.monitoring.listener import Listener
+from streaming.query.claim import refuse_what_cannot_go_on
 from streaming.query.options import Options
 from streaming.query.runner import Runner
 from streaming.recovery.checkpoint import Checkpoint
 from streaming.sinks.sink import Sink, Stamp, Write
-from streaming.sources import Folder
+from streaming.sources import Folder, Topic
 from tests.e2e.commands import free_port
+from tests.unit.test_runner_failures import prepared
 
 ADS, FILES = 60, 3
 # Hadoop's checksums cover pieces of this many bytes. A file cut between two pieces looks complete to Hadoop.
@@ -64,11 +69,17 @@ def event(number: int, ad: int) -> dict[str, Any]:
     return {"ad_id": f"ad-{ad}", "timestamp": moment, "clicks": 1, "views": 2, "cost": 0.5, "event_id": name}
 
 
-def run(spark: SparkSession, inputs: Path, checkpoint: Path | str, totals: Totals) -> None:
+def run(
+    spark: SparkSession,
+    inputs: Path,
+    checkpoint: Path | str,
+    totals: Totals,
+    failed: Callable[[str], None] = lambda _reason: None,
+) -> None:
     job = find("ad-metrics")
     source = Folder(inputs, files_per_batch=1)
     options = Options(job.trigger, once=True, checkpoint=str(checkpoint), source=source, sinks=(totals,))
-    listener = Listener(batch=lambda _report: None, notice=lambda _line: None)
+    listener = Listener(batch=lambda _report: None, notice=lambda _line: None, failed=failed)
     try:
         Runner(spark, Settings(), job, options, listener=listener, stopping=threading.Event()).run()
     finally:
@@ -152,6 +163,62 @@ def test_a_checkpoint_that_cannot_be_used_is_one_line(
     print(refused.value)
     assert cause in refused.value.problem.partition(f"checkpoint {checkpoint} cannot be used: ")[2]
     assert "jars of its file system" in refused.value.remedy
+
+
+@dataclass(frozen=True)
+class Known(Topic):
+    """A topic that is always there."""
+
+    def identity(self) -> dict[str, str]:
+        return {}
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_checkpoint_that_is_away_leaves_a_failed_batch_to_the_next_attempt(spark: SparkSession) -> None:
+    away = Checkpoint(spark, f"hdfs://127.0.0.1:{free_port()}/checkpoint")
+    with pytest.raises(Py4JJavaError, match="Connection refused"):
+        away.batches()
+    source = Known(Settings(), "ads")
+    refuse_what_cannot_go_on(SinkError("Cassandra is away", "start it"), source, away, last=True)
+    runner = prepared()
+    runner._spark, runner._settings, runner._pipeline = spark, Settings(), None
+    runner._source, runner._checkpoint = source, away
+    assert not runner._replayed(SimpleNamespace(written={0: None}, error=None))
+    assert not runner._set_culprits_aside()
+
+
+class Interrupted(Totals):
+    """A sink that fails once, in the second batch. `then` happens before."""
+
+    def __init__(self, then: Callable[[], object]) -> None:
+        super().__init__()
+        self._then = then
+        self._batches = 0
+
+    def _write(self, rows: DataFrame, stamp: Stamp) -> int:
+        written = super()._write(rows, stamp)
+        self._batches += 1
+        if self._batches == 2:
+            self._then()
+            raise SinkError("the sink fails", "the next attempt succeeds")
+        return written
+
+
+def test_a_job_goes_on_when_the_folder_that_it_reads_comes_back(
+    spark: SparkSession, inputs: Path, tmp_path: Path
+) -> None:
+    away, reasons = tmp_path / "away", []
+
+    def failed(reason: str) -> None:
+        reasons.append(reason)
+        if len(reasons) == 2:
+            away.rename(inputs)
+
+    totals = Interrupted(lambda: inputs.rename(away))
+    run(spark, inputs, tmp_path / "checkpoint", totals, failed)
+    assert totals.clicks == {f"ad-{ad}": FILES for ad in range(ADS)}
+    assert len(reasons) == 2
+    assert "Path does not exist" in reasons[1]
 
 
 def test_state_that_was_cut_short_is_refused(spark: SparkSession, inputs: Path, tmp_path: Path) -> None:
