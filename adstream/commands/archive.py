@@ -21,13 +21,17 @@ def archive(
     from common.kafka import require_topic
     from streaming.history.archive import Archive
     from streaming.launch import absolute
-    from streaming.spark.session import spark_session
+    from streaming.spark.session import one_attempt, spark_session
 
-    settings = Settings()
+    settings, name, what = Settings(), f"archive-{topic}", f"archiving {topic}"
     require_topic(settings, topic)
     out = Terminal()
     out.print(f"starting Spark for the archive of {topic}")
     place = absolute(folder)
-    with spark_session(settings, f"archive-{topic}", places=[place]) as spark, Working(f"archiving {topic}"):
+    with (
+        spark_session(settings, name, places=[place]) as spark,
+        Working(what),
+        one_attempt(settings, name, what),
+    ):
         done = Archive(spark, place).extend(settings, topic, out.print)
     out.print(f"{done.written:,} messages added to {folder}, which holds {done.before + done.written:,} now")

@@ -57,14 +57,17 @@ def backfill(
     from adstream.backfill.windows import Recount
     from streaming.jobs import find
     from streaming.launch import absolute
-    from streaming.spark.session import spark_session
+    from streaming.spark.session import one_attempt, spark_session
 
-    settings = Settings()
+    settings, name, what = Settings(), f"backfill-{job}", f"the backfill of {job}"
     where = absolute(checkpoint or str(settings.checkpoints / job))
     request = Request(first, last, late, None if archive is None else absolute(archive))
     out = Terminal()
-    out.print(f"starting Spark for the backfill of {job}")
-    with spark_session(settings, f"backfill-{job}", places=[where, request.archive or ""]) as spark:
+    out.print(f"starting Spark for {what}")
+    with (
+        spark_session(settings, name, places=[where, request.archive or ""]) as spark,
+        one_attempt(settings, name, what),
+    ):
         with Working("comparing") as working:
             listener = Listener(out.print, lambda done, count: working("comparing", done, count))
             recount = Recount(spark, settings, find(job), where, request, now=now, listener=listener)
