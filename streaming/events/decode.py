@@ -13,6 +13,7 @@ from json import loads as parse_json
 from typing import Any
 
 from py4j.protocol import Py4JJavaError  # type: ignore[import-untyped]
+from pyspark.errors import PySparkException
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.avro.functions import from_avro
@@ -85,8 +86,9 @@ def _refused_by_java(spark: SparkSession, text: str) -> str | None:
     jvm: Any = spark._jvm
     try:
         jvm.org.apache.avro.Schema.Parser().setValidateDefaults(False).parse(text)
-    except Py4JJavaError as error:
-        return " ".join(str(error.java_exception.getMessage()).split())[:_LONGEST_SAYING]
+    except (Py4JJavaError, PySparkException) as error:  # PySpark has exceptions of its own for a few of Java's
+        said = error.java_exception.getMessage() if isinstance(error, Py4JJavaError) else error
+        return " ".join(str(said).split())[:_LONGEST_SAYING]
     return None
 
 

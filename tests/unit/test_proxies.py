@@ -98,24 +98,24 @@ def test_no_proxy_of_any_kind_keeps_this_machine_from_being_asked(value: str, mo
 @pytest.mark.parametrize("value", BROKEN)
 @pytest.mark.parametrize("variable", ["http_proxy", "ALL_PROXY"])
 def test_what_is_no_address_of_a_proxy_is_one_line_with_the_variable(
-    variable: str, value: str, monkeypatch: pytest.MonkeyPatch
+    variable: str, value: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(variable, value)
     refused = asked("http://registry.example/x")
     assert isinstance(refused, ConfigError)
     assert refused.problem == f"{variable} is not the address of a proxy"
     with pytest.raises(ConfigError, match=rf"^{variable} is not the address of a proxy; "):
-        network_options(Path("/nowhere"))
+        network_options(tmp_path)
 
 
 @pytest.mark.parametrize("scheme", ["socks4", "socks5", "socks5h"])
-def test_the_registry_is_not_asked_through_socks(scheme: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_registry_is_not_asked_through_socks(scheme: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("all_proxy", f"{scheme}://u:canary@proxy.example:1080")
     refused = asked("https://registry.example/x")
     assert refused.problem.startswith("all_proxy names a SOCKS proxy, and the schema registry")
     assert "no_proxy" in refused.remedy
     assert "canary" not in str(refused)
-    assert "-DsocksProxyHost=proxy.example" in network_options(Path("/nowhere"))
+    assert "-DsocksProxyHost=proxy.example" in network_options(tmp_path)
 
 
 @pytest.mark.parametrize("status", [403, 407, 502, 503, 504])
