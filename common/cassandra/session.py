@@ -122,10 +122,10 @@ def open_session(settings: CassandraSettings, *, keyspace: str | None = None) ->
     return retries.call(attempt, on=ServiceUnavailable)
 
 
-def require_tables(settings: CassandraSettings, names: Iterable[str]) -> None:
-    """Raise MigrationError if the keyspace lacks one of the tables."""
+def require_tables(settings: CassandraSettings, names: Iterable[str]) -> dict[str, Any]:
+    """Return `table_metadata` by a connection of its own. Raises MigrationError if the keyspace lacks one."""
     with connect(settings) as session:
-        table_metadata(session, settings, names)
+        return table_metadata(session, settings, names)
 
 
 def table_metadata(session: Session, settings: CassandraSettings, names: Iterable[str]) -> dict[str, Any]:

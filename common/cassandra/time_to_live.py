@@ -1,6 +1,8 @@
 """Which tables have rows that expire. `adstream migrate` sets their time to live (common.cassandra.migrations)."""
 
 from collections.abc import Iterable
+from datetime import timedelta
+from typing import Any
 
 from common.cassandra.primary_keys import primary_keys
 
@@ -15,3 +17,13 @@ def expiring(tables: Iterable[str]) -> tuple[str, ...]:
     """
     keys = primary_keys()
     return tuple(name for name in tables if name in keys and keys[name].clustering and name not in KEPT)
+
+
+def times_to_live(tables: Iterable[Any]) -> dict[str, timedelta]:
+    """Return name -> the time to live of new rows, from the driver's metadata of the tables.
+
+    Leaves out tables without clustering columns, which `adstream migrate` does not change, and tables whose rows never
+    expire.
+    """
+    growing = ((each.name, each.options["default_time_to_live"]) for each in tables if each.clustering_key)
+    return {name: timedelta(seconds=seconds) for name, seconds in growing if seconds}

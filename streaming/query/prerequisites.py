@@ -1,10 +1,10 @@
 """Check that everything a job needs exists, before Spark starts: the user hears of a missing table within a second."""
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from datetime import timedelta
 
 from common.cassandra.session import require_tables
-from common.cassandra.time_to_live import expiring
+from common.cassandra.time_to_live import times_to_live
 from common.errors import ConfigError
 from common.kafka import require_topic
 from common.lateness.late_events import TABLE as LATE_EVENTS
@@ -22,13 +22,12 @@ _KEEP_OPEN = ("window", "gap")
 
 
 def require(settings: Settings, job: Job, options: Options) -> None:
-    """Check the job's times, and then each service that it will use.
+    """Ask each service that the job will use, and compare the job's times with its tables.
 
-    Raises ConfigError for rows that expire too early, TopicNotFound, SchemaNotFound or MigrationError if something is
-    missing, ServiceUnavailable if a service does not answer, and AccessDenied if one refuses.
+    Raises TopicNotFound, SchemaNotFound or MigrationError if something is missing, ServiceUnavailable if a service does
+    not answer, AccessDenied if one refuses, and ConfigError for rows that expire too early.
     """
     tables = tables_of(job.sinks if options.sinks is None else options.sinks)
-    require_rows_that_last(settings, job, tables)
     source = options.source or Topic(settings, topic_of(settings, job.contract))
     source.identity()
     if not source.json_only:
@@ -36,26 +35,29 @@ def require(settings: Settings, job: Job, options: Options) -> None:
         if options.sinks is None:
             require_topic(settings, settings.topic.dead_letters)
     if tables:
-        require_tables(settings.cassandra, (*tables, LATE_EVENTS))
+        found = require_tables(settings.cassandra, (*tables, LATE_EVENTS))
+        require_rows_that_last(job, times_to_live(found[name] for name in tables))
 
 
-def require_rows_that_last(settings: Settings, job: Job, tables: Iterable[str]) -> None:
+def require_rows_that_last(job: Job, lives: Mapping[str, timedelta]) -> None:
     """Raise ConfigError if a row could expire while its window or session is still open.
+
+    `lives` has the time to live of each table whose rows expire, as Cassandra has it: `adstream migrate` may have run
+    with other settings than this process.
 
     In mode update a batch writes only the rows that it has changed. A row's last write may be at the beginning of its
     window, or with the last event of its session. The other modes write a row at its end, or all rows in every batch.
     """
-    expire = expiring(tables)
-    if job.output_mode != "update" or not expire or job.parameters.keys().isdisjoint(_KEEP_OPEN):
+    if job.output_mode != "update" or not lives or job.parameters.keys().isdisjoint(_KEEP_OPEN):
         return
     given = {name: job.parameters.get(name) for name in (*_KEEP_OPEN, job.late_option)}
     lengths = {name: value for name, value in given.items() if isinstance(value, timedelta)}
     open_for = sum(lengths.values(), timedelta(0))
-    if open_for > settings.window_ttl:
+    table = min(lives, key=lambda name: lives[name])
+    if open_for > lives[table]:
         days = -(-open_for // timedelta(days=1))
         raise ConfigError(
-            f"a row of {expire[0]} lives {settings.cassandra.window_ttl_days} days, and it may change for longer:"
+            f"a row of {table} lives {value_text(lives[table])}, and it may change for longer:"
             f" {' + '.join(f'{option(name)} {value_text(value)}' for name, value in lengths.items())}",
-            f"set ADSTREAM_CASSANDRA_WINDOW_TTL_DAYS to {days} or more and run `adstream migrate`,"
-            " or give shorter times",
+            f"run `adstream migrate` with ADSTREAM_CASSANDRA_WINDOW_TTL_DAYS at {days} or more, or give shorter times",
         )

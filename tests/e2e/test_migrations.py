@@ -5,7 +5,9 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import timedelta
 from itertools import count
+from pathlib import Path
 
 import pytest
 from cassandra.cluster import Session
@@ -15,6 +17,10 @@ from common.cassandra.migrations import Applied, migrate
 from common.cassandra.session import connect
 from common.errors import ConfigError, MigrationError
 from common.settings import Settings
+from streaming.jobs import find
+from streaming.query.options import Options
+from streaming.query.prerequisites import require
+from streaming.sources import Folder
 
 _numbers = count(1)
 
@@ -124,6 +130,28 @@ def test_options_follow_the_settings(settings: Settings, session: Session, monke
     said.clear()
     migrate(Settings(), report=said.append)
     assert said == []
+
+
+def test_a_job_may_keep_windows_open_for_as_long_as_the_tables_rows_live_whatever_its_own_setting_is(
+    settings: Settings, session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = Options(timedelta(seconds=1), source=Folder(tmp_path))
+
+    def start(days: int) -> None:
+        require(Settings(), find("top-products").with_parameters(window=timedelta(days=days)), options)
+
+    monkeypatch.setenv("ADSTREAM_CASSANDRA_WINDOW_TTL_DAYS", "50")
+    migrate(Settings())
+    monkeypatch.delenv("ADSTREAM_CASSANDRA_WINDOW_TTL_DAYS")
+    start(40)
+    monkeypatch.setenv("ADSTREAM_CASSANDRA_WINDOW_TTL_DAYS", "61")
+    with pytest.raises(ConfigError, match=r"^a row of \w+ lives 50d, and it may change for longer: --window 60d"):
+        start(60)
+    migrate(Settings())
+    start(60)
+    for table in ("top_products", "product_totals"):
+        session.execute(f"ALTER TABLE {settings.cassandra.keyspace}.{table} WITH default_time_to_live = 0")
+    start(6_000)
 
 
 @pytest.mark.parametrize("table", ["job_checkpoints", "backfills", "rack_alerts"])
