@@ -69,7 +69,7 @@ def up(settings: Settings, *, spark_workers: int = 0, report: Report = lambda _l
     with alone(data):
         keys = secured.find(data)
         # After a reboot nothing of the last stack runs, and nobody may take its Spark master for a running one.
-        found = state.read(data).without_ended()
+        found = without_ended(state.read(data))
         # From here on this folder's commands use this stack or none, even if it never starts.
         state.write(data, found)
         start = Start(settings, data, found, report, keys)
@@ -117,6 +117,17 @@ def status(settings: Settings) -> list[Status]:
     workers = sum(name.startswith(WORKER) for name in current.services)
     services = (*SERVICES, *cluster(workers), *([DASHBOARD] if DASHBOARD.name in current.services else []))
     return [_status(service, current.services.get(service.name), data, keys) for service in services]
+
+
+def without_ended(found: State) -> State:
+    """Return the state without services whose process has ended, and without their addresses.
+
+    A cluster's workers stay as long as its master runs: `status` tells which of them have ended.
+    """
+    running = {name for name, entry in found.services.items() if entry.running.process()}
+    workers = {name for name in found.services if name.startswith(WORKER) and MASTER.name in running}
+    services = {name: entry for name, entry in found.services.items() if name in running | workers}
+    return State({name: where for name, where in found.addresses.items() if name in running}, services, found.ports)
 
 
 def addresses(current: State, keys: Secured | None) -> Addresses:

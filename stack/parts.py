@@ -155,8 +155,11 @@ def unpack_registry(folder: Path) -> None:
     """Unpack the registry's archive: its program and libraries are needed as files."""
     (archive,) = (folder / "registry").glob("*.tar.gz")
     with tarfile.open(archive) as packed:
-        # Python before 3.11.4, as in Debian 12, has no filters. The archive's sum has been checked.
+        # Python before 3.11.4, as in Debian 12, has no filters, and as root gives files to the archive's owner. The sum
+        # of the archive has been checked.
         packed.extraction_filter = getattr(tarfile, "data_filter", None)
+        for member in packed.getmembers():
+            member.uid, member.gid, member.uname, member.gname = os.getuid(), os.getgid(), "", ""
         packed.extractall(folder / REGISTRY_HOME)  # noqa: S202
 
 

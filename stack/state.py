@@ -34,12 +34,6 @@ class State:
     services: dict[str, Entry] = field(default_factory=dict)
     ports: dict[str, int] = field(default_factory=dict)
 
-    def without_ended(self) -> "State":
-        """Return the state without services whose process has ended, and without their addresses."""
-        running = {name: entry for name, entry in self.services.items() if entry.running.process()}
-        known = {name: address for name, address in self.addresses.items() if name in running}
-        return State(known, running, self.ports)
-
 
 def read(data: Path) -> State:
     """Read the state. It is empty without a file. Raises StackError for a file that cannot be understood."""

@@ -100,12 +100,7 @@ class Job:
 
     def with_parameters(self, **given: Value) -> "Job":
         """Return the same job with other parameters. Raises ConfigError for an unknown or invalid one."""
-        require_known(self.name, given, self.declared)
-        for name, value in given.items():
-            self.declared[name].require(value)
-        changed = replace(self, changed={**self.changed, **given})
-        changed._check_windows()
-        return changed
+        return self._with(given, most_slides=MOST_SLIDES)
 
     def with_sinks(self, *more: Sink) -> "Job":
         """Return the same job with more sinks for its rows."""
@@ -136,17 +131,22 @@ class Job:
         return {"job": self.name, "mode": self.output_mode, **values}
 
     def as_described(self, made_with: Mapping[str, Any]) -> "Job":
-        """Return the same job with the parameters of a checkpoint."""
-        return self.with_parameters(
-            **{
-                name: timedelta(seconds=made_with[f"{name}_seconds"])
-                if isinstance(value, timedelta)
-                else made_with[name]
-                for name, value in self.parameters.items()
-            }
-        )
+        """Return the same job with the parameters of a checkpoint, which an earlier release may have made."""
+        found = {
+            name: timedelta(seconds=made_with[f"{name}_seconds"]) if isinstance(value, timedelta) else made_with[name]
+            for name, value in self.parameters.items()
+        }
+        return self._with(found, most_slides=None)
 
-    def _check_windows(self) -> None:
+    def _with(self, given: Mapping[str, Value], most_slides: int | None) -> "Job":
+        require_known(self.name, given, self.declared)
+        for name, value in given.items():
+            self.declared[name].require(value)
+        changed = replace(self, changed={**self.changed, **given})
+        changed._check_windows(most_slides)
+        return changed
+
+    def _check_windows(self, most_slides: int | None) -> None:
         window, slide = self.parameters.get("window"), self.parameters.get("slide")
         if not isinstance(window, timedelta) or not isinstance(slide, timedelta):
             return
@@ -155,9 +155,9 @@ class Job:
                 f"--window {value_text(window)} is not a multiple of --slide {value_text(slide)}",
                 "give a window of 1, 2, 3, ... slides",
             )
-        if window // slide > MOST_SLIDES:
+        if most_slides is not None and window // slide > most_slides:
             raise ConfigError(
                 f"--window {value_text(window)} with --slide {value_text(slide)} puts each event into"
                 f" {window // slide:,} windows",
-                f"give a window of {MOST_SLIDES} slides or less",
+                f"give a window of {most_slides} slides or less",
             )

@@ -1,5 +1,6 @@
 """`adstream produce NAME`: send events to Kafka or into files: made up from a seed, a documented sample, or a CSV."""
 
+import shlex
 from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
 from datetime import UTC, datetime
@@ -206,7 +207,7 @@ def _source(name: str) -> "Source":
 def _where(given: dict[str, Any]) -> str:
     """Return the option with which `adstream stream` finds the sample."""
     named = next((option for option in ("files", "topic") if option in given), None)
-    return f"--{named} {given[named]}" if named else "--sample"
+    return f"--{named} {shlex.quote(str(given[named]))}" if named else "--sample"
 
 
 def _send(

@@ -170,6 +170,9 @@ def _settings(data_dir: Path | None, *, secured: bool) -> "Settings":
     if data_dir is not None:
         os.environ[DATA_DIR_OPTION] = str(data_dir)
     settings = Settings()
+    if data_dir is not None and not secured and settings.data_dir.resolve() != data_dir.resolve():
+        del os.environ[ENV_FILE_OPTION]  # a role's file, which names the secured stack in this folder
+        settings = Settings()
     if secured and not is_secured(settings.data_dir):
         settings.data_dir = (settings.data_dir / SECURED).absolute()
         os.environ[DATA_DIR_OPTION] = str(settings.data_dir)

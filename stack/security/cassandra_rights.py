@@ -17,9 +17,10 @@ _RIGHTS = {"job": ("SELECT", "MODIFY"), "reader": ("SELECT",)}
 
 def grant(settings: Settings, port: int, secured: Secured) -> str | None:
     """Make roles and rights match the files and the settings. Returns the problems as text."""
+    asked = secured.cassandra(port)
     try:
         try:
-            with connect(secured.cassandra(port)) as session:
+            with connect(asked) as session:
                 _make_roles(session, settings.cassandra, secured)
         except AccessDenied:
             _replace_default(secured.cassandra(port, username=_DEFAULT, password=_DEFAULT), secured)
@@ -27,7 +28,7 @@ def grant(settings: Settings, port: int, secured: Secured) -> str | None:
     except AdstreamError as problem:
         return str(problem)
     except DRIVER_ERRORS as error:
-        return str(explain(error, settings.cassandra))
+        return str(explain(error, asked))
     return None
 
 

@@ -315,7 +315,9 @@ class Checkpoint:
             finally:
                 stream.close()
         except (Py4JJavaError, UnicodeDecodeError) as error:
-            # Hadoop keeps a checksum beside each local file.
+            # Hadoop keeps a checksum beside each local file. Any other error of a file system may pass.
+            if isinstance(error, Py4JJavaError) and "ChecksumException" not in str(error):
+                raise
             raise self.damaged(f"{file} cannot be read: {first_cause(error)}") from None
 
     def _write(self, file: str, text: str) -> None:

@@ -219,7 +219,7 @@ def open_session(
         "spark.executor.extraJavaOptions": f"{_JAVA_OPTIONS} {_compiler()}".rstrip(),
         "spark.ui.enabled": str(spark.ui).lower(),
         "spark.ui.showConsoleProgress": "false",
-        "spark.redaction.regex": private_properties.PATTERN,
+        private_properties.PATTERN_OPTION: private_properties.PATTERN,
         "spark.sql.session.timeZone": "UTC",
         "spark.executorEnv.TZ": "UTC",
         "spark.sql.shuffle.partitions": str(spark.shuffle_partitions),
@@ -250,11 +250,13 @@ def open_session(
     options |= spark.properties
     if quick_files:
         options |= _class_path(options) | local_files.OPTIONS
-    builder = SparkSession.builder.master(where).appName(f"adstream {name}")
+    options |= {"spark.master": where, "spark.app.name": f"adstream {name}"}
     before = log.stat().st_size if log.exists() else 0
     try:
-        with _jvm_output_to(log), _jvm_deaf_to_termination(), private_properties.handed_over(options) as arguments:
-            for key, value in arguments.items():
+        with _jvm_output_to(log), _jvm_deaf_to_termination():
+            private_properties.start_jvm(options)
+            builder = SparkSession.builder
+            for key, value in options.items():
                 builder = builder.config(key, value)
             return builder.getOrCreate()
     except (PySparkException, Py4JError, OSError):  # the JVM may be gone, and the cause with it

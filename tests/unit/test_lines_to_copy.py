@@ -61,6 +61,14 @@ def test_the_job_of_the_tour_is_the_command_that_it_shows(tour: Tour, data: Path
     assert f"of the stack in {data} does not run" in said.getvalue()
 
 
+def test_the_next_command_after_a_sample_in_a_folder_names_the_folder_as_one_word(data: Path) -> None:
+    inbox = data.parent / "my inbox"
+    sent = adstream("produce", "user-clicks", "--sample", "--files", inbox)
+    assert sent.returncode == 0, sent.stderr
+    [command] = re.findall(r"next: adstream (.*)$", sent.stdout, re.MULTILINE)
+    assert shlex.split(command)[:4] == ["stream", "user-clicks", "--files", str(inbox)]
+
+
 def test_the_files_of_the_roles_are_named_as_one_word(data: Path) -> None:
     made = adstream("secure")
     assert made.returncode == 0, made.stderr

@@ -145,6 +145,16 @@ def test_jobs_run_on_the_cluster_of_the_stack_only_while_its_master_runs(data: P
     assert Settings().spark.master == "local[2]"
 
 
+@pytest.mark.parametrize("master_ended", [False, True])
+def test_an_ended_worker_is_forgotten_with_its_master_alone(master_ended: bool) -> None:
+    """As long as the master runs, `status` must be able to say that the worker has ended."""
+    services = {"spark": entry(20004, ended=master_ended), "spark_worker_1": entry(20005, ended=True)}
+    found = local.without_ended(State({"spark": {"master": "spark://127.0.0.1:20004"}}, services, {"spark": 20004}))
+    assert found.services == ({} if master_ended else services)
+    assert list(found.addresses) == ([] if master_ended else ["spark"])
+    assert found.ports == {"spark": 20004}
+
+
 def test_the_place_where_it_ran_last_is_told(data: Path) -> None:
     state.write(data, State(ports={"kafka": 20001, "registry": 20002, "cassandra": 20003}))
     lines = refuse_all()
@@ -232,6 +242,19 @@ def test_the_folder_of_a_command_is_that_of_its_services(
     for service in (settings.kafka, settings.registry, settings.cassandra):
         assert service.origin == f"the stack in {used}"
     assert settings.cassandra.username == ("admin" if secured_one else "")
+
+
+def test_a_folder_that_a_command_names_wins_over_a_roles_file(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secured.make(data / "secured")
+    state.write(data, running())
+    monkeypatch.setenv("ADSTREAM_ENV_FILE", str(data / "secured" / "job.env"))
+    monkeypatch.chdir(tmp_path)
+    for named in (data, Path(data.name)):
+        settings = _settings(named, secured=False)
+        assert settings.data_dir.absolute() == data
+        assert settings.kafka.origin == f"the stack in {named}"
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
