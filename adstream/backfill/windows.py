@@ -31,7 +31,7 @@ from adstream.verify.tables import Comparison
 from adstream.verify.window_rows import WindowKey, WindowRows, compare_rows
 from common import kafka
 from common.bookkeeping import leases
-from common.bookkeeping.backfills import Backfill, Span, record, recorded, spans
+from common.bookkeeping.backfills import Backfill, Span, among, record, recorded, spans
 from common.cassandra.session import connect
 from common.contracts import Contract
 from common.errors import BadInput, TopicNotFound
@@ -175,7 +175,7 @@ class Recount:
             messages = messages.where((F.col("partition") != partition) | ~F.col("offset").isin(offsets))
         pipeline = Pipeline(job, self._writers(topic, messages), json=job.json)
         judged = pipeline.judged(messages)
-        return recount.usable(judged, job, backfills, by_time=committed.real_time).persist()
+        return recount.usable(judged, job, among(backfills, ranges), by_time=committed.real_time).persist()
 
     def _writers(self, topic: str, messages: DataFrame) -> dict[int, Contract]:
         """Return the writer schemas of the messages. Reads the ids first, without decoding anything."""

@@ -11,7 +11,7 @@ late events. Earlier corrections then no longer apply.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any
@@ -46,7 +46,10 @@ class Backfill:
 
 @dataclass(frozen=True)
 class Span:
-    """Windows that begin in [start, end), and the offsets below which their late events count, by partition."""
+    """Windows that begin in [start, end), and the offsets below which their late events count, by partition.
+
+    `event_times` returns times of events instead.
+    """
 
     start: datetime
     end: datetime
@@ -88,6 +91,45 @@ def spans(start: datetime, end: datetime, done: Iterable[Backfill], *, longest: 
         Span(since, until, merged(each.upto for each in counting if each.start <= since < each.end))
         for since, until in pairwise(ordered)
     ]
+
+
+def among(done: Iterable[Backfill], ranges: Mapping[int, tuple[int, int]]) -> list[Backfill]:
+    """Return the corrections that hold late events of the offsets [first, end), by partition; `upto` ends with them.
+
+    Reading these offsets, the other corrections make no difference. Older ones do, because an event may be late by any
+    time.
+    """
+    held = [
+        replace(
+            each,
+            upto={
+                partition: min(offset, ranges[partition][1])
+                for partition, offset in each.upto.items()
+                if partition in ranges and offset > ranges[partition][0]
+            },
+        )
+        for each in done
+        if each.late
+    ]
+    return [each for each in held if each.upto]
+
+
+def event_times(done: Iterable[Backfill], *, reach: timedelta) -> list[Span]:
+    """Return the times of late events that the corrections hold, as few spans that do not overlap.
+
+    The last window of a correction takes events for `reach` after its end: its length without one slide.
+    """
+    held = [replace(each, end=each.end + reach) for each in done if each.late]
+    if not held:
+        return []
+    start, end = min(each.start for each in held), max(each.end for each in held)
+    found: list[Span] = []
+    for span in spans(start, end, held, longest=end - start):
+        if found and found[-1].end == span.start and found[-1].late_upto == span.late_upto:
+            found[-1] = replace(found[-1], end=span.end)
+        elif span.late_upto:
+            found.append(span)
+    return found
 
 
 def merged(offsets: Iterable[Mapping[int, int]]) -> dict[int, int]:

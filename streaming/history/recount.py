@@ -5,6 +5,7 @@ repeated event id the first occurrence counts, which may be before the windows. 
 stream leaves out, if a backfill counts them.
 """
 
+import json
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 
@@ -12,13 +13,15 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from common import contracts
-from common.bookkeeping.backfills import Backfill, Span
+from common.bookkeeping.backfills import Backfill, Span, event_times
+from common.text.moments import to_millis
 from streaming.events.judge import LATE
 from streaming.job import Job
 from streaming.patterns.ad_metrics import WINDOW_ROW
 from streaming.patterns.money import micros
 from streaming.patterns.repeated import identified
 
+_HELD = "array<struct<since: bigint, until: bigint, upto: map<string, bigint>>>"
 _ORDER = ("arrived", "partition", "offset")
 
 
@@ -45,11 +48,7 @@ def usable(judged: DataFrame, job: Job, backfills: Iterable[Backfill], *, by_tim
     events = identified(flat)
     if by_time:
         events = events.withColumn("identity", F.struct("identity", _time_field(job)))
-    counts = ~F.col("late")
-    for each in backfills:
-        if each.late:
-            counts |= _inside(job, each.start, each.end) & _below(each.upto)
-    events = events.where(counts)
+    events = events.where(~F.col("late") | _held(job, backfills))
     if not job.parameters["dedupe"]:
         return events
     same = Window.partitionBy("identity")
@@ -114,6 +113,25 @@ def _inside(job: Job, start: datetime, end: datetime) -> Column:
     time = F.col(_time_field(job))
     # The newest window of an event begins less than one slide before it, the oldest one window before that.
     return (time >= F.lit(start)) & (time < F.lit(end + length - slide))
+
+
+def _held(job: Job, backfills: Iterable[Backfill]) -> Column:
+    """Return whether a backfill has put the late event into its windows.
+
+    The spans are one literal. As a condition each would be dozens of calls to the JVM, and a level of the expression.
+    """
+    length, slide = _lengths(job)
+    held = [
+        {"since": to_millis(each.start), "until": to_millis(each.end), "upto": each.late_upto}
+        for each in event_times(backfills, reach=length - slide)
+    ]
+    time, partition = F.unix_millis(_time_field(job)), F.col("partition").cast("string")
+
+    def holds(span: Column) -> Column:
+        inside = (time >= span["since"]) & (time < span["until"])
+        return inside & (F.col("offset") < span["upto"][partition])
+
+    return F.exists(F.from_json(F.lit(json.dumps(held)), _HELD), holds)
 
 
 def _below(offsets: Mapping[int, int]) -> Column:

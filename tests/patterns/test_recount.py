@@ -1,7 +1,7 @@
 """A batch recount of windows equals the oracle's, with late and repeated events, and whatever the job has counted."""
 
 import random
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -97,6 +97,11 @@ def test_each_piece_equals_the_oracle(spark: SparkSession, *, by_time: bool) -> 
         return Backfill(first, since, until, True, upto, 0, 0, 0, NOW)
 
     done = [before(-10, 10, {0: 700, 1: 300}), before(5, 20, {0: 400, 1: 800})]
+    # Copies that count before the range do not count in it.
+    done += [
+        before(first, rng.randrange(first + 1, 1), {0: rng.randrange(800), 1: rng.randrange(800)})
+        for first in range(-10, 0)
+    ]
     must = expect(found, window=WINDOW, slide=SLIDE, dedupe=True, by_time=by_time, backfills=done)
     assert 10 < must.backfilled < must.fates["late"]
     events = recount.usable(judged(spark, found), JOB, done, by_time=by_time).persist()
@@ -115,6 +120,36 @@ def test_of_late_copies_in_two_pieces_one_counts_unless_the_time_matters(spark: 
     assert must.backfilled == (2 if by_time else 1)
     events = recount.usable(judged(spark, found), JOB, done, by_time=by_time)
     assert recounted(events, spans(start, NOW, done, longest=timedelta(minutes=30))) == must.windows
+
+
+def test_the_condition_does_not_grow_with_the_corrections(spark: SparkSession, monkeypatch: pytest.MonkeyPatch) -> None:
+    time = round((NOW - timedelta(minutes=30)).timestamp() * 1_000)
+    found = [Judged(0, number, "late", "ad", time, 1, 2, 10, None) for number in range(3)]
+    messages = judged(spark, found)
+    hours = [NOW - timedelta(hours=each) for each in range(720, 0, -1)]
+    hourly = [
+        Backfill(n, each, each + timedelta(hours=1), True, dict.fromkeys(range(12), n), 0, 0, 0, NOW)
+        for n, each in enumerate(hours)
+    ]
+    hourly[-1] = Backfill(720, hours[-1], NOW, True, {0: 2}, 0, 0, 0, NOW)
+    assert recount.usable(messages, JOB, hourly, by_time=False).count() == 2
+
+    client = spark.sparkContext._gateway._gateway_client
+    send: Callable[..., str] = client.send_command
+    calls: list[str] = []
+
+    def counted(command: str, *rest: object, **given: object) -> str:
+        if not command.startswith("m"):  # which frees what Python has forgotten, at any time
+            calls.append(command)
+        return send(command, *rest, **given)
+
+    def needed(corrections: list[Backfill]) -> int:
+        calls.clear()
+        recount.usable(messages, JOB, corrections, by_time=False)
+        return len(calls)
+
+    monkeypatch.setattr(client, "send_command", counted)
+    assert needed(hourly) == needed(hourly[-1:]) > 0
 
 
 def test_without_dedupe_every_event_counts(spark: SparkSession) -> None:

@@ -1,6 +1,8 @@
 """A backfill's windows, the messages that it needs, and its error when they are missing."""
 
+import random
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -9,7 +11,7 @@ from adstream.backfill.closed import closed
 from adstream.backfill.request import Request
 from adstream.verify.judge import Judged
 from adstream.verify.oracle import expect
-from common.bookkeeping.backfills import Backfill, spans
+from common.bookkeeping.backfills import Backfill, Span, among, event_times, spans
 from common.errors import BadInput, ConfigError
 from streaming.history.available import Kept, lost, needed, require_all
 from streaming.history.recount import needed_times
@@ -49,6 +51,48 @@ def test_windows_with_late_events_counted_before_are_pieces_of_their_own() -> No
 
 def test_a_correction_without_late_events_leaves_no_mark() -> None:
     assert pieces(done(NOON, NOON + HOUR, {0: 5}, late=False)) == pieces()
+
+
+def test_hundreds_of_corrections_are_few_spans_of_the_times_that_matter() -> None:
+    hourly = [done(NOON + n * HOUR, NOON + (n + 1) * HOUR, {0: 100 * (n + 1), 1: 50}) for n in range(720)]
+    # The messages of the last two hours: only the last two corrections had read any of them.
+    last_two = among(hourly, {0: (71_800, 72_500)})
+    assert event_times(last_two, reach=MINUTE) == [
+        Span(NOON + 718 * HOUR, NOON + 719 * HOUR, {0: 71_900}),
+        Span(NOON + 719 * HOUR, NOON + 720 * HOUR + MINUTE, {0: 72_000}),
+    ]
+    # All corrections had read the oldest messages, and so had one of the whole time afterwards.
+    assert event_times(among(hourly, {0: (0, 100)}), reach=MINUTE) == [Span(NOON, NOON + 720 * HOUR + MINUTE, {0: 100})]
+    whole = done(NOON, NOON + 720 * HOUR, {0: 80_000, 1: 80})
+    assert event_times([*hourly, whole], reach=MINUTE) == [Span(NOON, NOON + 720 * HOUR + MINUTE, {0: 80_000, 1: 80})]
+    assert event_times(among(hourly, {2: (0, 100)}), reach=MINUTE) == []
+
+
+def test_the_spans_hold_the_same_late_events_as_the_corrections() -> None:
+    seed = random.randrange(2**32)
+    print(f"seed {seed}")
+    rng = random.Random(seed)
+
+    def correction() -> Backfill:
+        start = NOON + rng.randrange(20) * MINUTE
+        upto = {partition: rng.randrange(12) for partition in range(3) if rng.random() < 0.8}
+        return done(start, start + rng.randrange(1, 8) * MINUTE, upto, late=rng.random() < 0.8)
+
+    for _ in range(100):
+        before = [correction() for _ in range(rng.randrange(8))]
+        reach = rng.randrange(3) * MINUTE
+        ranges = {partition: (rng.randrange(6), rng.randrange(6, 12)) for partition in range(2)}
+        found = event_times(among(before, ranges), reach=reach)
+        assert all(one.end <= other.start for one, other in pairwise(found))
+        for partition, (first, end) in ranges.items():
+            for offset in range(first, end):
+                for time in (NOON + n * MINUTE for n in range(-1, 32)):
+                    must = any(
+                        each.late and each.start <= time < each.end + reach and offset < each.upto.get(partition, 0)
+                        for each in before
+                    )
+                    held = [span for span in found if span.start <= time < span.end]
+                    assert any(offset < span.late_upto.get(partition, 0) for span in held) == must
 
 
 def closed_of(request: Request, watermark: datetime, oldest: datetime = NOON - 30 * 24 * HOUR) -> Any:
