@@ -38,8 +38,9 @@ real-time: $(STAMP) ## fetch the Spark of real-time mode ahead of time, and make
 demo: $(STAMP) ## from an empty machine to ad_metrics in cqlsh
 	@$(BIN)/adstream demo
 
-tour: $(STAMP) ## the life of a pipeline, step by step, in a quarter of an hour
-	@$(BIN)/adstream tour
+NO_WAIT :=
+tour: $(STAMP) ## the life of a pipeline, step by step, in a quarter of an hour (NO_WAIT=1 waits for nobody)
+	@$(BIN)/adstream tour $(if $(NO_WAIT),--no-wait)
 
 # After a failed run, `tests.longest` still prints the longest tests, and then fails itself.
 test: $(STAMP) ## all checks and tests, on real services; at the end, what took longest
