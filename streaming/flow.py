@@ -11,7 +11,7 @@ from datetime import timedelta
 
 from common import contracts
 from common.cassandra.primary_keys import PrimaryKey, primary_keys
-from common.cassandra.time_to_live import expiring
+from common.cassandra.time_to_live import expires
 from common.event_rules import AHEAD, reasons
 from common.lateness.late_events import TABLE as LATE_EVENTS
 from common.provision import topic_of
@@ -254,7 +254,7 @@ class _Drawn:
 
     def _table(self, name: str, kind: str | None = None) -> Place:
         key, cassandra = self._key(name), self._settings.cassandra
-        lives = f"a row lives {cassandra.window_ttl_days} days" if expiring([name]) else "a row stays"
+        lives = f"a row lives {cassandra.window_ttl_days} days" if expires(name) else "a row stays"
         of_kind = [] if kind is None else [f"rows of kind {kind}"]
         return Place("Cassandra", f"{cassandra.keyspace}.{name}", (*of_kind, f"primary key {key}", lives))
 

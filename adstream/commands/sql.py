@@ -37,15 +37,12 @@ def sql(
 
     Example: `adstream sql logins "select * from logins" --sample --json | jq .logins`
     """
-    from py4j.protocol import Py4JJavaError  # type: ignore[import-untyped]
-    from pyspark.errors import PySparkException
-
     from streaming.iceberg.catalog import in_utc
     from streaming.jobs import find
     from streaming.launch import computed
     from streaming.monitoring.listener import Listener
     from streaming.query.options import Options
-    from streaming.recovery.causes import first_cause
+    from streaming.recovery.causes import told_as
     from streaming.sinks.console import table
 
     settings = Settings()
@@ -59,11 +56,9 @@ def sql(
     view = chosen.name.replace("-", "_")
     options = Options(trigger=chosen.trigger, once=True, source=source)
     with stop_requested() as stopping, computed(settings, chosen, options, listener, stopping, view) as spark:
-        try:
+        with told_as(lambda cause: BadInput(f"the query does not run: {cause}", f"the table is {view}")):
             found = spark.sql(query)
             rows = in_utc(found.limit(_MOST_ROWS).collect())
-        except (PySparkException, Py4JJavaError) as error:
-            raise BadInput(f"the query does not run: {first_cause(error)}", f"the table is {view}") from None
         if as_json:
             for row in rows:
                 print_row(row)

@@ -9,6 +9,7 @@ from common.contracts import Contract
 from common.errors import ConfigError
 from common.provision import topic_of
 from common.settings import Settings
+from common.system.checkpoint_folders import RECORD
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ def reader_of(settings: Settings, job_name: str, topic: str) -> TopicReader:
 def _started_with(settings: Settings, job: str) -> timedelta | None:
     """Return the lateness in the job's own checkpoint, if the checkpoint is in its default place."""
     try:
-        made_with = json.loads((settings.checkpoints / job / "adstream.json").read_text(encoding="utf-8"))
+        made_with = json.loads((settings.checkpoints / job / RECORD).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
     seconds = made_with.get("lateness_seconds") or made_with.get("watermark_seconds")

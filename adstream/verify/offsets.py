@@ -8,6 +8,7 @@ from typing import Any
 
 from common.errors import CheckpointError
 from common.kafka.isolation import made_at_level
+from common.system.checkpoint_folders import RECORD
 
 Offsets = dict[int, int]
 _REMEDY = "run `adstream stream ad-metrics` first"
@@ -30,7 +31,7 @@ class JobCheckpoint:
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
-            self.options: dict[str, Any] = json.loads((path / "adstream.json").read_text(encoding="utf-8"))
+            self.options: dict[str, Any] = json.loads((path / RECORD).read_text(encoding="utf-8"))
             self.topic, self.topic_id = self.options["topic"], self.options["topic_id"]
             self.query: str = json.loads((path / "metadata").read_text(encoding="utf-8"))["id"]
             self.id: str = self.options.get("id", self.query)
@@ -43,7 +44,7 @@ class JobCheckpoint:
         self.dedupe = bool(self.options["dedupe"])
         self.real_time = bool(self.options.get("real_time"))
         self.isolation = made_at_level(self.options)
-        self.made = datetime.fromtimestamp((path / "adstream.json").stat().st_mtime, UTC)
+        self.made = datetime.fromtimestamp((path / RECORD).stat().st_mtime, UTC)
 
     def committed(self) -> Batch:
         """Return the last committed batch: Cassandra has acknowledged all rows of it and of the batches before.

@@ -10,13 +10,13 @@ from common.cassandra.primary_keys import primary_keys
 KEPT = frozenset({"job_checkpoints", "backfills", "rack_alerts"})
 
 
-def expiring(tables: Iterable[str]) -> tuple[str, ...]:
-    """Return those of the tables whose rows expire: tables with clustering columns grow with time.
+def expires(table: str) -> bool:
+    """Return whether the rows of a table expire: one with clustering columns grows with time.
 
     This needs no service: the tables are the ones that the migrations make.
     """
-    keys = primary_keys()
-    return tuple(name for name in tables if name in keys and keys[name].clustering and name not in KEPT)
+    key = primary_keys().get(table)
+    return key is not None and bool(key.clustering) and table not in KEPT
 
 
 def times_to_live(tables: Iterable[Any]) -> dict[str, timedelta]:

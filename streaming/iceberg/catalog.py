@@ -1,7 +1,7 @@
 """The Iceberg catalog of the settings: Spark's configuration for it, and the tables in its namespace."""
 
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,7 +13,7 @@ from pyspark.sql.types import StructType
 
 from common.errors import BadInput, ConfigError, ServiceUnavailable, SinkError
 from common.settings import LakehouseSettings
-from streaming.recovery.causes import first_cause
+from streaming.recovery.causes import first_cause, told_as
 
 _EXTENSIONS = "org.apache.iceberg.spark.extensions.IcebergSparkSessionExtensions"
 _CHECK = "check the ADSTREAM_LAKEHOUSE settings, and that Spark has the jars which they need"
@@ -90,27 +90,16 @@ def _unusable(settings: LakehouseSettings, error: Exception) -> str:
     return f"the Iceberg catalog {settings.catalog} cannot be used: {first_cause(error)}"
 
 
-@contextmanager
-def reading(name: str) -> Iterator[None]:
+def reading(name: str) -> AbstractContextManager[None]:
     """Raise BadInput in place of an error of reading a table's rows."""
-    try:
-        yield
-    except (PySparkException, Py4JJavaError) as error:
-        raise BadInput(
-            f"the rows of {name} cannot be read: {first_cause(error)}", "see whether the warehouse has all of its files"
-        ) from error
+    remedy = "see whether the warehouse has all of its files"
+    return told_as(lambda cause: BadInput(f"the rows of {name} cannot be read: {cause}", remedy))
 
 
-@contextmanager
-def writing(where: str) -> Iterator[None]:
+def writing(where: str) -> AbstractContextManager[None]:
     """Raise SinkError in place of an error of writing a table."""
-    try:
-        yield
-    except (PySparkException, Py4JJavaError) as error:
-        raise SinkError(
-            f"{where} was not written: {first_cause(error)}",
-            "check the ADSTREAM_LAKEHOUSE settings and the warehouse's disk",
-        ) from error
+    remedy = "check the ADSTREAM_LAKEHOUSE settings and the warehouse's disk"
+    return told_as(lambda cause: SinkError(f"{where} was not written: {cause}", remedy))
 
 
 def newest_rows(

@@ -1,8 +1,21 @@
 """The cause of a failure, in one line."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
 from py4j.protocol import Py4JJavaError  # type: ignore[import-untyped]
+from pyspark.errors import PySparkException
 
 from common.errors import AdstreamError
+
+
+@contextmanager
+def told_as(described: Callable[[str], AdstreamError]) -> Iterator[None]:
+    """Raise the error that `described` makes of the cause, in place of an error of Spark or the JVM."""
+    try:
+        yield
+    except (PySparkException, Py4JJavaError) as error:
+        raise described(first_cause(error)) from error
 
 
 def line(error: Exception) -> str:

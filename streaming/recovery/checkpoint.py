@@ -7,22 +7,21 @@ file system, so the folder may be local, on HDFS or in S3.
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 from py4j.protocol import Py4JJavaError  # type: ignore[import-untyped]
-from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
 from common.errors import CheckpointError
+from common.system.checkpoint_folders import RECORD
 from common.system.file_lock import Held, locked
 from common.text.durations import duration_text
-from streaming.recovery.causes import first_cause
+from streaming.recovery.causes import first_cause, told_as
 
-_FILE = "adstream.json"
 _LOCK = "adstream.lock"
 _ID = "id"
 _ASIDE = "set-aside"
@@ -55,20 +54,14 @@ def held(path: str) -> Iterator[None]:
         yield
 
 
-@contextmanager
-def first_use(place: str) -> Iterator[None]:
+def first_use(place: str) -> AbstractContextManager[None]:
     """Raise CheckpointError in place of an error of the file system that holds `place`.
 
     This is for the first use of a folder, when its address may be wrong. Later the same error may pass, and the job
     tries again.
     """
-    try:
-        yield
-    except (PySparkException, Py4JJavaError) as error:
-        raise CheckpointError(
-            f"{place} cannot be used: {first_cause(error)}",
-            "correct its address or its permissions, or give Spark the jars of its file system",
-        ) from error
+    remedy = "correct its address or its permissions, or give Spark the jars of its file system"
+    return told_as(lambda cause: CheckpointError(f"{place} cannot be used: {cause}", remedy))
 
 
 class Checkpoint:
@@ -88,11 +81,11 @@ class Checkpoint:
         options that earlier releases did not record. Raises CheckpointError if one of the `fixed` options differs, if
         another program made the folder's checkpoint, or if it is damaged.
         """
-        found, kept = self._read(_FILE), kept or {}
+        found, kept = self._read(RECORD), kept or {}
         if found is None:
             if self.batches():
                 raise CheckpointError(f"{self.path} is a checkpoint of unknown origin", "give another --checkpoint")
-            self._write(_FILE, json.dumps({_ID: str(uuid4()), **fixed, **kept}, indent=2))
+            self._write(RECORD, json.dumps({_ID: str(uuid4()), **fixed, **kept}, indent=2))
             return {}
         made_with = {**(unwritten or {}), **self._parsed(found)}
         for name, value in fixed.items():
@@ -106,7 +99,7 @@ class Checkpoint:
 
     def require_mode(self, job: str, *, real_time: bool) -> None:
         """Raise CheckpointError if the checkpoint counts in the other mode: its state belongs to another plan."""
-        text = self._read(_FILE)
+        text = self._read(RECORD)
         if text is None or bool(self._parsed(text).get(REAL_TIME)) is real_time:
             return
         mode, option = ("in micro-batches", "without") if real_time else ("in real time", "with")
@@ -118,7 +111,7 @@ class Checkpoint:
     @property
     def id(self) -> str:
         """The checkpoint's id: the same for its whole life, also after a move; empty before it is claimed."""
-        made_with = self._parsed(self._read(_FILE) or "{}")
+        made_with = self._parsed(self._read(RECORD) or "{}")
         # A checkpoint from before checkpoints had an id uses Spark's id.
         return str(made_with.get(_ID) or json.loads(self._read("metadata") or "{}").get("id", ""))
 
@@ -140,7 +133,7 @@ class Checkpoint:
         try:
             found: dict[str, Any] = json.loads(text)
         except ValueError:
-            raise self.damaged(f"{_FILE} is not JSON") from None
+            raise self.damaged(f"{RECORD} is not JSON") from None
         return found
 
     def damaged(self, what: str) -> CheckpointError:
@@ -152,14 +145,14 @@ class Checkpoint:
 
     def made_with(self) -> dict[str, Any]:
         """Return the recorded options of the checkpoint. Raises CheckpointError if there are none."""
-        found = self._read(_FILE)
+        found = self._read(RECORD)
         if found is None:
             raise CheckpointError(f"{self.path} is not a checkpoint of ours", "give the --checkpoint of the job")
         return self._parsed(found)
 
     def made_at(self) -> datetime:
         """Return the time at which the checkpoint was made, by the clock of its file system."""
-        path = self._path(_FILE)
+        path = self._path(RECORD)
         millis = path.getFileSystem(self._hadoop).getFileStatus(path).getModificationTime()
         return datetime.fromtimestamp(millis / 1_000, UTC)
 

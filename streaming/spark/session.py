@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psutil
 import pyspark
-from py4j.protocol import Py4JError, Py4JJavaError  # type: ignore[import-untyped]
+from py4j.protocol import Py4JError  # type: ignore[import-untyped]
 from pyspark import SparkContext
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
@@ -28,7 +28,7 @@ from stack.host.environment import named_options
 from stack.host.executable import first_suitable, temporary
 from stack.host.last_words import last_words
 from streaming.iceberg import catalog as iceberg
-from streaming.recovery.causes import first_cause
+from streaming.recovery.causes import told_as
 from streaming.spark import class_archive, local_files, private_properties, shipping, state_store
 
 # Spark logs an exception in foreachBatch with its trace; the runner reports it in one line.
@@ -102,17 +102,13 @@ def spark_session(
         _end(set(_children()) - before)
 
 
-@contextlib.contextmanager
-def one_attempt(settings: Settings, name: str, what: str) -> Iterator[None]:
+def one_attempt(settings: Settings, name: str, what: str) -> contextlib.AbstractContextManager[None]:
     """Raise JobFailed in place of an error of Spark, for a command that does not try again by itself.
 
     `name` is the session's, and `what` says what the command does.
     """
-    try:
-        yield
-    except (PySparkException, Py4JJavaError) as error:
-        remedy = f"see {log_of(settings, name)}, and run it again"
-        raise JobFailed(f"{what} failed: {first_cause(error)}", remedy) from error
+    remedy = f"see {log_of(settings, name)}, and run it again"
+    return told_as(lambda cause: JobFailed(f"{what} failed: {cause}", remedy))
 
 
 def _ended_with() -> int | None:
@@ -251,7 +247,7 @@ def open_session(
     if quick_files:
         options |= _class_path(options) | local_files.OPTIONS
     options |= {"spark.master": where, "spark.app.name": f"adstream {name}"}
-    before = log.stat().st_size if log.exists() else 0
+    before = log.stat().st_size
     try:
         with _jvm_output_to(log), _jvm_deaf_to_termination():
             private_properties.start_jvm(options)

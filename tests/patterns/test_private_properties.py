@@ -1,16 +1,12 @@
 """Secrets among Spark's properties reach the JVM, and neither its arguments nor Spark's pages."""
 
-import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from streaming.spark import private_properties
+from tests.patterns.own_process import answer
 
-ROOT = Path(__file__).parents[2]
 WORST = " pä\\ss:w=o#r!d\t 'of' \"mine\" $HOME %s "
 CREDENTIAL = "cl1ent:canary"
 STARTED = """
@@ -31,9 +27,7 @@ print(json.dumps({"arguments": jvm.cmdline(), "values": values, "page": shown}))
 def test_secrets_are_in_no_argument_and_on_no_page(tmp_path: Path) -> None:
     here = "spark.sql.catalog.lakehouse"
     wanted = {f"{here}.jdbc.password": WORST, f"{here}.credential": CREDENTIAL, f"{here}.jdbc.user": "lake"}
-    environment = os.environ | {
-        "PYTHONPATH": str(ROOT),
-        "ADSTREAM_DATA_DIR": str(tmp_path / "data"),
+    environment = {
         "ADSTREAM_LAKEHOUSE_TYPE": "jdbc",
         "ADSTREAM_LAKEHOUSE_URI": "jdbc:sqlite::memory:",
         "ADSTREAM_LAKEHOUSE_USERNAME": "lake",
@@ -41,12 +35,7 @@ def test_secrets_are_in_no_argument_and_on_no_page(tmp_path: Path) -> None:
         "ADSTREAM_LAKEHOUSE_PROPERTIES": f"credential={CREDENTIAL}",
         "ADSTREAM_SPARK_UI": "true",
     }
-    command = [sys.executable, "-c", STARTED, *wanted]
-    done = subprocess.run(
-        command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=240, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout.splitlines()[-1])
+    found = answer(STARTED, tmp_path, *wanted, **environment)
     assert found["values"] == wanted
     assert "lake" in " ".join(found["arguments"])
     for secret in (WORST, CREDENTIAL):

@@ -1,12 +1,9 @@
 """On a machine in any zone the driver's times are UTC, also those that PySpark gives to Python without a zone."""
 
-import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
+from tests.patterns.own_process import answer
+
 # At 01:00 UTC the clocks of Berlin went from 03:00 back to 02:00: both instants are 02:00 there.
 COLLECTED = """
 import json
@@ -22,18 +19,7 @@ print(json.dumps({"times": [str(row.at) for row in collected], "seconds": [row.s
 
 
 def test_no_hour_is_moved_and_none_comes_twice(tmp_path: Path) -> None:
-    environment = os.environ | {
-        "PYTHONPATH": str(ROOT),
-        "TZ": "Europe/Berlin",
-        "ADSTREAM_DATA_DIR": str(tmp_path),
-        "ADSTREAM_SPARK_UI": "false",
-    }
-    command = [sys.executable, "-c", COLLECTED]
-    done = subprocess.run(
-        command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=240, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout.splitlines()[-1]) == {
+    assert answer(COLLECTED, tmp_path, TZ="Europe/Berlin", ADSTREAM_SPARK_UI="false") == {
         "times": ["2025-10-26 00:00:00", "2025-10-26 01:00:00"],
         "seconds": [1_761_436_800, 1_761_440_400],
     }

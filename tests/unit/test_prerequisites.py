@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from common.cassandra.time_to_live import expiring
+from common.cassandra.time_to_live import expires
 from common.errors import ConfigError
 from streaming.job import Job
 from streaming.jobs import JOBS, find
@@ -16,7 +16,7 @@ MONTH = timedelta(days=30)
 
 
 def check(job: Job, lives: timedelta = MONTH) -> None:
-    require_rows_that_last(job, dict.fromkeys(expiring(tables_of(job.sinks)), lives))
+    require_rows_that_last(job, dict.fromkeys(filter(expires, tables_of(job.sinks)), lives))
 
 
 def days(**given: int) -> dict[str, timedelta]:
