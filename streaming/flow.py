@@ -133,7 +133,9 @@ class _Drawn:
             "refused is what cannot be read, and " + ", ".join(reasons(self._contract.schema, self._time)),
             f"ahead is more than {duration_text(AHEAD)} ahead of the broker's clock",
         ]
-        aside = [("refused", Place("Kafka", self._settings.topic.dead_letters))]
+        # A job without sinks prints its rows, and such a run publishes no dead letters.
+        dead_letters = Place("Kafka", self._settings.topic.dead_letters)
+        aside = [("refused", dead_letters)] if self._job.sinks else []
         if self._job.lateness is not None:
             facts.append(f"late is what arrives more than {self._option('lateness')} after its event time")
             aside += self._late()

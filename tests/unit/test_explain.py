@@ -49,7 +49,7 @@ def test_every_job_names_its_topic_its_tables_and_its_times(job: Job, how: tuple
     said = re.sub(r"(<br/>|\s|│)+", " ", explained(job.name, *how))
     assert f"Kafka topic {topic_of(Settings(), job.contract)}" in said
     assert f"contract {job.contract}, version" in said
-    assert "Kafka topic ads_data.dead-letters" in said
+    assert ("Kafka topic ads_data.dead-letters" in said) is bool(job.sinks)  # a run into the console publishes none
     keys = primary_keys()
     for table in tables_of(job.sinks):
         assert f"Cassandra table ads.{table}" in said
