@@ -21,7 +21,7 @@ export PIP_NO_INPUT := 1
 help: ## list these commands
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1|/p' Makefile | awk -F'|' '{ printf "  make %-18s %s\n", $$1, $$2 }'
 
-setup: $(STAMP) ## make .venv with the locked requirements (PYTHON=python3.12 chooses another Python)
+setup: $(STAMP) ## make .venv with the locked requirements (PYTHON=python3.12 chooses the Python of a new .venv)
 
 $(STAMP): requirements-dev.lock pyproject.toml
 	@sh .ci/venv $(PYTHON)
@@ -32,7 +32,7 @@ $(STAMP): requirements-dev.lock pyproject.toml
 warm: $(STAMP) ## make Spark's class archive: later starts take some seconds less
 	@$(BIN)/python -m streaming.spark.class_archive
 
-real-time: $(STAMP) ## fetch the Spark of real-time mode ahead of time, and make its class archive (500 MB)
+real-time: $(STAMP) ## fetch the Spark of real-time mode ahead of time, and make its class archive (450 MB of downloads)
 	@$(BIN)/python -m stack.real_time $(BIN)/python -m streaming.spark.class_archive
 
 demo: $(STAMP) ## from an empty machine to ad_metrics in cqlsh
@@ -164,5 +164,6 @@ sbom: $(STAMP) ## list everything that this is made of, for scanners: build/sbom
 audit: ## ask for known vulnerabilities of the Python requirements
 	@sh .ci/audit
 
-clean: down ## remove the environment and the data of the local stack
+clean: down ## remove .venv and .adstream: the data of the local stacks, all checkpoints, the warehouse
+	@test ! -d .adstream/secured || $(BIN)/adstream down --secured
 	rm -rf .venv .adstream

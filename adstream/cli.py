@@ -108,7 +108,8 @@ def main() -> None:
     except Exception as error:
         if not _driver_lacks_libev(error):
             raise
-        _end(StackError("the Cassandra driver has no libev, its event loop", "install the locked wheel: `make setup`"))
+        remedy = "install the locked wheel: delete .venv and run `make setup`"
+        _end(StackError("the Cassandra driver has no libev, its event loop", remedy))
 
 
 def _driver_lacks_libev(error: Exception) -> bool:

@@ -112,14 +112,14 @@ def pyspark_folder() -> Path:
     """Return PySpark's folder, without importing it. Raises StackError."""
     pyspark = find_spec("pyspark")
     if pyspark is None or pyspark.origin is None:
-        raise StackError("PySpark is not installed", "run `make setup`")
+        raise StackError("PySpark is not installed", "delete .venv and run `make setup`")
     return Path(pyspark.origin).parent
 
 
 def _ivy_jar() -> Path:
     found = sorted(pyspark_folder().glob("jars/ivy-*.jar"))
     if not found:
-        raise StackError("PySpark's own ivy-*.jar is missing", "install the locked requirements again: `make setup`")
+        raise StackError("PySpark's own ivy-*.jar is missing", "delete .venv and run `make setup`")
     return found[-1]
 
 

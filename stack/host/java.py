@@ -76,7 +76,8 @@ def find_java(configured: Path | None = None) -> Java:
     if named := java_options_set():
         raise StackError(f"no Java 17 starts with the options of {' and '.join(named)}", "correct them, or unset them")
     raise StackError(
-        "no Java 17 was found, not even the bundled one", "run `make setup`, or set JAVA_HOME to a Java 17"
+        "no Java 17 was found, not even the bundled one",
+        "delete .venv and run `make setup`, or set JAVA_HOME to a Java 17",
     )
 
 

@@ -13,7 +13,7 @@ _OF_AN_AGENT = "="  # an agent's options begin here
 def require_usable(cache: Path, pyspark: Path) -> None:
     """Raise StackError for a folder of jars whose path Java or Spark would misread."""
     _require(cache, _DIVIDING + _OF_AN_AGENT, "set ADSTREAM_STACK_CACHE_DIR to another folder")
-    _require(pyspark, ":", "move the project, and run `make setup` there")
+    _require(pyspark, ":", "move the project without its .venv, and run `make setup` there")
 
 
 def _require(folder: Path, refused: str, remedy: str) -> None:
