@@ -114,7 +114,8 @@ def replay(
         list[str] | None, typer.Option("--set", help="Change a field of the event: field=value; may be repeated.")
     ] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show the letters that it would send, and send nothing.")
+        bool,
+        typer.Option("--dry-run", help="Print how many letters it would send and which it refuses, and send none."),
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:

@@ -1,7 +1,7 @@
 """Replay dead letters to their topic: check that they can be used now, send, wait for the acknowledgement, mark.
 
 Contract: a letter is marked only after Kafka acknowledged it. So a crash in between loses nothing, and the next replay
-sends it again: at least once. Events with an id still count once (docs/decisions/0015).
+sends it again: at least once. Events with an id still count once (docs/decisions/0016).
 """
 
 import json

@@ -6,7 +6,7 @@ A backfill writes its row in `backfills` after the corrected windows. If it dies
 run writes the same windows again. The key of a row is the lease (common.bookkeeping.leases), so writing a row twice
 changes nothing.
 
-Rows belong to one checkpoint, by the id that Spark gave it. A job that starts over writes its windows again without
+Rows belong to one checkpoint, by its id. A job that starts over writes its windows again without
 late events. Earlier corrections then no longer apply.
 """
 

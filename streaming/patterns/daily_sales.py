@@ -42,7 +42,7 @@ class Validation:
 
 
 def validate(raw: DataFrame, summary: DataFrame) -> Validation:
-    """Compare raw sales with their stored summary (columns as in `daily_sales`), both of the same days.
+    """Compare raw sales with their summary (columns as in `daily_sales`), both of the same days.
 
     Reads each once, and adds up everything at once rather than by group: not the way the summary was made.
     """

@@ -20,7 +20,7 @@ ALL_RACKS = "all"
 def rack_temperatures(
     readings: DataFrame, *, window: Window = WINDOW, slide: Slide = SLIDE, watermark: UpdateWatermark = WATERMARK
 ) -> DataFrame:
-    """Average the temperatures per sliding window, for output mode complete.
+    """Average the temperatures per sliding window, for output mode complete or update.
 
     In: `rack`, `temperature` (float, degrees Fahrenheit), `ts` (UTC).
 

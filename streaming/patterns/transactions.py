@@ -1,4 +1,4 @@
-"""The amount that each user spent: for all time, and per 3 minutes, for output mode complete.
+"""The amount that each user spent: for all time, and per 3 minutes, for output mode complete or update.
 
 In complete mode every batch emits the whole result again. Spark keeps the whole result as state for ever and evicts
 nothing, not even with a watermark. Use this mode for results that stay small.

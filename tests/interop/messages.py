@@ -1,4 +1,4 @@
-"""Loads messages.json: bytes from Avro encoders of four languages, with their writers and their meaning.
+"""Loads messages.json: bytes from Avro encoders of five languages, with their writers and their meaning.
 
 `make/` has the programs that wrote these messages.
 """
