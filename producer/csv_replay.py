@@ -165,7 +165,7 @@ def _digest(row: dict[str, Any]) -> int:
 
 
 def _repeated(digests: "array[int]") -> set[int]:
-    """Return the columns that come more than once."""
+    """Return the digests that come more than once."""
     buffers = [None, pa.py_buffer(digests)]
     counts = compute.value_counts(pa.Array.from_buffers(pa.uint64(), len(digests), buffers))
     return set(counts.filter(compute.greater(counts.field("counts"), 1)).field("values").to_pylist())

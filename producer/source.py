@@ -1,4 +1,4 @@
-"""A source of events: one line of the catalogue (producer.events)."""
+"""A source of events: one entry of the catalogue (producer.events)."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace

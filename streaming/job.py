@@ -1,4 +1,4 @@
-"""A job: one line of the catalogue (streaming.jobs), with the parameters that it runs with.
+"""A job: one entry of the catalogue (streaming.jobs), with the parameters that it runs with.
 
 A pattern's keyword arguments are the job's parameters (streaming.parameters). A checkpoint fixes them, because its
 state fits only these values.
@@ -34,11 +34,13 @@ class Lookup:
 class Job:
     """One streaming job: events of a topic -> `pattern` -> `sinks`. Without sinks the job prints its rows.
 
-    `contract` names the topic's contract, `key` the key columns of a row, and `modes` the possible output modes, the
-    default first. A job with state of its own (transformWithState) names its rules as `state`. `slack` is the time that
-    its watermark adds to its lateness. `concerns` is a condition, in SQL, for the events that the pattern uses; other
-    events cannot be late for it. `recounted` says that `adstream verify` and `adstream backfill` can compute the job's
-    tables a second time.
+    `summary` is its line in `adstream jobs`. `contract` names the topic's contract, `key` the key columns of a row, and
+    `modes` the possible output modes, the default first. `trigger` is the time between two batches. With `json` a
+    message may also be JSON. `lookup` is a static table, the pattern's second input. A job with state of its own
+    (transformWithState) names its rules as `state`. `slack` is the time that its watermark adds to its lateness.
+    `concerns` is a condition, in SQL, for the events that the pattern uses; other events cannot be late for it.
+    `recounted` says that `adstream verify` and `adstream backfill` can compute the job's tables a second time.
+    `changed` has the parameters that differ from the pattern's defaults.
     """
 
     name: str

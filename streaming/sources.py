@@ -114,7 +114,7 @@ class Topic:
         return spark.readStream.format("kafka").options(**options).load()
 
     def batch_again(self, spark: SparkSession, checkpoint: Checkpoint, batch_id: int) -> DataFrame:
-        """Reuse one consumer group.
+        """Return the messages of a batch. Reuses one consumer group.
 
         Spark otherwise creates a group per read, and keeps its consumers for five minutes with all prefetched messages.
         With a dead letter in every batch, these filled the heap.

@@ -28,10 +28,11 @@ from adstream.backfill.request import Found, LateSums, Listener, Request
 from adstream.dead_letters.letters import Place, Wanted, read
 from adstream.verify.oracle import Sums
 from adstream.verify.tables import Comparison
-from adstream.verify.window_rows import WindowKey, WindowRows, compare_rows
+from adstream.verify.window_rows import TABLE, WindowKey, WindowRows, compare_rows
 from common import kafka
 from common.bookkeeping import leases
 from common.bookkeeping.backfills import Backfill, Span, among, record, recorded, spans
+from common.cassandra.kept_rows import kept_since
 from common.cassandra.session import connect
 from common.contracts import Contract
 from common.errors import BadInput, TopicNotFound
@@ -46,7 +47,6 @@ from streaming.history.archive import Archive
 from streaming.history.available import InKafka, Messages, lost, needed, require_all
 from streaming.job import Job
 from streaming.micro_batch.pipeline import Pipeline
-from streaming.patterns.ad_metrics import SLACK
 from streaming.query.counted_log import CountedLog
 from streaming.recovery.checkpoint import Checkpoint, first_use
 from streaming.sinks.sink import Stamp, into_all
@@ -79,9 +79,8 @@ class Recount:
         self._settings = settings.reading(made_at_level(committed.made_with))
         self._job = job.as_described(committed.made_with)
         place = self._place(kept_by, request.archive)
-        start, end, still_open = closed(
-            self._job, request, committed.watermark, oldest=now - settings.window_ttl, now=now
-        )
+        oldest = kept_since(settings.cassandra, TABLE, now)
+        start, end, still_open = closed(self._job, request, committed.watermark, oldest=oldest, now=now)
         done = recorded(settings.cassandra, job.name, committed.id)
         if request.late:
             done.append(Backfill(0, start, end, True, committed.upto, 0, 0, 0, now))
@@ -160,7 +159,7 @@ class Recount:
     ) -> DataFrame:
         committed, job = self._committed, self._job
         topic = committed.made_with["topic"]
-        state = (job.lateness or timedelta(0)) + SLACK
+        state = job.watermark or timedelta(0)
         since, until = recount.needed_times(job, start, end, ahead=AHEAD, state=state)
         kept = place.kept(since, until)
         whole = any(span.late_upto for span in self._spans)

@@ -14,12 +14,13 @@ from adstream.verify.baseline import Baseline
 from adstream.verify.judge import AHEAD
 from adstream.verify.ledger import Ledger
 from adstream.verify.offsets import Batch, JobCheckpoint, Offsets
-from adstream.verify.oracle import BEYOND, Oracle
+from adstream.verify.oracle import BEYOND, WINDOWS, Oracle
 from adstream.verify.tables import Comparison, compare, read_tables
 from adstream.verify.topic import Piece, Reading, read
 from common import kafka
 from common.avro.schema_types import from_text
 from common.bookkeeping.backfills import recorded
+from common.cassandra.kept_rows import kept_since
 from common.errors import CheckpointError, ServiceUnavailable, Unproved
 from common.kafka import clocks
 from common.registry.writers import Writers
@@ -141,7 +142,7 @@ class _Run:
         self._progress("computing", 0, 0)
         backfilled.load(self._oracle.db, recorded(self._settings.cassandra, ledger.JOB, self._job.id))
         self._oracle.compute()
-        oldest = self._clock() - self._settings.window_ttl + _EARLY
+        oldest = kept_since(self._settings.cassandra, WINDOWS, self._clock()) + _EARLY
         compared = max(oldest, self._provable) if self._provable else oldest
         begins = {p: self._job.start.get(p, 0) if since or not self._provable else first[p] for p in reached.ends}
         result = Verified(

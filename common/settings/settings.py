@@ -2,7 +2,6 @@
 
 import os
 from copy import copy
-from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
@@ -93,10 +92,6 @@ class Settings:
     def warehouse(self) -> Path:
         """The place of Iceberg tables, unless the settings name another warehouse."""
         return self.data_dir.absolute() / "warehouse"
-
-    @property
-    def window_ttl(self) -> timedelta:
-        return timedelta(days=self.cassandra.window_ttl_days)
 
 
 def option_names() -> list[str]:

@@ -154,7 +154,7 @@ def _written_with(schema_id: int) -> Column:
 
 
 def _unread(schemas: ReadSchemas, reader: Contract) -> Column:
-    """Set PERMISSIVE mode: an unreadable message gives nulls, even where the contract allows none."""
+    """Return whether a message was unreadable: mode PERMISSIVE then gives nulls, even where the contract has none."""
     required = [field["name"] for field in reader.schema["fields"] if "default" not in field]
     read, event = F.col(_READ), F.col("event")
     lost = [read[END].isNull(), *(event[name].isNull() for name in required), *schemas.corrupted(read, event)]

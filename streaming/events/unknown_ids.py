@@ -11,7 +11,7 @@ _LARGEST = 2 ** (8 * (wire.HEADER_BYTES - 1)) - 1
 
 
 def schema_id(value: Column) -> Column:
-    """Return the number in the header of a value (bigint). Null unless the value begins with the magic byte."""
+    """Return bytes 2 to 5 of a value as a number (bigint): the schema id, if the value has the registry's header."""
     return F.conv(F.hex(F.substring(value, 2, wire.HEADER_BYTES - 1)), 16, 10).cast("bigint")
 
 

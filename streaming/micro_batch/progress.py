@@ -325,6 +325,6 @@ def _lag(sources: Any) -> int | None:  # noqa: ANN401
 
 
 def _total(offsets: Any) -> int:  # noqa: ANN401
-    """Return the sum of a Kafka source's offsets; None for other sources, which have no offsets."""
+    """Return the sum of a Kafka source's offsets; 0 for other sources, which have no offsets."""
     by_topic = offsets if isinstance(offsets, dict) else {}
     return sum(offset for topic in by_topic.values() if isinstance(topic, dict) for offset in topic.values())

@@ -1,8 +1,9 @@
 """The steps of one micro-batch before its commit.
 
-The writer writes rows to the sinks, and counts of late events to `late_events`. If messages are dead, it reads the
-batch again and publishes them to the dead-letter topic. Only then does the function return, and Spark commits. Any
-error here leaves the batch uncommitted, and the batch runs again with the same messages.
+The writer writes rows to the sinks. If messages are dead, it reads the batch again and publishes them to the
+dead-letter topic. Then it writes counts of late events to `late_events`, and asks Kafka whether a partition has a new
+leader. Only then does the function return, and Spark commits. Any error here leaves the batch uncommitted, and the
+batch runs again with the same messages.
 """
 
 import threading

@@ -130,7 +130,7 @@ class RealTimeRunner(Runner):
         if not versioned(rows):
             raise ConfigError(
                 f"{self._job.name} does not run in real-time mode: its rows have no version",
-                "let its pattern add streaming.patterns.versions to its group-by, as ad_clicks does",
+                "let its pattern add streaming.patterns.versions to its aggregates and its select, as ad_clicks does",
             )
         self._updates.open()
         contract = contract_of(self._job, self._updates.topic, rows.schema)

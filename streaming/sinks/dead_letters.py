@@ -56,7 +56,7 @@ def producer_options(settings: KafkaSettings, topic: str) -> dict[str, str]:
 
 
 def schema_id(value: Column) -> Column:
-    """Return the schema id in a message's header, null if the message is too short."""
+    """Return bytes 2 to 5 of a message as text: the schema id, if it has the registry's header. Null if too short."""
     return F.when(F.length(value) >= wire.HEADER_BYTES, F.conv(F.hex(F.substring(value, 2, 4)), 16, 10))
 
 

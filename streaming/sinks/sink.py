@@ -23,7 +23,7 @@ class Stamp:
     micros: int
 
 
-# Writes all rows of one batch and returns their number, or raises.
+# Writes all rows of one batch, or raises. Returns the number of rows for the batch's line; 0 beside a table's sink.
 Write = Callable[[DataFrame, Stamp], int]
 
 

@@ -51,11 +51,6 @@ class Tables(Sink):
         self._tables: dict[str | None, str] = {None: table} if table is not None else dict(by_kind.items())
 
     @property
-    def names(self) -> tuple[str, ...]:
-        """The tables, the main one first."""
-        return tuple(self._tables.values())
-
-    @property
     def destinations(self) -> tuple[Destination, ...]:
         return tuple(Destination("Cassandra", table, kind) for kind, table in self._tables.items())
 

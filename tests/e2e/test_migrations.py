@@ -5,7 +5,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
 
@@ -13,6 +13,7 @@ import pytest
 from cassandra.cluster import Session
 
 from common.cassandra.cql_files import Migration, committed
+from common.cassandra.kept_rows import kept_since
 from common.cassandra.migrations import Applied, migrate
 from common.cassandra.session import connect
 from common.errors import ConfigError, MigrationError
@@ -152,6 +153,17 @@ def test_a_job_may_keep_windows_open_for_as_long_as_the_tables_rows_live_whateve
     for table in ("top_products", "product_totals"):
         session.execute(f"ALTER TABLE {settings.cassandra.keyspace}.{table} WITH default_time_to_live = 0")
     start(6_000)
+
+
+def test_rows_are_kept_for_as_long_as_the_table_says_whatever_the_setting_is(
+    settings: Settings, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table, now = "ad_metrics_by_window", datetime(2026, 11, 30, tzinfo=UTC)
+    monkeypatch.setenv("ADSTREAM_CASSANDRA_WINDOW_TTL_DAYS", "7")
+    migrate(Settings())
+    assert kept_since(settings.cassandra, table, now) == datetime(2026, 11, 23, tzinfo=UTC)
+    session.execute(f"ALTER TABLE {settings.cassandra.keyspace}.{table} WITH default_time_to_live = 0")
+    assert kept_since(settings.cassandra, table, now) == datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @pytest.mark.parametrize("table", ["job_checkpoints", "backfills", "rack_alerts"])

@@ -7,6 +7,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,20 @@ def await_commit(job: subprocess.Popen[str], checkpoint: Path) -> None:
         assert job.poll() is None, job.communicate()
         assert time.monotonic() < end, "no batch was committed"
         time.sleep(0.2)
+
+
+@contextmanager
+def rows_that_live(settings: Settings, lifetime: timedelta) -> Iterator[None]:
+    """Let the table of windows say until the block ends that its rows live that long. Its rows stay."""
+    table, column = f"{settings.cassandra.keyspace}.ad_metrics_by_window", "default_time_to_live"
+    with connect(settings.cassandra) as session:
+        query = f"SELECT {column} FROM system_schema.tables WHERE keyspace_name = %s AND table_name = %s"
+        before = session.execute(query, tuple(table.split("."))).one()[0]
+        session.execute(f"ALTER TABLE {table} WITH {column} = {lifetime // timedelta(seconds=1)}")
+        try:
+            yield
+        finally:
+            session.execute(f"ALTER TABLE {table} WITH {column} = {before}")
 
 
 @contextmanager
@@ -104,6 +119,11 @@ def test_it_proves_a_running_job_and_names_what_is_wrong(
         many.setattr(topic, "_ALONE", 0)
         many.setattr(topic, "_SMALLEST_PIECE", 700)
         assert pipeline.verified().fates == resting.fates
+
+    with rows_that_live(settings, timedelta(minutes=1)):
+        younger = pipeline.verified()
+        assert younger.equal
+        assert 0 < younger.comparison.rows < resting.comparison.rows
 
     # The topic also has acknowledged events that the job has not processed yet.
     sent = sum(end_offsets(settings, ads).values())

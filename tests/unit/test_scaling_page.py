@@ -50,8 +50,8 @@ def plan(lateness_minutes: int, trigger: int) -> Mapping[str, float]:
     replicas = written * c["replicas, in Kafka and in Cassandra"]
     cassandra = replicas / c["rows per second and core of Cassandra"]
     cassandra *= c["work of Cassandra for compaction and repair, as a factor"]
-    looked = (state_rows + ids) * c["microseconds to look whether a row of state can go"] / 1e6
-    looked_per_second = looked / c["seconds in which all of the state is looked through once"]
+    looked = (state_rows + ids) * c["microseconds to check whether a row of state has expired"] / 1e6
+    looked_per_second = looked / c["seconds for one scan of all state"]
     counting = events / c["events per second and core of Spark"]
     to_kafka = events * c["bytes of a message in Kafka"] * c["replicas, in Kafka and in Cassandra"]
     kept = (
@@ -69,8 +69,8 @@ def plan(lateness_minutes: int, trigger: int) -> Mapping[str, float]:
         "rows written per second": written,
         "replica writes per second": replicas,
         "Spark cores that count": counting,
-        "Spark cores that look for what can go": looked_per_second,
-        "the same if each batch looked at all, as Spark does by itself": looked / trigger,
+        "Spark cores for expiry checks": looked_per_second,
+        "the same if each batch scanned all state, as Spark does by itself": looked / trigger,
         "Spark cores": counting + looked_per_second,
         "Cassandra cores": cassandra,
         "Cassandra nodes": cassandra / c["cores of a Cassandra node"],

@@ -133,7 +133,6 @@ def test_a_cassandra_driver_without_its_event_loop_is_one_line(command: str) -> 
     )
     assert (done.returncode, done.stdout) == (1, "")
     assert (
-        done.stderr
-        == "error: the Cassandra driver has no libev, its event loop;"
+        done.stderr == "error: the Cassandra driver has no libev, its event loop;"
         " install the locked wheel: delete .venv and run `make setup`\n"
     )
