@@ -4,6 +4,7 @@ import json
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,8 +23,9 @@ class Applying:
 
     def __init__(self, *options: str) -> None:
         command = [sys.executable, "-m", "adstream.cli", "apply", "ad-metrics", "--log-format", "json", *options]
+        self._errors = tempfile.TemporaryFile("a+", encoding="utf-8")  # noqa: SIM115 - closed by __exit__
         self._running = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors, text=True
         )
         self.lines: list[dict[str, Any]] = []
         self._said = threading.Condition()
@@ -41,7 +43,7 @@ class Applying:
             assert self._said.wait_for(lambda: self._ended or (self.lines and there(self.told)), SECONDS), self.lines[
                 -3:
             ]
-            assert self.lines, self._running.stderr
+            assert self.lines, self.errors()
             assert there(self.told), self.lines[-3:]
             return self.told
 
@@ -75,9 +77,14 @@ class Applying:
         """Wait for the end of the process. Return its exit code and its error line."""
         self._running.wait(SECONDS)
         self._reader.join()
-        errors = self._running.stderr.read() if self._running.stderr else ""
+        errors = self.errors()
         assert "Traceback" not in errors, errors
         return self._running.returncode, errors
+
+    def errors(self) -> str:
+        """Return what the process has written to standard error."""
+        self._errors.seek(0)
+        return self._errors.read()
 
     def process(self) -> psutil.Process:
         return psutil.Process(self._running.pid)
@@ -97,7 +104,7 @@ class Applying:
     def __exit__(self, *_error: object) -> None:
         self.thaw()
         self._running.kill()
-        with self._running:
+        with self._errors, self._running:
             self._reader.join()
 
 

@@ -63,8 +63,9 @@ class LoadedProgram:
             call = json.dumps([list(arguments), dict(environment), str(Path.cwd())]).encode()
             socket.send_fds(self._calls, [f"{len(call):10}".encode()], [out.fileno(), errors.fileno()])
             self._calls.sendall(call)
-            self._calls.settimeout(seconds)
+            self._calls.settimeout(None)  # the server answers with a fork's id, or has ended
             pid = int(_exactly(self._calls, 10))
+            self._calls.settimeout(seconds)
             try:
                 code = int(_exactly(self._calls, 10))
             except BaseException:

@@ -9,7 +9,9 @@ import pytest
 from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
+from adstream.verify import applied as verify_applied
 from common.cassandra.session import connect
+from common.errors import Unproved
 from common.kafka import client_config, create_topics, end_offsets
 from common.kafka.updates_group import group_of
 from common.provision import updates_spec
@@ -94,6 +96,7 @@ def test_what_waits_for_the_same_key_is_coalesced_and_the_rate_is_told(pipeline:
         assert code == 0, errors
     print(f"{told['rows_read'] / seconds:,.0f} rows/s in, {told['rows_written'] / seconds:,.0f} written")
     left_out = told["rows_coalesced"] + told["rows_outdated"]
+    assert told["rows_coalesced"] > 0
     assert told["rows_read"] == told["rows_written"] + left_out
     assert stored(pipeline.settings) == updates.rows()
     fresh = told["event_to_row_seconds"]
@@ -118,11 +121,16 @@ def test_two_share_the_partitions_and_either_goes_on_alone(pipeline: Pipeline, u
 
 
 def test_killed_and_started_again_it_goes_on_where_it_was(pipeline: Pipeline, updates: Updates) -> None:
+    kept: dict[int, int] = {}
     with watched(pipeline.settings), sending(updates, 300):
         for _ in range(2):
             with Applying("--member", "one", "--metrics-port", "off") as process:
+                first = process.wait_until(lambda told: len(told["applied"]) == 2)["applied"]
+                assert all(int(first[str(partition)]) >= offset for partition, offset in kept.items())
+                process.wait_until(lambda _: any(offset > 0 for offset in committed(pipeline.settings).values()))
                 process.wait_until(lambda told: told["rows_written"] > 100)
                 process.kill()
+            kept = committed(pipeline.settings)
     apply_rest(pipeline, updates)
 
 
@@ -242,9 +250,15 @@ def test_from_earliest_all_rows_are_written_again_although_they_were_applied(
 
 
 def test_once_ends_with_the_rows_of_its_start_although_more_come(pipeline: Pipeline, updates: Updates) -> None:
+    for _ in range(100):
+        updates.event()
+    updates.flush()
+    there = end_offsets(pipeline.settings, pipeline.settings.topic.updates)
     with sending(updates, 200):
         done = adstream("apply", "ad-metrics", "--once", "--metrics-port", "off")
         assert done.returncode == 0, done.stdout + done.stderr
+    applied = committed(pipeline.settings)
+    assert all(applied[partition] >= end for partition, end in there.items())
     apply_rest(pipeline, updates)
 
 
@@ -293,10 +307,22 @@ def make_anew(settings: Settings, topic: str) -> None:
         time.sleep(0.1)
 
 
-def test_what_is_missing_is_one_line(pipeline: Pipeline) -> None:
+@pytest.mark.usefixtures("pipeline")
+def test_what_is_missing_is_one_line() -> None:
     assert "has no topic nowhere" in one_line(adstream("apply", "ad-metrics", ADSTREAM_TOPIC_UPDATES="nowhere"))
     assert "no table" in one_line(adstream("apply", "ad-metrics", ADSTREAM_CASSANDRA_KEYSPACE="nowhere"))
-    assert pipeline.settings.topic.updates
+
+
+def test_verify_does_not_believe_rows_that_nobody_has_applied(
+    pipeline: Pipeline, updates: Updates, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    updates.event()
+    updates.flush()
+    monkeypatch.setattr(verify_applied, "PATIENCE_SECONDS", 0)
+    with pytest.raises(Unproved, match=r"^3 rows wait in .*, and nobody applies them"):
+        verify_applied.await_all(pipeline.settings, "ad-metrics", lambda: None)
+    apply_rest(pipeline, updates)
+    verify_applied.await_all(pipeline.settings, "ad-metrics", lambda: None)
 
 
 def test_after_a_reset_rows_of_the_old_checkpoint_are_left_out(pipeline: Pipeline, updates: Updates) -> None:

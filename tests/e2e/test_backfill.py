@@ -321,6 +321,15 @@ def test_what_has_aged_out_is_computed_from_an_archive(past: Past, tmp_path: Pat
     assert past.rows() == before
     assert [each.events for each in past.compared(archive=str(folder), late=True).late.values()] == [1]
 
+    for _ in range(3):
+        past.send(3, 0 * MINUTE, 0 * MINUTE)
+    past.flush()
+    delete_before(settings, topic, end_offsets(settings, topic))
+    with pytest.raises(BadInput, match=r"^3 messages have left Kafka since .* and are in neither"):
+        archive.extend(settings, topic)
+    with pytest.raises(BadInput, match="is an archive of topic"):
+        archive.require("another", "another id", settings.kafka.isolation_level)
+
     max(folder.glob("day=*/*.parquet"), key=lambda file: file.stat().st_size).unlink()
     with pytest.raises(BadInput, match=r"has aged out|where [\d,]+ belong|are needed"):
         past.recount(archive=str(folder))

@@ -15,10 +15,11 @@ from cassandra.util import Date
 
 from common.bookkeeping import leases
 from common.cassandra.session import connect
-from common.errors import SinkError
+from common.errors import MigrationError, SinkError
 from common.settings import CassandraSettings, Settings
 from stack import local
 from streaming.sinks.cassandra_rows import RowWriter, Table, write_rows
+from streaming.sinks.tables import layouts_of
 from tests.e2e.pipeline import make_ad_tables
 from tests.faults.services import process
 
@@ -54,6 +55,12 @@ def test_no_part_of_a_request_waits_for_the_part_before(settings: CassandraSetti
     sockets = [each._socket for each in (*connections, session.cluster.control_connection._connection)]
     assert len(sockets) > 1
     assert [each.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) for each in sockets] == [1] * len(sockets)
+
+
+def test_a_column_that_no_table_has_is_refused(settings: CassandraSettings) -> None:
+    columns = [*TOTALS.columns, "surplus"]
+    with pytest.raises(MigrationError, match=r"^ad_metrics has no column surplus, which the job computes"):
+        layouts_of(settings, {None: "ad_metrics"}, columns)
 
 
 def test_rows_of_two_tables_are_read_back_exactly(settings: CassandraSettings, session: Session) -> None:
@@ -176,20 +183,17 @@ def test_a_node_killed_under_writes_fails_them_and_the_next_writer_goes_on(
     monkeypatch.setenv("ADSTREAM_CASSANDRA_TIMEOUT_SECONDS", "3")
     impatient = Settings().cassandra
     writer = RowWriter(impatient)
-    written = 0
 
     def write_through_a_kill() -> None:
-        nonlocal written
         for number in range(1_000_000):
             writer.add(TOTALS, total(number))
             if number == 5_000:
                 process(Settings(), "cassandra").send_signal(signal.SIGKILL)
-        written = writer.finish()
+        writer.finish()
 
     try:
         with pytest.raises(SinkError, match=r"rows for sink_test.ad_metrics were not written: .*Cassandra"):
             write_through_a_kill()
-        assert written == 0
     finally:
         local.up(Settings(), report=print)
     assert write_rows(impatient, TOTALS, [total(number) for number in range(5_000)]) == 5_000

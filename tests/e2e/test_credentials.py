@@ -120,13 +120,14 @@ class Gate(BaseHTTPRequestHandler):
 def test_a_registry_that_refuses(stack: Settings) -> None:
     topic = new_topic(stack)
     with HTTPServer((HOST, 0), Gate) as server:
-        threading.Thread(target=server.serve_forever).start()
+        threading.Thread(target=server.serve_forever, daemon=True).start()
         credentials = {"ADSTREAM_REGISTRY_USERNAME": "ann", "ADSTREAM_REGISTRY_PASSWORD": "s3cret"}
         url = f"http://{HOST}:{server.server_port}"
-        line = one_line(
-            adstream("produce", "ads", "--topic", topic, "--count", "1", ADSTREAM_REGISTRY_URL=url, **credentials)
-        )
-        server.shutdown()
+        command = ("produce", "ads", "--topic", topic, "--count", "1")
+        try:
+            line = one_line(adstream(*command, ADSTREAM_REGISTRY_URL=url, **credentials))
+        finally:
+            server.shutdown()
     assert f"the schema registry at {url} refuses these credentials (0 of 0 events acknowledged)" in line
     assert "s3cret" not in line
     assert Gate.asked == ["Basic " + b64encode(b"ann:s3cret").decode()], "asked once: a refusal is not retried"

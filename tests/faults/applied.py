@@ -1,13 +1,26 @@
 """What must hold once all rows of an updates topic are applied, whatever failed meanwhile."""
 
 from contextlib import closing
+from typing import Any
 
-from common.kafka.updates_group import Applied, behind
+from confluent_kafka.admin import AdminClient
+
+from common.kafka import client_config
+from common.kafka.updates_group import Applied, behind, group_of
+from common.settings import Settings
 from tests.e2e.applying import apply_once
 from tests.e2e.commands import everything_on
 from tests.e2e.pipeline import Pipeline
 from tests.e2e.updates import Updates, stored
 from tests.faults.account import Account, Figures
+
+
+def member(settings: Settings) -> str:
+    """Return the id of the applying group's only member. One that comes back after an eviction has another."""
+    group = group_of(settings.topic.updates)
+    asked: Any = AdminClient(client_config(settings.kafka)).describe_consumer_groups([group])[group]
+    [found] = asked.result(30).members
+    return str(found.member_id)
 
 
 def settle_applied(account: Account, pipeline: Pipeline, updates: Updates) -> None:

@@ -25,7 +25,8 @@ LIVE = (*MIX[: MIX.index("--broken")], "--broken", "0")
 def steady_events(pipeline: Pipeline, seed: int) -> Iterator[None]:
     """Some before the block; within it more of them all the time, from a producer that comes back after each fault."""
     pipeline.produce("--seed", str(seed), "--count", "1000", "--over", "1m", *MIX)
-    ended = threading.Event()
+    topic, ended = pipeline.settings.topic.ads, threading.Event()
+    before = sum(end_offsets(pipeline.settings, topic).values())
 
     def produce() -> None:
         live = ("produce", "ads", "--rate", str(RATE), *LIVE)
@@ -43,6 +44,8 @@ def steady_events(pipeline: Pipeline, seed: int) -> Iterator[None]:
     finally:
         ended.set()
         running.join()
+    sent = sum(end_offsets(pipeline.settings, topic).values()) - before
+    assert sent > RATE, "the producer sent next to nothing beside the faults"
 
 
 def settled(account: Account, pipeline: Pipeline, job: Job) -> dict[str, int]:

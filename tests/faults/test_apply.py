@@ -11,7 +11,7 @@ from tests.e2e.pipeline import Pipeline
 from tests.e2e.row_watch import watched
 from tests.e2e.updates import Updates
 from tests.faults.account import Account
-from tests.faults.applied import settle_applied
+from tests.faults.applied import member, settle_applied
 from tests.faults.services import frozen, killed
 
 RATE = 300
@@ -65,6 +65,7 @@ def test_frozen_for_less_than_its_session_it_keeps_its_partitions(
     chance, updates = random.Random(seed), Updates(pipeline.settings)
     with watched(pipeline.settings), sending(updates, RATE), Applying("--metrics-port", "off") as process:
         process.wait_until(lambda told: told["rows_written"] > 100)
+        before = member(pipeline.settings)
         lasts = chance.uniform(1, SESSION_MILLIS / 1_000 - 3)
         with account.fault(f"applying process frozen for {lasts:.1f} s", "while it writes"):
             process.freeze()
@@ -73,6 +74,7 @@ def test_frozen_for_less_than_its_session_it_keeps_its_partitions(
         read = process.told["rows_read"]
         process.wait_until(lambda told: told["rows_read"] > read + 50)
         account.recovered()
+        assert member(pipeline.settings) == before
         assert process.end()[0] == 0
     settle_applied(account, pipeline, updates)
 
@@ -108,14 +110,15 @@ def test_cassandra_killed_for_a_while(pipeline: Pipeline, account: Account, seed
     chance, updates = random.Random(seed), Updates(pipeline.settings)
     with watched(pipeline.settings), sending(updates, RATE), Applying("--metrics-port", "off") as process:
         process.wait_until(lambda told: told["rows_written"] > 100)
+        stays = member(pipeline.settings)
         wait = chance.uniform(0, 0.5)
         time.sleep(wait)  # to a random point of a write
         with killed(pipeline.settings, "cassandra"), account.fault("Cassandra killed", f"after {wait:.2f} s of writes"):
             process.wait_until(lambda told: bool(told["waiting_for"]))
         before = process.told["rows_written"]
-        told = process.wait_until(lambda told: told["rows_written"] > before and not told["waiting_for"])
+        process.wait_until(lambda told: told["rows_written"] > before and not told["waiting_for"])
         account.recovered()
-        assert len(told["applied"]) == 2  # the process stayed in its group
+        assert member(pipeline.settings) == stays
         assert process.end()[0] == 0
     settle_applied(account, pipeline, updates)
 

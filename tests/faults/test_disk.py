@@ -97,6 +97,10 @@ def test_a_full_disk_under_kafka_loses_no_acknowledged_event(
         settle(account, pipeline, len(pipeline.messages()))
         found = verify(pipeline.settings, pipeline.checkpoint, Wish(acknowledged=[acknowledged]))
         assert found.equal, found
+        sent = len(acknowledged.read_text().splitlines())
+        assert sent > 100
+        assert found.acknowledged
+        assert found.acknowledged.places == sent
 
 
 def restart(pipeline: Pipeline, service: str) -> None:

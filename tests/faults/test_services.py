@@ -48,7 +48,7 @@ def test_kafka_killed_and_frozen_while_producing_loses_no_acknowledged_event(
         pipeline.produce("--seed", str(seed + 1), "--count", "300", "--over", "1m")  # a batch after the last fault
         # The last batch may be a repeated one, whose lag is unknown.
         job.await_line(r"lag (0|unknown) ", after=said, or_end=True)
-        job.end()
+        require_one_line(job)
     pipeline.run(spark)
     sent = len(acknowledged.read_text().splitlines())
     assert sent > 1000
@@ -88,7 +88,7 @@ def test_cassandra_frozen_in_the_middle_of_a_batch(
         with frozen(pipeline.settings, "cassandra"), account.fault("Cassandra frozen", when):
             said = job.await_line("batch failed", after=said, or_end=True)
         job.await_line(r"lag 0 ", after=said, or_end=True)
-        job.end()
+        require_one_line(job)
     pipeline.run(spark)
     settle(account, pipeline, 4000)
 

@@ -10,10 +10,12 @@ import fastavro
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from typer.testing import CliRunner
 
+from adstream.cli import app
 from adstream.dead_letters.dead_letter_pages import listing, page, plan_lines
 from adstream.dead_letters.diagnosis import Diagnoser
-from adstream.dead_letters.letters import Letter, Mark, Marks, Place, Wanted, iso, letter_of, parse_place
+from adstream.dead_letters.letters import Letter, Mark, Marks, Place, Wanted, iso, letter_of, missing, parse_place
 from adstream.dead_letters.repair import parse_changes, repaired
 from adstream.dead_letters.replay import Plan, plan
 from adstream.dead_letters.topic_readers import TopicReader, reader_of
@@ -138,6 +140,16 @@ def test_letters_are_chosen_by_topic_reason_time_and_place() -> None:
             Wanted(places=frozenset([Place("ads_data", 1, 4712)])), Wanted(job="ad-clicks"), Wanted(since=NOW + hour),
         )
     )  # fmt: skip
+
+
+def test_a_place_without_a_letter_is_named() -> None:
+    assert "there is no dead letter from ads/0/9" in str(missing(Place("ads", 0, 9), {}))
+
+
+@pytest.mark.parametrize("arguments", [[], ["ads/0/1", "--all"], ["--reason", "undecodable", "--all"]])
+def test_a_replay_names_its_letters_in_one_way(arguments: list[str]) -> None:
+    with pytest.raises(ConfigError, match="what to replay is not clear"):
+        CliRunner().invoke(app, ["dead-letters", "replay", *arguments], catch_exceptions=False)
 
 
 def test_a_mark_counts_for_its_own_letter_only() -> None:

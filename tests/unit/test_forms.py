@@ -57,7 +57,7 @@ def test_dates_and_moments_of_options() -> None:
         "2025-02-21T12:00",
         "\u0662025-02-21",
     ):
-        with pytest.raises(ValueError, match=r"."):
+        with pytest.raises(ValueError, match=r"is not a date like|day is out of range"):
             iso_date(text)
     assert parse_moment("--since", "2h", NOW) == NOW - timedelta(hours=2)
     for text in ("1740121600000", "20250221", "2025-W08-5"):

@@ -74,10 +74,16 @@ def test_a_broker_that_is_away_costs_two_seconds_and_is_left_alone_for_a_while()
     settings = Settings().with_kafka(bootstrap_servers="127.0.0.1:1", timeout_seconds=0.2)
     watch = HeldBack(settings, "ads", told=pytest.fail, notice=pytest.fail, clock=lambda: now[0])
     assert watch.ends() == {}
-    watch._impatient = pytest.fail  # type: ignore[method-assign, assignment]
+    asked: list[float] = []
+    watch._impatient = lambda: asked.append(now[0]) or settings  # type: ignore[func-returns-value, method-assign]
     now[0] = 29.0
     watch.idle()
-    assert watch.ends() == {}
+    assert (watch.ends(), asked) == ({}, [])
+    now[0] = 31.0
+    watch.idle()
+    assert asked == [31.0]
+    patient = HeldBack(Settings().with_kafka(timeout_seconds=60), "ads", told=pytest.fail, notice=pytest.fail)
+    assert patient._impatient().kafka.timeout_seconds == 2
 
 
 def test_the_monitor_follows_while_no_batch_comes() -> None:

@@ -5,8 +5,10 @@ from datetime import timedelta
 import pytest
 
 from common.errors import ConfigError
+from common.settings import Settings
 from streaming.job import Job
 from streaming.jobs import JOBS, find
+from streaming.launch import _in_real_time
 from streaming.real_time.suits import refusal, require, require_length, slots
 from streaming.sinks.tables import Tables
 
@@ -38,6 +40,15 @@ def test_every_job_runs_in_real_time_or_says_why_not() -> None:
     assert {
         name: next(said for said in [why] if said in refusal(find(name))) for name, why in REFUSALS.items()
     } == REFUSALS
+
+
+def test_the_state_has_the_partitions_of_this_mode(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ADSTREAM_SPARK_SHUFFLE_PARTITIONS", "7")
+    assert _in_real_time(Settings()).spark.shuffle_partitions == 1
+    monkeypatch.setenv("ADSTREAM_SPARK_REAL_TIME_PARTITIONS", "3")
+    settings = Settings()
+    assert _in_real_time(settings).spark.shuffle_partitions == 3
+    assert settings.spark.shuffle_partitions == 7
 
 
 @pytest.mark.parametrize("job", JOBS.values(), ids=list(JOBS))

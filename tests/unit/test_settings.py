@@ -13,6 +13,7 @@ import pytest
 from common.cassandra.session import credentials
 from common.errors import ConfigError
 from common.settings import Settings, option_names
+from common.settings.settings import _SECTIONS
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / ".env.example"
@@ -159,7 +160,4 @@ def test_secrets_print_as_redacted_and_never_in_an_error(monkeypatch: pytest.Mon
 
 
 def _dump(settings: Settings) -> list[object]:
-    return [
-        getattr(settings, section).model_dump()
-        for section in ("kafka", "topic", "registry", "cassandra", "spark", "stack")
-    ]
+    return [settings.data_dir, *(getattr(settings, section).model_dump() for section in _SECTIONS)]
