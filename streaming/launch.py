@@ -11,7 +11,6 @@ from pathlib import Path
 from pyspark.sql import SparkSession
 
 from common import kafka
-from common.provision import topic_of
 from common.settings import Settings
 from stack import spark_environment
 from streaming.job import Job
@@ -46,8 +45,7 @@ def launch(
     settings = _in_real_time(settings) if options.real_time else settings
     with _checkpoint(settings, job, options) as checkpoint:
         prerequisites.require(settings, job, options)
-        sinks = job.sinks if options.sinks is None else options.sinks
-        lakehouse = need_iceberg(sinks)
+        lakehouse = need_iceberg(options.sinks_of(job))
         with _served(settings, job, options, listener) if serve else nullcontext(listener) as told:
             where = master or (_with_slots(settings, job, options) if options.real_time else settings.spark.master)
             if unused := spark_environment.worth_telling(where, [checkpoint]):
@@ -88,16 +86,14 @@ def _with_slots(settings: Settings, job: Job, options: Options) -> str:
     """Return a local master with a slot for every task. The tasks wait more than they compute."""
     if not spark_environment.is_local(settings.spark.master):
         return settings.spark.master
-    topic = options.source.name if options.source else topic_of(settings, job.contract)
-    partitions = len(kafka.end_offsets(settings, topic))
+    partitions = len(kafka.end_offsets(settings, options.source_of(settings, job).name))
     wanted = slots(partitions, settings.spark.shuffle_partitions, dedupe=bool(job.parameters.get("dedupe")))
     return f"local[{wanted}]"
 
 
 @contextmanager
 def _served(settings: Settings, job: Job, options: Options, listener: Listener) -> Iterator[Listener]:
-    source = options.source.name if options.source else topic_of(settings, job.contract)
-    monitor = Monitor(job.name, source, options.trigger, real_time=options.real_time)
+    monitor = Monitor(job.name, options.source_of(settings, job).name, options.trigger, real_time=options.real_time)
     with served(settings, monitor) as url:
         if url is not None:
             listener.notice(f"metrics, health and progress: {url}/metrics, /health, /ready, /progress")

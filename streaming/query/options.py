@@ -4,8 +4,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from common.provision import topic_of
+from common.settings import Settings
+from streaming.job import Job
 from streaming.sinks.sink import Sink
-from streaming.sources import Source
+from streaming.sources import Source, Topic
 
 
 @dataclass(frozen=True)
@@ -23,6 +26,14 @@ class Options:
     source: Source | None = None
     sinks: tuple[Sink, ...] | None = None
     lookup: str | None = None
+
+    def sinks_of(self, job: Job) -> tuple[Sink, ...]:
+        """Return the sinks of this run of the job."""
+        return job.sinks if self.sinks is None else self.sinks
+
+    def source_of(self, settings: Settings, job: Job) -> Source:
+        """Return the source of this run of the job."""
+        return self.source or Topic(settings, topic_of(settings, job.contract))
 
     def micro_batches(self) -> dict[str, Any]:
         """Return the beginning of each batch, as Spark's `trigger` takes it."""

@@ -8,14 +8,12 @@ from common.cassandra.time_to_live import times_to_live
 from common.errors import ConfigError
 from common.kafka import require_topic
 from common.lateness.late_events import TABLE as LATE_EVENTS
-from common.provision import topic_of
 from common.registry.writers import Writers
 from common.settings import Settings
 from streaming.job import Job
 from streaming.parameters import option, value_text
 from streaming.query.options import Options
 from streaming.sinks.sink import tables_of
-from streaming.sources import Topic
 
 # The parameters that say how long a row's window or session is open, before late events.
 _KEEP_OPEN = ("window", "gap")
@@ -27,8 +25,8 @@ def require(settings: Settings, job: Job, options: Options) -> None:
     Raises TopicNotFound, SchemaNotFound or MigrationError if something is missing, ServiceUnavailable if a service does
     not answer, AccessDenied if one refuses, and ConfigError for rows that expire too early.
     """
-    tables = tables_of(job.sinks if options.sinks is None else options.sinks)
-    source = options.source or Topic(settings, topic_of(settings, job.contract))
+    tables = tables_of(options.sinks_of(job))
+    source = options.source_of(settings, job)
     source.identity()
     if not source.json_only:
         Writers.of(settings.registry, source.name).known()

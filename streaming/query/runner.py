@@ -22,7 +22,6 @@ from common.errors import AdstreamError, CheckpointError, JobFailed, ServiceUnav
 from common.kafka import clocks
 from common.kafka.isolation import ISOLATION
 from common.lateness.late_events import TABLE as LATE_EVENTS
-from common.provision import topic_of
 from common.registry.writers import MOST_ASKED, Writers
 from common.settings import IsolationLevel, Settings
 from streaming.events.unknown_ids import other_ids
@@ -48,7 +47,7 @@ from streaming.recovery.quarantine import CRASHES, Ranges
 from streaming.sinks import dead_letters
 from streaming.sinks.cassandra_rows import close_session
 from streaming.sinks.sink import Sink, into_all, tables_of
-from streaming.sources import Source, Topic
+from streaming.sources import Topic
 from streaming.spark import state_store
 
 _POLL_SECONDS = 0.2
@@ -79,7 +78,7 @@ class Runner:
         self._options = options
         self._listener = listener
         self._stopping = stopping
-        self._source: Source = options.source or Topic(settings, topic_of(settings, job.contract))
+        self._source = options.source_of(settings, job)
         self._schemas = Writers.of(settings.registry, self._source.name)
         self._checkpoint = Checkpoint(spark, options.checkpoint)
         self._plans = Plans(
@@ -232,7 +231,7 @@ class Runner:
 
     @property
     def _sinks(self) -> tuple[Sink, ...]:
-        return self._job.sinks if self._options.sinks is None else self._options.sinks
+        return self._options.sinks_of(self._job)
 
     @property
     def _publishes_dead_letters(self) -> bool:

@@ -112,7 +112,7 @@ def test_ports_are_published_on_the_loopback_address_only(system: System) -> Non
 
 def test_the_job_is_healthy_and_tells_this_machine_what_it_does(system: System) -> None:
     system.until(lambda: system.inspect("streaming")["State"]["Health"]["Status"] == "healthy", "the job is healthy")
-    with urllib.request.urlopen(f"http://127.0.0.1:{system.ports['streaming']}/metrics", timeout=5) as answer:
+    with urllib.request.urlopen(f"http://127.0.0.1:{system.ports['streaming']}/metrics", timeout=30) as answer:
         assert 'adstream_up{job="ad-metrics"} 1.0' in answer.read().decode()
 
 

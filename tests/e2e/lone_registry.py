@@ -67,7 +67,7 @@ def ask(settings: RegistrySettings, method: str, path: str, body: Body | None = 
     """Send one request as another program would."""
     secret = settings.password.get_secret_value()
     login = (settings.username, secret) if settings.username else None
-    return httpx.request(method, settings.url + path, json=body, auth=login, timeout=10, trust_env=False)
+    return httpx.request(method, settings.url + path, json=body, auth=login, timeout=30, trust_env=False)
 
 
 def put(settings: RegistrySettings, subject: str, text: str, **more: object) -> int:

@@ -49,11 +49,11 @@ def ask_the_running_job(pipeline: Pipeline) -> tuple[dict[str, float], dict[str,
     """
     [running] = running_jobs(pipeline.settings)
     for path in ("health", "ready"):
-        with urllib.request.urlopen(f"{running.url}/{path}", timeout=5) as answer:
+        with urllib.request.urlopen(f"{running.url}/{path}", timeout=30) as answer:
             assert answer.read() == b"ok\n"
-    with urllib.request.urlopen(f"{running.url}/metrics", timeout=5) as answer:
+    with urllib.request.urlopen(f"{running.url}/metrics", timeout=30) as answer:
         families = list(text_string_to_metric_families(answer.read().decode()))
-    with urllib.request.urlopen(f"{running.url}/progress", timeout=5) as answer:
+    with urllib.request.urlopen(f"{running.url}/progress", timeout=30) as answer:
         told = json.load(answer)
     found = {}
     for sample in (sample for family in families for sample in family.samples):

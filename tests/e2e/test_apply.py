@@ -177,9 +177,9 @@ def test_what_it_says_for_programs_and_for_prometheus(pipeline: Pipeline, update
         process.wait_until(lambda told: told["rows_written"] > 0 and sum(told["lag"].values()) == 0)
         told = process.wait_until(lambda told: told["rows_read"] == 3 * updates.events)
         base = url.split("/metrics")[0]
-        exposed = urllib.request.urlopen(f"{base}/metrics", timeout=10).read().decode()
-        progress = json.load(urllib.request.urlopen(f"{base}/progress", timeout=10))
-        assert urllib.request.urlopen(f"{base}/ready", timeout=10).status == 200
+        exposed = urllib.request.urlopen(f"{base}/metrics", timeout=30).read().decode()
+        progress = json.load(urllib.request.urlopen(f"{base}/progress", timeout=30))
+        assert urllib.request.urlopen(f"{base}/ready", timeout=30).status == 200
         code, _ = process.end()
         assert code == 0
     assert set(told) == {

@@ -9,6 +9,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -136,6 +137,19 @@ def test_data_and_schema_ids_survive_down_and_up(data: Path, monkeypatch: pytest
         assert cluster.connect().execute("SELECT n FROM kept.rows").one().n == 7
 
 
+@contextmanager
+def ended_at_last(running: subprocess.Popen[str], data: Path) -> Iterator[None]:
+    """If the block fails, leave neither the process nor what it has started."""
+    try:
+        yield
+    finally:
+        if running.poll() is None:
+            running.send_signal(signal.SIGCONT)
+            running.kill()
+            running.wait(30)
+            adstream("down", data)
+
+
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
 def test_ending_up_in_the_middle_leaves_no_process(data: Path, ending: signal.Signals) -> None:
     starting = subprocess.Popen(
@@ -146,12 +160,12 @@ def test_ending_up_in_the_middle_leaves_no_process(data: Path, ending: signal.Si
         text=True,
     )
     assert starting.stdout is not None
-    with starting.stdout as said:
+    with ended_at_last(starting, data), starting.stdout as said:
         assert any("Kafka is starting" in line for line in said)
         assert len(processes_of(data)) == 3
         starting.send_signal(ending)
         assert "stopping what was started" in said.read()
-    assert starting.wait(60) == 130
+        assert starting.wait(60) == 130
     assert processes_of(data) == []
     assert addresses(data) == {}
 
@@ -184,14 +198,14 @@ def test_two_ups_in_one_folder_do_not_mix(data: Path) -> None:
     environment = os.environ | {"ADSTREAM_DATA_DIR": str(data)}
     first = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
     assert first.stdout is not None
-    with first.stdout as said:
+    with ended_at_last(first, data), first.stdout as said:
         assert any("is starting" in line for line in said)
         first.send_signal(signal.SIGSTOP)  # it must not be done before the second one begins
         second = adstream("up", data, "--free-ports")
         first.send_signal(signal.SIGCONT)
         first.send_signal(signal.SIGINT)
         said.read()
-    assert first.wait(60) == 130
+        assert first.wait(60) == 130
     assert second.returncode == 1
     assert second.stderr.startswith(f"error: another `up` or `down` is at work in {data}; ")
 

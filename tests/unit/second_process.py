@@ -16,10 +16,11 @@ def waits_for_the_first(home: Path, lock: str, ensure: Callable[[Callable[[str],
         fcntl.flock(held, fcntl.LOCK_EX)
         second = threading.Thread(target=lambda: found.append(ensure(said.append)))
         second.start()
-        deadline = time.monotonic() + 10
-        while not said and time.monotonic() < deadline:
+        deadline = time.monotonic() + 60
+        while not said:
+            assert time.monotonic() < deadline, "the second process said nothing"
             time.sleep(0.01)
         home.mkdir()
-    second.join(10)
+    second.join(60)
     assert found == [home]
     return said

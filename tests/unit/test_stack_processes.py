@@ -27,8 +27,9 @@ def started(tmp_path: Path) -> Iterator[list[Running]]:
 def start(tmp_path: Path, program: str, said: str) -> Running:
     log = tmp_path / "logs" / "one.log"
     running = processes.start([sys.executable, "-uc", program], log=log, folder=tmp_path)
-    deadline = time.monotonic() + 10
-    while said not in log.read_text() and time.monotonic() < deadline:
+    deadline = time.monotonic() + 60
+    while said not in log.read_text():
+        assert time.monotonic() < deadline, f"the program never said {said}"
         time.sleep(0.01)
     return running
 
