@@ -166,13 +166,11 @@ def test_rows_are_kept_for_as_long_as_the_table_says_whatever_the_setting_is(
     assert kept_since(settings.cassandra, table, now) == datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def test_a_data_centre_that_the_cluster_does_not_have_is_one_line(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.usefixtures("settings")
+def test_a_data_centre_that_the_cluster_does_not_have_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ADSTREAM_CASSANDRA_LOCAL_DATACENTER", "mars")
     with pytest.raises(ConfigError, match="the cluster has no data centre 'mars', only datacenter1"):
         migrate(Settings())
-    assert settings.cassandra.local_datacenter == "datacenter1"
 
 
 @pytest.mark.parametrize("table", ["job_checkpoints", "backfills", "rack_alerts"])

@@ -27,8 +27,8 @@ def test_a_new_topic_has_the_retention_the_message_size_and_the_partitions_of_th
     settings, topic = Settings(), f"made-{secrets.token_hex(4)}"
     kafka.create_topics(settings, [kafka.topic_spec(settings, topic)])
     assert len(kafka.end_offsets(settings, topic)) == 3
-    asked = ConfigResource(ConfigResource.Type.TOPIC, topic)
-    found = AdminClient(kafka.client_config(settings.kafka)).describe_configs([asked])[asked].result(30)
+    admin, asked = AdminClient(kafka.client_config(settings.kafka)), ConfigResource(ConfigResource.Type.TOPIC, topic)
+    found = admin.describe_configs([asked])[asked].result(30)
     assert {name: found[name].value for name in ("retention.ms", "max.message.bytes")} == {
         "retention.ms": "18000000",
         "max.message.bytes": "4096",

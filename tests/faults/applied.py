@@ -18,8 +18,8 @@ from tests.faults.account import Account, Figures
 def member(settings: Settings) -> str:
     """Return the id of the applying group's only member. One that comes back after an eviction has another."""
     group = group_of(settings.topic.updates)
-    asked: Any = AdminClient(client_config(settings.kafka)).describe_consumer_groups([group])[group]
-    [found] = asked.result(30).members
+    admin: Any = AdminClient(client_config(settings.kafka))
+    [found] = admin.describe_consumer_groups([group])[group].result(30).members
     return str(found.member_id)
 
 
