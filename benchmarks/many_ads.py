@@ -134,9 +134,16 @@ def measure(build: Build, events: int, rate: int, ads: int, warm: int) -> Run:
 def _spent(build: Build, job: Process) -> tuple[float, float]:
     """Return the CPU seconds so far of Spark's Python workers and of Cassandra."""
     below = psutil.Process(job.pid).children(recursive=True)
-    workers = [each for each in below if "pyspark" in " ".join(each.cmdline())]
     server = psutil.Process(state.read(build.data).services["cassandra"].pid)
-    return sum(_cpu(each) for each in workers if "java" not in each.name()), _cpu(server)
+    return sum(_cpu(each) for each in below if _is_worker(each)), _cpu(server)
+
+
+def _is_worker(process: psutil.Process) -> bool:
+    """Return whether this is a Python worker of Spark. A process that has just ended is none."""
+    try:
+        return "pyspark" in " ".join(process.cmdline()) and "java" not in process.name()
+    except psutil.Error:
+        return False
 
 
 def _cpu(process: psutil.Process) -> float:
