@@ -75,6 +75,7 @@ def test_a_librarys_program_is_the_librarys(module: str, folder: Path) -> None:
 
 def test_a_project_is_found_by_the_children_and_hides_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.delitem(sys.modules, "own_project", raising=False)
     assert project.python_path() == ""
     monkeypatch.setenv("ADSTREAM_PROJECT", "own_project")
     assert project.root() == folder / "own_project"

@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,7 @@ JOBS = [Job("mine", "of my own", "own_notes", lambda events: events)]
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The package `own_project` in the working folder, with a contract, a migration and a job."""
     made = tmp_path / "own_project"
     for name in ("schemas", "cql"):
@@ -35,8 +36,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("ADSTREAM_PROJECT", "own_project")
     monkeypatch.setenv("PYTHONPATH", "")
     monkeypatch.setattr(sys, "path", [*sys.path])
-    monkeypatch.delitem(sys.modules, "own_project", raising=False)
-    return made
+    yield made
+    sys.modules.pop("own_project", None)
 
 
 def test_without_the_setting_there_is_none() -> None:
