@@ -11,11 +11,12 @@ import pytest
 
 from common.cassandra.session import connect
 from common.settings import Settings
+from tests.pages import files_of
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "add-a-pattern.md").read_text(encoding="utf-8")
 LEFT_OUT = shutil.ignore_patterns("__pycache__", "*.egg-info", ".*_cache", ".venv", ".git", ".adstream", "build")
-FILE = re.compile(r"^`([\w./-]+)`\n\n```\w+\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+FILES = files_of(PAGE)
 ENTRY = re.compile(
     r"In `(streaming/jobs\.py)`, with `(from [^`]*)` among the imports:\n\n```python\n(.*?)^```$",
     re.MULTILINE | re.DOTALL,
@@ -36,7 +37,7 @@ def project(tmp_path: Path) -> Path:
     """A copy of the project with the page's files and catalogue entries."""
     copy = tmp_path / "project"
     shutil.copytree(ROOT, copy, ignore=LEFT_OUT)
-    for name, text in FILE.findall(PAGE):
+    for name, text in FILES.items():
         assert not (copy / name).exists(), f"{name} is there already"
         (copy / name).write_text(text, encoding="utf-8")
     for name, line, entry in ENTRY.findall(PAGE):
@@ -63,7 +64,7 @@ def run(project: Path, *command: str, seconds: int = 300) -> str:
 
 
 def test_the_usual_job_is_five_files_and_a_new_topic_two_more() -> None:
-    written = [name for name, _ in FILE.findall(PAGE)]
+    written = [*FILES]
     entries = [name for name, _, _ in ENTRY.findall(PAGE)]
     assert {*written[:4], *entries[:1]} == USUAL
     assert written[4:6] == ["schemas/parking-value.v1.avsc", "producer/generators/parking.py"]
@@ -77,7 +78,7 @@ def test_the_usual_job_is_five_files_and_a_new_topic_two_more() -> None:
 def test_with_the_pages_files_all_unit_tests_pass(project: Path) -> None:
     run(project, "ruff", "check", ".")
     run(project, "ruff", "format", "--check", ".")
-    own = [name for name, _ in FILE.findall(PAGE) if name.startswith("tests/")]
+    own = [name for name in FILES if name.startswith("tests/")]
     said = run(project, "pytest", "-q", "-n", "2", "--dist", "loadfile", *own, "tests/unit", seconds=MINUTES * 60)
     assert " passed" in said
     assert "deselected" not in said

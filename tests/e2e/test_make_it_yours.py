@@ -17,9 +17,10 @@ from common.cassandra.session import connect
 from common.settings import Settings
 from tests.e2e.commands import everything_on
 from tests.installed import ROOT, Installed
+from tests.pages import files_of
 
 PAGE = (ROOT / "docs" / "make-it-yours.md").read_text(encoding="utf-8")
-FILES = dict(re.findall(r"^`([\w./-]+)`\n\n```\w+\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL))
+FILES = files_of(PAGE)
 COMMANDS = re.findall(r"^## Run it\n.*?```sh\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
 QUARTER = timedelta(minutes=15)
 

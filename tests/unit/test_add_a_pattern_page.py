@@ -5,16 +5,16 @@ tests/e2e/test_add_a_pattern.py follows the whole page, and is not part of `make
 
 import ast
 import importlib
-import re
 from pathlib import Path
 
 import pytest
 
 from common.cassandra.cql_files import committed
+from tests.pages import files_of
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "add-a-pattern.md").read_text(encoding="utf-8")
-FILES = dict(re.findall(r"^`([\w./-]+)`\n\n```\w+\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL))
+FILES = files_of(PAGE)
 MODULES = {name: text for name, text in FILES.items() if name.endswith(".py")}
 
 
