@@ -16,9 +16,7 @@ import pyarrow as pa
 import pytest
 from pyspark.sql import SparkSession
 
-from adstream import result_tables
 from common.cassandra.migrations import migrate
-from common.errors import ConfigError
 from common.kafka import create_topics, topic_spec
 from common.provision import prepare
 from common.settings import Settings
@@ -123,9 +121,7 @@ def test_a_batch_that_is_written_to_iceberg_again_changes_nothing(start: Start) 
     assert after == before
 
 
-def test_transaction_totals_and_windows_add_up_to_the_input(
-    start: Start, settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_transaction_totals_and_windows_add_up_to_the_input(start: Start) -> None:
     totals = start("transaction-totals")
     totals.send(record for step in totals.sample() for record in step)
     totals.run()
@@ -144,18 +140,6 @@ def test_transaction_totals_and_windows_add_up_to_the_input(
         by_window[event["user_id"], at(_micros(event["timestamp"]) // 180_000_000 * 180_000_000)] += event["amount"]
     found = {(row["user_id"], row["window_start"]): row["total"] for row in windows.rows("transaction_windows")}
     assert found == by_window
-
-    # `adstream show` reads the same rows: of one user, the newest first, and not all of them if there are too many.
-    of_one = result_tables.read(settings.cassandra, "transaction_windows", "user1", 1_000)
-    assert of_one.complete
-    shown = [(row["user_id"], row["window_start"].replace(tzinfo=UTC)) for row in of_one.rows]
-    assert shown == sorted((place for place in by_window if place[0] == "user1"), key=lambda place: place[1])[::-1]
-    assert 1 < len(shown) < len(by_window)
-    with pytest.raises(ConfigError, match="logins is not kept by a name"):
-        result_tables.read(settings.cassandra, "logins", "user1", 10)
-    monkeypatch.setattr(result_tables, "MOST_ROWS", 2)
-    some = result_tables.read(settings.cassandra, "transaction_windows", None, 10)
-    assert (len(some.rows), some.complete) == (2, False)
 
 
 def transactions_oracle(events: list[Event], timeout: timedelta | None) -> dict[str, tuple[Decimal, int]]:
