@@ -37,7 +37,7 @@ def test_driver_and_a_service_killed_at_once(
         _, when = await_a_point(job, chance)
         kill_both(account, pipeline, job, service, when)
     pipeline.run(spark)
-    settle(account, pipeline, 6000)
+    assert settle(account, pipeline, 6000)["counted"] > 4_000
 
 
 @pytest.mark.thorough
@@ -50,4 +50,4 @@ def test_driver_in_real_time_and_kafka_killed_at_once(pipeline: Pipeline, accoun
             time.sleep(wait)  # to a random point of a batch
             kill_both(account, pipeline, job, "kafka", f"{wait:.2f} s after batch 1")
         with real_time_job(pipeline) as again:
-            settled(account, pipeline, again)
+            assert settled(account, pipeline, again)["counted"] > 700
