@@ -6,8 +6,8 @@ A backfill writes its row in `backfills` after the corrected windows. If it dies
 run writes the same windows again. The key of a row is the lease (common.bookkeeping.leases), so writing a row twice
 changes nothing.
 
-Rows belong to one checkpoint, by its id. A job that starts over writes its windows again without
-late events. Earlier corrections then no longer apply.
+Rows belong to one checkpoint, by its id. A job that starts over writes its windows again without late events. Earlier
+corrections then no longer apply.
 """
 
 from collections.abc import Iterable, Mapping

@@ -50,11 +50,8 @@ def python(_settings: Settings) -> list[Finding]:
     version = platform.python_version()
     if (3, 11) <= sys.version_info[:2] <= (3, 13):
         return [Finding("OK", "Python", f"{version} at {sys.executable}")]
-    return [
-        Finding(
-            "FAIL", "Python", f"{version}, and 3.11 to 3.13 is needed", "rm -rf .venv && make setup PYTHON=python3.11"
-        )
-    ]
+    remedy = "rm -rf .venv && make setup PYTHON=python3.11"
+    return [Finding("FAIL", "Python", f"{version}, and 3.11 to 3.13 is needed", remedy)]
 
 
 def spark_interpreter(settings: Settings) -> list[Finding]:

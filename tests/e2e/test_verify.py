@@ -17,8 +17,10 @@ from rich.console import Console
 from adstream.verify import topic
 from adstream.verify.ad_metrics import Wish
 from adstream.verify.offsets import JobCheckpoint
+from adstream.verify.oracle import WINDOWS
 from adstream.verify.report import report
-from common.cassandra.session import connect
+from common.cassandra.session import connect, require_tables
+from common.cassandra.time_to_live import times_to_live
 from common.errors import CheckpointError, Mismatch, Unproved
 from common.kafka import end_offsets
 from common.settings import Settings
@@ -59,15 +61,17 @@ def await_commit(job: subprocess.Popen[str], checkpoint: Path) -> None:
 @contextmanager
 def rows_that_live(settings: Settings, lifetime: timedelta) -> Iterator[None]:
     """Let the table of windows say until the block ends that its rows live that long. Its rows stay."""
-    table, column = f"{settings.cassandra.keyspace}.ad_metrics_by_window", "default_time_to_live"
-    with connect(settings.cassandra) as session:
-        query = f"SELECT {column} FROM system_schema.tables WHERE keyspace_name = %s AND table_name = %s"
-        before = session.execute(query, tuple(table.split("."))).one()[0]
-        session.execute(f"ALTER TABLE {table} WITH {column} = {lifetime // timedelta(seconds=1)}")
+    before = times_to_live(require_tables(settings.cassandra, [WINDOWS]).values())[WINDOWS]
+    with connect(settings.cassandra, keyspace=settings.cassandra.keyspace) as session:
+
+        def live(as_long_as: timedelta) -> None:
+            session.execute(f"ALTER TABLE {WINDOWS} WITH default_time_to_live = {as_long_as // timedelta(seconds=1)}")
+
+        live(lifetime)
         try:
             yield
         finally:
-            session.execute(f"ALTER TABLE {table} WITH {column} = {before}")
+            live(before)
 
 
 @contextmanager
