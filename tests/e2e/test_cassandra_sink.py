@@ -1,5 +1,6 @@
 """The sink against a real Cassandra: acknowledged rows exist, and failures are reported."""
 
+import secrets
 import signal
 import socket
 from collections.abc import Iterator
@@ -31,7 +32,7 @@ NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 @pytest.fixture
 def settings(stack: Settings, monkeypatch: pytest.MonkeyPatch) -> CassandraSettings:
-    monkeypatch.setenv("ADSTREAM_CASSANDRA_KEYSPACE", "sink_test")
+    monkeypatch.setenv("ADSTREAM_CASSANDRA_KEYSPACE", f"sink_{secrets.token_hex(4)}")
     settings = Settings()
     make_ad_tables(settings)
     return settings.cassandra
@@ -41,7 +42,6 @@ def settings(stack: Settings, monkeypatch: pytest.MonkeyPatch) -> CassandraSetti
 def session(settings: CassandraSettings) -> Iterator[Session]:
     with connect(settings, keyspace=settings.keyspace) as session:
         yield session
-        session.execute(f"DROP KEYSPACE {settings.keyspace}", timeout=30)
 
 
 def total(number: int, average: Decimal | None = Decimal("0.000001")) -> tuple[object, ...]:
@@ -166,7 +166,7 @@ def test_a_table_that_is_gone_fails_the_write(settings: CassandraSettings, sessi
     writer.finish()
     session.execute("DROP TABLE ad_metrics", timeout=30)
     writer.add(TOTALS, total(2))
-    with pytest.raises(SinkError, match=r"rows for sink_test.ad_metrics were not written: .*; .*adstream migrate"):
+    with pytest.raises(SinkError, match=r"rows for sink_\w+\.ad_metrics were not written: .*; .*adstream migrate"):
         writer.finish()
     with pytest.raises(SinkError, match="adstream migrate"):
         write_rows(settings, TOTALS, [total(3)])
@@ -192,14 +192,13 @@ def test_a_node_killed_under_writes_fails_them_and_the_next_writer_goes_on(
         writer.finish()
 
     try:
-        with pytest.raises(SinkError, match=r"rows for sink_test.ad_metrics were not written: .*Cassandra"):
+        with pytest.raises(SinkError, match=r"rows for sink_\w+\.ad_metrics were not written: .*Cassandra"):
             write_through_a_kill()
     finally:
         local.up(Settings(), report=print)
     assert write_rows(impatient, TOTALS, [total(number) for number in range(5_000)]) == 5_000
     with connect(settings, keyspace=settings.keyspace) as session:
         found = {row.ad_id for row in session.execute("SELECT ad_id FROM ad_metrics")}
-        session.execute(f"DROP KEYSPACE {settings.keyspace}", timeout=30)
     assert {f"ad-{number:05}" for number in range(5_000)} <= found
 
 
