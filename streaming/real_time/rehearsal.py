@@ -1,7 +1,7 @@
-"""Plan a query again and again beside its first batch, so that the pause before the next batch is short.
+"""Run the code of a pause often, so that the pause between two batches is short.
 
-Half of the pause between two batches is planning. HotSpot compiles code that has run often, and a query plans once in
-minutes. So the first pauses would run planning's code for the first times, many times slower than compiled.
+HotSpot compiles code that has run often, and a processor keeps what has run lately. A real-time query commits, plans,
+starts its tasks and looks at all known ids once in minutes. So this code would be slow whenever it is needed.
 """
 
 import threading
@@ -10,19 +10,31 @@ from typing import Any
 
 from py4j.protocol import Py4JError  # type: ignore[import-untyped]
 from pyspark.errors import PySparkException
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
 
-# Together a few seconds of one core, in the first minute.
-TIMES = 12
-_PAUSE_SECONDS = 4.0
+from stack.spark_environment import is_local
+
+# In the first minute this takes some ten seconds of one core, later a hundredth of a core.
+BATCHES, PLANS = 12, 12
+_ROWS = 20_000
+_BATCH_SECONDS = 2.0
+_PAUSE_SECONDS, _LATER_SECONDS = 4.0, 20.0
+_LOOK_SECONDS = 0.2
 
 
 class Rehearsal:
-    """Plans `rows` some times in a thread of its own, until it is stopped. Its plans are not used."""
+    """Runs a small query like the job's, then plans `rows` again and again, in a thread of its own until it is stopped.
 
-    def __init__(self, rows: DataFrame, *, times: int = TIMES, pause: float = _PAUSE_SECONDS) -> None:
-        self.planned = 0
-        self._rows, self._times, self._pause = rows, times, pause
+    The small query counts invented rows in micro-batches, and keeps nothing. On a cluster the tasks run elsewhere, so
+    it is left out there. `plans` are made with short pauses between them, and more with longer ones. Nobody uses them.
+    """
+
+    def __init__(
+        self, rows: DataFrame, *, batches: int = BATCHES, plans: int = PLANS, pause: float = _PAUSE_SECONDS
+    ) -> None:
+        self.ran = self.planned = 0
+        self._rows, self._batches, self._plans, self._pause = rows, batches, plans, pause
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="rehearsal", daemon=True)
         self._thread.start()
@@ -32,8 +44,35 @@ class Rehearsal:
         self._thread.join()
 
     def _run(self) -> None:
-        jvm: Any = self._rows.sparkSession._jvm
+        spark = self._rows.sparkSession
+        jvm: Any = spark._jvm
         with suppress(Py4JError, PySparkException):  # a JVM that ends is told elsewhere
-            while self.planned < self._times and not self._stopping.wait(self._pause):
+            if self._batches and is_local(str(spark.sparkContext.master)):
+                self._run_batches(spark.newSession())
+            while not self._stopping.wait(self._pause if self.planned < self._plans else _LATER_SECONDS):
                 jvm.PythonSQLUtils.explainString(self._rows._jdf.queryExecution(), "simple")
                 self.planned += 1
+
+    def _run_batches(self, spark: SparkSession) -> None:
+        spark.conf.set("spark.sql.shuffle.partitions", 1)
+        counted = (
+            spark.readStream.format("rate-micro-batch")
+            .options(rowsPerBatch=_ROWS, numPartitions=1, startTimestamp=0, advanceMillisPerBatch=60_000)
+            .load()
+            .select("timestamp", F.concat(F.lit("rehearsal-"), "value").alias("identity"))
+            .withWatermark("timestamp", "1 hour")
+            .dropDuplicates(["identity", "timestamp"])
+            .groupBy(F.window("timestamp", "1 minute"), F.substring("identity", -2, 2))
+            .count()
+        )
+        query = (
+            counted.writeStream.queryName("rehearsal")
+            .format("noop")
+            .outputMode("update")
+            .trigger(processingTime=f"{_BATCH_SECONDS} seconds")
+            .start()
+        )
+        while self.ran < self._batches and query.isActive and not self._stopping.wait(_LOOK_SECONDS):
+            last = query.lastProgress
+            self.ran = last["batchId"] + 1 if last else 0
+        query.stop()

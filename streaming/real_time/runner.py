@@ -43,7 +43,7 @@ from streaming.patterns.versions import versioned
 from streaming.query.runner import Runner
 from streaming.real_time.applying_process import ApplyingProcess
 from streaming.real_time.changelog import Versions, contract_of, messages
-from streaming.real_time.rehearsal import Rehearsal
+from streaming.real_time.rehearsal import BATCHES, Rehearsal
 from streaming.real_time.settling import NOTE, Settling
 from streaming.real_time.starts import Starts
 from streaming.real_time.suits import slots
@@ -59,6 +59,8 @@ _LEASE = "lease"
 _LINGER_MILLIS = 2
 # Kafka is asked so often what has been applied, and how far the logs reach.
 _ASK_EVERY_SECONDS = 2.0
+# Several times as long as the rehearsal's batches take on an idle machine.
+_ROOM_FOR_REHEARSAL = timedelta(minutes=2)
 _DRAIN_SECONDS = 30.0
 _DRAIN_POLL_SECONDS = 0.2
 
@@ -152,8 +154,12 @@ class RealTimeRunner(Runner):
             .trigger(realTime=length)  # type: ignore[call-overload]  # the types are an older Spark's
             .start()
         )
-        self._rehearsal = self._rehearsal or Rehearsal(out)
+        self._rehearsal = self._rehearsal or self._rehearsed(out)
         return settling, query
+
+    def _rehearsed(self, rows: DataFrame) -> Rehearsal:
+        # At the end of a batch the next one, and what settles the last, need all slots.
+        return Rehearsal(rows, batches=BATCHES if self._options.trigger >= _ROOM_FOR_REHEARSAL else 0)
 
     def _settled(self) -> Settling:
         settling = Settling(
