@@ -9,7 +9,7 @@ it (streaming.real_time.settling).
 import socket
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -43,7 +43,7 @@ from streaming.patterns.versions import versioned
 from streaming.query.runner import Runner
 from streaming.real_time.applying_process import ApplyingProcess
 from streaming.real_time.changelog import Versions, contract_of, messages
-from streaming.real_time.rehearsal import BATCHES, Rehearsal
+from streaming.real_time.rehearsal import BATCHES, MOST_SECONDS, Rehearsal
 from streaming.real_time.settling import NOTE, Settling
 from streaming.real_time.starts import Starts
 from streaming.real_time.suits import slots
@@ -59,8 +59,8 @@ _LEASE = "lease"
 _LINGER_MILLIS = 2
 # Kafka is asked so often what has been applied, and how far the logs reach.
 _ASK_EVERY_SECONDS = 2.0
-# Several times as long as the rehearsal's batches take on an idle machine.
-_ROOM_FOR_REHEARSAL = timedelta(minutes=2)
+# The rehearsal's batches take a slot, and a real-time batch cannot begin without all of its own.
+_ROOM_FOR_REHEARSAL = timedelta(seconds=2 * MOST_SECONDS)
 _DRAIN_SECONDS = 30.0
 _DRAIN_POLL_SECONDS = 0.2
 
@@ -108,17 +108,15 @@ class RealTimeRunner(Runner):
             self._job.name, member=member, told=self._told_applied, notice=self._listener.notice
         )
         self._applying.start()
-        try:
-            super()._run()
-            self._drain()
-        except KeyboardInterrupt:
-            self._applying.kill()  # at once, and not when all rows are applied
-            raise
-        finally:
-            if self._rehearsal is not None:
-                self._rehearsal.stop()
-            self._applying.stop()
-            self._updates.close()
+        with ExitStack() as ends:
+            for end in (self._updates.close, self._applying.stop, self._end_rehearsal):  # the last one comes first
+                ends.callback(end)
+            try:
+                super()._run()
+                self._drain()
+            except KeyboardInterrupt:
+                self._applying.kill()  # at once, and not when all rows are applied
+                raise
 
     def _watch(self) -> None:
         if self._applying is not None:
@@ -158,8 +156,11 @@ class RealTimeRunner(Runner):
         return settling, query
 
     def _rehearsed(self, rows: DataFrame) -> Rehearsal:
-        # At the end of a batch the next one, and what settles the last, need all slots.
         return Rehearsal(rows, batches=BATCHES if self._options.trigger >= _ROOM_FOR_REHEARSAL else 0)
+
+    def _end_rehearsal(self) -> None:
+        if self._rehearsal is not None:
+            self._rehearsal.stop()
 
     def _settled(self) -> Settling:
         settling = Settling(

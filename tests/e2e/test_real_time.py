@@ -1,7 +1,10 @@
 """ad-metrics in real-time mode: rows at once, and the same guarantees."""
 
 import json
+import time
 import urllib.request
+from collections.abc import Callable
+from pathlib import Path
 
 import psutil
 import pytest
@@ -10,6 +13,10 @@ from confluent_kafka.admin import AdminClient
 from adstream.tour.one_click import Clicks
 from common.kafka import client_config, end_offsets
 from common.registry import RegistryClient
+from common.text.durations import duration_text
+from streaming.real_time.rehearsal import MOST_SECONDS
+from streaming.real_time.suits import TRIGGER
+from streaming.spark.session import log_of
 from tests.e2e.commands import MIX, adstream, changed_contract, one_line
 from tests.e2e.pipeline import Pipeline
 from tests.e2e.real_time_job import real_time_job
@@ -47,11 +54,11 @@ def test_rows_come_at_once_and_every_offset_is_explained_live_and_after(pipeline
         assert "another driver, process" in one_line(adstream(*pipeline.stream_command, "--real-time"))
 
         url = job.address()
-        progress = json.loads(urllib.request.urlopen(f"{url}/progress", timeout=10).read())
+        progress = json.loads(urllib.request.urlopen(f"{url}/progress", timeout=30).read())
         assert progress["applied"]["rows_written"] > 100
-        metrics = urllib.request.urlopen(f"{url}/metrics", timeout=10).read().decode()
+        metrics = urllib.request.urlopen(f"{url}/metrics", timeout=30).read().decode()
         assert 'adstream_event_to_row_seconds_bucket{job="ad-metrics",le="0.25"}' in metrics
-        assert urllib.request.urlopen(f"{url}/ready", timeout=10).status == 200
+        assert urllib.request.urlopen(f"{url}/ready", timeout=30).status == 200
 
         family = psutil.Process(job.pid).children(recursive=True)
         code, said_all, errors = job.end()
@@ -69,3 +76,34 @@ def test_rows_come_at_once_and_every_offset_is_explained_live_and_after(pipeline
     assert "does not run in real-time mode: it has no end" in one_line(
         adstream(*pipeline.stream_command, "--real-time", "--once")
     )
+
+
+def wait_until(happened: Callable[[], bool], seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while not happened():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+@pytest.mark.timeout(600)
+def test_the_job_counts_beside_its_rehearsal_which_leaves_nothing(pipeline: Pipeline, tmp_path: Path) -> None:
+    settings = pipeline.settings
+    own = tmp_path / "tmp"
+    own.mkdir()
+    log = log_of(settings, "ad-metrics")
+    before = log.stat().st_size if log.exists() else 0
+    pipeline.produce("--count", "300")
+    with real_time_job(pipeline, trigger=duration_text(TRIGGER), TMPDIR=str(own)) as job:
+        job.await_line("reading from")
+
+        def rehearses() -> bool:
+            return any(own.glob("adstream-rehearsal-*"))
+
+        wait_until(rehearses, PATIENCE_SECONDS)
+        assert Clicks(settings, settings.topic.ads).until_its_row(PATIENCE_SECONDS) < PATIENCE_SECONDS
+        assert rehearses()
+        wait_until(lambda: not rehearses(), 2 * MOST_SECONDS)
+        assert Clicks(settings, settings.topic.ads).until_its_row(PATIENCE_SECONDS) < PATIENCE_SECONDS
+    with log.open("rb") as lines:
+        lines.seek(before)
+        assert b" ERROR " not in lines.read()
