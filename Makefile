@@ -50,6 +50,7 @@ test: $(STAMP) ## all checks and tests, on real services; at the end, what took 
 
 .PHONY: test-all
 test-all: $(STAMP)
+	@rm -rf $(RAN)/taken
 	$(MAKE) --no-print-directory -j2 test-quick lint warm
 	$(MAKE) --no-print-directory test-patterns
 	$(MAKE) --no-print-directory test-second-spark

@@ -5,7 +5,6 @@ from collections.abc import Callable
 from time import monotonic
 from typing import Generic, TypeVar
 
-import stamina
 import streamlit as st
 
 from adstream.dashboard.store import Store
@@ -20,9 +19,6 @@ KEPT_SECONDS = 5.0
 KAFKA_SECONDS = 5.0
 # Keys that were active since the dashboard began. So no key vanishes from the list with its last event.
 _REMEMBERED = 200
-
-# A page refreshes by itself, and shows the error until then.
-stamina.set_active(False)
 
 
 class Kept(Generic[T]):

@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import stamina
+
 from stack.dashboard_port import POLL_SECONDS, problem, url
 from stack.host.ports import HOST
 
@@ -33,6 +35,7 @@ OPTIONS = {
 def serve(port: int, say: Callable[[str], None]) -> None:
     """Serve the pages until SIGINT or SIGTERM."""
     os.environ["STREAMLIT_LOGGER_LEVEL"] = "error"
+    stamina.set_active(False)  # a page refreshes by itself, and shows the error until then
     from streamlit.web import bootstrap
 
     def say_when_it_answers() -> None:

@@ -19,8 +19,9 @@ from common.settings import Settings
 from common.system.running import running_jobs
 from common.text.hexdump import hexdump
 from stack import dashboard as service
-from stack import local
+from stack import dashboard_port, local
 from stack.cassandra import CASSANDRA
+from stack.host import ports
 from tests.browser.ad_events import HOSTILE
 from tests.browser.browser import Browser
 from tests.browser.tables import Tables, naive
@@ -343,6 +344,8 @@ def test_services_that_go_and_come_back_are_told_and_read_again(browser: Browser
 
 def test_it_is_a_service_that_outlives_its_starter_until_down(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ADSTREAM_DATA_DIR", str(tmp_path))
+    # The demo's test may take the usual port at the same time.
+    monkeypatch.setattr(dashboard_port, "PORT", ports.choose("dashboard", 0, {}, ()))
     settings = Settings()
     begun = service.begin(settings)
     try:

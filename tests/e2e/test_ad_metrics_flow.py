@@ -191,7 +191,7 @@ def test_a_job_without_its_tables_says_how_to_make_them(spark: SparkSession, pip
     failed = adstream(*pipeline.stream_command, ADSTREAM_TOPIC_ADS="no_such_topic")
     assert "no_such_topic" in one_line(failed)
     with connect(settings, keyspace=settings.keyspace) as session:
-        session.execute("ALTER TABLE ad_metrics ADD clics bigint")
+        session.execute("ALTER TABLE ad_metrics ADD clics bigint", timeout=30)
     with pytest.raises(MigrationError, match="has a column clics, which the job does not compute"):
         pipeline.run(spark)
 

@@ -31,11 +31,13 @@ NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 
 @pytest.fixture
-def settings(stack: Settings, monkeypatch: pytest.MonkeyPatch) -> CassandraSettings:
+def settings(stack: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[CassandraSettings]:
     monkeypatch.setenv("ADSTREAM_CASSANDRA_KEYSPACE", f"sink_{secrets.token_hex(4)}")
     settings = Settings()
     make_ad_tables(settings)
-    return settings.cassandra
+    yield settings.cassandra
+    with connect(settings.cassandra) as session:
+        session.execute(f"DROP KEYSPACE {settings.cassandra.keyspace}", timeout=30)
 
 
 @pytest.fixture
@@ -196,7 +198,7 @@ def test_a_node_killed_under_writes_fails_them_and_the_next_writer_goes_on(
             write_through_a_kill()
     finally:
         local.up(Settings(), report=print)
-    assert write_rows(impatient, TOTALS, [total(number) for number in range(5_000)]) == 5_000
+    assert write_rows(settings, TOTALS, [total(number) for number in range(5_000)]) == 5_000
     with connect(settings, keyspace=settings.keyspace) as session:
         found = {row.ad_id for row in session.execute("SELECT ad_id FROM ad_metrics")}
     assert {f"ad-{number:05}" for number in range(5_000)} <= found

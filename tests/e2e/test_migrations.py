@@ -151,7 +151,7 @@ def test_a_job_may_keep_windows_open_for_as_long_as_the_tables_rows_live_whateve
     migrate(Settings())
     start(60)
     for table in ("top_products", "product_totals"):
-        session.execute(f"ALTER TABLE {settings.cassandra.keyspace}.{table} WITH default_time_to_live = 0")
+        session.execute(f"ALTER TABLE {settings.cassandra.keyspace}.{table} WITH default_time_to_live = 0", timeout=30)
     start(6_000)
 
 
@@ -162,7 +162,7 @@ def test_rows_are_kept_for_as_long_as_the_table_says_whatever_the_setting_is(
     monkeypatch.setenv("ADSTREAM_CASSANDRA_WINDOW_TTL_DAYS", "7")
     migrate(Settings())
     assert kept_since(settings.cassandra, table, now) == datetime(2026, 11, 23, tzinfo=UTC)
-    session.execute(f"ALTER TABLE {settings.cassandra.keyspace}.{table} WITH default_time_to_live = 0")
+    session.execute(f"ALTER TABLE {settings.cassandra.keyspace}.{table} WITH default_time_to_live = 0", timeout=30)
     assert kept_since(settings.cassandra, table, now) == datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -177,7 +177,7 @@ def test_a_data_centre_that_the_cluster_does_not_have_is_one_line(monkeypatch: p
 def test_rows_that_count_however_old_they_are_do_not_expire(settings: Settings, session: Session, table: str) -> None:
     migrate(settings)
     assert time_to_live(session, settings, table) == 0
-    session.execute(f"ALTER TABLE {settings.cassandra.keyspace}.{table} WITH default_time_to_live = 86400")
+    session.execute(f"ALTER TABLE {settings.cassandra.keyspace}.{table} WITH default_time_to_live = 86400", timeout=30)
     said: list[str] = []
     migrate(settings, report=said.append)
     assert time_to_live(session, settings, table) == 0

@@ -24,6 +24,8 @@ from common.own_stack import STACK_FILE
 from common.settings import Settings
 
 SCHEMA = '{"type": "record", "name": "Kept", "fields": [{"name": "n", "type": "long"}]}'
+# Cassandra has just started, and the driver's own limits are 2 and 5 s.
+PATIENT = {"connect_timeout": 30, "control_connection_timeout": 30}
 
 
 @pytest.fixture
@@ -70,7 +72,7 @@ def register(url: object) -> int:
     body = json.dumps({"schema": SCHEMA}).encode()
     headers = {"Content-Type": "application/json"}
     request = urllib.request.Request(f"{url}/subjects/kept-value/versions", body, headers)
-    with urllib.request.urlopen(request, timeout=10) as answer:
+    with urllib.request.urlopen(request, timeout=30) as answer:
         return int(json.load(answer)["id"])
 
 
@@ -78,7 +80,7 @@ def read_one(brokers: object) -> bytes | None:
     consumer = Consumer({"bootstrap.servers": brokers, "group.id": "test", "enable.auto.commit": False})
     consumer.assign([TopicPartition("kept", 0, 0)])
     try:
-        message = consumer.poll(20)
+        message = consumer.poll(60)
         return message.value() if message else None
     finally:
         consumer.close()
@@ -99,7 +101,7 @@ def test_data_and_schema_ids_survive_down_and_up(data: Path, monkeypatch: pytest
     producer = Producer({"bootstrap.servers": brokers["bootstrap_servers"]})
     producer.produce("kept", b"message")
     assert producer.flush(30) == 0
-    with Cluster(["127.0.0.1"], port=cassandra["port"], protocol_version=5) as cluster:
+    with Cluster(["127.0.0.1"], port=cassandra["port"], protocol_version=5, **PATIENT) as cluster:
         session = cluster.connect()
         session.execute("CREATE KEYSPACE kept WITH replication = {'class': 'SimpleStrategy', 'replication_factor': 1}")
         session.execute("CREATE TABLE kept.rows (n int PRIMARY KEY)")
@@ -133,7 +135,7 @@ def test_data_and_schema_ids_survive_down_and_up(data: Path, monkeypatch: pytest
 
     assert register(url["url"]) == schema_id
     assert read_one(brokers["bootstrap_servers"]) == b"message"
-    with Cluster(["127.0.0.1"], port=cassandra["port"], protocol_version=5) as cluster:
+    with Cluster(["127.0.0.1"], port=cassandra["port"], protocol_version=5, **PATIENT) as cluster:
         assert cluster.connect().execute("SELECT n FROM kept.rows").one().n == 7
 
 

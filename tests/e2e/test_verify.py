@@ -65,7 +65,8 @@ def rows_that_live(settings: Settings, lifetime: timedelta) -> Iterator[None]:
     with connect(settings.cassandra, keyspace=settings.cassandra.keyspace) as session:
 
         def live(as_long_as: timedelta) -> None:
-            session.execute(f"ALTER TABLE {WINDOWS} WITH default_time_to_live = {as_long_as // timedelta(seconds=1)}")
+            seconds = as_long_as // timedelta(seconds=1)
+            session.execute(f"ALTER TABLE {WINDOWS} WITH default_time_to_live = {seconds}", timeout=30)
 
         live(lifetime)
         try:

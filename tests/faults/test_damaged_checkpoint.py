@@ -73,7 +73,7 @@ def base(spark: SparkSession, pipeline: Pipeline, monkeypatch: pytest.MonkeyPatc
 
 def restore(session: Session, rows: Rows) -> None:
     for table, kept in rows.items():
-        session.execute(f"TRUNCATE {table}")
+        session.execute(f"TRUNCATE {table}", timeout=60)
         for row in kept:
             marks = ", ".join("%s" for _ in row._fields)
             session.execute(f"INSERT INTO {table} ({', '.join(row._fields)}) VALUES ({marks})", tuple(row))

@@ -1,21 +1,10 @@
 """Remote calls are retried a few times, for some seconds, and only after a fault that may pass."""
 
 import time
-from collections.abc import Iterator
 
 import pytest
-import stamina
 
 from common import retries
-
-
-@pytest.fixture(autouse=True)
-def _with_retries() -> Iterator[None]:
-    """The dashboard's module switches retries off, in each process that imports it."""
-    before = stamina.is_active()
-    stamina.set_active(True)
-    yield
-    stamina.set_active(before)
 
 
 class Calls:
