@@ -13,6 +13,8 @@ from common.settings import CassandraSettings, Settings
 from streaming.sinks.cassandra_rows import Table, write_rows
 
 TABLE = Table("transaction_windows", ("user_id", "day", "window_start", "window_end", "total", "last_updated"))
+# The rows of this table have no name.
+UNNAMED = "logins"
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 LENGTH = timedelta(minutes=3)
 
@@ -22,7 +24,7 @@ def settings(stack: Settings, monkeypatch: pytest.MonkeyPatch) -> CassandraSetti
     """A keyspace of its own with 17 windows of each of three users, over two days."""
     monkeypatch.setenv("ADSTREAM_CASSANDRA_KEYSPACE", f"show_{secrets.token_hex(4)}")
     settings = Settings()
-    migrate(settings, migrations=[each for each in committed() if each.name == TABLE.name])
+    migrate(settings, migrations=[each for each in committed() if each.name in (TABLE.name, UNNAMED)])
     starts = [NOON + nth * timedelta(hours=1) for nth in range(17)]
     rows = [
         (user, start.date(), start, start + LENGTH, 1, NOON) for user in ("user1", "user2", "user3") for start in starts
@@ -41,7 +43,7 @@ def test_of_one_key_all_rows_come_the_newest_first(settings: CassandraSettings) 
 
 def test_a_table_without_names_takes_no_key(settings: CassandraSettings) -> None:
     with pytest.raises(ConfigError, match="logins is not kept by a name"):
-        result_tables.read(settings, "logins", "user1", 10)
+        result_tables.read(settings, UNNAMED, "user1", 10)
 
 
 def test_of_more_rows_than_it_reads_it_says_so(settings: CassandraSettings, monkeypatch: pytest.MonkeyPatch) -> None:
