@@ -4,15 +4,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from common.cassandra.cql_files import committed
-from common.cassandra.migrations import migrate
 from common.cassandra.session import connect
 from common.settings import Settings
 from tests.browser.ad_events import EVENTS, produce
 from tests.browser.browser import Browser, opened, require_browser
 from tests.browser.tables import Tables
 from tests.e2e.commands import free_port, started
-from tests.e2e.pipeline import AD_TABLES, Pipeline, prepared
+from tests.e2e.pipeline import AD_TABLES, Pipeline, make_tables, prepared
 from tests.e2e.running_job import Job, running_job
 
 TABLES = (
@@ -25,7 +23,7 @@ def system(stack: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     """Topics, schemas, keyspace and tables of this module's own. Nothing has been sent yet."""
     with pytest.MonkeyPatch.context() as patch:
         settings = prepared(patch)
-        migrate(settings, migrations=[each for each in committed() if each.name in TABLES])
+        make_tables(settings, TABLES)
         yield Pipeline(settings, tmp_path_factory.mktemp("job") / "checkpoint")
 
 

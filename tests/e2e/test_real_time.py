@@ -1,9 +1,7 @@
 """ad-metrics in real-time mode: rows at once, and the same guarantees."""
 
 import json
-import time
 import urllib.request
-from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -22,6 +20,7 @@ from tests.e2e.pipeline import Pipeline
 from tests.e2e.real_time_job import real_time_job
 from tests.e2e.row_watch import watched
 from tests.faults.test_services import send_unknown_schema_id
+from tests.waiting import until
 
 PATIENCE_SECONDS = 60
 
@@ -78,13 +77,6 @@ def test_rows_come_at_once_and_every_offset_is_explained_live_and_after(pipeline
     )
 
 
-def wait_until(happened: Callable[[], bool], seconds: float) -> None:
-    deadline = time.monotonic() + seconds
-    while not happened():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-
-
 @pytest.mark.timeout(600)
 def test_the_job_counts_beside_its_rehearsal_which_leaves_nothing(pipeline: Pipeline, tmp_path: Path) -> None:
     settings = pipeline.settings
@@ -99,10 +91,10 @@ def test_the_job_counts_beside_its_rehearsal_which_leaves_nothing(pipeline: Pipe
         def rehearses() -> bool:
             return any(own.glob("adstream-rehearsal-*"))
 
-        wait_until(rehearses, PATIENCE_SECONDS)
+        until(rehearses, PATIENCE_SECONDS)
         assert Clicks(settings, settings.topic.ads).until_its_row(PATIENCE_SECONDS) < PATIENCE_SECONDS
         assert rehearses()
-        wait_until(lambda: not rehearses(), 2 * MOST_SECONDS)
+        until(lambda: not rehearses(), 2 * MOST_SECONDS)
         assert Clicks(settings, settings.topic.ads).until_its_row(PATIENCE_SECONDS) < PATIENCE_SECONDS
     with log.open("rb") as lines:
         lines.seek(before)

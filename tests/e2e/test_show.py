@@ -6,11 +6,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from adstream import result_tables
-from common.cassandra.cql_files import committed
-from common.cassandra.migrations import migrate
 from common.errors import ConfigError
 from common.settings import CassandraSettings, Settings
 from streaming.sinks.cassandra_rows import Table, write_rows
+from tests.e2e.pipeline import make_tables
 
 TABLE = Table("transaction_windows", ("user_id", "day", "window_start", "window_end", "total", "last_updated"))
 # The rows of this table have no name.
@@ -24,7 +23,7 @@ def settings(stack: Settings, monkeypatch: pytest.MonkeyPatch) -> CassandraSetti
     """A keyspace of its own with 17 windows of each of three users, over two days."""
     monkeypatch.setenv("ADSTREAM_CASSANDRA_KEYSPACE", f"show_{secrets.token_hex(4)}")
     settings = Settings()
-    migrate(settings, migrations=[each for each in committed() if each.name in (TABLE.name, UNNAMED)])
+    make_tables(settings, (TABLE.name, UNNAMED))
     starts = [NOON + nth * timedelta(hours=1) for nth in range(17)]
     rows = [
         (user, start.date(), start, start + LENGTH, 1, NOON) for user in ("user1", "user2", "user3") for start in starts

@@ -2,7 +2,7 @@
 
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -12,19 +12,13 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from streaming.real_time.rehearsal import Rehearsal
+from tests.waiting import until
 
-SECONDS, STOP_SECONDS = 60, 10
+STOP_SECONDS = 10
 
 
 def events(spark: SparkSession) -> DataFrame:
     return spark.readStream.format("rate").load().withWatermark("timestamp", "1 minute").dropDuplicates(["value"])
-
-
-def wait_until(happened: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + SECONDS
-    while not happened():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def no_query_runs(spark: SparkSession) -> bool:
@@ -49,7 +43,7 @@ def test_it_runs_and_plans_as_often_as_asked_and_leaves_nothing(
     partitions = spark.conf.get("spark.sql.shuffle.partitions")
     rows = events(spark).groupBy("value").agg(F.count("*"))
     with rehearsal_of(rows, batches=2, plans=3, pause=0.01) as rehearsal:
-        wait_until(lambda: rehearsal.planned == 3)
+        until(lambda: rehearsal.planned == 3)
         assert rehearsal.ran >= 2
         assert no_query_runs(spark)
     assert rehearsal.planned == 3
@@ -59,15 +53,15 @@ def test_it_runs_and_plans_as_often_as_asked_and_leaves_nothing(
 
 def test_a_stop_ends_it_at_once_also_while_its_query_runs(spark: SparkSession) -> None:
     with rehearsal_of(events(spark), pause=0.01) as rehearsal:
-        wait_until(lambda: not no_query_runs(spark))
+        until(lambda: not no_query_runs(spark))
         began = time.monotonic()
         rehearsal.stop()
         assert time.monotonic() - began < STOP_SECONDS
-        wait_until(lambda: no_query_runs(spark))
+        until(lambda: no_query_runs(spark))
         assert rehearsal.planned == 0
 
 
 def test_without_batches_it_only_plans(spark: SparkSession) -> None:
     with rehearsal_of(events(spark), batches=0, plans=1, pause=0.01) as rehearsal:
-        wait_until(lambda: rehearsal.planned == 1)
+        until(lambda: rehearsal.planned == 1)
         assert rehearsal.ran == 0

@@ -2,13 +2,14 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from pyspark.sql import SparkSession
 
 from streaming.monitoring.running import all_tasks_run
+from tests.waiting import until
 
 SECONDS = 60
 
@@ -48,10 +49,3 @@ def waiting_tasks(spark: SparkSession, tasks: int, end: Path) -> Iterator[None]:
         end.touch()
         job.join(SECONDS)
     assert not job.is_alive()
-
-
-def until(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + SECONDS
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
